@@ -1,0 +1,41 @@
+# The commands of every day; `make` alone says what there is. CMake (CMakePresets.json) does the work.
+#
+#   make train DATA=/path/to/cifar-10-batches-bin ARGS="--epochs 1"
+
+BUILD := build/release
+CMAKE := .venv/bin/cmake
+DATA  ?= $(CIFAR10_DIR)
+ARGS  ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build train test bench compare lint clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'DATA=DIR trains on the CIFAR-10 binary files in DIR; ARGS="..." passes flags on.'
+
+setup: ## install what the build needs (apt packages; Halide, CMake, Ninja into .venv)
+	@cmake/setup.sh
+
+build: setup ## set up and build
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset release
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --build --preset release
+
+train: build ## train models/cifar10.json
+	@$(BUILD)/bin/cifar10 train $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+test: build ## build and run every test
+	@$(if $(DATA),CIFAR10_DIR="$(DATA)") .venv/bin/ctest --preset release $(ARGS)
+
+bench: build ## time every kernel and the whole step, of every schedule this machine can run
+	@$(BUILD)/bin/cifar10_bench $(ARGS)
+
+compare: build ## train beside Keras and PyTorch, interleaved (makes .venv-compare from PyPI)
+	@python3 bench/compare/compare.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+lint: ## check clang-format and clang-tidy
+	@cmake/setup.sh clang-format clang-tidy
+	@cmake/lint.sh
+
+clean: ## remove what was built; .venv stays
+	@rm -rf build

@@ -1,0 +1,250 @@
+#include "compiler/build.h"
+
+#include "compiler/naming.h"
+#include "compiler/options.h"
+#include "compiler/process.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+namespace halcyon {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// FNV-1a, 64 bits.
+std::uint64_t hash(std::string_view text, std::uint64_t state = 0xcbf29ce484222325) {
+    for (unsigned char byte : text) state = (state ^ byte) * 0x100000001b3;
+    return state;
+}
+
+bool holds(const fs::path &file, std::string_view text) { return fs::exists(file) && read_file(file) == text; }
+
+/// Replaces a file at once, and not at all where it holds `text` already: then what depends on it is not built again.
+void write_file(const fs::path &file, std::string_view text) {
+    if (holds(file, text)) return;
+    const fs::path partial = file.string() + ".partial";
+    std::ofstream(partial, std::ios::binary) << text << std::flush;
+    if (!holds(partial, text)) {
+        fs::remove(partial);
+        throw std::runtime_error(fmt::format("{}: cannot be written", file.string()));
+    }
+    fs::rename(partial, file);
+}
+
+/// What a process printed, on one line of at most 500 characters.
+std::string one_line(const fs::path &log) {
+    std::istringstream words(fs::exists(log) ? read_file(log) : "");
+    std::string line;
+    for (std::string word; words >> word;) line += (line.empty() ? "" : " ") + word;
+    constexpr std::size_t most = 500;
+    return line.size() <= most ? line : line.substr(0, most) + " ...";
+}
+
+/// Runs a command; throws std::runtime_error "<what>: <what it printed>" where it fails.
+void run_or_throw(const std::string &what, const std::vector<std::string> &command, const fs::path &log) {
+    const std::string failure = run_process(command, log);
+    const std::string message = failure.empty() ? "" : one_line(log);
+    fs::remove(log);
+    if (!failure.empty())
+        throw std::runtime_error(
+            fmt::format("{}: {} {}{}{}", what, fs::path(command[0]).filename().string(), failure, message.empty() ? "" : ": ", message));
+}
+
+/// Calls `work` with 0 to count - 1 on `jobs` threads. After a failure nothing new is started; the failure with the lowest number is
+/// thrown.
+void for_each_parallel(int count, int jobs, const std::function<void(int)> &work) {
+    std::atomic<int> next = 0;
+    std::mutex mutex;
+    int failed = count;
+    std::exception_ptr failure;
+    const auto run = [&] {
+        for (int i = next++; i < count; i = next++) {
+            try {
+                work(i);
+            } catch (...) {
+                const std::lock_guard lock(mutex);
+                if (i < failed) failed = i, failure = std::current_exception();
+                next = count;
+            }
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < std::min(jobs, count); ++i) threads.emplace_back(run);
+    }
+    if (failure) std::rethrow_exception(failure);
+}
+
+/// A kernel to compile, and the set it is compiled for.
+struct Job {
+    const SetPlan *set;
+    const CompiledKernel *kernel;
+};
+
+/// Everything but the cache's place, which does not change the object.
+std::vector<std::string> generator_arguments(const Job &job, const fs::path &objects) {
+    std::vector<std::string> arguments = {"-g", job.kernel->kernel, "-f", job.kernel->symbol, "-e", "object", "-o", objects.string()};
+    arguments.push_back(fmt::format("target={}-no_runtime-user_context", job.set->target));
+    arguments.push_back("set=" + job.set->set);
+    arguments.push_back("entry=" + job.kernel->entry);
+    std::vector<std::string> defaults;
+    const Shape default_shape;
+    for_each_field(default_shape, [&](const char *, auto value) { defaults.push_back(fmt::to_string(value)); });
+    auto otherwise = defaults.begin();
+    for_each_field(job.kernel->shape, [&](const char *name, auto value) {
+        const std::string text = fmt::to_string(value);
+        if (text != *otherwise++) arguments.push_back(fmt::format("{}={}", name, text));
+    });
+    return arguments;
+}
+
+class Builder {
+public:
+    Builder(const Plan &plan, const BuildOptions &options)
+        : plan_(plan), options_(options), objects_(options.output / "objects"), name_("halcyon_" + plan.model) {
+        for (const SetPlan &set : plan.sets)
+            for (const CompiledKernel &kernel : set.kernels) jobs_.push_back({&set, &kernel});
+    }
+
+    BuildSummary build() {
+        fs::create_directories(objects_);
+        const std::uint64_t generator = hash(read_file(options_.kernel_gen));
+        std::atomic<int> compiled = 0;
+        for_each_parallel(int(jobs_.size()), options_.jobs, [&](int i) { compiled += compile(jobs_[i], generator); });
+
+        const std::string plan = to_json(plan_);
+        write_file(options_.output / (name_ + ".c"), table(plan));
+        archive();
+        write_file(options_.output / (name_ + ".h"), header());
+        write_file(options_.output / "plan.json", plan);
+        return {int(jobs_.size()), compiled};
+    }
+
+private:
+    fs::path object(const Job &job) const { return objects_ / (job.kernel->symbol + ".o"); }
+
+    /// Returns whether kernel_gen had to run.
+    bool compile(const Job &job, std::uint64_t generator) {
+        std::vector<std::string> arguments = generator_arguments(job, objects_);
+        std::uint64_t state = generator;
+        for (const std::string &argument : arguments) state = hash(argument + '\n', state);
+        const std::string stamp = fmt::format("{:016x}\n", state);
+        const fs::path stamp_file = objects_ / (job.kernel->symbol + ".stamp");
+        if (fs::exists(object(job)) && holds(stamp_file, stamp)) return false;
+
+        fs::remove(stamp_file);
+        std::vector<std::string> command = {options_.kernel_gen.string()};
+        if (!options_.cache.empty()) command.insert(command.end(), {"--cache", options_.cache.string()});
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        const std::string what = fmt::format("kernel {} of {} with schedule {}", kernel_name(job.kernel->kernel, job.kernel->shape),
+                                             job.set->set, job.kernel->entry);
+        const auto start = std::chrono::steady_clock::now();
+        try {
+            run_or_throw(what, command, objects_ / (job.kernel->symbol + ".log"));
+            if (!fs::exists(object(job))) throw std::runtime_error(fmt::format("{}: kernel_gen wrote no {}", what, object(job).string()));
+        } catch (...) {
+            fs::remove(object(job));
+            throw;
+        }
+        write_file(stamp_file, stamp);
+        if (options_.verbose) {
+            const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+            fmt::print("{:6.2f} s  {}\n", seconds.count(), job.kernel->symbol);
+            std::fflush(stdout);
+        }
+        return true;
+    }
+
+    std::string header() const {
+        return fmt::format("/* The model {0}, compiled by halcyonc; see runtime/model.h. */\n"
+                           "#ifndef HALCYON_MODEL_{0}_H\n"
+                           "#define HALCYON_MODEL_{0}_H\n\n"
+                           "#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n"
+                           "const struct halcyon_model *{1}(void);\n\n"
+                           "#ifdef __cplusplus\n}}\n#endif\n\n"
+                           "#endif\n",
+                           plan_.model, name_);
+    }
+
+    /// The C source of the kernel table and the plan's text.
+    std::string table(const std::string &plan) const {
+        std::string declarations, kernels, text;
+        for (const Job &job : jobs_) {
+            const std::string &symbol = job.kernel->symbol;
+            declarations +=
+                fmt::format("int {0}_argv(void **arguments);\nconst struct halide_filter_metadata_t *{0}_metadata(void);\n", symbol);
+            kernels += fmt::format("    {{\"{0}\", {0}_argv, {0}_metadata}},\n", symbol);
+        }
+        std::istringstream lines(plan);
+        for (std::string line; std::getline(lines, line);) {
+            text += "    \"";
+            for (char c : line) {
+                if (c == '"' || c == '\\') text += '\\';
+                text += c;
+            }
+            text += "\\n\"\n";
+        }
+        return fmt::format("/* The model {0}, compiled by halcyonc. */\n"
+                           "#include \"runtime/model.h\"\n\n"
+                           "{2}\n"
+                           "static const halcyon_kernel kernels[] = {{\n{3}}};\n\n"
+                           "static const char plan[] =\n{4};\n\n"
+                           "const halcyon_model *{1}(void);\n\n"
+                           "const halcyon_model *{1}(void) {{\n"
+                           "    static const halcyon_model model = {{HALCYON_ABI_VERSION, \"{0}\", plan, sizeof(plan) - 1, kernels, "
+                           "sizeof(kernels) / sizeof(kernels[0])}};\n"
+                           "    return &model;\n"
+                           "}}\n",
+                           plan_.model, name_, declarations, kernels, text);
+    }
+
+    void archive() const {
+        const fs::path table_object = objects_ / (name_ + ".o"), log = objects_ / (name_ + ".log");
+        run_or_throw("the table of kernels",
+                     {"cc", "-std=c99", "-O1", "-fPIC", "-I", options_.include.string(), "-c", (options_.output / (name_ + ".c")).string(),
+                      "-o", table_object.string()},
+                     log);
+        const fs::path library = options_.output / fmt::format("lib{}.a", name_);
+        const fs::path partial = library.string() + ".partial";
+        fs::remove(partial);
+        // D: no dates and owners, so that equal objects make equal libraries.
+        std::vector<std::string> command = {"ar", "rcsD", partial.string(), table_object.string()};
+        for (const Job &job : jobs_) command.push_back(object(job).string());
+        try {
+            run_or_throw("the library", command, log);
+        } catch (...) {
+            fs::remove(partial);
+            throw;
+        }
+        // The same library stays as it is, so that programs are not linked again.
+        if (fs::exists(library) && read_file(library) == read_file(partial))
+            fs::remove(partial);
+        else
+            fs::rename(partial, library);
+    }
+
+    const Plan &plan_;
+    const BuildOptions &options_;
+    fs::path objects_;
+    std::string name_;  // of the C function and the files
+    std::vector<Job> jobs_;
+};
+
+}  // namespace
+
+BuildSummary build_plan(const Plan &plan, const BuildOptions &options) { return Builder(plan, options).build(); }
+
+}  // namespace halcyon

@@ -1,0 +1,229 @@
+#include "compiler/graph.h"
+
+#include "generators/step.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace halcyon {
+namespace {
+
+constexpr std::int64_t alignment = 64;
+
+std::int64_t align(std::int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+std::int64_t product(const std::vector<int> &sizes) {
+    std::int64_t result = 1;
+    for (int size : sizes) result *= size;
+    return result;
+}
+
+/// A float32 value that lies in a slab.
+Buffer slab_part(std::string name, std::vector<int> extents, Home home, std::int64_t offset) {
+    const std::int64_t bytes = 4 * product(extents);
+    return {.name = std::move(name), .type = "float32", .extents = std::move(extents), .home = home, .offset = offset, .bytes = bytes};
+}
+
+Buffer external_buffer(const Model &model, const std::string &name) {
+    const FeatureMap &image = model.input;
+    Buffer buffer;
+    buffer.name = name;
+    buffer.home = Home::external;
+    const auto set = [&](const char *type, std::vector<int> extents) { buffer.type = type, buffer.extents = std::move(extents); };
+    if (name == "images")
+        set("uint8", {image.w, image.h, image.c, records_extent});
+    else if (name == "labels")
+        set("uint8", {records_extent});
+    else if (name == "indices")
+        set("int32", {batch_extent});
+    else if (name == "step")
+        set("uint32", {step_words(model.dropout_layers())});
+    else if (name == "loss" || name == "correct")
+        set("float32", {batch_extent});
+    else if (name == "probabilities")
+        set("float32", {model.classes(), 1, 1, batch_extent});
+    else
+        throw std::logic_error(fmt::format("the runtime binds no \"{}\"", name));
+    return buffer;
+}
+
+/// The whole forward pass; the values of the logits and of everything the loss kernel writes.
+struct Forward {
+    int logits, probabilities;
+    Shape loss;
+};
+
+Forward lower_forward(const Model &model, Lowering &lowering) {
+    Shape image;
+    image.in_h = model.input.h, image.in_w = model.input.w, image.in_c = model.input.c;
+    const int input = lowering.activation("input", model.input);
+    lowering.call("input", "input_fwd", image, {lowering.external("images"), lowering.external("indices"), lowering.external("step")},
+                  {input});
+
+    std::vector<int> outputs;  // of each layer
+    for (const auto &layer : model.layers) {
+        std::vector<int> inputs;
+        for (int from : layer->inputs) inputs.push_back(from == image_input ? input : outputs[from]);
+        outputs.push_back(layer->lower(lowering, inputs));
+    }
+
+    Forward forward{outputs.back(), lowering.external("probabilities"), {}};
+    forward.loss.in_c = model.classes();
+    lowering.call("loss", "softmax_cross_entropy_fwd", forward.loss,
+                  {forward.logits, lowering.external("labels"), lowering.external("indices")},
+                  {forward.probabilities, lowering.external("loss"), lowering.external("correct")});
+    return forward;
+}
+
+}  // namespace
+
+std::vector<int> Graph::readers(int value) const {
+    std::vector<int> found;
+    for (int i = 0; i < int(operations.size()); ++i)
+        if (std::ranges::find(operations[i].inputs, value) != operations[i].inputs.end()) found.push_back(i);
+    return found;
+}
+
+int Slabs::find(const std::string &name) const {
+    const auto found = std::ranges::find(parameters, name, &Parameter::name);
+    if (found == parameters.end()) throw std::logic_error(fmt::format("there is no weight \"{}\"", name));
+    return int(found - parameters.begin());
+}
+
+Slabs lay_out_slabs(const Model &model) {
+    Slabs slabs;
+    for (const auto &layer : model.layers) {
+        for (const Weight &weight : layer->weights()) {
+            const std::int64_t count = product(weight.shape);
+            (weight.trainable ? slabs.trainable : slabs.non_trainable) += count;
+            std::int64_t &end = weight.trainable ? slabs.parameter_bytes : slabs.moving_bytes;
+            slabs.parameters.push_back({.name = layer->name + "/" + weight.name,
+                                        .shape = weight.shape,
+                                        .home = weight.trainable ? Home::parameters : Home::moving,
+                                        .offset = end,
+                                        .initializer = weight.initializer,
+                                        .fan_in = int(weight.fan_in),
+                                        .fan_out = int(weight.fan_out)});
+            slabs.extents.push_back(weight.extents);
+            end += align(4 * count);
+        }
+    }
+    return slabs;
+}
+
+Graph lower_training(const Model &model, const Slabs &slabs) {
+    Lowering lowering(model, slabs, "gradients", Lowering::Mode::training);
+    const Forward forward = lower_forward(model, lowering);
+    const int d_logits = lowering.gradient(forward.logits);
+    lowering.call("loss", "softmax_cross_entropy_bwd", forward.loss,
+                  {forward.probabilities, lowering.external("labels"), lowering.external("indices"), lowering.external("step")},
+                  {d_logits});
+    lowering.add_gradient("loss", forward.logits, d_logits);
+    lowering.run_backward();
+    return std::move(lowering).finish();
+}
+
+Graph lower_inference(const Model &model, const Slabs &slabs) {
+    Lowering lowering(model, slabs, "infer", Lowering::Mode::inference);
+    lower_forward(model, lowering);
+    return std::move(lowering).finish();
+}
+
+std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs) {
+    Shape shape;
+    shape.elements = int(slabs.parameter_bytes / 4);
+    const Buffer parameters = slab_part("parameters", {shape.elements}, Home::parameters, 0);
+    const Buffer gradients = slab_part("gradients", {shape.elements}, Home::gradients, 0);
+    const Buffer step = external_buffer(model, "step");
+    const auto state = [&](const std::string &name, int slab) {
+        return slab_part(name, {shape.elements}, Home::optimizer, slab * slabs.parameter_bytes);
+    };
+    return {
+        {"adam",
+         {gradients, step, parameters, state("first_moment", 0), state("second_moment", 1)},
+         {{"adam", "optimizer", shape, {0, 1}, {2, 3, 4}}}},
+        {"sgd", {gradients, step, parameters, state("velocity", 0)}, {{"sgd", "optimizer", shape, {0, 1}, {2, 3}}}},
+    };
+}
+
+Lowering::Lowering(const Model &model, const Slabs &slabs, std::string name, Mode mode) : model_(model), slabs_(slabs), mode_(mode) {
+    graph_.name = std::move(name);
+}
+
+std::string Lowering::unique(const std::string &name) {
+    const int uses = ++uses_[name];
+    return uses == 1 ? name : fmt::format("{} #{}", name, uses);
+}
+
+int Lowering::new_value(Buffer buffer) {
+    wants_gradient_.push_back(buffer.home == Home::parameters);
+    gradients_.emplace_back();
+    graph_.values.push_back(std::move(buffer));
+    return int(graph_.values.size()) - 1;
+}
+
+int Lowering::activation(const std::string &name, const FeatureMap &map) {
+    Buffer buffer{.name = unique(name), .type = "float32", .extents = {map.c, map.w, map.h, batch_extent}, .home = Home::arena_batch};
+    buffer.bytes = std::int64_t{4} * map.c * map.w * map.h;
+    return new_value(std::move(buffer));
+}
+
+int Lowering::vector(const std::string &name, int size) { return new_value(slab_part(unique(name), {size}, Home::arena_fixed, 0)); }
+
+int Lowering::weight(const Layer &layer, const std::string &name) {
+    const std::string full_name = layer.name + "/" + name;
+    const auto known = named_.find(full_name);
+    if (known != named_.end()) return known->second;
+    const int index = slabs_.find(full_name);
+    const Parameter &parameter = slabs_.parameters[index];
+    return named_[full_name] = new_value(slab_part(full_name, slabs_.extents[index], parameter.home, parameter.offset));
+}
+
+int Lowering::external(const std::string &name) {
+    const auto known = named_.find(name);
+    if (known != named_.end()) return known->second;
+    return named_[name] = new_value(external_buffer(model_, name));
+}
+
+int Lowering::gradient(int value) {
+    Buffer buffer = graph_.values[value];
+    buffer.name = unique("d " + buffer.name);
+    if (buffer.home == Home::parameters) buffer.home = Home::gradients;
+    return new_value(std::move(buffer));
+}
+
+void Lowering::call(const std::string &layer, const std::string &kernel, const Shape &shape, std::vector<int> inputs,
+                    std::vector<int> outputs) {
+    const bool wanted = std::ranges::any_of(inputs, [&](int input) { return wants_gradient(input); });
+    for (int output : outputs) wants_gradient_[output] = wants_gradient_[output] || wanted;
+    graph_.operations.push_back({kernel, layer, shape, std::move(inputs), std::move(outputs)});
+}
+
+void Lowering::on_backward(int value, std::function<void(int)> backward) {
+    if (training() && wants_gradient(value)) tape_.push_back({value, std::move(backward)});
+}
+
+void Lowering::add_gradient(const std::string &layer, int value, int gradient) {
+    std::optional<int> &sum = gradients_[value];
+    if (!sum) {
+        sum = gradient;
+        return;
+    }
+    // new_value() may move `sum`, so it is written at the end.
+    const int first = *sum;
+    const std::vector<int> extents = graph_.values[value].extents;
+    Shape shape;
+    shape.in_c = extents[0], shape.in_w = extents[1], shape.in_h = extents[2];
+    const int total = this->gradient(value);
+    call(layer, "add", shape, {first, gradient}, {total});
+    gradients_[value] = total;
+}
+
+void Lowering::run_backward() {
+    for (auto step = tape_.rbegin(); step != tape_.rend(); ++step)
+        if (gradients_[step->value]) step->backward(*gradients_[step->value]);
+}
+
+}  // namespace halcyon

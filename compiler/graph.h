@@ -1,0 +1,117 @@
+// The graph: a program as a list of kernel calls on values, each written once (SSA), and the lowering of a model's layers to it.
+#pragma once
+
+#include "compiler/model.h"
+#include "compiler/plan.h"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace halcyon {
+
+struct Operation {
+    std::string kernel;
+    std::string layer;  // for messages and tables
+    Shape shape;
+    std::vector<int> inputs, outputs;  // values, in the order of the kernel's arguments
+};
+
+struct Graph {
+    std::string name;            // of the program
+    std::vector<Buffer> values;  // those in an arena have no place yet
+    std::vector<Operation> operations;
+
+    /// The operations that read `value`, in order.
+    std::vector<int> readers(int value) const;
+};
+
+/// Where each weight lies in the slabs.
+struct Slabs {
+    std::vector<Parameter> parameters;
+    std::vector<std::vector<int>> extents;  // of each parameter, in Halide's order
+    std::int64_t trainable = 0, non_trainable = 0;
+    std::int64_t parameter_bytes = 0, moving_bytes = 0;
+
+    /// The index of a parameter, by Keras's name.
+    int find(const std::string &name) const;
+};
+
+/// Every weight starts at a multiple of 64 bytes; what lies between them is never written but by the optimizers, which keep zeros there.
+Slabs lay_out_slabs(const Model &model);
+
+/// "gradients": the forward pass in training mode, the loss and the backward pass.
+Graph lower_training(const Model &model, const Slabs &slabs);
+
+/// "infer": the forward pass with moving statistics and the loss.
+Graph lower_inference(const Model &model, const Slabs &slabs);
+
+/// "adam" and "sgd": one call on the whole slabs.
+std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs);
+
+/// What a layer sees while it is lowered. Forward calls are appended at once; in training a layer leaves a function for each value it
+/// makes, and these are called in reverse order with the value's whole gradient: reverse-mode differentiation over the tape.
+class Lowering {
+public:
+    enum class Mode { training, inference };
+
+    Lowering(const Model &model, const Slabs &slabs, std::string name, Mode mode);
+
+    bool training() const { return mode_ == Mode::training; }
+
+    /// A new value of a layer's making. A name taken already gets a number: "conv2d #2".
+    int activation(const std::string &name, const FeatureMap &map);
+    int vector(const std::string &name, int size);
+
+    /// A weight of `layer`, by its short name; the same value whenever it is asked for.
+    int weight(const Layer &layer, const std::string &name);
+
+    /// A value that the runtime binds by name: images, labels, indices, step, loss, correct, probabilities.
+    int external(const std::string &name);
+
+    /// A new value that holds a gradient of `value`. A weight's lies in the slab of gradients, where the weight lies in its own.
+    int gradient(int value);
+
+    /// The number of the next dropout layer.
+    int next_dropout() { return dropouts_++; }
+
+    void call(const std::string &layer, const std::string &kernel, const Shape &shape, std::vector<int> inputs, std::vector<int> outputs);
+
+    /// True where something trainable lies before `value`.
+    bool wants_gradient(int value) const { return wants_gradient_[value]; }
+
+    /// In training: `backward` is called with the gradient of `value`, if there is one, after everything that reads `value` had its turn.
+    void on_backward(int value, std::function<void(int gradient)> backward);
+
+    /// Adds `gradient` to what has arrived for `value` so far; `layer` is where it comes from.
+    void add_gradient(const std::string &layer, int value, int gradient);
+
+    /// Calls what on_backward() was given, last first.
+    void run_backward();
+
+    Graph finish() && { return std::move(graph_); }
+
+private:
+    struct Step {
+        int value;
+        std::function<void(int)> backward;
+    };
+
+    int new_value(Buffer buffer);
+    std::string unique(const std::string &name);
+
+    const Model &model_;
+    const Slabs &slabs_;
+    Mode mode_;
+    Graph graph_;
+    int dropouts_ = 0;
+    std::map<std::string, int> named_;           // weights and externals
+    std::map<std::string, int> uses_;            // of each name
+    std::vector<bool> wants_gradient_;           // by value
+    std::vector<std::optional<int>> gradients_;  // by value: the sum so far
+    std::vector<Step> tape_;
+};
+
+}  // namespace halcyon

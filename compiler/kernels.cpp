@@ -1,0 +1,147 @@
+#include "compiler/kernels.h"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+namespace halcyon {
+namespace {
+
+double inputs(const Shape &s) { return double(s.in_h) * s.in_w * s.in_c; }
+double outputs(const Shape &s) { return double(s.out_h) * s.out_w * s.out_c; }
+
+// Every output of a convolution sums over the window and the input channels, a multiply and an add each. Taps in the
+// padding are counted too, as the frameworks do.
+double convolution(const Shape &s) { return 2.0 * outputs(s) * s.in_c * s.kernel_h * s.kernel_w; }
+double window(const Shape &s) { return outputs(s) * s.kernel_h * s.kernel_w; }
+
+template<int operations>
+double per_input(const Shape &s) {
+    return operations * inputs(s);
+}
+
+template<int operations>
+double per_channel(const Shape &s) {
+    return operations * double(s.in_c);
+}
+
+template<int operations>
+double per_element(const Shape &s) {
+    return operations * double(s.elements);
+}
+
+}  // namespace
+
+const std::vector<Kernel> &all_kernels() {
+    using enum Exactness;
+    static const std::vector<Kernel> kernels = {
+        {"input_fwd",
+         {"images", "indices", "step"},
+         {"output"},
+         {},
+         derived,
+         per_input<1>,
+         "gathers a batch of byte images, scales it to 0..1 and flips it at random"},
+
+        {"conv2d_fwd", {"input", "weights", "bias"}, {"output"}, {}, exact, convolution, "convolution, bias and (relu) ReLU"},
+        {"conv2d_bwd_data", {"d_output", "weights"}, {"d_input"}, {}, exact, convolution, "gradient of a convolution's input"},
+        {"conv2d_bwd_weights",
+         {"input", "d_output"},
+         {"d_weights", "d_bias"},
+         {},
+         exact,
+         convolution,
+         "gradients of a convolution's weights and bias"},
+
+        {"relu_fwd", {"input"}, {"output"}, {}, exact, per_input<1>, "max(input, 0)"},
+        {"relu_bwd", {"d_output", "output"}, {"d_input"}, {}, exact, per_input<1>, "d_output where the output is positive"},
+
+        {"batch_norm_stats",
+         {"input", "gamma", "beta"},
+         {"mean", "inv_std", "scale", "shift", "moving_mean", "moving_variance"},
+         {"moving_mean", "moving_variance"},
+         derived,
+         per_input<4>,
+         "the batch's mean and 1/std, the scale and shift they make, the moving statistics"},
+        {"batch_norm_fold",
+         {"gamma", "beta", "moving_mean", "moving_variance"},
+         {"scale", "shift"},
+         {},
+         derived,
+         per_channel<5>,
+         "scale and shift from the moving statistics, for inference"},
+        {"batch_norm_fwd", {"input", "scale", "shift"}, {"output"}, {}, exact, per_input<2>, "scale * input + shift"},
+        {"batch_norm_bwd_stats",
+         {"d_output", "input", "mean", "inv_std"},
+         {"d_gamma", "d_beta"},
+         {},
+         derived,
+         per_input<4>,
+         "gradients of gamma and beta"},
+        {"batch_norm_bwd_data",
+         {"d_output", "input", "gamma", "mean", "inv_std", "d_gamma", "d_beta"},
+         {"d_input"},
+         {},
+         derived,
+         per_input<6>,
+         "gradient of batch normalisation's input, and (relu) of the ReLU before it"},
+
+        {"max_pool2d_fwd", {"input"}, {"output"}, {}, exact, window, "maximum over windows; padding never wins"},
+        {"max_pool2d_bwd",
+         {"d_output", "input"},
+         {"d_input"},
+         {},
+         exact,
+         window,
+         "the gradient to each window's first maximum in row-major order, recomputed"},
+
+        {"dropout",
+         {"input", "step"},
+         {"output"},
+         {},
+         derived,
+         per_input<1>,
+         "drops elements at random and scales the others; the same function forward and backward"},
+
+        {"add", {"a", "b"}, {"output"}, {}, exact, per_input<1>, "a + b"},
+
+        {"softmax_cross_entropy_fwd",
+         {"logits", "labels", "indices"},
+         {"probabilities", "loss", "correct"},
+         {},
+         derived,
+         per_input<5>,
+         "softmax, and each image's loss and whether its label is the first largest"},
+        {"softmax_cross_entropy_bwd",
+         {"probabilities", "labels", "indices", "step"},
+         {"d_logits"},
+         {},
+         derived,
+         per_input<2>,
+         "(probabilities - one_hot(label)) / images in the batch"},
+
+        {"adam",
+         {"gradients", "step"},
+         {"parameters", "first_moment", "second_moment"},
+         {"parameters", "first_moment", "second_moment"},
+         derived,
+         per_element<12>,
+         "Adam's step, as Keras writes it"},
+        {"sgd",
+         {"gradients", "step"},
+         {"parameters", "velocity"},
+         {"parameters", "velocity"},
+         exact,
+         per_element<4>,
+         "gradient descent with momentum, as Keras writes it"},
+    };
+    return kernels;
+}
+
+const Kernel &find_kernel(std::string_view name) {
+    for (const Kernel &kernel : all_kernels())
+        if (kernel.name == name) return kernel;
+    throw std::invalid_argument(fmt::format("there is no kernel \"{}\"", name));
+}
+
+}  // namespace halcyon

@@ -1,0 +1,350 @@
+#include "compiler/layers.h"
+
+#include "compiler/graph.h"
+#include "schedules/shape.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <functional>
+#include <map>
+#include <stdexcept>
+
+namespace halcyon {
+namespace {
+
+/// The shape of a kernel that works on each element or channel: only in_* are set, the output has the same sizes.
+Shape elementwise(const FeatureMap &map) {
+    Shape shape;
+    shape.in_h = map.h, shape.in_w = map.w, shape.in_c = map.c;
+    return shape;
+}
+
+void require_spatial(const FeatureMap &in) {
+    if (in.flat) throw std::invalid_argument(fmt::format("needs rows, columns and channels, but its input is flat ({})", to_string(in)));
+}
+
+/// The window of a convolution or a pool, as a model file names it.
+struct Window {
+    std::string what;  // "kernel" or "pool", for messages
+    std::array<int, 2> size;
+    std::array<int, 2> strides;
+    bool same;
+
+    /// The sizes and padding of a kernel, by Keras's rules. Throws std::invalid_argument where the window does not fit.
+    Shape over(const FeatureMap &in, int out_c) const {
+        Shape shape = elementwise(in);
+        shape.out_c = out_c;
+        shape.kernel_h = size[0], shape.kernel_w = size[1];
+        shape.stride_h = strides[0], shape.stride_w = strides[1];
+        if (same) {
+            shape.out_h = (in.h + strides[0] - 1) / strides[0];
+            shape.out_w = (in.w + strides[1] - 1) / strides[1];
+            // The smaller half of the padding comes first.
+            shape.pad_top = std::max((shape.out_h - 1) * strides[0] + size[0] - in.h, 0) / 2;
+            shape.pad_left = std::max((shape.out_w - 1) * strides[1] + size[1] - in.w, 0) / 2;
+        } else {
+            if (size[0] > in.h || size[1] > in.w) {
+                const std::string name = size[0] == size[1] ? fmt::to_string(size[0]) : fmt::format("{}x{}", size[0], size[1]);
+                throw std::invalid_argument(fmt::format("{} {} does not fit in its {}x{} input", what, name, in.h, in.w));
+            }
+            shape.out_h = (in.h - size[0]) / strides[0] + 1;
+            shape.out_w = (in.w - size[1]) / strides[1] + 1;
+        }
+        return shape;
+    }
+};
+
+bool same_padding(Options &options) { return options.choice("padding", {"valid", "same"}, "valid") == "same"; }
+
+std::string activation(Options &options) { return options.choice("activation", {"linear", "relu", "softmax"}, "linear"); }
+
+int lower_relu(Lowering &lowering, const Layer &layer, int input) {
+    const Shape shape = elementwise(layer.out);
+    const int output = lowering.activation(layer.name, layer.out);
+    lowering.call(layer.name, "relu_fwd", shape, {input}, {output});
+    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
+        const int d_input = lowering.gradient(input);
+        lowering.call(layer.name, "relu_bwd", shape, {d_output, output}, {d_input});
+        lowering.add_gradient(layer.name, input, d_input);
+    });
+    return output;
+}
+
+/// A convolution, which a dense layer is as well, with its activation. A softmax is left to the loss.
+int lower_convolution(Lowering &lowering, const Layer &layer, const Shape &shape, const std::string &activation, int input) {
+    const int weights = lowering.weight(layer, "kernel");
+    const int bias = lowering.weight(layer, "bias");
+    const int linear = lowering.activation(activation == "linear" ? layer.name : layer.name + "/linear", layer.out);
+    lowering.call(layer.name, "conv2d_fwd", shape, {input, weights, bias}, {linear});
+    lowering.on_backward(linear, [=, &lowering, &layer](int d_output) {
+        // The weights first: the input dies here, and its gradient may take its place.
+        lowering.call(layer.name, "conv2d_bwd_weights", shape, {input, d_output}, {lowering.gradient(weights), lowering.gradient(bias)});
+        if (!lowering.wants_gradient(input)) return;
+        const int d_input = lowering.gradient(input);
+        lowering.call(layer.name, "conv2d_bwd_data", shape, {d_output, weights}, {d_input});
+        lowering.add_gradient(layer.name, input, d_input);
+    });
+    return activation == "relu" ? lower_relu(lowering, layer, linear) : linear;
+}
+
+class Conv2d : public Layer {
+public:
+    explicit Conv2d(Options &options)
+        : filters_(options.size("filters")), window_{"kernel", options.sizes("kernel_size"), options.sizes("strides", {1, 1}),
+                                                     same_padding(options)},
+          activation_(activation(options)) {}
+
+    FeatureMap infer() const override {
+        require_spatial(in[0]);
+        const Shape shape = window_.over(in[0], filters_);
+        return {shape.out_h, shape.out_w, shape.out_c};
+    }
+
+    std::vector<Weight> weights() const override {
+        const auto [h, w] = window_.size;
+        const int c = in[0].c;
+        const std::int64_t taps = std::int64_t(h) * w;
+        return {{"kernel", {h, w, c, filters_}, {filters_, c, w, h}, true, "glorot_uniform", taps * c, taps * filters_},
+                {"bias", {filters_}, {filters_}, true, "zeros"}};
+    }
+
+    bool ends_in_softmax() const override { return activation_ == "softmax"; }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        return lower_convolution(lowering, *this, window_.over(in[0], filters_), activation_, inputs[0]);
+    }
+
+private:
+    int filters_;
+    Window window_;
+    std::string activation_;
+};
+
+/// A convolution whose kernel covers its whole input: Keras's (h*w*c, units) lies in memory as (h, w, c, units).
+class Dense : public Layer {
+public:
+    explicit Dense(Options &options) : units_(options.size("units")), activation_(activation(options)) {}
+
+    FeatureMap infer() const override {
+        if (!in[0].flat) throw std::invalid_argument(fmt::format("needs a flatten before it, its input is {}", to_string(in[0])));
+        return {1, 1, units_, true};
+    }
+
+    std::vector<Weight> weights() const override {
+        const auto [h, w, c, flat] = in[0];
+        return {{"kernel", {h * w * c, units_}, {units_, c, w, h}, true, "glorot_uniform", h * w * c, units_},
+                {"bias", {units_}, {units_}, true, "zeros"}};
+    }
+
+    bool ends_in_softmax() const override { return activation_ == "softmax"; }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const Window everything{"kernel", {in[0].h, in[0].w}, {1, 1}, false};
+        return lower_convolution(lowering, *this, everything.over(in[0], units_), activation_, inputs[0]);
+    }
+
+private:
+    int units_;
+    std::string activation_;
+};
+
+class BatchNormalization : public Layer {
+public:
+    explicit BatchNormalization(Options &options)
+        : momentum_(options.number("momentum", 0.99f, 0, 1)), epsilon_(options.number("epsilon", 1e-3f, 1e-12f, 1)) {}
+
+    FeatureMap infer() const override {
+        if (in[0].flat && (in[0].h > 1 || in[0].w > 1))
+            throw std::invalid_argument("cannot normalise what flatten made of rows and columns; put it before the flatten");
+        return in[0];
+    }
+
+    std::vector<Weight> weights() const override {
+        const int c = in[0].c;
+        return {{"gamma", {c}, {c}, true, "ones"},
+                {"beta", {c}, {c}, true, "zeros"},
+                {"moving_mean", {c}, {c}, false, "zeros"},
+                {"moving_variance", {c}, {c}, false, "ones"}};
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const int input = inputs[0];
+        const Shape shape = elementwise(in[0]);
+        const int gamma = lowering.weight(*this, "gamma"), beta = lowering.weight(*this, "beta");
+        const int moving_mean = lowering.weight(*this, "moving_mean"), moving_variance = lowering.weight(*this, "moving_variance");
+        const int scale = lowering.vector(name + "/scale", in[0].c), shift = lowering.vector(name + "/shift", in[0].c);
+        const int output = lowering.activation(name, out);
+
+        if (!lowering.training()) {
+            Shape fold;
+            fold.in_c = in[0].c;
+            fold.epsilon = epsilon_;
+            lowering.call(name, "batch_norm_fold", fold, {gamma, beta, moving_mean, moving_variance}, {scale, shift});
+            lowering.call(name, "batch_norm_fwd", shape, {input, scale, shift}, {output});
+            return output;
+        }
+
+        Shape statistics = shape;
+        statistics.epsilon = epsilon_;
+        statistics.momentum = momentum_;
+        const int mean = lowering.vector(name + "/mean", in[0].c), inv_std = lowering.vector(name + "/inv_std", in[0].c);
+        lowering.call(name, "batch_norm_stats", statistics, {input, gamma, beta},
+                      {mean, inv_std, scale, shift, moving_mean, moving_variance});
+        lowering.call(name, "batch_norm_fwd", shape, {input, scale, shift}, {output});
+        lowering.on_backward(output, [=, this, &lowering](int d_output) {
+            const int d_gamma = lowering.gradient(gamma), d_beta = lowering.gradient(beta);
+            lowering.call(name, "batch_norm_bwd_stats", shape, {d_output, input, mean, inv_std}, {d_gamma, d_beta});
+            if (!lowering.wants_gradient(input)) return;
+            const int d_input = lowering.gradient(input);
+            lowering.call(name, "batch_norm_bwd_data", shape, {d_output, input, gamma, mean, inv_std, d_gamma, d_beta}, {d_input});
+            lowering.add_gradient(name, input, d_input);
+        });
+        return output;
+    }
+
+private:
+    float momentum_, epsilon_;
+};
+
+class MaxPooling2d : public Layer {
+public:
+    explicit MaxPooling2d(Options &options) {
+        const std::array<int, 2> pool = options.sizes("pool_size", {2, 2});
+        window_ = {"pool", pool, options.sizes("strides", pool), same_padding(options)};
+    }
+
+    FeatureMap infer() const override {
+        require_spatial(in[0]);
+        const Shape shape = window_.over(in[0], in[0].c);
+        return {shape.out_h, shape.out_w, shape.out_c};
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const int input = inputs[0];
+        const Shape shape = window_.over(in[0], in[0].c);
+        const int output = lowering.activation(name, out);
+        lowering.call(name, "max_pool2d_fwd", shape, {input}, {output});
+        lowering.on_backward(output, [=, this, &lowering](int d_output) {
+            const int d_input = lowering.gradient(input);
+            lowering.call(name, "max_pool2d_bwd", shape, {d_output, input}, {d_input});
+            lowering.add_gradient(name, input, d_input);
+        });
+        return output;
+    }
+
+private:
+    Window window_;
+};
+
+/// Its rate belongs to the recipe. The backward kernel is the forward one: the same elements fall to the same random numbers.
+class Dropout : public Layer {
+public:
+    explicit Dropout(Options &) {}
+
+    FeatureMap infer() const override { return in[0]; }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const int input = inputs[0];
+        if (!lowering.training()) return input;
+        Shape shape = elementwise(out);
+        shape.dropout = lowering.next_dropout();
+        const int output = lowering.activation(name, out);
+        lowering.call(name, "dropout", shape, {input, lowering.external("step")}, {output});
+        lowering.on_backward(output, [=, this, &lowering](int d_output) {
+            const int d_input = lowering.gradient(input);
+            lowering.call(name, "dropout", shape, {d_output, lowering.external("step")}, {d_input});
+            lowering.add_gradient(name, input, d_input);
+        });
+        return output;
+    }
+};
+
+/// Neither a kernel nor a copy: the dense layer after it reads (c, x, y, n).
+class Flatten : public Layer {
+public:
+    explicit Flatten(Options &) {}
+    FeatureMap infer() const override { return {in[0].h, in[0].w, in[0].c, true}; }
+    int lower(Lowering &, const std::vector<int> &inputs) const override { return inputs[0]; }
+};
+
+class Relu : public Layer {
+public:
+    explicit Relu(Options &) {}
+    FeatureMap infer() const override { return in[0]; }
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override { return lower_relu(lowering, *this, inputs[0]); }
+};
+
+class Add : public Layer {
+public:
+    explicit Add(Options &) {}
+
+    bool takes_many() const override { return true; }
+
+    FeatureMap infer() const override {
+        for (const FeatureMap &map : in)
+            if (map != in[0]) throw std::invalid_argument(fmt::format("cannot add {} and {}", to_string(in[0]), to_string(map)));
+        return in[0];
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        int sum = inputs[0];
+        for (std::size_t i = 1; i < inputs.size(); ++i) {
+            const int output = lowering.activation(name, out);
+            lowering.call(name, "add", elementwise(out), {sum, inputs[i]}, {output});
+            sum = output;
+        }
+        lowering.on_backward(sum, [=, this, &lowering](int d_output) {
+            for (int input : inputs)
+                if (lowering.wants_gradient(input)) lowering.add_gradient(name, input, d_output);
+        });
+        return sum;
+    }
+};
+
+struct LayerType {
+    std::string keras_name;
+    std::function<std::unique_ptr<Layer>(Options &)> make;
+};
+
+template<typename L>
+LayerType layer_type(std::string keras_name) {
+    return {std::move(keras_name), [](Options &options) { return std::make_unique<L>(options); }};
+}
+
+const std::map<std::string, LayerType> &layer_types() {
+    static const std::map<std::string, LayerType> types = {
+        {"add", layer_type<Add>("add")},
+        {"batch_normalization", layer_type<BatchNormalization>("batch_normalization")},
+        {"conv2d", layer_type<Conv2d>("conv2d")},
+        {"dense", layer_type<Dense>("dense")},
+        {"dropout", layer_type<Dropout>("dropout")},
+        {"flatten", layer_type<Flatten>("flatten")},
+        {"max_pooling2d", layer_type<MaxPooling2d>("max_pooling2d")},
+        {"relu", layer_type<Relu>("re_lu")},
+    };
+    return types;
+}
+
+const LayerType &find_type(const std::string &type) {
+    const auto found = layer_types().find(type);
+    if (found != layer_types().end()) return found->second;
+    std::vector<std::string> names;
+    for (const auto &[name, layer_type] : layer_types()) names.push_back(name);
+    throw std::invalid_argument(fmt::format("unknown type \"{}\"; there are {}", type, fmt::join(names, ", ")));
+}
+
+}  // namespace
+
+std::string to_string(const FeatureMap &map) {
+    return map.flat ? fmt::to_string(map.h * map.w * map.c) : fmt::format("{}x{}x{}", map.h, map.w, map.c);
+}
+
+std::unique_ptr<Layer> make_layer(const std::string &type, Options &options) { return find_type(type).make(options); }
+
+std::string default_name(const std::string &type, int index) {
+    const std::string &name = find_type(type).keras_name;
+    return index == 0 ? name : fmt::format("{}_{}", name, index);
+}
+
+}  // namespace halcyon

@@ -1,0 +1,71 @@
+// The layers. A layer type is one class in layers.cpp: its options, its output's shape, its weights, its forward calls and its backward
+// calls.
+#pragma once
+
+#include "compiler/options.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+
+class Lowering;
+
+/// The shape of an activation. `flat`: Keras sees a vector of h*w*c; in memory nothing changes.
+struct FeatureMap {
+    int h = 0, w = 0, c = 0;
+    bool flat = false;
+
+    auto operator<=>(const FeatureMap &) const = default;
+};
+
+/// "30x30x32", or "128" where flat.
+std::string to_string(const FeatureMap &map);
+
+struct Weight {
+    std::string name;          // "kernel"
+    std::vector<int> shape;    // Keras's, row-major
+    std::vector<int> extents;  // Halide's, innermost first
+    bool trainable = true;     // false: a moving statistic
+    std::string initializer;   // "glorot_uniform", "zeros", "ones"
+    std::int64_t fan_in = 0, fan_out = 0;
+};
+
+class Layer {
+public:
+    virtual ~Layer() = default;
+
+    std::string name, type;
+    std::vector<int> inputs;     // indices of the layers it reads; image_input: the image
+    std::vector<FeatureMap> in;  // of each input
+    FeatureMap out;
+
+    /// How many inputs it reads: exactly one, or (add) two and more.
+    virtual bool takes_many() const { return false; }
+
+    /// The output's shape, from `in`. Throws std::invalid_argument with the reason where `in` does not fit.
+    virtual FeatureMap infer() const = 0;
+
+    /// In Keras's order.
+    virtual std::vector<Weight> weights() const { return {}; }
+
+    /// True where the output goes through a softmax, which only the loss may follow.
+    virtual bool ends_in_softmax() const { return false; }
+
+    /// Appends the forward calls, and where `lowering` records a training step leaves the backward ones to it. `inputs` and the result are
+    /// values.
+    virtual int lower(Lowering &lowering, const std::vector<int> &inputs) const = 0;
+};
+
+constexpr int image_input = -1;
+
+/// A layer of `type` with its own options read from `options`. Throws std::invalid_argument with the reason.
+std::unique_ptr<Layer> make_layer(const std::string &type, Options &options);
+
+/// Keras's automatic name for the `index`-th unnamed layer of `type`: "conv2d", "conv2d_1", ...
+std::string default_name(const std::string &type, int index);
+
+}  // namespace halcyon

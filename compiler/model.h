@@ -1,0 +1,29 @@
+// A model file: a convolutional network's layers, with shapes inferred and everything checked.
+#pragma once
+
+#include "compiler/layers.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+
+struct Model {
+    std::string name;  // a C identifier: it is part of every symbol
+    FeatureMap input;
+    std::vector<std::unique_ptr<Layer>> layers;  // each reads only layers before it; the last one is dense with softmax
+
+    int classes() const { return layers.back()->out.c; }
+    /// How many of the layers are dropouts; each has its own random stream and its own rate in the recipe.
+    int dropout_layers() const;
+};
+
+/// `file` names the text in messages. Throws std::runtime_error with one line: the file, the layer and the reason, or the file and line
+/// where the text is no JSON.
+Model parse_model(std::string_view text, const std::string &file);
+
+Model load_model(const std::string &path);
+
+}  // namespace halcyon

@@ -1,0 +1,54 @@
+// Reads the keys of one JSON object, says what is wrong with them, and knows which ones nobody asked for.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+
+/// The largest size a model file may name; it keeps every product of two sizes within 64 bits.
+constexpr int largest_size = 1'000'000;
+
+/// Every reader throws std::invalid_argument with a reason that names the key. Readers with `otherwise` allow the key to be missing.
+class Options {
+public:
+    /// Throws where `value` is no object; `what` names it in messages: "a layer".
+    Options(const nlohmann::json &value, std::string what);
+
+    bool has(const char *key);
+
+    /// A whole number from 1 to largest_size.
+    int size(const char *key);
+    /// One size, or two as [rows, columns]; one stands for both.
+    std::array<int, 2> sizes(const char *key);
+    std::array<int, 2> sizes(const char *key, std::array<int, 2> otherwise);
+    /// A number from `low` to `high`.
+    float number(const char *key, float otherwise, float low, float high);
+    std::string text(const char *key);
+    std::vector<std::string> texts(const char *key);
+    std::string choice(const char *key, const std::vector<std::string> &choices, const std::string &otherwise);
+    const nlohmann::json &array(const char *key);
+    const nlohmann::json &object(const char *key);
+
+    /// Throws where there is a key that no reader asked for.
+    void finish() const;
+
+private:
+    const nlohmann::json &get(const char *key);
+
+    const nlohmann::json &json_;
+    std::string what_;
+    std::vector<std::string> known_;
+};
+
+/// Parses `text`; throws std::runtime_error "<file>:<line>: what is wrong" for bad syntax and for a key that stands twice in one object.
+nlohmann::json parse_json(std::string_view text, const std::string &file);
+
+/// The text of a file; throws std::runtime_error where it cannot be read.
+std::string read_file(const std::string &path);
+
+}  // namespace halcyon

@@ -1,0 +1,293 @@
+#include "compiler/planner.h"
+
+#include "compiler/kernels.h"
+#include "compiler/memory_plan.h"
+#include "compiler/naming.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <stdexcept>
+
+namespace halcyon {
+namespace {
+
+struct Choice {
+    const Entry *entry;
+    std::string reason;
+};
+
+Choice choose_pinned(const std::string &kernel, const Shape &shape, const Set &set, const std::string &pinned, Menu menu) {
+    const auto fail = [&](const std::string &reason) {
+        throw std::runtime_error(
+            fmt::format("tuned {}.json: \"{}\" is pinned to \"{}\", {}", set.name, kernel_name(kernel, shape), pinned, reason));
+    };
+    for (const Entry &entry : menu(kernel)) {
+        if (entry.name != pinned) continue;
+        const std::string refusal = entry.refuses(shape, set);
+        if (!refusal.empty()) fail("which refuses: " + refusal);
+        return {&entry, "pinned"};
+    }
+    fail("which is not on its menu");
+    return {};
+}
+
+Choice choose_entry(const std::string &kernel, const Shape &shape, const Set &set, const PlanOptions &options) {
+    const auto pins = options.pins.find(set.name);
+    if (pins != options.pins.end()) {
+        const auto pin = pins->second.find(kernel_name(kernel, shape));
+        if (pin != pins->second.end()) return choose_pinned(kernel, shape, set, pin->second, options.menu);
+    }
+    std::vector<std::string> refusals;
+    for (const Entry &entry : options.menu(kernel)) {
+        const std::string refusal = entry.refuses(shape, set);
+        if (refusal.empty()) return {&entry, refusals.empty() ? "first that accepts" : fmt::format("{}", fmt::join(refusals, "; "))};
+        refusals.push_back(entry.name + ": " + refusal);
+    }
+    throw std::logic_error(fmt::format("the menu of {} has no entry that always accepts", kernel));
+}
+
+std::vector<Workspace> workspaces(const Entry &entry, const Shape &shape, const Set &set) {
+    return entry.workspaces ? entry.workspaces(shape, set) : std::vector<Workspace>{};
+}
+
+Buffer workspace_buffer(const std::string &name, const Workspace &workspace) {
+    Buffer buffer{.name = name, .type = "float32", .extents = workspace.extents, .home = Home::arena_fixed};
+    buffer.bytes = 4;
+    for (int extent : workspace.extents) buffer.bytes *= extent;
+    return buffer;
+}
+
+/// What one pass over a buffer moves: `fixed` bytes, or bytes for each image where it has an extent for the batch or the records.
+struct Traffic {
+    std::int64_t per_image = 0, fixed = 0;
+};
+
+Traffic traffic(const Buffer &buffer) {
+    std::int64_t bytes = buffer.type == "uint8" ? 1 : 4;
+    bool images = false;
+    for (int extent : buffer.extents)
+        if (extent > 0)
+            bytes *= extent;
+        else
+            images = true;
+    return images ? Traffic{bytes, 0} : Traffic{0, bytes};
+}
+
+/// Adds what `call` reads and writes: every argument once, those updated in place twice.
+void count_traffic(Call &call, const Kernel &kernel, const std::vector<Buffer> &buffers) {
+    const auto count = [&](const Buffer &buffer) {
+        const Traffic moved = traffic(buffer);
+        call.bytes_per_image += moved.per_image;
+        call.bytes_fixed += moved.fixed;
+    };
+    for (int argument : call.arguments) count(buffers[argument]);
+    for (std::size_t i = 0; i < kernel.outputs.size(); ++i)
+        if (std::ranges::find(kernel.updated, kernel.outputs[i]) != kernel.updated.end())
+            count(buffers[call.arguments[kernel.inputs.size() + i]]);
+}
+
+void place(Program &program, Home arena, std::int64_t &arena_bytes) {
+    std::vector<Lifetime> lifetimes;
+    for (const Buffer &buffer : program.buffers)
+        if (buffer.home == arena) lifetimes.push_back({buffer.bytes, buffer.first_call, buffer.last_call});
+    const MemoryPlan memory = plan_memory(lifetimes);
+    auto offset = memory.offsets.begin();
+    for (Buffer &buffer : program.buffers)
+        if (buffer.home == arena) buffer.offset = *offset++;
+    arena_bytes = memory.bytes;
+}
+
+/// Drops the values that fusion left unused, finds the lifetimes of the others and places them.
+Program lay_out(std::string name, std::vector<Buffer> values, std::vector<Call> calls) {
+    Program program{.name = std::move(name), .buffers = {}, .calls = std::move(calls)};
+    std::vector<int> places(values.size(), -1);
+    for (int i = 0; i < int(program.calls.size()); ++i) {
+        for (int &argument : program.calls[i].arguments) {
+            if (places[argument] < 0) {
+                places[argument] = int(program.buffers.size());
+                program.buffers.push_back(values[argument]);
+                program.buffers.back().first_call = i;
+            }
+            argument = places[argument];
+            program.buffers[argument].last_call = i;
+        }
+    }
+    for (Buffer &buffer : program.buffers)
+        if (buffer.home != Home::arena_batch && buffer.home != Home::arena_fixed) buffer.first_call = buffer.last_call = 0;
+    place(program, Home::arena_batch, program.arena_bytes_per_image);
+    place(program, Home::arena_fixed, program.arena_bytes_fixed);
+    return program;
+}
+
+/// The arguments of a compiled kernel: those of the call under the kernel's own names, then the entry's workspaces.
+std::vector<Buffer> kernel_arguments(const Kernel &kernel, const std::vector<Buffer> &called_with,
+                                     const std::vector<Workspace> &workspaces) {
+    std::vector<Buffer> arguments;
+    const auto add = [&](const std::string &name, const std::string &type, const std::vector<int> &extents) {
+        Buffer argument;
+        argument.name = name, argument.type = type, argument.extents = extents;
+        arguments.push_back(std::move(argument));
+    };
+    std::vector<std::string> names = kernel.inputs;
+    names.insert(names.end(), kernel.outputs.begin(), kernel.outputs.end());
+    for (std::size_t i = 0; i < names.size(); ++i) add(names[i], called_with[i].type, called_with[i].extents);
+    for (const Workspace &workspace : workspaces) add(workspace.name, "float32", workspace.extents);
+    return arguments;
+}
+
+/// Plans one set.
+class SetPlanner {
+public:
+    SetPlanner(const std::string &model, const Set &set, const PlanOptions &options) : model_(model), set_(set), options_(options) {
+        plan_.set = set.name;
+        plan_.target = set.halide_target;
+        plan_.order = set.order;
+    }
+
+    void add_program(Graph graph) {
+        for (Fusion &fusion : fuse(graph, set_, options_.menu))
+            if (fusion.taken) plan_.fusions.push_back(graph.name + ": " + fusion.line);
+        std::vector<Buffer> values = graph.values;
+        std::vector<Call> calls;
+        for (const Operation &operation : graph.operations) calls.push_back(plan_call(operation, values));
+        plan_.programs.push_back(lay_out(graph.name, std::move(values), std::move(calls)));
+    }
+
+    /// Adds every entry that accepts the kernel and shape of `like`, another set's.
+    void add_entries(const CompiledKernel &like) {
+        for (const Entry &entry : options_.menu(like.kernel)) {
+            const bool wanted = entry.name != "reference" || set_.name == "reference";
+            if (wanted && entry.refuses(like.shape, set_).empty()) add_kernel(like.kernel, like.shape, entry, like.arguments);
+        }
+    }
+
+    SetPlan finish() && { return std::move(plan_); }
+    const SetPlan &plan() const { return plan_; }
+
+private:
+    Call plan_call(const Operation &operation, std::vector<Buffer> &values) {
+        const Kernel &kernel = find_kernel(operation.kernel);
+        if (operation.inputs.size() != kernel.inputs.size() || operation.outputs.size() != kernel.outputs.size())
+            throw std::logic_error(fmt::format("{} calls {} with the wrong arguments", operation.layer, kernel.name));
+        const Choice choice = choose_entry(kernel.name, operation.shape, set_, options_);
+
+        Call call;
+        call.kernel = kernel.name;
+        call.layer = operation.layer;
+        call.entry = choice.entry->name;
+        call.reason = choice.reason;
+        call.shape = operation.shape;
+        call.arguments = operation.inputs;
+        call.arguments.insert(call.arguments.end(), operation.outputs.begin(), operation.outputs.end());
+        std::vector<Buffer> called_with;
+        for (int argument : call.arguments) called_with.push_back(values[argument]);
+        call.symbol = add_kernel(kernel.name, operation.shape, *choice.entry, called_with);
+
+        for (const Workspace &workspace : workspaces(*choice.entry, operation.shape, set_)) {
+            call.arguments.push_back(int(values.size()));
+            values.push_back(workspace_buffer(fmt::format("{} {} {}", operation.layer, kernel.name, workspace.name), workspace));
+        }
+        call.flops = kernel.flops(operation.shape);
+        count_traffic(call, kernel, values);
+        return call;
+    }
+
+    /// The kernel's symbol; it is compiled once however often it is called.
+    std::string add_kernel(const std::string &kernel, const Shape &shape, const Entry &entry, const std::vector<Buffer> &called_with) {
+        const std::string symbol = symbol_name(model_, kernel, shape, set_.name, entry.name);
+        const auto known = std::ranges::find(plan_.kernels, symbol, &CompiledKernel::symbol);
+        if (known == plan_.kernels.end())
+            plan_.kernels.push_back(
+                {kernel, entry.name, symbol, shape, kernel_arguments(find_kernel(kernel), called_with, workspaces(entry, shape, set_))});
+        else if (known->shape != shape)
+            throw std::logic_error(fmt::format("two shapes of {} share the name {}", kernel, symbol));
+        return symbol;
+    }
+
+    const std::string &model_;
+    const Set &set_;
+    const PlanOptions &options_;
+    SetPlan plan_;
+};
+
+void add_all_entries(std::vector<SetPlanner> &planners) {
+    std::vector<CompiledKernel> planned;
+    for (const SetPlanner &planner : planners) planned.insert(planned.end(), planner.plan().kernels.begin(), planner.plan().kernels.end());
+    for (SetPlanner &planner : planners)
+        for (const CompiledKernel &kernel : planned) planner.add_entries(kernel);
+}
+
+std::vector<LayerSummary> summarize(const Model &model) {
+    std::vector<LayerSummary> summaries;
+    for (const auto &layer : model.layers) {
+        const FeatureMap &out = layer->out;
+        LayerSummary summary{.name = layer->name, .type = layer->type, .output_shape = {out.h, out.w, out.c}};
+        if (out.flat) summary.output_shape = {out.h * out.w * out.c};
+        for (const Weight &weight : layer->weights()) {
+            std::int64_t count = 1;
+            for (int size : weight.shape) count *= size;
+            summary.parameters += count;
+        }
+        summaries.push_back(std::move(summary));
+    }
+    return summaries;
+}
+
+}  // namespace
+
+std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs) {
+    std::vector<Graph> graphs = {lower_training(model, slabs)};
+    for (Graph &optimizer : lower_optimizers(model, slabs)) graphs.push_back(std::move(optimizer));
+    graphs.push_back(lower_inference(model, slabs));
+    return graphs;
+}
+
+Plan make_plan(const Model &model, const PlanOptions &options) {
+    const Slabs slabs = lay_out_slabs(model);
+    Plan plan;
+    plan.model = model.name;
+    plan.in_h = model.input.h, plan.in_w = model.input.w, plan.in_c = model.input.c;
+    plan.classes = model.classes();
+    plan.dropout_layers = model.dropout_layers();
+    plan.layers = summarize(model);
+    plan.parameters = slabs.parameters;
+    plan.trainable = slabs.trainable;
+    plan.non_trainable = slabs.non_trainable;
+    plan.parameter_bytes = slabs.parameter_bytes;
+    plan.moving_bytes = slabs.moving_bytes;
+
+    const std::vector<Graph> graphs = lower_programs(model, slabs);
+    std::vector<SetPlanner> planners;
+    for (const Set &set : options.sets) {
+        planners.emplace_back(model.name, set, options);
+        for (const Graph &graph : graphs) planners.back().add_program(graph);
+    }
+    if (options.all_entries) add_all_entries(planners);
+    for (SetPlanner &planner : planners) plan.sets.push_back(std::move(planner).finish());
+    return plan;
+}
+
+std::map<std::string, Pins> read_pins(const std::string &folder, const std::vector<Set> &sets) {
+    if (!std::filesystem::is_directory(folder))
+        throw std::runtime_error(fmt::format("{}: there is no such folder of tuned schedules", folder));
+    std::map<std::string, Pins> pins;
+    for (const Set &set : sets) {
+        const std::filesystem::path file = std::filesystem::path(folder) / (set.name + ".json");
+        if (!std::filesystem::exists(file)) continue;
+        const nlohmann::json document = parse_json(read_file(file), file);
+        if (!document.is_object())
+            throw std::runtime_error(fmt::format("{}: must be an object of kernel names and entries", file.string()));
+        for (const auto &[kernel, entry] : document.items()) {
+            if (!entry.is_string())
+                throw std::runtime_error(fmt::format("{}: \"{}\" must name an entry, not {}", file.string(), kernel, entry.dump()));
+            pins[set.name][kernel] = entry;
+        }
+    }
+    return pins;
+}
+
+}  // namespace halcyon

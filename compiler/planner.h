@@ -1,0 +1,38 @@
+// The planner: a model becomes a plan. Once per set: lower, fuse, choose an entry for every call, place the buffers.
+#pragma once
+
+#include "compiler/fuse.h"
+#include "compiler/model.h"
+#include "compiler/plan.h"
+#include "schedules/menu.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace halcyon {
+
+/// Entries to take instead of the first that accepts, by kernel_name(): "conv2d_fwd__h13w13c64_k64r3s3" -> "register_tile".
+using Pins = std::map<std::string, std::string>;
+
+struct PlanOptions {
+    std::vector<Set> sets;
+
+    /// Compiles, beside what the programs call, every entry that accepts a kernel of any of the sets, in every set; the reference entry in
+    /// the set `reference` alone. For tests and benchmarks.
+    bool all_entries = false;
+
+    std::map<std::string, Pins> pins = {};  // by the set's name
+    Menu menu = halcyon::menu;
+};
+
+/// Throws std::runtime_error where a pinned entry does not exist or refuses.
+Plan make_plan(const Model &model, const PlanOptions &options);
+
+/// The graphs of all programs, before fusion: gradients, adam, sgd, infer.
+std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs);
+
+/// Reads `folder`/<set>.json for every set that has one. Throws std::runtime_error naming the file where it is not an object of strings.
+std::map<std::string, Pins> read_pins(const std::string &folder, const std::vector<Set> &sets);
+
+}  // namespace halcyon

@@ -1,0 +1,127 @@
+#include "compiler/report.h"
+
+#include "compiler/memory_plan.h"
+#include "compiler/naming.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+namespace halcyon {
+namespace {
+
+/// 297226 as "297,226".
+std::string grouped(std::int64_t number) {
+    std::string text = fmt::to_string(number);
+    for (int place = int(text.size()) - 3; place > 0; place -= 3) text.insert(place, 1, ',');
+    return text;
+}
+
+std::string kibibytes(std::int64_t bytes) { return fmt::format("{:.1f}", double(bytes) / 1024); }
+
+std::string describe_layers(const Plan &plan) {
+    std::string text = fmt::format("{}: {}x{}x{} images, {} classes\n\n{:<28}{:<22}{:>12}{:>12}\n", plan.model, plan.in_h, plan.in_w,
+                                   plan.in_c, plan.classes, "layer", "type", "output", "parameters");
+    for (const LayerSummary &layer : plan.layers)
+        text += fmt::format("{:<28}{:<22}{:>12}{:>12}\n", layer.name, layer.type, fmt::format("{}", fmt::join(layer.output_shape, "x")),
+                            grouped(layer.parameters));
+    return text + fmt::format("\n{} parameters: {} trainable, {} not\n", grouped(plan.trainable + plan.non_trainable),
+                              grouped(plan.trainable), grouped(plan.non_trainable));
+}
+
+std::string describe_calls(const Program &program) {
+    double flops = 0;
+    for (const Call &call : program.calls) flops += call.flops;
+    std::string text = fmt::format("\n  program {}: {} calls, {:.2f} MFLOP\n", program.name, program.calls.size(), flops / 1e6);
+    text += fmt::format("  {:>3}  {:<24}{:<58}{:<20}{:>9}{:>11}{:>11}  why\n", "", "layer", "kernel", "entry", "MFLOP", "KiB/image",
+                        "KiB fixed");
+    for (std::size_t i = 0; i < program.calls.size(); ++i) {
+        const Call &call = program.calls[i];
+        text += fmt::format("  {:>3}  {:<24}{:<58}{:<20}{:>9.3f}{:>11}{:>11}  {}\n", i, call.layer, kernel_name(call.kernel, call.shape),
+                            call.entry, call.flops / 1e6, kibibytes(call.bytes_per_image), kibibytes(call.bytes_fixed), call.reason);
+    }
+    return text;
+}
+
+/// A row a buffer, by offset; a column a call, '#' while the buffer lives.
+std::string draw_arena(const Program &program, Home arena, std::int64_t bytes, const char *title, const char *unit) {
+    std::vector<const Buffer *> buffers;
+    std::vector<Lifetime> lifetimes;
+    for (const Buffer &buffer : program.buffers)
+        if (buffer.home == arena) {
+            buffers.push_back(&buffer);
+            lifetimes.push_back({buffer.bytes, buffer.first_call, buffer.last_call});
+        }
+    if (buffers.empty()) return "";
+    std::ranges::stable_sort(buffers, {}, &Buffer::offset);
+    std::string text = fmt::format("\n  {} of {}: {} bytes{}, at most {} of them alive at once\n", title, program.name, grouped(bytes),
+                                   unit, grouped(most_alive(lifetimes)));
+    text += fmt::format("  {:>10}{:>10}  {:<34}calls 0 to {}\n", "offset", "bytes", "buffer", program.calls.size() - 1);
+    for (const Buffer *buffer : buffers) {
+        std::string life(program.calls.size(), '.');
+        std::fill(life.begin() + buffer->first_call, life.begin() + buffer->last_call + 1, '#');
+        text += fmt::format("  {:>10}{:>10}  {:<34}{}\n", buffer->offset, buffer->bytes, buffer->name, life);
+    }
+    return text;
+}
+
+std::string describe_set(const SetPlan &set) {
+    std::string text = fmt::format("\nset {}: {}, activations stored as {}, {} kernels\n", set.set, set.target,
+                                   set.order == StorageOrder::hwnc ? "H, W, N, C" : "N, H, W, C", set.kernels.size());
+    for (const std::string &fusion : set.fusions) text += fmt::format("  fused in {}\n", fusion);
+    for (const Program &program : set.programs) {
+        text += describe_calls(program);
+        text += draw_arena(program, Home::arena_batch, program.arena_bytes_per_image, "arena", " an image");
+        text += draw_arena(program, Home::arena_fixed, program.arena_bytes_fixed, "fixed arena", "");
+    }
+    return text;
+}
+
+/// Each entry of the kernel's menu; `taken` is the planned one.
+std::string explain_kernel(const CompiledKernel &kernel, const std::string &taken, const Set &set, Menu menu) {
+    std::string text = fmt::format("  {}\n", kernel_name(kernel.kernel, kernel.shape));
+    bool passed = false;
+    for (const Entry &entry : menu(kernel.kernel)) {
+        const std::string refusal = entry.refuses(kernel.shape, set);
+        const bool is_taken = entry.name == taken;
+        const std::string verdict = is_taken           ? "taken"
+                                    : !refusal.empty() ? "refused: " + refusal
+                                    : passed           ? "not needed, it comes later"
+                                                       : "not taken, another is pinned";
+        passed = passed || is_taken;
+        text += fmt::format("    {:<24}{}\n", entry.name, verdict);
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string describe(const Plan &plan) {
+    std::string text = describe_layers(plan);
+    for (const SetPlan &set : plan.sets) text += describe_set(set);
+    return text;
+}
+
+std::string explain(const Model &model, const Plan &plan, const PlanOptions &options) {
+    const std::vector<Graph> graphs = lower_programs(model, lay_out_slabs(model));
+    std::string text;
+    for (std::size_t i = 0; i < options.sets.size(); ++i) {
+        const Set &set = options.sets[i];
+        text += fmt::format("\nset {}: fusions\n", set.name);
+        for (Graph graph : graphs)
+            for (const Fusion &fusion : fuse(graph, set, options.menu))
+                text += fmt::format("  {:<7}{}: {}\n", fusion.taken ? "taken" : "not", graph.name, fusion.line);
+
+        text += fmt::format("\nset {}: entries\n", set.name);
+        std::set<std::string> seen;
+        for (const Program &program : plan.sets[i].programs)
+            for (const Call &call : program.calls)
+                if (seen.insert(call.symbol).second)
+                    text += explain_kernel({call.kernel, call.entry, call.symbol, call.shape, {}}, call.entry, set, options.menu);
+    }
+    return text;
+}
+
+}  // namespace halcyon

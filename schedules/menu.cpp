@@ -1,0 +1,101 @@
+#include "schedules/menu.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <stdexcept>
+
+namespace halcyon {
+namespace {
+
+std::string accepts(const Shape &, const Set &) { return ""; }
+
+std::string on_x86(const Shape &, const Set &set) { return set.family == "x86" ? "" : "the set is not x86"; }
+
+std::vector<Workspace> transposed_weights(const Shape &s, const Set &) {
+    return {{"transposed", {s.in_c, s.out_c, s.kernel_w, s.kernel_h}}};
+}
+
+std::vector<Workspace> bias_rows(const Shape &s, const Set &) { return {{"bias_rows", {s.out_c, s.out_h}}}; }
+
+/// A pixel's two sums, for batch normalisation's statistics.
+std::vector<Workspace> pixel_tiles(const Shape &s, const Set &) { return {{"tiles", {s.in_c, 2, s.in_w, s.in_h}}}; }
+
+std::string whole_vectors(const Shape &s, const Set &set) {
+    if (set.family != "x86") return "the set is not x86";
+    return s.elements % set.vector_floats ? "the slab is no multiple of the vector" : "";
+}
+
+std::string separate_windows(const Shape &s, const Set &set) {
+    if (set.family != "x86") return "the set is not x86";
+    if (s.stride_h < s.kernel_h || s.stride_w < s.kernel_w) return "the windows overlap";
+    return s.pad_top > 0 || s.pad_left > 0 ? "the first window begins in the padding" : "";
+}
+
+const Entry reference{"reference", accepts};
+
+const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
+    static const std::map<std::string, std::vector<Entry>, std::less<>> menus = {
+        {"input_fwd", {{"rows", on_x86}, reference}},
+        {"conv2d_fwd", {{"register_tile", on_x86}, reference}},
+        {"conv2d_bwd_data", {{"register_tile", on_x86, transposed_weights}, reference}},
+        {"conv2d_bwd_weights", {{"register_tile", on_x86, bias_rows}, reference}},
+        {"relu_fwd", {{"channel_vectors", on_x86}, reference}},
+        {"relu_bwd", {{"channel_vectors", on_x86}, reference}},
+        {"batch_norm_stats", {{"pixel_tiles", on_x86, pixel_tiles}, reference}},
+        {"batch_norm_fold", {{"channel_vectors", on_x86}, reference}},
+        {"batch_norm_fwd", {{"channel_vectors", on_x86}, reference}},
+        {"batch_norm_bwd_stats", {{"pixel_tiles", on_x86, pixel_tiles}, reference}},
+        {"batch_norm_bwd_data", {{"channel_vectors", on_x86}, reference}},
+        {"max_pool2d_fwd", {{"channel_vectors", on_x86}, reference}},
+        {"max_pool2d_bwd", {{"windows", separate_windows}, {"channel_vectors", on_x86}, reference}},
+        {"dropout", {{"lanes", on_x86}, reference}},
+        {"add", {{"channel_vectors", on_x86}, reference}},
+        {"softmax_cross_entropy_fwd", {{"class_vectors", on_x86}, reference}},
+        {"softmax_cross_entropy_bwd", {{"class_vectors", on_x86}, reference}},
+        {"adam", {{"one_pass", whole_vectors}, reference}},
+        {"sgd", {{"one_pass", whole_vectors}, reference}},
+    };
+    return menus;
+}
+
+}  // namespace
+
+const std::vector<Set> &all_sets() {
+    static const std::vector<Set> sets = {
+        {"x86_avx512", "x86", "x86-64-linux-sse41-avx-f16c-fma-avx2-avx512-avx512_skylake", StorageOrder::hwnc, 16, 32},
+        {"x86_avx2", "x86", "x86-64-linux-sse41-avx-f16c-fma-avx2", StorageOrder::hwnc, 8, 16},
+        {"x86_sse41", "x86", "x86-64-linux-sse41", StorageOrder::hwnc, 4, 16},
+        {"reference", "reference", "x86-64-linux-sse41", StorageOrder::nhwc, 4, 16},
+    };
+    return sets;
+}
+
+std::vector<Set> select_sets(const std::vector<std::string> &names) {
+    for (const std::string &name : names) {
+        bool known = false;
+        std::vector<std::string> there_are;
+        for (const Set &set : all_sets()) {
+            known = known || name == set.name || name == set.family;
+            there_are.push_back(set.name);
+        }
+        if (!known) throw std::invalid_argument(fmt::format("there is no schedule set \"{}\"; there are {}", name, fmt::join(there_are, ", ")));
+    }
+    std::vector<Set> selected;
+    for (const Set &set : all_sets())
+        for (const std::string &name : names)
+            if (name == set.name || name == set.family) {
+                selected.push_back(set);
+                break;
+            }
+    return selected;
+}
+
+const std::vector<Entry> &menu(std::string_view kernel) {
+    const auto found = menus().find(kernel);
+    if (found == menus().end()) throw std::invalid_argument(fmt::format("there is no kernel \"{}\"", kernel));
+    return found->second;
+}
+
+}  // namespace halcyon
