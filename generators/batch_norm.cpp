@@ -1,0 +1,163 @@
+#include "generators/layers/batch_norm.h"
+
+#include "generators/layer_generator.h"
+#include "schedules/reference/reference.h"
+#include "schedules/schedules.h"
+
+#include <optional>
+
+namespace halcyon {
+namespace {
+
+using Halide::Buffer;
+
+class BatchNormStatsGenerator : public LayerGenerator<BatchNormStatsGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_stats";
+    Input<Buffer<float, 4>> input{"input"};
+    Input<Buffer<float, 1>> gamma{"gamma"}, beta{"beta"};
+    Output<Buffer<float, 1>> mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
+    Output<Buffer<float, 1>> moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
+
+    void generate() {
+        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape());
+        mean = stages->mean;
+        inv_std = stages->inv_std;
+        scale = stages->scale;
+        shift = stages->shift;
+        moving_mean = stages->moving_mean;
+        moving_variance = stages->moving_variance;
+        place("tiles", stages->tile);
+    }
+
+    void schedule() {
+        input_activations(input);
+        dense(gamma, {in_c});
+        dense(beta, {in_c});
+        dense(mean, {in_c});
+        dense(inv_std, {in_c});
+        dense(scale, {in_c});
+        dense(shift, {in_c});
+        dense(moving_mean, {in_c});
+        dense(moving_variance, {in_c});
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormStats> stages;
+};
+
+class BatchNormFoldGenerator : public LayerGenerator<BatchNormFoldGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_fold";
+    Input<Buffer<float, 1>> gamma{"gamma"}, beta{"beta"}, moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
+    Output<Buffer<float, 1>> scale{"scale"}, shift{"shift"};
+
+    void generate() {
+        stages.emplace(gamma, beta, moving_mean, moving_variance, shape());
+        scale = stages->scale;
+        shift = stages->shift;
+    }
+
+    void schedule() {
+        dense(gamma, {in_c});
+        dense(beta, {in_c});
+        dense(moving_mean, {in_c});
+        dense(moving_variance, {in_c});
+        dense(scale, {in_c});
+        dense(shift, {in_c});
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormFold> stages;
+};
+
+class BatchNormForwardGenerator : public LayerGenerator<BatchNormForwardGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_fwd";
+    Input<Buffer<float, 4>> input{"input"};
+    Input<Buffer<float, 1>> scale{"scale"}, shift{"shift"};
+    Output<Buffer<float, 4>> output{"output"};
+
+    void generate() {
+        stages.emplace(input, scale, shift);
+        output = stages->output;
+    }
+
+    void schedule() {
+        input_activations(input);
+        input_activations(output);
+        dense(scale, {in_c});
+        dense(shift, {in_c});
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormForward> stages;
+};
+
+class BatchNormBackwardStatsGenerator : public LayerGenerator<BatchNormBackwardStatsGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_bwd_stats";
+    Input<Buffer<float, 4>> d_output{"d_output"}, input{"input"};
+    Input<Buffer<float, 1>> mean{"mean"}, inv_std{"inv_std"};
+    Output<Buffer<float, 1>> d_gamma{"d_gamma"}, d_beta{"d_beta"};
+
+    void generate() {
+        stages.emplace(d_output, input, mean, inv_std, input.dim(3).extent(), shape());
+        d_gamma = stages->d_gamma;
+        d_beta = stages->d_beta;
+        place("tiles", stages->tile);
+    }
+
+    void schedule() {
+        input_activations(d_output);
+        input_activations(input);
+        dense(mean, {in_c});
+        dense(inv_std, {in_c});
+        dense(d_gamma, {in_c});
+        dense(d_beta, {in_c});
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormBackwardStats> stages;
+};
+
+class BatchNormBackwardDataGenerator : public LayerGenerator<BatchNormBackwardDataGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_bwd_data";
+    Input<Buffer<float, 4>> d_output{"d_output"}, input{"input"};
+    Input<Buffer<float, 1>> gamma{"gamma"}, mean{"mean"}, inv_std{"inv_std"}, d_gamma{"d_gamma"}, d_beta{"d_beta"};
+    Output<Buffer<float, 4>> d_input{"d_input"};
+
+    void generate() {
+        stages.emplace(d_output, input, gamma, mean, inv_std, d_gamma, d_beta, input.dim(3).extent(), shape());
+        d_input = stages->d_input;
+    }
+
+    void schedule() {
+        input_activations(d_output);
+        input_activations(input);
+        input_activations(d_input);
+        dense(gamma, {in_c});
+        dense(mean, {in_c});
+        dense(inv_std, {in_c});
+        dense(d_gamma, {in_c});
+        dense(d_beta, {in_c});
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormBackwardData> stages;
+};
+
+}  // namespace
+}  // namespace halcyon
+
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormStatsGenerator, batch_norm_stats)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormFoldGenerator, batch_norm_fold)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormForwardGenerator, batch_norm_fwd)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormBackwardStatsGenerator, batch_norm_bwd_stats)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormBackwardDataGenerator, batch_norm_bwd_data)

@@ -1,0 +1,102 @@
+// What all kernel generators share: the shape as generator parameters, the chosen menu entry, the buffers' strides, the workspaces.
+#pragma once
+
+#include "schedules/menu.h"
+#include "schedules/shape.h"
+
+#include <Halide.h>
+
+#include <map>
+#include <string>
+
+namespace halcyon {
+
+/// Base of the generator of kernel `T::kernel`. A derived class declares its inputs and outputs, builds the algorithm's stages in generate() and
+/// applies the entry to them in schedule().
+template<typename T>
+class LayerGenerator : public Halide::Generator<T> {
+public:
+    Halide::GeneratorParam<std::string> set{"set", "reference"}, entry{"entry", "reference"};
+    Halide::GeneratorParam<int> in_h{"in_h", 1}, in_w{"in_w", 1}, in_c{"in_c", 1};
+    Halide::GeneratorParam<int> out_h{"out_h", 1}, out_w{"out_w", 1}, out_c{"out_c", 1};
+    Halide::GeneratorParam<int> kernel_h{"kernel_h", 1}, kernel_w{"kernel_w", 1}, stride_h{"stride_h", 1}, stride_w{"stride_w", 1};
+    Halide::GeneratorParam<int> pad_top{"pad_top", 0}, pad_left{"pad_left", 0};
+    Halide::GeneratorParam<int> relu{"relu", 0}, dropout{"dropout", 0}, elements{"elements", 0};
+    Halide::GeneratorParam<float> epsilon{"epsilon", 0}, momentum{"momentum", 0};
+
+    /// Adds the entry's workspaces to the outputs.
+    void configure() {
+        for (const Entry &candidate : menu(T::kernel))
+            if (candidate.name == entry.value() && candidate.workspaces)
+                for (const Workspace &workspace : candidate.workspaces(shape(), schedule_set()))
+                    workspaces_[workspace.name] = {
+                        this->template add_output<Halide::Buffer<>>(workspace.name, Halide::Float(32), int(workspace.extents.size())),
+                        workspace.extents};
+    }
+
+protected:
+    Shape shape() const {
+        return {in_h,     in_w,    in_c,     out_h, out_w,   out_c,    kernel_h, kernel_w, stride_h,
+                stride_w, pad_top, pad_left, relu,  dropout, elements, epsilon,  momentum};
+    }
+
+    Set schedule_set() const { return select_sets({set.value()}).front(); }
+
+    /// Where the entry asks for the workspace `name`, `stage` is stored there instead of in memory of the kernel's own.
+    void place(const std::string &name, const Halide::Func &stage) {
+        const auto found = workspaces_.find(name);
+        if (found == workspaces_.end()) return;
+        auto &[output, extents] = found->second;
+        *output = stage;
+        dense(*output, extents);
+    }
+
+    /// Activations (c, x, y, n): the extents are known but for the batch. A tuned entry may also count on the set's storage order.
+    template<typename Buffer>
+    void activations(Buffer &buffer, int channels, int width, int height) const {
+        buffer.dim(0).set_bounds(0, channels);
+        buffer.dim(1).set_bounds(0, width);
+        buffer.dim(2).set_bounds(0, height);
+        buffer.dim(3).set_min(0);
+        if (entry.value() == "reference") return;
+        const Halide::Expr images = buffer.dim(3).extent();
+        if (schedule_set().order == StorageOrder::hwnc) {
+            buffer.dim(3).set_stride(channels);
+            buffer.dim(1).set_stride(images * channels);
+            buffer.dim(2).set_stride(images * (channels * width));
+        } else {
+            buffer.dim(1).set_stride(channels);
+            buffer.dim(2).set_stride(channels * width);
+            buffer.dim(3).set_stride(channels * width * height);
+        }
+    }
+
+    template<typename Buffer>
+    void input_activations(Buffer &buffer) const {
+        activations(buffer, in_c, in_w, in_h);
+    }
+
+    template<typename Buffer>
+    void output_activations(Buffer &buffer) const {
+        activations(buffer, out_c, out_w, out_h);
+    }
+
+    /// Everything else is dense, the first dimension innermost.
+    template<typename Buffer>
+    static void dense(Buffer &buffer, const std::vector<int> &extents) {
+        int stride = 1;
+        for (int d = 0; d < int(extents.size()); d++) {
+            buffer.dim(d).set_bounds(0, extents[d]).set_stride(stride);
+            stride *= extents[d];
+        }
+    }
+
+private:
+    struct WorkspaceOutput {
+        Halide::GeneratorOutput<Halide::Buffer<>> *output;
+        std::vector<int> extents;
+    };
+    std::map<std::string, WorkspaceOutput> workspaces_;
+};
+
+}  // namespace halcyon

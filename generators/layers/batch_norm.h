@@ -1,0 +1,118 @@
+// Batch normalisation over (x, y, n), as Keras defines it: the biased variance also in the moving statistics.
+//
+// In training: normalised = (input - mean) * inv_std, output = gamma * normalised + beta = scale * input + shift.
+#pragma once
+
+#include "schedules/shape.h"
+
+#include <Halide.h>
+
+namespace halcyon {
+
+/// The batch's statistics, the scale and shift they make, and the moving statistics, updated in place.
+///
+/// Variances are merged tile by tile (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983), never as
+/// E[x^2] - E[x]^2: sums of squares about a tile's own mean neither cancel nor fall below zero. A tile is one pixel of all images.
+struct BatchNormStats {
+    Halide::Var c{"c"}, moment{"moment"}, x{"x"}, y{"y"};
+    Halide::RDom images, tiles;  // n; x, y
+    Halide::Func tile_sum{"tile_sum"}, tile_mean{"tile_mean"}, tile_squares{"tile_squares"};
+    Halide::Func tile{"tile"};                  // moment 0: the tile's mean, 1: the sum of squares about it
+    Halide::Func merged{"merged"};              // the mean and the sum of squares about it, of the tiles so far
+    Halide::Func mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
+    Halide::Func moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
+
+    BatchNormStats(const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &beta, const Halide::Expr &batch, const Shape &s)
+        : images(0, batch, "images"), tiles(0, s.in_w, 0, s.in_h, "tiles") {
+        const Halide::Expr tile_size = Halide::cast<float>(batch);
+        tile_sum(c, x, y) = 0.0f;
+        tile_sum(c, x, y) += input(c, x, y, images);
+        tile_mean(c, x, y) = tile_sum(c, x, y) / tile_size;
+        const Halide::Expr deviation = input(c, x, y, images) - tile_mean(c, x, y);
+        tile_squares(c, x, y) = 0.0f;
+        tile_squares(c, x, y) += deviation * deviation;
+        tile(c, moment, x, y) = select(moment == 0, tile_mean(c, x, y), tile_squares(c, x, y));
+
+        merged(c) = Halide::Tuple(0.0f, 0.0f);
+        const Halide::Expr before = Halide::cast<float>(tiles.y * s.in_w + tiles.x);  // tiles merged so far
+        const Halide::Expr delta = tile(c, 0, tiles.x, tiles.y) - merged(c)[0];
+        merged(c) = Halide::Tuple(merged(c)[0] + delta / (before + 1.0f),
+                                  merged(c)[1] + (tile(c, 1, tiles.x, tiles.y) + delta * delta * (tile_size * before / (before + 1.0f))));
+
+        const Halide::Expr variance = merged(c)[1] / (tile_size * float(s.in_w * s.in_h));
+        mean(c) = merged(c)[0];
+        inv_std(c) = 1.0f / sqrt(variance + s.epsilon);
+        scale(c) = gamma(c) * inv_std(c);
+        shift(c) = beta(c) - mean(c) * scale(c);
+
+        moving_mean(c) = Halide::undef<float>();
+        moving_mean(c) = moving_mean(c) * s.momentum + mean(c) * (1 - s.momentum);
+        moving_variance(c) = Halide::undef<float>();
+        moving_variance(c) = moving_variance(c) * s.momentum + variance * (1 - s.momentum);
+    }
+};
+
+/// Scale and shift from the moving statistics, for inference.
+struct BatchNormFold {
+    Halide::Var c{"c"};
+    Halide::Func scale{"scale"}, shift{"shift"};
+
+    BatchNormFold(const Halide::Func &gamma, const Halide::Func &beta, const Halide::Func &moving_mean, const Halide::Func &moving_variance,
+                  const Shape &s) {
+        scale(c) = gamma(c) / sqrt(moving_variance(c) + s.epsilon);
+        shift(c) = beta(c) - moving_mean(c) * scale(c);
+    }
+};
+
+/// output = scale * input + shift
+struct BatchNormForward {
+    Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Halide::Func output{"output"};
+
+    BatchNormForward(const Halide::Func &input, const Halide::Func &scale, const Halide::Func &shift) {
+        output(c, x, y, n) = scale(c) * input(c, x, y, n) + shift(c);
+    }
+};
+
+/// d_gamma = sum of d_output * normalised and d_beta = sum of d_output over (x, y, n): within each pixel, then over the pixels in row-major
+/// order.
+struct BatchNormBackwardStats {
+    Halide::Var c{"c"}, which{"which"}, x{"x"}, y{"y"};
+    Halide::RDom images, tiles;          // n; x, y
+    Halide::Func tile_sums{"tile_sums"};  // of d_output * (input - mean), and of d_output
+    Halide::Func tile{"tile"};            // the same side by side: `which` is 0 or 1
+    Halide::Func sums{"sums"}, d_gamma{"d_gamma"}, d_beta{"d_beta"};
+
+    BatchNormBackwardStats(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &mean, const Halide::Func &inv_std,
+                           const Halide::Expr &batch, const Shape &s)
+        : images(0, batch, "images"), tiles(0, s.in_w, 0, s.in_h, "tiles") {
+        const Halide::Expr gradient = d_output(c, x, y, images), deviation = input(c, x, y, images) - mean(c);
+        tile_sums(c, x, y) = Halide::Tuple(0.0f, 0.0f);
+        tile_sums(c, x, y) = Halide::Tuple(tile_sums(c, x, y)[0] + gradient * deviation, tile_sums(c, x, y)[1] + gradient);
+        tile(c, which, x, y) = select(which == 0, tile_sums(c, x, y)[0], tile_sums(c, x, y)[1]);
+
+        sums(c) = Halide::Tuple(0.0f, 0.0f);
+        sums(c) = Halide::Tuple(sums(c)[0] + tile(c, 0, tiles.x, tiles.y), sums(c)[1] + tile(c, 1, tiles.x, tiles.y));
+        d_gamma(c) = sums(c)[0] * inv_std(c);
+        d_beta(c) = sums(c)[1];
+    }
+};
+
+/// d_input = gamma * inv_std * (d_output - (d_beta + normalised * d_gamma) / M), where M = x * y * n values made each statistic. With
+/// shape.relu the layer before is a ReLU whose output is this input: nothing passes where it is 0.
+struct BatchNormBackwardData {
+    Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Halide::Func d_input{"d_input"};
+
+    BatchNormBackwardData(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &mean,
+                          const Halide::Func &inv_std, const Halide::Func &d_gamma, const Halide::Func &d_beta, const Halide::Expr &batch,
+                          const Shape &s) {
+        const Halide::Expr each = 1.0f / (Halide::cast<float>(batch) * float(s.in_w * s.in_h));
+        const Halide::Expr value = input(c, x, y, n), normalised = (value - mean(c)) * inv_std(c);
+        const Halide::Expr through_statistics = (d_beta(c) + normalised * d_gamma(c)) * each;
+        const Halide::Expr gradient = gamma(c) * inv_std(c) * (d_output(c, x, y, n) - through_statistics);
+        d_input(c, x, y, n) = s.relu ? select(value > 0.0f, gradient, 0.0f) : gradient;
+    }
+};
+
+}  // namespace halcyon

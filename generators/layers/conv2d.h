@@ -1,0 +1,85 @@
+// Convolution: what its three kernels compute. How they are computed on a target is in schedules/.
+//
+// Activations are (channel, column, row, image). Weights are (k, c, dx, dy): k counts output channels, c input channels, which in memory is
+// Keras's (height, width, in, out). A dense layer is the convolution whose window covers its whole input.
+#pragma once
+
+#include "schedules/shape.h"
+
+#include <Halide.h>
+
+namespace halcyon {
+
+/// output(k, x, y, n) = bias(k) + sum over c, dx, dy of weights(k, c, dx, dy) * input(c, x * stride + dx - pad, y * stride + dy - pad, n),
+/// and max(0, that) where a ReLU is fused in. Taps outside the input are left out.
+struct Conv2dForward {
+    Halide::Var k{"k"}, x{"x"}, y{"y"}, n{"n"};
+    Halide::RDom taps;  // c, dx, dy
+    Halide::Func sum{"sum"}, output{"output"};
+
+    Conv2dForward(const Halide::Func &input, const Halide::Func &weights, const Halide::Func &bias, const Shape &s)
+        : taps(0, s.in_c, 0, s.kernel_w, 0, s.kernel_h, "taps") {
+        Halide::Expr in_x = x * s.stride_w + taps.y - s.pad_left;
+        Halide::Expr in_y = y * s.stride_h + taps.z - s.pad_top;
+        if (s.padded()) {
+            taps.where(in_x >= 0 && in_x < s.in_w && in_y >= 0 && in_y < s.in_h);
+            in_x = clamp(in_x, 0, s.in_w - 1);
+            in_y = clamp(in_y, 0, s.in_h - 1);
+        }
+        sum(k, x, y, n) = bias(k);
+        sum(k, x, y, n) += weights(k, taps.x, taps.y, taps.z) * input(taps.x, in_x, in_y, n);
+        output(k, x, y, n) = s.relu ? max(sum(k, x, y, n), 0.0f) : sum(k, x, y, n);
+    }
+};
+
+/// The gradient of the input: every output that a pixel took part in gives its gradient back through the same weight.
+/// d_input(c, x, y, n) = sum over k, dx, dy of weights(k, c, dx, dy) * d_output(k, out_x, out_y, n) where out_x * stride + dx - pad = x.
+struct Conv2dBackwardData {
+    Halide::Var c{"c"}, k{"k"}, x{"x"}, y{"y"}, n{"n"}, dx{"dx"}, dy{"dy"};
+    Halide::RDom taps;                      // k, dx, dy
+    Halide::Func transposed{"transposed"};  // the weights with c innermost: what a vector of c reads
+    Halide::Func sum{"sum"}, d_input{"d_input"};
+
+    Conv2dBackwardData(const Halide::Func &d_output, const Halide::Func &weights, const Shape &s)
+        : taps(0, s.out_c, 0, s.kernel_w, 0, s.kernel_h, "taps") {
+        const Halide::Expr from_x = x + s.pad_left - taps.y, from_y = y + s.pad_top - taps.z;
+        const Halide::Expr out_x = from_x / s.stride_w, out_y = from_y / s.stride_h;
+        taps.where(from_x % s.stride_w == 0 && out_x >= 0 && out_x < s.out_w);
+        taps.where(from_y % s.stride_h == 0 && out_y >= 0 && out_y < s.out_h);
+        transposed(c, k, dx, dy) = weights(k, c, dx, dy);
+        sum(c, x, y, n) = 0.0f;
+        sum(c, x, y, n) +=
+            transposed(c, taps.x, taps.y, taps.z) * d_output(taps.x, clamp(out_x, 0, s.out_w - 1), clamp(out_y, 0, s.out_h - 1), n);
+        d_input(c, x, y, n) = sum(c, x, y, n);
+    }
+};
+
+/// The gradients of the weights and of the bias:
+/// d_weights(k, c, dx, dy) = sum over x, y, n of d_output(k, x, y, n) * input(c, x * stride + dx - pad, y * stride + dy - pad, n),
+/// d_bias(k) = sum over x, y, n of d_output(k, x, y, n), first within each row, then over the rows in order.
+struct Conv2dBackwardWeights {
+    Halide::Var k{"k"}, c{"c"}, dx{"dx"}, dy{"dy"}, y{"y"};
+    Halide::RDom pixels;      // n, x, y
+    Halide::RDom row_pixels;  // n, x
+    Halide::RDom rows;        // y
+    Halide::Func d_weights{"d_weights"}, bias_rows{"bias_rows"}, d_bias{"d_bias"};
+
+    Conv2dBackwardWeights(const Halide::Func &input, const Halide::Func &d_output, const Halide::Expr &images, const Shape &s)
+        : pixels(0, images, 0, s.out_w, 0, s.out_h, "pixels"), row_pixels(0, images, 0, s.out_w, "row_pixels"), rows(0, s.out_h, "rows") {
+        Halide::Expr in_x = pixels.y * s.stride_w + dx - s.pad_left;
+        Halide::Expr in_y = pixels.z * s.stride_h + dy - s.pad_top;
+        if (s.padded()) {
+            pixels.where(in_x >= 0 && in_x < s.in_w && in_y >= 0 && in_y < s.in_h);
+            in_x = clamp(in_x, 0, s.in_w - 1);
+            in_y = clamp(in_y, 0, s.in_h - 1);
+        }
+        d_weights(k, c, dx, dy) = 0.0f;
+        d_weights(k, c, dx, dy) += d_output(k, pixels.y, pixels.z, pixels.x) * input(c, in_x, in_y, pixels.x);
+        bias_rows(k, y) = 0.0f;
+        bias_rows(k, y) += d_output(k, row_pixels.y, y, row_pixels.x);
+        d_bias(k) = 0.0f;
+        d_bias(k) += bias_rows(k, rows);
+    }
+};
+
+}  // namespace halcyon

@@ -1,0 +1,65 @@
+// Max pooling. A tap outside the input reads the nearest pixel inside, which lies in the same window: padding never wins, and the first
+// largest pixel in row-major order stays the first.
+#pragma once
+
+#include "schedules/shape.h"
+
+#include <Halide.h>
+
+namespace halcyon {
+
+/// The pixel of the input that the tap (dx, dy) of the window at output (x, y) reads.
+inline Halide::Expr pooled_column(const Shape &s, const Halide::Expr &x, const Halide::Expr &dx) {
+    return clamp(x * s.stride_w + dx - s.pad_left, 0, s.in_w - 1);
+}
+inline Halide::Expr pooled_row(const Shape &s, const Halide::Expr &y, const Halide::Expr &dy) {
+    return clamp(y * s.stride_h + dy - s.pad_top, 0, s.in_h - 1);
+}
+
+/// output(c, x, y, n) = the largest input of the window
+struct MaxPool2dForward {
+    Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Halide::RDom taps;  // dx, dy
+    Halide::Func largest{"largest"}, output{"output"};
+
+    MaxPool2dForward(const Halide::Func &input, const Shape &s) : taps(0, s.kernel_w, 0, s.kernel_h, "taps") {
+        const Halide::Expr value = input(c, pooled_column(s, x, taps.x), pooled_row(s, y, taps.y), n);
+        largest(c, x, y, n) = Halide::Float(32).min();
+        largest(c, x, y, n) = select(value > largest(c, x, y, n), value, largest(c, x, y, n));
+        output(c, x, y, n) = largest(c, x, y, n);
+    }
+};
+
+/// The gradient of each output goes to its window's first largest pixel. Where windows overlap, a pixel adds up theirs in row-major order.
+struct MaxPool2dBackward {
+    Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Halide::RDom taps;     // dx, dy
+    Halide::RDom windows;  // the windows that can hold a pixel, by their distance from the first one
+    Halide::Func choice{"choice"};  // of a window: its largest value, and which pixel of the input that is, y * in_w + x
+    Halide::Func sum{"sum"}, d_input{"d_input"};
+
+    MaxPool2dBackward(const Halide::Func &d_output, const Halide::Func &input, const Shape &s)
+        : taps(0, s.kernel_w, 0, s.kernel_h, "taps"),
+          windows(0, overlap(s.kernel_w, s.stride_w), 0, overlap(s.kernel_h, s.stride_h), "windows") {
+        choice(c, x, y, n) = Halide::Tuple(Halide::Float(32).min(), -1);
+        const Halide::Expr column = pooled_column(s, x, taps.x), row = pooled_row(s, y, taps.y);
+        const Halide::Expr value = input(c, column, row, n);
+        const Halide::Expr larger = value > choice(c, x, y, n)[0];
+        choice(c, x, y, n) =
+            Halide::Tuple(select(larger, value, choice(c, x, y, n)[0]), select(larger, row * s.in_w + column, choice(c, x, y, n)[1]));
+
+        const Halide::Expr out_x = (x + s.pad_left) / s.stride_w - (windows.x.extent() - 1) + windows.x;
+        const Halide::Expr out_y = (y + s.pad_top) / s.stride_h - (windows.y.extent() - 1) + windows.y;
+        const Halide::Expr at_x = clamp(out_x, 0, s.out_w - 1), at_y = clamp(out_y, 0, s.out_h - 1);
+        const Halide::Expr chosen = choice(c, at_x, at_y, n)[1] == y * s.in_w + x;
+        sum(c, x, y, n) = 0.0f;
+        sum(c, x, y, n) += select(out_x == at_x && out_y == at_y && chosen, d_output(c, at_x, at_y, n), 0.0f);
+        d_input(c, x, y, n) = sum(c, x, y, n);
+    }
+
+private:
+    /// Windows along one axis that hold the same pixel, at most.
+    static int overlap(int kernel, int stride) { return (kernel + stride - 1) / stride; }
+};
+
+}  // namespace halcyon

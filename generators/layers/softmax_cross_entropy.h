@@ -1,0 +1,55 @@
+// Softmax with sparse categorical cross-entropy from the logits. Logits are activations of one pixel, (class, 0, 0, image); `labels` holds
+// the data set's classes, `indices` the record of each image of the batch.
+#pragma once
+
+#include "generators/layers/step_values.h"
+#include "schedules/shape.h"
+
+#include <Halide.h>
+
+namespace halcyon {
+
+/// The class of image n of the batch.
+inline Halide::Expr label_of(const Halide::Func &labels, const Halide::Func &indices, const Halide::Expr &records, const Halide::Expr &n) {
+    return Halide::cast<int>(labels(clamp(indices(n), 0, records - 1)));
+}
+
+/// probabilities = softmax, loss = -log of the label's probability, correct = 1 where the label is the first largest logit, else 0.
+/// The largest logit is subtracted before every exp, so that none overflows.
+struct SoftmaxCrossEntropyForward {
+    Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Halide::RDom classes;
+    Halide::Func best{"best"};  // the first largest logit, and its class
+    Halide::Func exponential{"exponential"}, sum{"sum"};  // of the logits below the largest
+    Halide::Func probabilities{"probabilities"}, loss{"loss"}, correct{"correct"};
+
+    SoftmaxCrossEntropyForward(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices, const Halide::Expr &records,
+                               const Shape &s)
+        : classes(0, s.in_c, "classes") {
+        best(n) = Halide::Tuple(Halide::Float(32).min(), 0);
+        const Halide::Expr logit = logits(classes, 0, 0, n), larger = logit > best(n)[0];
+        best(n) = Halide::Tuple(select(larger, logit, best(n)[0]), select(larger, classes, best(n)[1]));
+        exponential(c, n) = exp(logits(c, 0, 0, n) - best(n)[0]);
+        sum(n) = 0.0f;
+        sum(n) += exponential(classes, n);
+
+        const Halide::Expr label = label_of(labels, indices, records, n);
+        probabilities(c, x, y, n) = exponential(c, n) / sum(n);
+        loss(n) = log(sum(n)) - (logits(clamp(label, 0, s.in_c - 1), 0, 0, n) - best(n)[0]);
+        correct(n) = select(label == best(n)[1], 1.0f, 0.0f);
+    }
+};
+
+/// d_logits = (probabilities - one_hot(label)) / images in the batch
+struct SoftmaxCrossEntropyBackward {
+    Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Halide::Func d_logits{"d_logits"};
+
+    SoftmaxCrossEntropyBackward(const Halide::Func &probabilities, const Halide::Func &labels, const Halide::Func &indices,
+                                const Halide::Func &step, const Halide::Expr &records) {
+        const Halide::Expr one_hot = select(c == label_of(labels, indices, records, n), 1.0f, 0.0f);
+        d_logits(c, x, y, n) = (probabilities(c, x, y, n) - one_hot) * step_float(step, step_inverse_batch);
+    }
+};
+
+}  // namespace halcyon

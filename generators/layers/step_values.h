@@ -1,0 +1,14 @@
+// The step buffer's fields (generators/step.h) as expressions.
+#pragma once
+
+#include "generators/step.h"
+
+#include <Halide.h>
+
+namespace halcyon {
+
+inline Halide::Expr step_word(const Halide::Func &step, int field) { return step(field); }
+
+inline Halide::Expr step_float(const Halide::Func &step, int field) { return Halide::reinterpret<float>(step(field)); }
+
+}  // namespace halcyon

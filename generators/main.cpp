@@ -1,0 +1,105 @@
+// kernel_gen: Halide's generator command line over all layers, with a cache.
+//
+//   kernel_gen -g conv2d_fwd -f NAME -e object -o DIR target=... set=x86_avx2 entry=register_tile in_h=15 ...
+//   kernel_gen --cache DIR -g ...      takes the object from DIR where the same pipeline was compiled before
+//
+// An object is kept under a hash of the serialized pipeline (algorithm and schedule), the target, the function's name and Halide's version:
+// whatever else changes in the sources, only kernels whose loops change are compiled again.
+#include <Halide.h>
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What the cache needs of an ordinary generator command line.
+struct Arguments {
+    std::string generator, function, folder = ".";
+    std::string target;
+    Halide::GeneratorParamsMap parameters;
+};
+
+Arguments parse(int argc, char **argv) {
+    Arguments arguments;
+    for (int i = 1; i < argc; i++) {
+        const std::string_view word = argv[i];
+        const auto equals = word.find('=');
+        if (word == "-g" && i + 1 < argc)
+            arguments.generator = argv[++i];
+        else if (word == "-f" && i + 1 < argc)
+            arguments.function = argv[++i];
+        else if (word == "-o" && i + 1 < argc)
+            arguments.folder = argv[++i];
+        else if (word.starts_with("target="))
+            arguments.target = word.substr(equals + 1);
+        else if (equals != std::string_view::npos)
+            arguments.parameters[std::string(word.substr(0, equals))] = word.substr(equals + 1);
+    }
+    return arguments;
+}
+
+/// FNV-1a in 64 bits: the cache is no defence against an adversary.
+std::uint64_t hash(std::uint64_t seed, const void *data, std::size_t size) {
+    const auto *bytes = static_cast<const unsigned char *>(data);
+    for (std::size_t i = 0; i < size; i++) seed = (seed ^ bytes[i]) * 0x100000001b3;
+    return seed;
+}
+
+std::string cache_key(const Arguments &arguments) {
+    auto generator =
+        Halide::Internal::GeneratorRegistry::create(arguments.generator, Halide::GeneratorContext(Halide::Target(arguments.target)));
+    if (!generator) throw Halide::CompileError("there is no generator " + arguments.generator);
+    for (const auto &[name, value] : arguments.parameters) generator->set_generatorparam_value(name, value);
+    std::vector<uint8_t> pipeline;
+    Halide::serialize_pipeline(generator->build_pipeline(), pipeline);
+    const std::string rest = fmt::format("{} {} {}.{}.{}", arguments.target, arguments.function, HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
+                                         HALIDE_VERSION_PATCH);
+    const std::uint64_t pipeline_hash = hash(0xcbf29ce484222325, pipeline.data(), pipeline.size());
+    return fmt::format("{:016x}", hash(pipeline_hash, rest.data(), rest.size()));
+}
+
+/// Never leaves a half-written file: other processes share the cache.
+void copy_atomically(const fs::path &from, const fs::path &to) {
+    const fs::path temporary = to.string() + fmt::format(".{}", getpid());
+    fs::copy_file(from, temporary, fs::copy_options::overwrite_existing);
+    fs::rename(temporary, to);
+}
+
+int generate_with_cache(const fs::path &cache, int argc, char **argv) {
+    const Arguments arguments = parse(argc, argv);
+    const fs::path object = fs::path(arguments.folder) / (arguments.function + ".o");
+    const fs::path cached = cache / (cache_key(arguments) + ".o");
+    if (fs::exists(cached)) {
+        copy_atomically(cached, object);
+        return 0;
+    }
+    if (const int status = Halide::Internal::generate_filter_main(argc, argv)) return status;
+    fs::create_directories(cache);
+    copy_atomically(object, cached);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+    try {
+        if (argc > 2 && std::string_view(argv[1]) == "--cache") {
+            const fs::path cache = argv[2];
+            argv[2] = argv[0];
+            return generate_with_cache(cache, argc - 2, argv + 2);
+        }
+        return Halide::Internal::generate_filter_main(argc, argv);
+    } catch (const std::exception &error) {
+        std::cerr << "kernel_gen: " << error.what() << "\n";
+        return 1;
+    }
+}

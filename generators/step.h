@@ -1,0 +1,38 @@
+// The step buffer: everything that changes from step to step or by recipe, in one small uint32 buffer that the runtime writes and the
+// kernels read, so that a recorded step can be replayed. Floats are stored by their bits.
+#pragma once
+
+namespace halcyon {
+
+enum StepField : int {
+    step_seed,            // uint32
+    step_epoch,           // uint32, from 0
+    step_position,        // uint32, the place in the epoch of the batch's first image
+    step_inverse_batch,   // float, 1 / images in the global batch
+    step_learning_rate,   // float; for Adam it includes the bias corrections sqrt(1 - beta2^t) / (1 - beta1^t)
+    step_beta1,           // float, Adam
+    step_beta2,           // float, Adam
+    step_epsilon,         // float, Adam
+    step_momentum,        // float, SGD
+    step_flip_threshold,  // uint32: an image is flipped where its 16 random bits are below it; 0 never, 65536 always
+    step_first_dropout,   // two words a dropout layer, see dropout_threshold() and dropout_scale()
+};
+
+/// uint32: an element is dropped where its 16 random bits are below it: round(rate * 65536).
+constexpr int dropout_threshold(int layer) { return step_first_dropout + 2 * layer; }
+
+/// float: what kept elements are multiplied by: 1 / (1 - rate).
+constexpr int dropout_scale(int layer) { return step_first_dropout + 2 * layer + 1; }
+
+/// Words in the step buffer of a model with this many dropout layers.
+constexpr int step_words(int dropout_layers) { return step_first_dropout + 2 * dropout_layers; }
+
+/// The random streams: numbers from different streams are independent.
+enum RandomStream : unsigned {
+    stream_shuffle = 0,
+    stream_flip = 1,
+    stream_init = 2,
+    stream_first_dropout = 16,
+};
+
+}  // namespace halcyon

@@ -1,0 +1,36 @@
+// The reference schedules: the plainest loops that need no memory, the yardstick of every other schedule and the last entry of every menu.
+#pragma once
+
+#include "generators/layers/add.h"
+#include "generators/layers/batch_norm.h"
+#include "generators/layers/conv2d.h"
+#include "generators/layers/dropout.h"
+#include "generators/layers/input.h"
+#include "generators/layers/max_pool2d.h"
+#include "generators/layers/optimizers.h"
+#include "generators/layers/relu.h"
+#include "generators/layers/softmax_cross_entropy.h"
+
+namespace halcyon {
+
+void reference(InputForward &);
+void reference(Conv2dForward &);
+void reference(Conv2dBackwardData &);
+void reference(Conv2dBackwardWeights &);
+void reference(ReluForward &);
+void reference(ReluBackward &);
+void reference(BatchNormStats &);
+void reference(BatchNormFold &);
+void reference(BatchNormForward &);
+void reference(BatchNormBackwardStats &);
+void reference(BatchNormBackwardData &);
+void reference(MaxPool2dForward &);
+void reference(MaxPool2dBackward &);
+void reference(Dropout &);
+void reference(Add &);
+void reference(SoftmaxCrossEntropyForward &);
+void reference(SoftmaxCrossEntropyBackward &);
+void reference(Adam &);
+void reference(Sgd &);
+
+}  // namespace halcyon

@@ -1,0 +1,15 @@
+#include "schedules/reference/reference.h"
+
+namespace halcyon {
+
+void reference(SoftmaxCrossEntropyForward &f) {
+    f.probabilities.parallel(f.n);
+    f.loss.parallel(f.n).compute_with(f.probabilities, f.n);
+    f.correct.parallel(f.n).compute_with(f.probabilities, f.n);
+    f.best.compute_at(f.probabilities, f.n);
+    f.sum.compute_at(f.probabilities, f.n);
+}
+
+void reference(SoftmaxCrossEntropyBackward &f) { f.d_logits.parallel(f.n); }
+
+}  // namespace halcyon

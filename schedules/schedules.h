@@ -1,0 +1,36 @@
+// The schedules: functions on an algorithm's named stages, bound to their menu entries (schedules/menu.cpp) by name.
+//
+// Each schedules/<target>/<layer>.cpp ends in a table for every kernel of its layer. `reference` is an overload of one function, one a
+// kernel: no tiling, no assumption about strides, and no memory beyond 16 KiB of stack.
+#pragma once
+
+#include "schedules/menu.h"
+#include "schedules/shape.h"
+
+#include <Halide.h>
+
+#include <string>
+#include <vector>
+
+namespace halcyon {
+
+template<typename Stages>
+struct NamedSchedule {
+    std::string entry;
+    void (*apply)(Stages &, const Shape &, const Set &);
+};
+
+/// The x86 entries of the kernel that computes `Stages`.
+template<typename Stages>
+const std::vector<NamedSchedule<Stages>> &x86_schedules();
+
+/// Schedules `stages` by the menu entry called `entry`; throws Halide::CompileError where no function is bound to that name.
+template<typename Stages>
+void apply_schedule(Stages &stages, const Shape &shape, const Set &set, const std::string &entry) {
+    if (entry == "reference") return reference(stages);
+    for (const NamedSchedule<Stages> &schedule : x86_schedules<Stages>())
+        if (schedule.entry == entry) return schedule.apply(stages, shape, set);
+    throw Halide::CompileError("no schedule is bound to the entry " + entry);
+}
+
+}  // namespace halcyon

@@ -1,0 +1,107 @@
+#include "generators/layers/batch_norm.h"
+
+#include "schedules/schedules.h"
+#include "schedules/x86/pixels.h"
+
+namespace halcyon {
+namespace {
+
+using Halide::Func;
+using Halide::TailStrategy;
+using Halide::Var;
+
+/// The statistics of a pixel's images are made in registers while the pixel is in the L1 cache, and stored as a tile.
+template<typename Stages>
+void store_tiles(Stages &f, const Var &which, const Var &co, int vectors, const Shape &s, const Set &set) {
+    const int vector = channel_vector(s.in_c, set);
+    Var ci{"ci"};
+    f.tile.compute_root()
+        .bound(which, 0, 2)
+        .split(f.c, co, ci, channel_block(s.in_c, vector, vectors), TailStrategy::ShiftInwards)
+        .reorder(ci, which, co, f.x, f.y)
+        .vectorize(ci, vector)
+        .unroll(ci)
+        .unroll(which);
+    parallel_pixels(f.tile, f.x, f.y, s.in_w, s.in_h, s.in_c);
+}
+
+/// The tiles are few and merge in one thread.
+template<typename Stages>
+void merge_tiles(Stages &f, Func merged, const Shape &s, const Set &set) {
+    const int vector = channel_vector(s.in_c, set);
+    Var co{"co"}, ci{"ci"};
+    merged.compute_root().vectorize(f.c, vector, TailStrategy::ShiftInwards);
+    merged.update()
+        .split(f.c, co, ci, channel_block(s.in_c, vector, 4), TailStrategy::GuardWithIf)
+        .reorder(ci, f.tiles.x, f.tiles.y, co)
+        .vectorize(ci, vector)
+        .unroll(ci);
+}
+
+void stats_pixel_tiles(BatchNormStats &f, const Shape &s, const Set &set) {
+    const int vector = channel_vector(s.in_c, set);
+    Var co{"co"};
+    store_tiles(f, f.moment, co, 4, s, set);
+    for (Func sum : {f.tile_sum, f.tile_squares}) {
+        sum.compute_at(f.tile, co).vectorize(f.c, vector).unroll(f.c);
+        sum.update().reorder(f.c, f.images).vectorize(f.c, vector).unroll(f.c);
+    }
+    f.tile_mean.compute_at(f.tile, co).vectorize(f.c, vector).unroll(f.c);
+    merge_tiles(f, f.merged, s, set);
+    for (Func out : {f.mean, f.inv_std, f.scale, f.shift}) out.vectorize(f.c, vector, TailStrategy::ShiftInwards);
+    for (Func out : {f.moving_mean, f.moving_variance}) out.update().vectorize(f.c, vector, TailStrategy::GuardWithIf);
+}
+
+void fold_channel_vectors(BatchNormFold &f, const Shape &s, const Set &set) {
+    for (Func out : {f.scale, f.shift}) out.vectorize(f.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
+}
+
+void forward_channel_vectors(BatchNormForward &f, const Shape &s, const Set &set) { channel_vectors(f.output, f.c, f.x, f.y, f.n, s, set); }
+
+void backward_stats_pixel_tiles(BatchNormBackwardStats &f, const Shape &s, const Set &set) {
+    const int vector = channel_vector(s.in_c, set);
+    Var co{"co"};
+    store_tiles(f, f.which, co, 4, s, set);
+    f.tile_sums.compute_at(f.tile, co).vectorize(f.c, vector).unroll(f.c);
+    f.tile_sums.update().reorder(f.c, f.images).vectorize(f.c, vector).unroll(f.c);
+    merge_tiles(f, f.sums, s, set);
+    for (Func out : {f.d_gamma, f.d_beta}) out.vectorize(f.c, vector, TailStrategy::ShiftInwards);
+}
+
+void backward_data_channel_vectors(BatchNormBackwardData &f, const Shape &s, const Set &set) {
+    channel_vectors(f.d_input, f.c, f.x, f.y, f.n, s, set);
+}
+
+}  // namespace
+
+template<>
+const std::vector<NamedSchedule<BatchNormStats>> &x86_schedules() {
+    static const std::vector<NamedSchedule<BatchNormStats>> schedules = {{"pixel_tiles", stats_pixel_tiles}};
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<BatchNormFold>> &x86_schedules() {
+    static const std::vector<NamedSchedule<BatchNormFold>> schedules = {{"channel_vectors", fold_channel_vectors}};
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<BatchNormForward>> &x86_schedules() {
+    static const std::vector<NamedSchedule<BatchNormForward>> schedules = {{"channel_vectors", forward_channel_vectors}};
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<BatchNormBackwardStats>> &x86_schedules() {
+    static const std::vector<NamedSchedule<BatchNormBackwardStats>> schedules = {{"pixel_tiles", backward_stats_pixel_tiles}};
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<BatchNormBackwardData>> &x86_schedules() {
+    static const std::vector<NamedSchedule<BatchNormBackwardData>> schedules = {{"channel_vectors", backward_data_channel_vectors}};
+    return schedules;
+}
+
+}  // namespace halcyon

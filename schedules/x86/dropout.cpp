@@ -1,0 +1,31 @@
+#include "generators/layers/dropout.h"
+
+#include "schedules/schedules.h"
+#include "schedules/x86/pixels.h"
+
+namespace halcyon {
+namespace {
+
+// A vector of random words is used for the four lanes at once: one Philox of ten rounds for 4 vectors of channels.
+void lanes(Dropout &f, const Shape &s, const Set &set) {
+    const int vector = channel_vector(f.quarter, set);
+    Halide::Var lane{"lane"}, element{"element"}, block{"block"};
+    f.key.compute_root();
+    f.output.split(f.c, lane, element, f.quarter)
+        .split(element, block, element, vector)
+        .reorder(element, lane, block, f.n, f.x, f.y)
+        .vectorize(element)
+        .unroll(lane);
+    parallel_pixels(f.output, f.x, f.y, s.in_w, s.in_h, s.in_c);
+    f.words.compute_at(f.output, block).vectorize(f.element, vector);
+}
+
+}  // namespace
+
+template<>
+const std::vector<NamedSchedule<Dropout>> &x86_schedules() {
+    static const std::vector<NamedSchedule<Dropout>> schedules = {{"lanes", lanes}};
+    return schedules;
+}
+
+}  // namespace halcyon

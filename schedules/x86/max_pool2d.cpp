@@ -1,0 +1,67 @@
+#include "generators/layers/max_pool2d.h"
+
+#include "schedules/schedules.h"
+#include "schedules/x86/pixels.h"
+
+namespace halcyon {
+namespace {
+
+using Halide::TailStrategy;
+using Halide::Var;
+
+void forward_channel_vectors(MaxPool2dForward &f, const Shape &s, const Set &set) {
+    const int vector = channel_vector(s.in_c, set);
+    Var co{"co"}, ci{"ci"};
+    f.output.split(f.c, co, ci, channel_block(s.in_c, vector, 4), TailStrategy::ShiftInwards)
+        .reorder(ci, co, f.n, f.x, f.y)
+        .vectorize(ci, vector)
+        .unroll(ci);
+    parallel_pixels(f.output, f.x, f.y, s.out_w, s.out_h, s.in_c * s.kernel_w * s.kernel_h);
+    f.largest.compute_at(f.output, co).vectorize(f.c, vector).unroll(f.c);
+    f.largest.update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c, vector).unroll(f.c).unroll(f.taps.x).unroll(f.taps.y);
+}
+
+// A window at a time, where no two overlap: its choice is made once and then asked by each of its pixels.
+void backward_windows(MaxPool2dBackward &f, const Shape &s, const Set &set) {
+    const int vector = channel_vector(s.in_c, set);
+    Var co{"co"}, ci{"ci"}, dx{"dx"}, dy{"dy"};
+    f.d_input.split(f.x, f.x, dx, s.stride_w, TailStrategy::GuardWithIf)
+        .split(f.y, f.y, dy, s.stride_h, TailStrategy::GuardWithIf)
+        .split(f.c, co, ci, vector, TailStrategy::ShiftInwards)
+        .reorder(ci, dx, dy, co, f.n, f.x, f.y)
+        .vectorize(ci)
+        .unroll(dx)
+        .unroll(dy);
+    parallel_pixels(f.d_input, f.x, f.y, (s.in_w + s.stride_w - 1) / s.stride_w, (s.in_h + s.stride_h - 1) / s.stride_h,
+                    s.in_c * s.kernel_w * s.kernel_h);
+    f.sum.compute_at(f.d_input, dx).vectorize(f.c).update().vectorize(f.c);
+    f.choice.compute_at(f.d_input, co).bound_storage(f.x, 1).bound_storage(f.y, 1).vectorize(f.c, vector);
+    f.choice.update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c, vector).unroll(f.taps.x).unroll(f.taps.y);
+}
+
+// Every pixel asks each window that can hold it, and makes its choice again.
+void backward_channel_vectors(MaxPool2dBackward &f, const Shape &s, const Set &set) {
+    const int vector = channel_vector(s.in_c, set);
+    Var co{"co"}, ci{"ci"};
+    f.d_input.split(f.c, co, ci, vector, TailStrategy::ShiftInwards).reorder(ci, co, f.n, f.x, f.y).vectorize(ci);
+    parallel_pixels(f.d_input, f.x, f.y, s.in_w, s.in_h, s.in_c);
+    f.sum.compute_at(f.d_input, co).vectorize(f.c).update().reorder(f.c, f.windows.x, f.windows.y).vectorize(f.c);
+    f.choice.compute_at(f.sum, f.windows.x).vectorize(f.c).update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c);
+}
+
+}  // namespace
+
+template<>
+const std::vector<NamedSchedule<MaxPool2dForward>> &x86_schedules() {
+    static const std::vector<NamedSchedule<MaxPool2dForward>> schedules = {{"channel_vectors", forward_channel_vectors}};
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<MaxPool2dBackward>> &x86_schedules() {
+    static const std::vector<NamedSchedule<MaxPool2dBackward>> schedules = {{"windows", backward_windows},
+                                                                             {"channel_vectors", backward_channel_vectors}};
+    return schedules;
+}
+
+}  // namespace halcyon

@@ -1,0 +1,40 @@
+#include "generators/layers/softmax_cross_entropy.h"
+
+#include "schedules/schedules.h"
+#include "schedules/x86/pixels.h"
+
+namespace halcyon {
+namespace {
+
+using Halide::TailStrategy;
+
+// An image at a time, its exponentials computed once, in vectors of classes. Ten classes of 64 images are too little for a parallel region.
+void forward_class_vectors(SoftmaxCrossEntropyForward &f, const Shape &s, const Set &set) {
+    const int vector = channel_vector(s.in_c, set);
+    f.probabilities.reorder(f.c, f.x, f.y, f.n).vectorize(f.c, vector, TailStrategy::ShiftInwards);
+    f.loss.compute_with(f.probabilities, f.n);
+    f.correct.compute_with(f.probabilities, f.n);
+    f.best.compute_at(f.probabilities, f.n).bound_storage(f.n, 1);
+    f.sum.compute_at(f.probabilities, f.n).bound_storage(f.n, 1);
+    f.exponential.compute_at(f.probabilities, f.n).bound_storage(f.n, 1).vectorize(f.c, vector, TailStrategy::ShiftInwards);
+}
+
+void backward_class_vectors(SoftmaxCrossEntropyBackward &f, const Shape &s, const Set &set) {
+    f.d_logits.reorder(f.c, f.x, f.y, f.n).vectorize(f.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
+}
+
+}  // namespace
+
+template<>
+const std::vector<NamedSchedule<SoftmaxCrossEntropyForward>> &x86_schedules() {
+    static const std::vector<NamedSchedule<SoftmaxCrossEntropyForward>> schedules = {{"class_vectors", forward_class_vectors}};
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<SoftmaxCrossEntropyBackward>> &x86_schedules() {
+    static const std::vector<NamedSchedule<SoftmaxCrossEntropyBackward>> schedules = {{"class_vectors", backward_class_vectors}};
+    return schedules;
+}
+
+}  // namespace halcyon
