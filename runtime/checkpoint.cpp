@@ -1,0 +1,173 @@
+#include "runtime/checkpoint.h"
+
+#include "runtime/safetensors.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <charconv>
+#include <cstring>
+#include <span>
+#include <stdexcept>
+
+namespace halcyon {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string optimizer_prefix = "optimizer/";
+
+/// A tensor of the file and the floats it is saved from or loaded into.
+struct Slot {
+    std::string name;
+    std::vector<std::int64_t> shape;
+    std::span<float> values;
+};
+
+std::vector<std::int64_t> shape_of(const Parameter &parameter) { return {parameter.shape.begin(), parameter.shape.end()}; }
+
+std::vector<Slot> weight_slots(Network &network) {
+    std::vector<Slot> slots;
+    for (const Parameter &parameter : network.plan().parameters)
+        slots.push_back({parameter.name, shape_of(parameter), network.weight(parameter)});
+    return slots;
+}
+
+std::vector<Slot> optimizer_slots(Network &network, Optimizer optimizer) {
+    const std::vector<std::string> names =
+        optimizer == Optimizer::adam ? std::vector<std::string>{"m", "v"} : std::vector<std::string>{"velocity"};
+    std::vector<Slot> slots;
+    for (const Parameter &parameter : network.plan().parameters) {
+        if (parameter.home != Home::parameters) continue;  // moving statistics are not trained
+        for (std::size_t i = 0; i < names.size(); ++i)
+            slots.push_back({optimizer_prefix + parameter.name + "/" + names[i], shape_of(parameter),
+                             network.optimizer_state(parameter, static_cast<int>(i))});
+    }
+    return slots;
+}
+
+[[noreturn]] void fail(const fs::path &path, const std::string &reason) {
+    throw std::runtime_error(fmt::format("{}: {}", path.string(), reason));
+}
+
+std::string shape_text(const std::vector<std::int64_t> &shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+
+/// Throws where the file's tensor cannot be loaded into `slot`.
+void check(const fs::path &path, const TensorFile &file, const Slot &slot, const std::string &model) {
+    const auto found = file.tensors.find(slot.name);
+    if (found == file.tensors.end())
+        fail(path, fmt::format("there is no tensor \"{}\" {}, which the model {} needs", slot.name, shape_text(slot.shape), model));
+    const TensorView &tensor = found->second;
+    if (tensor.shape != slot.shape)
+        fail(path, fmt::format("tensor \"{}\" has the shape {}, but the model {} needs {}", slot.name, shape_text(tensor.shape), model,
+                               shape_text(slot.shape)));
+    if (tensor.type != DType::f32) fail(path, fmt::format("tensor \"{}\" is not of type F32, as the model {} needs", slot.name, model));
+}
+
+void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
+    for (const Slot &slot : weights) check(path, file, slot, model);
+    for (const auto &[name, tensor] : file.tensors) {
+        const bool known = name.starts_with(optimizer_prefix) ||
+                           std::any_of(weights.begin(), weights.end(), [&name = name](const Slot &slot) { return slot.name == name; });
+        if (!known) fail(path, fmt::format("tensor \"{}\" {} is no weight of the model {}", name, shape_text(tensor.shape), model));
+    }
+}
+
+void copy(const TensorFile &file, const std::vector<Slot> &slots) {
+    for (const Slot &slot : slots) {
+        const TensorView &tensor = file.tensors.at(slot.name);
+        std::memcpy(slot.values.data(), tensor.bytes.data(), tensor.bytes.size());
+    }
+}
+
+/// A number of the metadata, written so that it reads back to the same bits.
+template<typename T>
+T number(const fs::path &path, const Metadata &metadata, const std::string &key) {
+    const auto found = metadata.find(key);
+    if (found == metadata.end())
+        fail(path, fmt::format("its metadata have no \"{}\": it holds weights, but no run that could be resumed", key));
+    const std::string &text = found->second;
+    T value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size())
+        fail(path, fmt::format("its metadata's \"{}\" is no number: \"{}\"", key, text));
+    return value;
+}
+
+Metadata to_metadata(const Checkpoint &checkpoint) {
+    const TrainingState &state = checkpoint.state;
+    Metadata metadata = {
+        {"step", fmt::format("{}", state.step)},
+        {"epoch", fmt::format("{}", state.epoch)},
+        {"position", fmt::format("{}", state.position)},
+        {"loss_sum", fmt::format("{}", state.loss)},
+        {"correct", fmt::format("{}", state.correct)},
+        {"seconds", fmt::format("{}", state.seconds)},
+        {"classes", nlohmann::json(checkpoint.class_names).dump()},
+    };
+    if (state.best_score) metadata["best_score"] = fmt::format("{}", *state.best_score);
+    return metadata;
+}
+
+TrainingState parse_state(const fs::path &path, const Metadata &metadata) {
+    TrainingState state;
+    state.step = number<std::int64_t>(path, metadata, "step");
+    state.epoch = number<std::uint32_t>(path, metadata, "epoch");
+    state.position = number<int>(path, metadata, "position");
+    state.loss = number<double>(path, metadata, "loss_sum");
+    state.correct = number<std::int64_t>(path, metadata, "correct");
+    state.seconds = number<double>(path, metadata, "seconds");
+    if (metadata.contains("best_score")) state.best_score = number<double>(path, metadata, "best_score");
+    return state;
+}
+
+std::vector<std::string> parse_class_names(const fs::path &path, const Metadata &metadata) {
+    const auto found = metadata.find("classes");
+    if (found == metadata.end()) return {};
+    try {
+        return nlohmann::json::parse(found->second).get<std::vector<std::string>>();
+    } catch (const nlohmann::json::exception &) {
+        fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", found->second));
+    }
+}
+
+TensorViews views(const std::vector<Slot> &slots) {
+    TensorViews tensors;
+    for (const Slot &slot : slots) tensors[slot.name] = view_floats(slot.values, slot.shape);
+    return tensors;
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path &path, Network &network, Optimizer optimizer, const Checkpoint &checkpoint) {
+    TensorViews tensors = views(weight_slots(network));
+    tensors.merge(views(optimizer_slots(network, optimizer)));
+    write_safetensors(path, tensors, to_metadata(checkpoint));
+}
+
+Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer optimizer) {
+    const TensorFile file = read_safetensors(path);
+    const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
+    const Checkpoint checkpoint = {parse_state(path, file.metadata), parse_class_names(path, file.metadata)};
+    check_weights(path, file, weights, network.plan().model);
+    for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
+    copy(file, weights);
+    copy(file, moments);
+    return checkpoint;
+}
+
+void save_weights(const fs::path &path, Network &network, const std::vector<std::string> &class_names) {
+    write_safetensors(path, views(weight_slots(network)), {{"classes", nlohmann::json(class_names).dump()}});
+}
+
+std::vector<std::string> load_weights(const fs::path &path, Network &network) {
+    const TensorFile file = read_safetensors(path);
+    const std::vector<Slot> weights = weight_slots(network);
+    std::vector<std::string> class_names = parse_class_names(path, file.metadata);
+    check_weights(path, file, weights, network.plan().model);
+    copy(file, weights);
+    return class_names;
+}
+
+}  // namespace halcyon

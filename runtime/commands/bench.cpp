@@ -1,0 +1,23 @@
+#include "runtime/commands/commands.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+#include <unistd.h>
+
+namespace halcyon {
+
+int run_bench(const halcyon_model &model, std::vector<std::string> arguments) {
+    const std::string path = (std::filesystem::read_symlink("/proc/self/exe").parent_path() / fmt::format("{}_bench", model.name)).string();
+    arguments.insert(arguments.begin(), path);
+    std::vector<char *> argv;
+    for (std::string &argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    ::execv(path.c_str(), argv.data());
+    throw std::runtime_error(fmt::format("{}: cannot be started: {}; build it with make bench", path, std::strerror(errno)));
+}
+
+}  // namespace halcyon

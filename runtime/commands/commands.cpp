@@ -1,0 +1,39 @@
+#include "runtime/commands/commands.h"
+
+#include "runtime/synthetic.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+namespace halcyon {
+
+Plan read_plan(const halcyon_model &model) { return parse_plan({model.plan, model.plan_size}); }
+
+std::vector<std::string> compiled_sets(const Plan &plan) {
+    std::vector<std::string> names;
+    for (const SetPlan &set : plan.sets) names.push_back(set.set);
+    return names;
+}
+
+Dataset DataSource::load(Split split, const Plan &plan) const {
+    Dataset data = folder.empty() ? make_synthetic(split) : load_cifar10(folder, split);
+    if (data.h != plan.in_h || data.w != plan.in_w || data.c != plan.in_c || data.classes != plan.classes)
+        throw std::runtime_error(
+            fmt::format("{}: images of {}x{}x{} in {} classes, but the model {} takes {}x{}x{} in {}; give other --data",
+                        folder.empty() ? "synthetic set" : folder, data.h, data.w, data.c, data.classes, plan.model, plan.in_h, plan.in_w,
+                        plan.in_c, plan.classes));
+    return data;
+}
+
+std::string DataSource::description() const { return fmt::format("{} ({})", folder.empty() ? "synthetic" : folder, chosen); }
+
+DataSource choose_data(const std::string &data_option) {
+    if (!data_option.empty()) return {data_option, "--data"};
+    const char *folder = std::getenv("CIFAR10_DIR");
+    if (folder && *folder) return {folder, "CIFAR10_DIR"};
+    return {"", "no --data and no CIFAR10_DIR"};
+}
+
+}  // namespace halcyon

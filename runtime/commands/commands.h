@@ -1,0 +1,77 @@
+// The commands of a compiled model, one file each, and what they share.
+#pragma once
+
+#include "compiler/plan.h"
+#include "runtime/command_line.h"
+#include "runtime/dataset.h"
+#include "runtime/model.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace halcyon {
+
+/// `train`. What is absent comes from the recipe, the machine or, with `resume`, from the run.
+struct TrainOptions {
+    std::string data, recipe = "onecycle", init, out, resume;  // empty: not given
+    std::optional<std::string> schedule;
+    std::optional<int> epochs, batch, threads;
+    std::uint32_t seed = 1;
+    int limit = 0;  // 0: all images
+    bool no_shuffle = false, no_dropout = false, no_evaluate = false;
+    std::vector<std::string> given;  // the options on the command line: "--epochs"
+};
+
+struct EvaluateOptions {
+    std::string weights, data, schedule = "auto";
+    int batch = 64;
+    bool json = false;
+};
+
+/// The test images first .. last - 1.
+struct RecordRange {
+    int first = 0, last = 0;
+};
+
+/// `predict`: either images or records are given.
+struct PredictOptions {
+    std::string weights, data;
+    std::vector<std::string> images;
+    std::optional<RecordRange> records;
+    bool json = false;
+};
+
+/// Each does what it is called and returns the program's exit code. They throw std::exception with one line for the user.
+int run_train(const halcyon_model &model, const TrainOptions &options);
+int run_evaluate(const halcyon_model &model, const EvaluateOptions &options);
+int run_predict(const halcyon_model &model, const PredictOptions &options);
+int run_summary(const halcyon_model &model, bool json);
+int run_schedules(const halcyon_model &model, bool json);
+
+/// Becomes the benchmarks, a program of its own beside this one, so that the trainer does not carry them.
+int run_bench(const halcyon_model &model, std::vector<std::string> arguments);
+
+/// The model's plan. Throws std::runtime_error where it is of another version.
+Plan read_plan(const halcyon_model &model);
+
+/// The names of the plan's sets.
+std::vector<std::string> compiled_sets(const Plan &plan);
+
+/// Where images come from.
+struct DataSource {
+    std::string folder;  // of CIFAR-10's files; empty: the embedded synthetic set
+    std::string chosen;  // why this one: "--data", "CIFAR10_DIR", "no --data and no CIFAR10_DIR"
+
+    /// The images of a split, which fit the model. Throws std::runtime_error, one line that names the file or the sizes.
+    Dataset load(Split split, const Plan &plan) const;
+
+    /// For a person: "synthetic (no --data and no CIFAR10_DIR)".
+    std::string description() const;
+};
+
+/// `--data` where it is given, else CIFAR10_DIR where it is set, else the synthetic set.
+DataSource choose_data(const std::string &data_option);
+
+}  // namespace halcyon

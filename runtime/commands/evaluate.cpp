@@ -1,0 +1,36 @@
+#include "runtime/commands/commands.h"
+
+#include "runtime/checkpoint.h"
+#include "runtime/machine.h"
+#include "runtime/trainer.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace halcyon {
+
+int run_evaluate(const halcyon_model &model, const EvaluateOptions &options) {
+    const Plan plan = read_plan(model);
+    const Set &set = choose_set(options.schedule, compiled_sets(plan));
+    const DataSource source = choose_data(options.data);
+    const Dataset test = source.load(Split::test, plan);
+    Network network(model, set.name, hardware_threads(), std::min(options.batch, test.size()));
+    load_weights(options.weights, network);
+    const Evaluation result = *evaluate(network, test);
+
+    if (options.json) {
+        fmt::print("{}\n",
+                   nlohmann::ordered_json({{"loss", result.loss}, {"accuracy", result.accuracy}, {"images", result.images}}).dump());
+        return exit_done;
+    }
+    // The images are a sample of all there are: an accuracy is as sure as that many coin tosses.
+    const double standard_error = std::sqrt(result.accuracy * (1 - result.accuracy) / result.images);
+    fmt::print("data      {}, {} test images\nschedule  {}\nloss      {:.4f}\naccuracy  {:.2f} % (standard error {:.2f} %)\n",
+               source.description(), result.images, set.name, result.loss, 100 * result.accuracy, 100 * standard_error);
+    return exit_done;
+}
+
+}  // namespace halcyon

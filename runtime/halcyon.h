@@ -1,0 +1,61 @@
+/* Halcyon for C and whatever calls C: a compiled model as a handle.
+ *
+ *     halcyon_network *network;
+ *     if (halcyon_open(halcyon_cifar10(), "auto", 2, 64, &network) || halcyon_load_weights(network, "best.safetensors") ||
+ *         halcyon_predict(network, images, 1, probabilities))
+ *         fprintf(stderr, "%s\n", halcyon_last_error(network));
+ *     halcyon_close(network);
+ *
+ * A handle is used by one thread at a time; handles are independent of each other. Nothing throws through these functions. */
+#pragma once
+
+#include "runtime/model.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum halcyon_status { HALCYON_OK = 0, HALCYON_FAILED = 1 } halcyon_status;
+
+typedef struct halcyon_network halcyon_network;
+
+/* What a step of training takes besides its images: Adam with the constants of Keras. */
+typedef struct halcyon_step {
+    uint32_t seed;          /* with `update` it decides what is dropped and flipped */
+    int64_t update;         /* from 1, one more in every step */
+    float learning_rate;    /* 0.001 is Keras's */
+    float dropout_rate;     /* of every dropout layer, 0 <= rate < 1 */
+    float flip_probability; /* of mirroring an image, 0 .. 1 */
+} halcyon_step;
+
+/* Opens `model` on a schedule set ("auto": the fastest that this machine can run) with `threads` >= 1 threads, the caller's included, for
+ * batches of at most `max_batch` images. *network is a handle, or null where there is no memory for one; after a failure too it must be
+ * closed, and all it can do is tell its last error. */
+halcyon_status halcyon_open(const halcyon_model *model, const char *schedule, int threads, int max_batch, halcyon_network **network);
+
+/* Frees everything; null is allowed. */
+void halcyon_close(halcyon_network *network);
+
+/* What went wrong in the last call that failed, one line; "" where none has. It lives until the next call with this handle. */
+const char *halcyon_last_error(const halcyon_network *network);
+
+/* Sets all weights by their initializers, a function of `seed` alone, and the optimizer's state to zero. */
+halcyon_status halcyon_initialize(halcyon_network *network, uint32_t seed);
+
+/* Reads and writes the weights, a safetensors file with Keras's names. A failed load leaves the weights as they were. */
+halcyon_status halcyon_load_weights(halcyon_network *network, const char *path);
+halcyon_status halcyon_save_weights(halcyon_network *network, const char *path);
+
+/* The probabilities of `count` images, 1 .. max_batch: `images` in planes (x innermost, then y, channel, image) as in CIFAR-10's records,
+ * the probabilities with the classes of an image side by side. */
+halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *probabilities);
+
+/* One step of training on `count` images, 1 .. max_batch, and their labels; *loss is their mean loss before the step (may be null). */
+halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint8_t *labels, int count,
+                                  const halcyon_step *step, double *loss);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,99 @@
+#include "runtime/machine.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cpuid.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <thread>
+
+namespace halcyon {
+namespace {
+
+struct CpuFeature {
+    std::string_view name;  // Halide's
+    bool (*available)();
+};
+
+// f16c has no name that both compilers' __builtin_cpu_supports know; its registers are AVX's, whose builtin asks the operating system.
+bool has_f16c() {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __builtin_cpu_supports("avx") && __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
+}
+
+// What Halide 21 generates under each name; __builtin_cpu_supports also checks that the operating system saves the registers.
+const CpuFeature cpu_features[] = {
+    {"sse41", [] { return __builtin_cpu_supports("sse4.1") != 0; }},
+    {"avx", [] { return __builtin_cpu_supports("avx") != 0; }},
+    {"f16c", has_f16c},
+    {"fma", [] { return __builtin_cpu_supports("fma") != 0; }},
+    {"avx2", [] { return __builtin_cpu_supports("avx2") != 0; }},
+    {"avx512", [] { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd"); }},
+    {"avx512_skylake",
+     [] {
+         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vl") &&
+                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+     }},
+};
+
+const CpuFeature *find_feature(std::string_view name) {
+    const auto *found = std::find_if(std::begin(cpu_features), std::end(cpu_features), [&](const CpuFeature &f) { return f.name == name; });
+    return found == std::end(cpu_features) ? nullptr : found;
+}
+
+}  // namespace
+
+int hardware_threads() {
+    cpu_set_t affinity;
+    if (sched_getaffinity(0, sizeof affinity, &affinity) == 0) return CPU_COUNT(&affinity);
+    return std::max(1U, std::thread::hardware_concurrency());  // more CPUs than a cpu_set_t has bits
+}
+
+std::vector<std::string> missing_features(std::string_view halide_target, bool (*has)(std::string_view feature)) {
+    std::vector<std::string> missing;
+    while (!halide_target.empty()) {
+        const std::string_view word = halide_target.substr(0, halide_target.find('-'));
+        halide_target.remove_prefix(std::min(halide_target.size(), word.size() + 1));
+        if (find_feature(word) && !has(word)) missing.emplace_back(word);
+    }
+    return missing;
+}
+
+bool cpu_has(std::string_view feature) {
+    const CpuFeature *known = find_feature(feature);
+    if (!known) throw std::invalid_argument(fmt::format("there is no CPU feature \"{}\"", feature));
+    return known->available();
+}
+
+std::string why_not(const Set &set) {
+    const std::vector<std::string> missing = missing_features(set.halide_target, cpu_has);
+    return missing.empty() ? "" : fmt::format("this CPU has no {}", fmt::join(missing, ", no "));
+}
+
+const Set &choose_set(std::string_view wanted, const std::vector<std::string> &compiled) {
+    std::vector<const Set *> there_are;
+    for (const Set &set : all_sets())
+        if (std::find(compiled.begin(), compiled.end(), set.name) != compiled.end()) there_are.push_back(&set);
+
+    const auto runs = [](const Set *set) { return why_not(*set).empty(); };
+    const auto automatic = std::find_if(there_are.begin(), there_are.end(), runs);
+    if (wanted == "auto") {
+        if (automatic != there_are.end()) return **automatic;
+        throw std::runtime_error(
+            fmt::format("none of the model's schedule sets runs on this machine: it has {}", fmt::join(compiled, ", ")));
+    }
+
+    const auto named = std::find_if(there_are.begin(), there_are.end(), [&](const Set *set) { return set->name == wanted; });
+    if (named == there_are.end())
+        throw std::runtime_error(
+            fmt::format("the model has no schedule set \"{}\"; it has {}, or auto", wanted, fmt::join(compiled, ", ")));
+    if (runs(*named)) return **named;
+    throw std::runtime_error(fmt::format("schedule set \"{}\" cannot be used on this machine: {}; {}", wanted, why_not(**named),
+                                         automatic == there_are.end() ? "none of the model's sets can"
+                                                                      : fmt::format("--schedule auto takes {}", (*automatic)->name)));
+}
+
+}  // namespace halcyon

@@ -1,0 +1,237 @@
+#include "runtime/network.h"
+
+#include "generators/step.h"
+#include "runtime/executor.h"
+#include "runtime/random.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <stdexcept>
+
+namespace halcyon {
+
+Plan plan_of(const halcyon_model &model) {
+    if (model.abi_version != HALCYON_ABI_VERSION)
+        throw std::runtime_error(
+            fmt::format("model {}: its library has ABI version {} and this program {}: build it with this version's halcyonc", model.name,
+                        model.abi_version, HALCYON_ABI_VERSION));
+    return parse_plan({model.plan, model.plan_size});
+}
+
+namespace {
+
+int checked_batch(int max_batch) {
+    if (max_batch < 1) throw std::invalid_argument(fmt::format("a largest batch of {} images: it must be at least 1", max_batch));
+    return max_batch;
+}
+
+const SetPlan &find_set(const Plan &plan, std::string_view name) {
+    const auto found = std::ranges::find(plan.sets, name, &SetPlan::set);
+    if (found != plan.sets.end()) return *found;
+    std::vector<std::string> there_are;
+    for (const SetPlan &set : plan.sets) there_are.push_back(set.set);
+    throw std::runtime_error(
+        fmt::format("model {}: there is no schedule set \"{}\"; there are {}", plan.model, name, fmt::join(there_are, ", ")));
+}
+
+const Program &find_program(const SetPlan &set, std::string_view name) {
+    const auto found = std::ranges::find(set.programs, name, &Program::name);
+    if (found == set.programs.end()) throw std::runtime_error(fmt::format("schedule set {} has no program \"{}\"", set.set, name));
+    return *found;
+}
+
+std::size_t elements_of(const Parameter &parameter) {
+    return std::accumulate(parameter.shape.begin(), parameter.shape.end(), std::size_t{1}, std::multiplies<>());
+}
+
+/// Glorot and Bengio's uniform initialisation: -limit .. limit, a number of its own for each (parameter, element).
+void glorot_uniform(std::span<float> weight, const Parameter &parameter, std::uint32_t index, std::uint32_t key) {
+    const float limit = std::sqrt(6.0F / static_cast<float>(parameter.fan_in + parameter.fan_out));
+    for (std::size_t element = 0; element < weight.size(); ++element) {
+        const std::uint32_t bits = philox2x32({static_cast<std::uint32_t>(element), index}, key)[0];
+        const float uniform = static_cast<float>(bits >> 8) * 0x1p-24F;
+        weight[element] = limit * (2.0F * uniform - 1.0F);
+    }
+}
+
+void initialize_weight(std::span<float> weight, const Parameter &parameter, std::uint32_t index, std::uint32_t key) {
+    if (parameter.initializer == "glorot_uniform")
+        glorot_uniform(weight, parameter, index, key);
+    else if (parameter.initializer == "ones" || parameter.initializer == "zeros")
+        std::ranges::fill(weight, parameter.initializer == "ones" ? 1.0F : 0.0F);
+    else
+        throw std::runtime_error(fmt::format("weight {}: there is no initializer \"{}\"", parameter.name, parameter.initializer));
+}
+
+/// Adam's bias corrections are folded into the learning rate, as Keras does, in double: lr * sqrt(1 - beta2^t) / (1 - beta1^t).
+float corrected_learning_rate(const StepValues &step) {
+    const auto t = static_cast<double>(step.update);
+    return static_cast<float>(step.learning_rate * std::sqrt(1.0 - std::pow(step.beta2, t)) / (1.0 - std::pow(step.beta1, t)));
+}
+
+/// Chances in 1/65536, the resolution of the 16 random bits that decide.
+std::uint32_t threshold(float probability) { return static_cast<std::uint32_t>(std::lround(probability * 65536.0F)); }
+
+}  // namespace
+
+struct Network::Implementation {
+    Plan plan;
+    const SetPlan &set;
+    Memory memory;
+    Session session;
+    Executor gradients, adam, sgd, infer;
+
+    int records = 0;   // of the bound data
+    int inferred = 0;  // images of the last infer()
+
+    // The external buffers.
+    std::vector<std::int32_t> indices;
+    std::vector<std::uint32_t> step;
+    std::vector<float> loss, correct, probabilities;
+
+    Implementation(const halcyon_model &model, std::string_view set_name, int threads, int max_batch)
+        : plan(plan_of(model)), set(find_set(plan, set_name)), memory(plan, set, checked_batch(max_batch)), session(threads),
+          gradients(executor(model, "gradients")), adam(executor(model, "adam")), sgd(executor(model, "sgd")),
+          infer(executor(model, "infer")), indices(max_batch), step(step_words(plan.dropout_layers)), loss(max_batch), correct(max_batch),
+          probabilities(std::size_t(max_batch) * plan.classes) {
+        memory.bind("indices", indices.data());
+        memory.bind("step", step.data());
+        memory.bind("loss", loss.data());
+        memory.bind("correct", correct.data());
+        memory.bind("probabilities", probabilities.data());
+    }
+
+    Executor executor(const halcyon_model &model, std::string_view program) {
+        return Executor(model, find_program(set, program), set.order, memory, session);
+    }
+
+    std::span<float> view(Home home, const Parameter &parameter, std::size_t first = 0) {
+        return memory.slab(home).subspan(first + static_cast<std::size_t>(parameter.offset) / sizeof(float), elements_of(parameter));
+    }
+
+    void require_trainable(const Parameter &parameter) const {
+        if (parameter.home != Home::parameters) throw std::invalid_argument(fmt::format("weight {} is not trained", parameter.name));
+    }
+
+    void select(std::span<const std::int32_t> batch) {
+        if (batch.empty() || batch.size() > indices.size())
+            throw std::invalid_argument(fmt::format("a batch of {} images: it must have 1 to {}", batch.size(), indices.size()));
+        for (const std::int32_t record : batch)
+            if (record < 0 || record >= records)
+                throw std::invalid_argument(fmt::format("there is no record {}; there are {}", record, records));
+        std::ranges::copy(batch, indices.begin());
+    }
+
+    void set_word(int field, float value) { step[std::size_t(field)] = std::bit_cast<std::uint32_t>(value); }
+    void set_word(int field, std::uint32_t value) { step[std::size_t(field)] = value; }
+
+    void set_step(const StepValues &values, int batch) {
+        set_word(step_seed, values.seed);
+        set_word(step_epoch, values.epoch);
+        set_word(step_position, values.position);
+        set_word(step_inverse_batch, 1.0F / static_cast<float>(values.global_batch > 0 ? values.global_batch : batch));
+        set_word(step_flip_threshold, threshold(values.flip_probability));
+        if (!values.dropout_rates.empty() && values.dropout_rates.size() != std::size_t(plan.dropout_layers))
+            throw std::invalid_argument(
+                fmt::format("{} dropout rates for {} dropout layers", values.dropout_rates.size(), plan.dropout_layers));
+        for (int layer = 0; layer < plan.dropout_layers; ++layer) {
+            const float rate = values.dropout_rates.empty() ? 0.0F : values.dropout_rates[std::size_t(layer)];
+            if (!(rate >= 0 && rate < 1))
+                throw std::invalid_argument(fmt::format("a dropout rate of {}: it must be at least 0 and below 1", rate));
+            set_word(dropout_threshold(layer), threshold(rate));
+            set_word(dropout_scale(layer), 1.0F / (1.0F - rate));
+        }
+    }
+
+    void set_optimizer(Optimizer optimizer, const StepValues &values) {
+        set_word(step_learning_rate, optimizer == Optimizer::adam ? corrected_learning_rate(values) : values.learning_rate);
+        set_word(step_beta1, values.beta1);
+        set_word(step_beta2, values.beta2);
+        set_word(step_epsilon, values.epsilon);
+        set_word(step_momentum, values.momentum);
+    }
+
+    BatchResult sums(std::size_t batch) const {
+        BatchResult result;
+        for (std::size_t n = 0; n < batch; ++n) {
+            result.loss += loss[n];
+            result.correct += correct[n] > 0;
+        }
+        return result;
+    }
+};
+
+Network::Network(const halcyon_model &model, std::string_view set, int threads, int max_batch)
+    : self_(std::make_unique<Implementation>(model, set, threads, max_batch)) {}
+Network::~Network() = default;
+
+const Plan &Network::plan() const { return self_->plan; }
+const std::string &Network::set() const { return self_->set.set; }
+int Network::max_batch() const { return self_->memory.max_batch(); }
+
+void Network::initialize(std::uint32_t seed) {
+    const std::uint32_t key = stream_key(seed, 0, stream_init);
+    for (std::size_t i = 0; i < plan().parameters.size(); ++i)
+        initialize_weight(weight(plan().parameters[i]), plan().parameters[i], static_cast<std::uint32_t>(i), key);
+    std::ranges::fill(gradient_slab(), 0.0F);
+    std::ranges::fill(optimizer_slab(), 0.0F);
+}
+
+std::span<float> Network::parameter_slab() { return self_->memory.slab(Home::parameters); }
+std::span<float> Network::gradient_slab() { return self_->memory.slab(Home::gradients); }
+std::span<float> Network::moving_slab() { return self_->memory.slab(Home::moving); }
+std::span<float> Network::optimizer_slab() { return self_->memory.slab(Home::optimizer); }
+
+std::span<float> Network::weight(const Parameter &parameter) { return self_->view(parameter.home, parameter); }
+
+std::span<float> Network::gradient(const Parameter &parameter) {
+    self_->require_trainable(parameter);
+    return self_->view(Home::gradients, parameter);
+}
+
+std::span<float> Network::optimizer_state(const Parameter &parameter, int slot) {
+    self_->require_trainable(parameter);
+    return self_->view(Home::optimizer, parameter, std::size_t(slot) * parameter_slab().size());
+}
+
+void Network::bind_data(const std::uint8_t *images, const std::uint8_t *labels, int records) {
+    self_->memory.bind("images", images);
+    self_->memory.bind("labels", labels);
+    self_->records = records;
+    self_->gradients.forget_bindings();
+    self_->infer.forget_bindings();
+}
+
+BatchResult Network::gradients(std::span<const std::int32_t> records, const StepValues &step) {
+    self_->select(records);
+    self_->set_step(step, static_cast<int>(records.size()));
+    self_->gradients.run(static_cast<int>(records.size()), self_->records);
+    return self_->sums(records.size());
+}
+
+void Network::update(Optimizer optimizer, const StepValues &step) {
+    self_->set_optimizer(optimizer, step);
+    (optimizer == Optimizer::adam ? self_->adam : self_->sgd).run(max_batch(), self_->records);
+}
+
+BatchResult Network::infer(std::span<const std::int32_t> records) {
+    self_->select(records);
+    self_->set_step(StepValues{}, static_cast<int>(records.size()));  // no flips
+    self_->infer.run(static_cast<int>(records.size()), self_->records);
+    self_->inferred = static_cast<int>(records.size());
+    return self_->sums(records.size());
+}
+
+std::span<const float> Network::probabilities() const {
+    return {self_->probabilities.data(), std::size_t(self_->inferred) * self_->plan.classes};
+}
+
+std::int64_t Network::allocations() const { return self_->session.allocations(); }
+
+}  // namespace halcyon

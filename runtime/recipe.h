@@ -1,0 +1,57 @@
+// How a network is trained, apart from what it is: models/recipes/*.json, read at run time. models/recipes/recipe.schema.json describes
+// every key.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+
+/// "adam" or "sgd", which is also the plan's program that runs it. Keras's defaults.
+struct OptimizerSettings {
+    std::string name = "adam";
+    double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-7;  // adam
+    double momentum = 0;                                  // sgd
+};
+
+/// "constant": always `peak`. "one_cycle": from start*peak up to `peak`, then down to zero; see learning_rate().
+struct LearningRate {
+    std::string schedule = "constant";
+    double peak = 1e-3;
+    double warmup = 0.2;  // one_cycle: the fraction of all steps on the way up
+    double start = 0.1;   // one_cycle: the first step's rate, as a fraction of the peak
+};
+
+struct Recipe {
+    std::string name;
+    OptimizerSettings optimizer;
+    LearningRate learning_rate;
+    int epochs = 10;
+    int batch = 64;
+    std::vector<double> dropout = {0};  // one rate for every dropout layer, or one a layer in the model's order; each in [0, 1)
+    double flip = 0;                    // the probability with which an image is mirrored left to right, in [0, 1]
+};
+
+/// A built-in recipe by its name, or one from a file. Throws std::runtime_error, one line that names the recipe or the file, and the key.
+Recipe load_recipe(const std::string &name_or_path);
+
+/// Reads a recipe from JSON text; `where` stands for it in messages. Keys that are absent keep the defaults above.
+Recipe parse_recipe(std::string_view text, const std::string &where);
+
+/// The JSON that parse_recipe() reads back as an equal recipe.
+std::string to_json(const Recipe &recipe);
+
+/// The names of the built-in recipes, in alphabetical order.
+std::vector<std::string> recipe_names();
+
+/// The rate of `step`, from 0 to total_steps - 1. With w = warmup * total_steps, "one_cycle" is
+///   step < w:  peak * (start + (1 - start) * step / w)
+///   else:      peak * (1 + cos(pi * (step - w) / (total_steps - w))) / 2
+double learning_rate(const LearningRate &rate, std::int64_t step, std::int64_t total_steps);
+
+/// The dropout rate of each of the model's dropout layers. Throws std::runtime_error where the recipe lists another number of rates.
+std::vector<double> dropout_rates(const Recipe &recipe, int layers);
+
+}  // namespace halcyon

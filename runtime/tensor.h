@@ -1,0 +1,41 @@
+// A plan's buffer bound to memory, as the kernels take it.
+#pragma once
+
+#include "compiler/plan.h"
+
+#include <HalideRuntime.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace halcyon {
+
+/// The extents of `buffer` for a batch of `batch` images and a data set of `records`.
+std::vector<std::int64_t> extents_of(const Buffer &buffer, int batch, int records = 0);
+
+/// Elements of `buffer` for a batch of `batch` images and a data set of `records`.
+std::int64_t elements_of(const Buffer &buffer, int batch, int records = 0);
+
+/// "float32" etc. as Halide's. Throws std::invalid_argument for any other.
+halide_type_t halide_type(std::string_view type);
+
+/// A halide_buffer_t with its dimensions. It points into itself, so it stays where it is made.
+class Tensor {
+public:
+    /// Binds `buffer` to `memory`, which holds elements_of(buffer, batch, records) elements and is not owned. Activations, which are the
+    /// 4-D buffers whose last extent is the batch, (c, x, y, n), have the strides of `order`; all others are dense, first extent innermost.
+    /// Throws std::invalid_argument for more than 4 dimensions and std::length_error for 2^31 bytes or more, which Halide's 32-bit offsets
+    /// cannot reach.
+    Tensor(const Buffer &buffer, StorageOrder order, void *memory, int batch, int records = 0);
+    Tensor(const Tensor &) = delete;
+    Tensor &operator=(const Tensor &) = delete;
+
+    halide_buffer_t *get() { return &buffer_; }
+
+private:
+    std::array<halide_dimension_t, 4> dimensions_;
+    halide_buffer_t buffer_{};
+};
+
+}  // namespace halcyon

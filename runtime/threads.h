@@ -1,0 +1,85 @@
+// The thread pool behind the kernels' parallel loops. Halide's own sleeps between them and takes about 60 us to wake, as much as a small
+// kernel; these workers stay awake between the loops of a step, and asleep outside one.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace halcyon {
+
+/// Computes with denormals as zero while it lives: activations and gradients that die out would otherwise take a slow path in the CPU.
+class FlushDenormals {
+public:
+    FlushDenormals();
+    ~FlushDenormals();
+    FlushDenormals(const FlushDenormals &) = delete;
+    FlushDenormals &operator=(const FlushDenormals &) = delete;
+
+private:
+    unsigned saved_;
+};
+
+/// A fixed number of threads, the caller's among them. One thread at a time may call it, apart from nested calls.
+class ThreadPool {
+public:
+    /// One index of a loop; nonzero is an error code.
+    using Task = int (*)(void *context, int index);
+
+    /// `threads` >= 1 counts the caller: the pool starts one fewer. Throws std::invalid_argument below 1, std::runtime_error where the
+    /// system has not so many.
+    explicit ThreadPool(int threads);
+    ~ThreadPool();
+    ThreadPool(const ThreadPool &) = delete;
+    ThreadPool &operator=(const ThreadPool &) = delete;
+
+    int size() const { return static_cast<int>(workers_.size()) + 1; }
+
+    /// Calls task(context, index) once for each of min .. min+extent-1, in any order and on any thread, and returns when all are done: 0,
+    /// or one of the nonzero results. A call from inside a task runs in that task's thread, in order.
+    int parallel_for(int min, int extent, Task task, void *context);
+
+    /// While it lives the workers wait for the next loop awake, for spin_time at most after each, and the caller flushes denormals (the
+    /// workers always do).
+    class Step {
+    public:
+        explicit Step(ThreadPool &pool);
+        ~Step();
+        Step(const Step &) = delete;
+        Step &operator=(const Step &) = delete;
+
+    private:
+        ThreadPool &pool_;
+        FlushDenormals flush_denormals_;
+    };
+
+private:
+    ThreadPool() = default;
+    void work();
+    std::uint32_t wait_for_signal(std::uint32_t seen) const;
+    void run_tasks();
+
+    static constexpr std::size_t cache_line = 64;
+
+    // What workers watch: the caller raises the signal at the start of a step and of a loop, and at the end of the pool.
+    alignas(cache_line) std::atomic<std::uint32_t> signal_ = 0;
+    std::atomic<bool> spin_ = false, stop_ = false;
+
+    // The loop. A worker counts itself in before it looks whether the loop is open, and out when it finds no index left. So once the caller
+    // has closed the loop and the count is zero, every index is done and no worker reads these fields, and a worker that woke late holds
+    // nobody up.
+    std::atomic<bool> open_ = false, busy_ = false;
+    Task task_ = nullptr;
+    void *context_ = nullptr;
+    std::int64_t end_ = 0;
+    std::atomic<int> result_ = 0;
+    alignas(cache_line) std::atomic<std::int64_t> next_ = 0;
+    alignas(cache_line) std::atomic<int> inside_ = 0;
+
+    bool may_spin_ = false;  // not with more threads than the hardware has: one that spins keeps another from working
+    std::vector<std::jthread> workers_;
+};
+
+}  // namespace halcyon

@@ -1,0 +1,74 @@
+// Training: epochs of steps, after each an evaluation, a line of metrics and a checkpoint. It can be stopped after any step, and goes on
+// from there to the same bits.
+#pragma once
+
+#include "runtime/checkpoint.h"
+#include "runtime/dataset.h"
+#include "runtime/network.h"
+#include "runtime/progress.h"
+#include "runtime/random.h"
+#include "runtime/run_folder.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+namespace halcyon {
+
+/// Asked between steps; true: stop here.
+using StopRequested = std::function<bool()>;
+
+/// Means over a data set.
+struct Evaluation {
+    double loss = 0;
+    double accuracy = 0;  // in 0..1
+    int images = 0;
+};
+
+/// The network's loss and accuracy on `data`, in batches of its max_batch(); nothing where it was stopped.
+std::optional<Evaluation> evaluate(
+    Network &network, const Dataset &data, const StopRequested &stop_requested = [] { return false; });
+
+/// The optimizer that a recipe names.
+Optimizer optimizer_of(const Recipe &recipe);
+
+class Trainer {
+public:
+    /// The network holds the weights and the optimizer's state to begin with, and `state` says where they stand: at the beginning, or where
+    /// a checkpoint was saved. `test` is null where the run does not evaluate. Everything but `state` is to outlive the trainer. Throws
+    /// std::runtime_error where the recipe does not fit the model.
+    Trainer(Network &network, const RunConfig &config, const Dataset &train, const Dataset *test, const RunFolder &folder,
+            const TrainingState &state = {});
+
+    /// Trains to the end of the recipe's epochs: true. Or until `stop_requested`: it finishes the step, saves, and returns false. Throws
+    /// std::runtime_error where the loss is no number; the last checkpoint is then left as it was.
+    bool run(Progress &progress, const StopRequested &stop_requested);
+
+    const TrainingState &state() const { return state_; }
+
+private:
+    bool train_epoch(Progress &progress, const StopRequested &stop_requested);
+    void train_step();
+    void choose_records();
+    void set_step_values();
+    void finish_epoch(const EpochMetrics &metrics, Progress &progress);
+    EpochMetrics metrics(const std::optional<Evaluation> &evaluation) const;
+    void save() const;
+
+    std::int64_t total_steps() const;
+
+    Network &network_;
+    const RunConfig &config_;
+    const Dataset &train_;
+    const Dataset *test_;
+    const RunFolder &folder_;
+
+    const Optimizer optimizer_;
+    const int images_;  // of an epoch
+    TrainingState state_;
+    StepValues step_;                    // what the kernels read of the state and the recipe
+    std::vector<std::int32_t> records_;  // of the batch
+};
+
+}  // namespace halcyon
