@@ -1,0 +1,159 @@
+#include "runtime/recipe.h"
+
+#include "tests/catch.h"
+#include "tests/data/files.h"
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+using namespace halcyon;
+
+namespace {
+
+const LearningRate one_cycle = {.schedule = "one_cycle", .peak = 5e-3, .warmup = 0.2, .start = 0.1};
+
+/// A dozen roundings of numbers up to `magnitude`.
+bool close(double a, double b, double magnitude) { return std::abs(a - b) <= 12 * std::numeric_limits<double>::epsilon() * magnitude; }
+
+std::string refusal(const std::string &text) {
+    return message_of([&] { parse_recipe(text, "my.json"); });
+}
+
+}  // namespace
+
+TEST_CASE("The built-in recipes are the files in models/recipes") {
+    CHECK(recipe_names() == std::vector<std::string>{"keras", "onecycle"});
+    for (const std::string &name : recipe_names()) {
+        const Recipe builtin = load_recipe(name);
+        CHECK(builtin.name == name);
+        CHECK(to_json(builtin) == to_json(load_recipe(RECIPES "/" + name + ".json")));
+    }
+}
+
+TEST_CASE("keras is Keras's fit") {
+    const Recipe recipe = load_recipe("keras");
+    CHECK(recipe.optimizer.name == "adam");
+    CHECK((recipe.optimizer.beta_1 == 0.9 && recipe.optimizer.beta_2 == 0.999 && recipe.optimizer.epsilon == 1e-7));
+    CHECK((recipe.epochs == 10 && recipe.batch == 64 && recipe.flip == 0));
+    CHECK(dropout_rates(recipe, 4) == std::vector<double>{0.25, 0.25, 0.25, 0.25});
+    for (int step : {0, 1, 7819}) CHECK(learning_rate(recipe.learning_rate, step, 7820) == 1e-3);
+}
+
+TEST_CASE("onecycle is linear up and a cosine down") {
+    const Recipe recipe = load_recipe("onecycle");
+    CHECK((recipe.epochs == 10 && recipe.batch == 64 && recipe.flip == 0.5));
+    CHECK(dropout_rates(recipe, 4) == std::vector<double>{0.05, 0.05, 0.1, 0.1});
+    const LearningRate &rate = recipe.learning_rate;
+    CHECK(close(learning_rate(rate, 0, 1000), 5e-4, 5e-3));
+    CHECK(close(learning_rate(rate, 100, 1000), 2.75e-3, 5e-3));
+    CHECK(close(learning_rate(rate, 200, 1000), 5e-3, 5e-3));
+    CHECK(close(learning_rate(rate, 600, 1000), 2.5e-3, 5e-3));
+    CHECK(close(learning_rate(rate, 1000, 1000), 0, 5e-3));
+}
+
+TEST_CASE("One cycle rises, then falls, and is never zero or over its peak, however short") {
+    const int total = GENERATE(1, 2, 3, 5, 17, 1000);
+    CAPTURE(total);
+    int turns = 0;
+    for (int step = 0; step < total; step++) {
+        const double rate = learning_rate(one_cycle, step, total);
+        CHECK((rate > 0 && rate <= one_cycle.peak));
+        if (step > 1) {
+            const double before = learning_rate(one_cycle, step - 1, total);
+            turns += (rate > before) != (before > learning_rate(one_cycle, step - 2, total));
+        }
+    }
+    CHECK(turns <= 1);
+    CHECK(learning_rate({.schedule = "one_cycle", .peak = 1, .warmup = 0, .start = 0.1}, 0, total) == 1);
+}
+
+TEST_CASE("A recipe survives its JSON") {
+    const std::string text = GENERATE(
+        R"({})", R"({"name":"a","optimizer":{"name":"sgd","momentum":0.9},"epochs":3,"batch":7,"dropout":[0.1,0.2],"flip":1})",
+        R"({"optimizer":{"name":"adam","beta_1":0,"beta_2":0.99,"epsilon":1e-3},"learning_rate":{"schedule":"one_cycle","peak":0.1,"start":1}})");
+    const Recipe recipe = parse_recipe(text, "it");
+    const std::string written = to_json(recipe);
+    CHECK(to_json(parse_recipe(written, "it")) == written);
+
+    // Everything that was given is in what was written, beside the defaults of the rest.
+    const auto given = nlohmann::json::parse(text);
+    auto merged = nlohmann::json::parse(written);
+    merged.merge_patch(given);
+    CHECK(merged == nlohmann::json::parse(written));
+}
+
+TEST_CASE("A recipe's rates must fit the model") {
+    const Recipe recipe = parse_recipe(R"({"name":"mine","dropout":[0.1,0.2,0.3]})", "it");
+    CHECK(dropout_rates(recipe, 3) == std::vector<double>{0.1, 0.2, 0.3});
+    CHECK(one_line_with(message_of([&] { dropout_rates(recipe, 4); }), {"recipe mine: 3 dropout rates", "4 dropout layers"}));
+    CHECK(dropout_rates(Recipe(), 2) == std::vector<double>{0, 0});
+}
+
+TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
+    struct Case {
+        std::string text, reason;
+    };
+    const std::vector<Case> cases = {
+        {"", "no valid JSON"},
+        {"{\"epochs\": 3", "no valid JSON near byte 13"},
+        {"[]", "must be an object"},
+        {R"({"epoch": 3})", "epoch is no key of a recipe"},
+        {R"({"epochs": 0})", "epochs must be a whole number from 1"},
+        {R"({"epochs": 2.5})", "epochs must be a whole number from 1"},
+        {R"({"epochs": "3"})", "epochs must be a whole number from 1"},
+        {R"({"epochs": null})", "epochs must be a whole number from 1"},
+        {R"({"batch": -1})", "batch must be a whole number from 1"},
+        {R"({"batch": 99999999999})", "batch must be a whole number from 1"},
+        {R"({"name": 3})", "name must be a text"},
+        {R"({"flip": 1.5})", "flip must be a number from 0 to 1"},
+        {R"({"flip": "often"})", "flip must be a number from 0 to 1, not \"often\""},
+        {R"({"dropout": 1})", "dropout must be a number from 0 to below 1, not 1"},
+        {R"({"dropout": [0.1, -0.1]})", "dropout must be a number from 0 to below 1, not -0.1"},
+        {R"({"optimizer": "adam"})", "optimizer must be an object"},
+        {R"({"optimizer": {}})", "optimizer.name must be adam or sgd, and is missing"},
+        {R"({"optimizer": {"name": "adamw"}})", "optimizer.name must be adam or sgd, not \"adamw\""},
+        {R"({"optimizer": {"name": "adam", "momentum": 0.9}})", "optimizer.momentum is no key of a recipe here"},
+        {R"({"optimizer": {"name": "adam", "beta_1": 1}})", "optimizer.beta_1 must be"},
+        {R"({"optimizer": {"name": "adam", "epsilon": 0}})", "optimizer.epsilon must be a number over 0"},
+        {R"({"learning_rate": 1e-3})", "learning_rate must be an object"},
+        {R"({"learning_rate": {"schedule": "step"}})", "learning_rate.schedule must be constant or one_cycle"},
+        {R"({"learning_rate": {"schedule": "constant", "peak": 0}})", "learning_rate.peak must be a number over 0"},
+        {R"({"learning_rate": {"schedule": "constant", "warmup": 0.1}})", "learning_rate.warmup is no key"},
+        {R"({"learning_rate": {"schedule": "one_cycle", "warmup": 1}})", "learning_rate.warmup must be"},
+    };
+    for (const Case &c : cases) {
+        const std::string message = refusal(c.text);
+        INFO(c.text);
+        INFO(message);
+        CHECK(one_line_with(message, {"my.json: ", c.reason}));
+    }
+    const TemporaryFolder folder;
+    const std::string message = message_of([&] { load_recipe(folder / "kears"); });
+    CHECK(one_line_with(message, {"kears: neither", "(keras, onecycle)"}));
+    CHECK(one_line_with(message_of([&] { load_recipe(folder.path()); }), {"neither"}));
+    write_bytes(folder / "a.json", R"({"flips": 1})");
+    CHECK(one_line_with(message_of([&] { load_recipe(folder / "a.json"); }), {"a.json: flips is no key"}));
+}
+
+TEST_CASE("The schema knows the keys that the parser knows") {
+    const auto schema = nlohmann::json::parse(read_bytes(RECIPES "/recipe.schema.json"));
+    const std::string listed = refusal(R"({"?": 0})");
+    for (const auto &[key, value] : schema["properties"].items()) {
+        CAPTURE(key, listed);
+        CHECK(listed.find(key) != std::string::npos);
+    }
+    for (const std::string section : {"optimizer", "learning_rate"}) {
+        for (const auto &kind : schema["properties"][section]["oneOf"]) {
+            const std::string required = kind["required"][0];
+            nlohmann::json recipe;
+            recipe[section][required] = kind["properties"][required]["const"];
+            recipe[section]["?"] = 0;
+            const std::string known = refusal(recipe.dump());
+            for (const auto &[key, value] : kind["properties"].items()) {
+                CAPTURE(key, known);
+                CHECK(known.find(key) != std::string::npos);
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+#include "runtime/safetensors.h"
+
+#include "tests/catch.h"
+#include "tests/data/files.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace halcyon;
+
+namespace {
+
+const std::vector<float> kernel = {1.5f, -2, 3e-8f, 0, 5, 6};
+const std::vector<float> bias = {0.25f, -0.5f};
+
+TensorViews two_tensors() { return {{"conv2d/kernel", view_floats(kernel, {1, 2, 3})}, {"conv2d/bias", view_floats(bias, {2})}}; }
+
+bool same_bytes(const TensorView &a, const TensorView &b) {
+    return std::equal(a.bytes.begin(), a.bytes.end(), b.bytes.begin(), b.bytes.end());
+}
+
+void check_equal(const TensorViews &found, const TensorViews &expected) {
+    REQUIRE(found.size() == expected.size());
+    for (const auto &[name, tensor] : expected) {
+        CAPTURE(name);
+        REQUIRE(found.count(name) == 1);
+        CHECK(found.at(name).type == tensor.type);
+        CHECK(found.at(name).shape == tensor.shape);
+        CHECK(same_bytes(found.at(name), tensor));
+    }
+}
+
+/// A file as anyone may write it.
+std::string file_with(const std::string &header, const std::string &data) {
+    const std::uint64_t size = header.size();
+    return std::string(reinterpret_cast<const char *>(&size), sizeof size) + header + data;
+}
+
+std::string message_for(const std::filesystem::path &path, const std::string &bytes) {
+    write_bytes(path, bytes);
+    return message_of([&] { read_safetensors(path); });
+}
+
+bool parses(const std::string &bytes) {
+    auto storage = std::make_unique<std::byte[]>(bytes.size());
+    std::memcpy(storage.get(), bytes.data(), bytes.size());
+    return message_of([&] { parse_safetensors(std::move(storage), bytes.size()); }).empty();
+}
+
+std::size_t files_in(const std::filesystem::path &folder) {
+    return std::size_t(std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
+}
+
+}  // namespace
+
+TEST_CASE("Tensors and metadata come back as they were written") {
+    const TemporaryFolder folder;
+    const std::vector<std::int64_t> steps = {1, -2};
+    const std::vector<std::int32_t> numbers = {7};
+    const std::vector<std::uint8_t> bytes = {1, 2, 3};
+    TensorViews tensors = two_tensors();
+    tensors["empty"] = view_floats({}, {0, 4});
+    tensors["a byte array"] = {DType::u8, {3}, std::as_bytes(std::span(bytes))};
+    tensors["int32 scalar"] = {DType::i32, {}, std::as_bytes(std::span(numbers))};
+    tensors["int64"] = {DType::i64, {2}, std::as_bytes(std::span(steps))};
+    const Metadata metadata = {{"step", "12"}, {"quotes", "\"\\ \n\xc3\xa9"}};
+
+    write_safetensors(folder / "a.safetensors", tensors, metadata);
+    const TensorFile file = read_safetensors(folder / "a.safetensors");
+    check_equal(file.tensors, tensors);
+    CHECK(file.metadata == metadata);
+    CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("A file of no tensors, or without metadata, is a file") {
+    const TemporaryFolder folder;
+    write_safetensors(folder / "a.safetensors", {}, {});
+    const TensorFile file = read_safetensors(folder / "a.safetensors");
+    CHECK(file.tensors.empty());
+    CHECK(file.metadata.empty());
+}
+
+TEST_CASE("The header is aligned and every tensor lies at a multiple of its type's size") {
+    const TemporaryFolder folder;
+    const std::vector<std::uint8_t> byte = {1};
+    const std::vector<std::int64_t> wide = {1};
+    TensorViews tensors = two_tensors();
+    tensors["a"] = {DType::u8, {1}, std::as_bytes(std::span(byte))};
+    tensors["z"] = {DType::i64, {1}, std::as_bytes(std::span(wide))};
+    write_safetensors(folder / "a.safetensors", tensors, {});
+    const TensorFile file = read_safetensors(folder / "a.safetensors");
+    const auto offset = [&](const char *name) { return file.tensors.at(name).bytes.data() - file.storage.get(); };
+    CHECK(offset("z") % 8 == 0);
+    CHECK(offset("conv2d/bias") % 4 == 0);
+    CHECK(offset("conv2d/kernel") % 4 == 0);
+}
+
+TEST_CASE("Every truncation and every extension of a file is refused") {
+    const TemporaryFolder folder;
+    write_safetensors(folder / "a.safetensors", two_tensors(), {{"step", "12"}});
+    const std::string whole = read_bytes(folder / "a.safetensors");
+    CHECK(parses(whole));
+    std::vector<std::size_t> accepted;
+    for (std::size_t size = 0; size < whole.size(); size++) {
+        if (parses(whole.substr(0, size))) accepted.push_back(size);
+    }
+    CHECK(accepted == std::vector<std::size_t>{});
+    CHECK(one_line_with(message_for(folder / "b.safetensors", whole + '\0'), {"b.safetensors", "1 bytes after the last tensor"}));
+}
+
+TEST_CASE("Every flipped bit of a file is found") {
+    const TemporaryFolder folder;
+    write_safetensors(folder / "a.safetensors", two_tensors(), {{"step", "12"}});
+    const std::string whole = read_bytes(folder / "a.safetensors");
+    CHECK(parses(whole));
+    std::vector<std::size_t> accepted;
+    for (std::size_t bit = 0; bit < 8 * whole.size(); bit++) {
+        std::string damaged = whole;
+        damaged[bit / 8] = char(damaged[bit / 8] ^ 1 << bit % 8);
+        if (parses(damaged)) accepted.push_back(bit);
+    }
+    CHECK(accepted == std::vector<std::size_t>{});
+}
+
+TEST_CASE("A file without checksums loads, as others write it") {
+    const TemporaryFolder folder;
+    const std::string data(reinterpret_cast<const char *>(bias.data()), 8);
+    const std::string metadata = GENERATE("", R"("__metadata__":{"format":"pt"},)");
+    const std::string header = "{" + metadata + R"("dense/bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}   )";
+    write_bytes(folder / "a.safetensors", file_with(header, data));
+    const TensorFile file = read_safetensors(folder / "a.safetensors");
+    check_equal(file.tensors, {{"dense/bias", view_floats(bias, {2})}});
+    CHECK(file.metadata.size() == (metadata.empty() ? 0 : 1));
+}
+
+TEST_CASE("Headers that lie are refused in one line") {
+    const TemporaryFolder folder;
+    const auto tensor = [](const std::string &shape, const std::string &offsets, const std::string &dtype = "\"F32\"") {
+        return R"({"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
+    };
+    const std::string good = tensor("[2]", "[0,8]");
+    const std::string data(8, 'x');
+    struct Attack {
+        std::string header, reason;
+    };
+    const std::vector<Attack> attacks = {
+        {"", "no valid JSON"},
+        {"[]", "no JSON object"},
+        {"{\"a\":" + good, "no valid JSON"},
+        {"{\"a\":" + good + "} {}", "no valid JSON"},
+        {"{\"a\":" + good + "}" + std::string(1, '\0'), "zero byte"},
+        {"{\"a\":" + good + ",\"a\":" + good + "}", "\"a\" twice"},
+        {R"({"a":{"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]}})", "\"shape\" twice"},
+        {R"({"__metadata__":{"k":"1","k":"2"},"a":)" + good + "}", "\"k\" twice"},
+        {R"({"__metadata__":{},"__metadata__":{},"a":)" + good + "}", "twice"},
+        {R"({"__metadata__":[],"a":)" + good + "}", "metadata is no object"},
+        {R"({"__metadata__":{"k":1},"a":)" + good + "}", "\"k\" is no text"},
+        {R"({"__metadata__":{"checksum/a":"00000000"},"a":)" + good + "}", "checksum does not match"},
+        {R"({"a":3})", "not an object of dtype"},
+        {R"({"a":{"dtype":"F32","shape":[2]}})", "not an object of dtype"},
+        {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"more":1}})", "not an object of dtype"},
+        {"{\"a\":" + tensor("[2]", "[0,8]", "\"F16\"") + "}", "none of F32"},
+        {"{\"a\":" + tensor("[2]", "[0,8]", "7") + "}", "none of F32"},
+        {"{\"a\":" + tensor("2", "[0,8]") + "}", "shape is no list"},
+        {"{\"a\":" + tensor("[-2]", "[0,8]") + "}", "shape is no list of natural numbers"},
+        {"{\"a\":" + tensor("[2.0]", "[0,8]") + "}", "shape is no list of natural numbers"},
+        {"{\"a\":" + tensor("[\"2\"]", "[0,8]") + "}", "shape is no list of natural numbers"},
+        {"{\"a\":" + tensor("[[2]]", "[0,8]") + "}", "nested too deeply"},
+        {"{\"a\":" + tensor("[18446744073709551615]", "[0,8]") + "}", "shape is no list of natural numbers"},
+        {"{\"a\":" + tensor("[4611686018427387905]", "[0,4]") + "}", "too large"},    // 4 times it is 4 modulo 2^64
+        {"{\"a\":" + tensor("[4294967296,4294967296]", "[0,0]") + "}", "too large"},  // 0 modulo 2^64
+        {"{\"a\":" + tensor("[3]", "[0,8]") + "}", "do not match its shape"},
+        {"{\"a\":" + tensor("[2]", "[0,8,8]") + "}", "no pair"},
+        {"{\"a\":" + tensor("[2]", "[8,0]") + "}", "outside"},
+        {"{\"a\":" + tensor("[2]", "[4,12]") + "}", "outside"},
+        {"{\"a\":" + tensor("[2]", "[18446744073709551612,4]") + "}", "data_offsets is no list of natural numbers"},
+        {"{\"a\":" + tensor("[1]", "[4,8]") + "}", "hole"},
+        {"{\"a\":" + tensor("[1]", "[0,4]") + "}", "4 bytes after the last tensor"},
+        {"{\"a\":" + good + ",\"b\":" + tensor("[1]", "[4,8]") + "}", "overlap"},
+        {"{\"a\":" + good + ",\"b\":" + good + "}", "overlap"},
+        {"{}", "8 bytes after the last tensor"},
+        {std::string(100'000, '['), "nested too deeply"},
+        {R"({"a\nb":3})", R"("a\nb")"},
+        {"{\"\xff\":3}", "no valid JSON"},
+    };
+    for (const Attack &attack : attacks) {
+        const std::string message = message_for(folder / "a.safetensors", file_with(attack.header, data));
+        INFO(attack.header.substr(0, 200));
+        INFO(message);
+        CHECK(one_line_with(message, {"a.safetensors: ", attack.reason}));
+    }
+}
+
+TEST_CASE("A header's length is checked before it is believed") {
+    const TemporaryFolder folder;
+    const std::uint64_t length = GENERATE(as<std::uint64_t>{}, 3, 100'000'001, 0x7fffffffffffffff, 0xffffffffffffffff, 0xfffffffffffffff8);
+    std::string bytes(reinterpret_cast<const char *>(&length), sizeof length);
+    bytes += "{}";
+    CHECK(one_line_with(message_for(folder / "a.safetensors", bytes), {"a.safetensors: ", "does not fit"}));
+}
+
+TEST_CASE("What is no file is said to be none") {
+    const TemporaryFolder folder;
+    CHECK(one_line_with(message_of([&] { read_safetensors(folder / "none"); }), {"none: no such file"}));
+    CHECK(one_line_with(message_of([&] { read_safetensors(folder.path()); }), {"no regular file"}));
+}
+
+TEST_CASE("A file is replaced whole") {
+    const TemporaryFolder folder;
+    write_bytes(folder / "a.safetensors", std::string(100'000, 'x'));
+    write_safetensors(folder / "a.safetensors", two_tensors(), {});
+    check_equal(read_safetensors(folder / "a.safetensors").tensors, two_tensors());
+    CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("A file that cannot be written leaves the one before, and says so in one line") {
+    const TemporaryFolder folder;
+    write_safetensors(folder / "a.safetensors", two_tensors(), {{"step", "1"}});
+    const std::string before = read_bytes(folder / "a.safetensors");
+    SECTION("no folder") {
+        const std::string message = message_of([&] { write_safetensors(folder / "none/a.safetensors", two_tensors(), {}); });
+        CHECK(one_line_with(message, {"none/a.safetensors: cannot be written", "No such file"}));
+    }
+    SECTION("a file in the folder's place") {
+        const std::string message = message_of([&] { write_safetensors(folder / "a.safetensors/b", two_tensors(), {}); });
+        CHECK(one_line_with(message, {"a.safetensors/b: cannot be written", "Not a directory"}));
+    }
+    SECTION("a folder in the file's place") {
+        std::filesystem::create_directories(folder / "b.safetensors/c");
+        const std::string message = message_of([&] { write_safetensors(folder / "b.safetensors", two_tensors(), {}); });
+        CHECK(one_line_with(message, {"b.safetensors: cannot be written", "rename"}));
+        CHECK(files_in(folder.path()) == 2);
+    }
+    SECTION("a read-only folder") {
+        if (geteuid() != 0) {  // root may write everywhere
+            std::filesystem::permissions(folder.path(), std::filesystem::perms(0555));
+            const std::string message = message_of([&] { write_safetensors(folder / "a.safetensors", {}, {}); });
+            std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+            CHECK(one_line_with(message, {"a.safetensors: cannot be written", "Permission denied"}));
+        }
+    }
+    SECTION("no space") {  // a limit on the size of files, in a process of its own, stands for a full disk
+        const pid_t child = fork();
+        if (child == 0) {
+            std::signal(SIGXFSZ, SIG_IGN);
+            const rlimit limit{100, 100};
+            setrlimit(RLIMIT_FSIZE, &limit);
+            const std::string message = message_of([&] { write_safetensors(folder / "a.safetensors", two_tensors(), {{"step", "2"}}); });
+            _exit(one_line_with(message, {"a.safetensors: cannot be written", "write", "free space"}) ? 0 : 1);
+        }
+        int status = 0;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+        CHECK(files_in(folder.path()) == 1);
+    }
+    CHECK(read_bytes(folder / "a.safetensors") == before);
+}

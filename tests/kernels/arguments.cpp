@@ -1,0 +1,95 @@
+#include "tests/kernels/arguments.h"
+
+#include "runtime/tensor.h"
+
+#include <algorithm>
+#include <string>
+
+namespace halcyon {
+namespace {
+
+using oracle::Tensor;
+
+/// Words, bytes and indices; the same for every kernel.
+bool fill_special(Tensor &tensor, const Buffer &buffer, const CompiledKernel &kernel, int batch, Random &random) {
+    const std::vector<int> extents = {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)};
+    if (buffer.name == "images")
+        tensor = random.integers(extents, 0, 255);
+    else if (buffer.name == "indices")
+        tensor = random.integers(extents, 0, test_records - 1);
+    else if (buffer.name == "labels")
+        tensor = random.integers(extents, 0, kernel.shape.in_c - 1);
+    else if (buffer.name == "step")
+        tensor = make_step(extents[0], 0.3, batch);
+    else
+        return false;
+    return true;
+}
+
+/// Integers from -3 to 3: many zeros for ReLUs and many ties for pools, whose odd channels are negative so that a padding of 0 would win.
+void fill_integers(Tensor &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
+    for (double &value : tensor.values) value = random.integer(-3, 3);
+    if (!kernel.kernel.starts_with("max_pool2d") || buffer.name != "input") return;
+    for (std::size_t i = 0; i < tensor.values.size(); i++)
+        if (i % tensor.extent(0) % 2 == 1) tensor.values[i] -= 4;
+}
+
+bool is_positive(const std::string &name) {
+    return name == "inv_std" || name == "moving_variance" || name == "second_moment" || name == "probabilities";
+}
+
+/// What batch statistics find hard: a mean that is large beside the deviation, no deviation at all.
+void make_hard(Tensor &input) {
+    for (std::size_t i = 0; i < input.values.size(); i++) {
+        const std::size_t c = i % input.extent(0);
+        if (c == 0) input.values[i] = float(input.values[i] + 256);
+        if (c == 1) input.values[i] = 0.7f;
+    }
+}
+
+/// All equal for the first image: the first class wins. Too far apart for exp() in the last.
+void make_hard_logits(Tensor &logits) {
+    const int classes = logits.extent(0), last = logits.extent(3) - 1;
+    for (int c = 0; c < classes; c++) logits(c, 0, 0, last) *= 40;
+    for (int c = 0; c < classes; c++) logits(c, 0, 0, 0) = 1.25;
+}
+
+void fill_reals(Tensor &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
+    for (double &value : tensor.values) value = is_positive(buffer.name) ? random.real(0.25, 1) : random.real(-2, 2);
+    if (kernel.kernel == "batch_norm_stats" && buffer.name == "input") make_hard(tensor);
+    if (kernel.kernel == "softmax_cross_entropy_fwd" && buffer.name == "logits") make_hard_logits(tensor);
+    if (kernel.shape.relu && buffer.name == "input")
+        for (double &value : tensor.values) value = std::max(value, 0.0);
+    if (buffer.name == "gamma") tensor.values.back() = 0;
+}
+
+}  // namespace
+
+std::size_t Arguments::index(std::string_view name) const {
+    const auto input = std::find(kernel->inputs.begin(), kernel->inputs.end(), name);
+    if (input != kernel->inputs.end()) return input - kernel->inputs.begin();
+    return kernel->inputs.size() + (std::find(kernel->outputs.begin(), kernel->outputs.end(), name) - kernel->outputs.begin());
+}
+
+bool is_updated(const Kernel &kernel, std::string_view output) {
+    return std::find(kernel.updated.begin(), kernel.updated.end(), output) != kernel.updated.end();
+}
+
+Arguments make_arguments(const CompiledKernel &compiled, int batch, Random &random) {
+    const Kernel &kernel = find_kernel(compiled.kernel);
+    Arguments arguments{&kernel, {}};
+    for (std::size_t i = 0; i < kernel.inputs.size() + kernel.outputs.size(); i++) {
+        const Buffer &buffer = compiled.arguments.at(i);
+        const auto extents = extents_of(buffer, batch, test_records);
+        Tensor &tensor = arguments.tensors.emplace_back(std::vector<int>(extents.begin(), extents.end()));
+        if (i >= kernel.inputs.size() && !is_updated(kernel, buffer.name)) continue;
+        if (fill_special(tensor, buffer, compiled, batch, random)) continue;
+        if (kernel.exactness == Exactness::exact)
+            fill_integers(tensor, buffer, compiled, random);
+        else
+            fill_reals(tensor, buffer, compiled, random);
+    }
+    return arguments;
+}
+
+}  // namespace halcyon

@@ -1,0 +1,79 @@
+// Test data: reproducible numbers, step buffers, and the shapes that Keras's padding rules give.
+#pragma once
+
+#include "generators/step.h"
+#include "schedules/shape.h"
+#include "tests/kernels/oracle.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+namespace halcyon {
+
+/// Numbers that are the same on every machine (the standard's distributions are not).
+class Random {
+public:
+    explicit Random(std::uint32_t seed) : engine_(seed) {}
+
+    /// An integer in [least, most].
+    int integer(int least, int most) { return least + int(engine_() % unsigned(most - least + 1)); }
+
+    /// A float in [least, most).
+    float real(double least, double most) { return float(least + (most - least) * (engine_() * 0x1p-32)); }
+
+    oracle::Tensor integers(const std::vector<int> &extents, int least, int most) {
+        oracle::Tensor tensor(extents);
+        for (double &value : tensor.values) value = integer(least, most);
+        return tensor;
+    }
+
+    oracle::Tensor reals(const std::vector<int> &extents, double least, double most) {
+        oracle::Tensor tensor(extents);
+        for (double &value : tensor.values) value = real(least, most);
+        return tensor;
+    }
+
+private:
+    std::mt19937 engine_;
+};
+
+/// A convolution or pool by Keras's rules: 'valid', or 'same', where the odd column or row of padding lies right or below.
+inline Shape window_shape(int in_h, int in_w, int in_c, int out_c, int kernel_h, int kernel_w, int stride_h, int stride_w, bool same) {
+    Shape s{.in_h = in_h, .in_w = in_w, .in_c = in_c, .out_c = out_c};
+    s.kernel_h = kernel_h, s.kernel_w = kernel_w, s.stride_h = stride_h, s.stride_w = stride_w;
+    s.out_h = same ? (in_h + stride_h - 1) / stride_h : (in_h - kernel_h) / stride_h + 1;
+    s.out_w = same ? (in_w + stride_w - 1) / stride_w : (in_w - kernel_w) / stride_w + 1;
+    if (same) {
+        s.pad_top = std::max((s.out_h - 1) * stride_h + kernel_h - in_h, 0) / 2;
+        s.pad_left = std::max((s.out_w - 1) * stride_w + kernel_w - in_w, 0) / 2;
+    }
+    return s;
+}
+
+inline void set_real(oracle::Tensor &step, int field, float value) { step(field) = std::bit_cast<std::uint32_t>(value); }
+
+/// A step buffer in the middle of an epoch, with dropout `rate` in every layer.
+inline oracle::Tensor make_step(int words, double rate, int images) {
+    oracle::Tensor step({words});
+    step(step_seed) = 0xFEDCBA98;
+    step(step_epoch) = 3;
+    step(step_position) = 640;
+    set_real(step, step_inverse_batch, 1.0f / images);
+    // What sgd multiplies by is a power of two, so that it is exact on integers.
+    set_real(step, step_learning_rate, 0.25f);
+    set_real(step, step_momentum, 0.5f);
+    set_real(step, step_beta1, 0.9f);
+    set_real(step, step_beta2, 0.999f);
+    set_real(step, step_epsilon, 1e-7f);
+    step(step_flip_threshold) = 32768;
+    for (int layer = 0; dropout_scale(layer) < words; layer++) {
+        step(dropout_threshold(layer)) = std::uint32_t(rate * 65536 + 0.5);
+        set_real(step, dropout_scale(layer), float(1 / (1 - rate)));
+    }
+    return step;
+}
+
+}  // namespace halcyon

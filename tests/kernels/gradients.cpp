@@ -1,0 +1,290 @@
+// The backward oracles against finite differences of the forward ones: full Jacobians, in double, on tiny shapes.
+#include "tests/catch.h"
+#include "tests/kernels/data.h"
+#include "tests/kernels/oracle.h"
+
+#include <cfloat>
+#include <cmath>
+#include <functional>
+#include <string_view>
+
+using namespace halcyon;
+using namespace halcyon::oracle;
+
+namespace {
+
+using Tensors = std::vector<Tensor>;
+
+/// A function of its inputs and, by hand, the gradient of each input for the gradient `upstream` of its output.
+struct Differentiable {
+    std::function<Tensor(const Tensors &inputs)> forward;
+    std::function<Tensors(const Tensors &inputs, const Tensor &upstream)> backward;
+};
+
+/// Elements of gradients that are not trivially zero.
+struct Counts {
+    int checked = 0, kinks = 0;
+};
+
+/// Runs an oracle; returns its outputs.
+Tensors run(std::string_view kernel, const Shape &shape, Tensors inputs, const std::vector<std::vector<int>> &output_extents) {
+    Tensors arguments = std::move(inputs);
+    const std::size_t first_output = arguments.size();
+    for (const auto &extents : output_extents) arguments.emplace_back(extents);
+    find_oracle(kernel)(shape, arguments);
+    return {arguments.begin() + first_output, arguments.end()};
+}
+
+std::vector<int> extents_of(const Tensor &tensor) { return {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)}; }
+
+/// Central differences with step h are wrong by h^2/6 times the third derivative and by the rounding of the values over h. At h = cbrt(eps)
+/// both are eps^(2/3) = 4e-11 times a magnitude; the factor covers magnitudes and sums of up to a thousand.
+const double h = std::cbrt(DBL_EPSILON);
+const double tolerance = 1e3 * std::pow(DBL_EPSILON, 2.0 / 3);
+
+/// One-sided differences of a smooth function differ by h times its second derivative, at a kink by the change of slope; sqrt(h) lies
+/// between.
+const double kink = std::sqrt(h);
+
+struct Jacobian {
+    std::vector<std::vector<double>> slopes;  // [input element][output element]
+    std::vector<std::vector<bool>> smooth;
+};
+
+Jacobian finite_differences(const Differentiable &f, Tensors inputs, std::size_t input) {
+    Jacobian jacobian;
+    const Tensor here = f.forward(inputs);
+    for (double &value : inputs[input].values) {
+        const double kept = value;
+        value = kept + h;
+        const Tensor above = f.forward(inputs);
+        value = kept - h;
+        const Tensor below = f.forward(inputs);
+        value = kept;
+
+        std::vector<double> slopes;
+        std::vector<bool> smooth;
+        for (std::size_t j = 0; j < here.values.size(); j++) {
+            const double right = (above.values[j] - here.values[j]) / h, left = (here.values[j] - below.values[j]) / h;
+            slopes.push_back((left + right) / 2);
+            smooth.push_back(std::abs(right - left) < kink);
+        }
+        jacobian.slopes.push_back(slopes);
+        jacobian.smooth.push_back(smooth);
+    }
+    return jacobian;
+}
+
+/// Compares backward(upstream) with upstream times the Jacobian, in the elements that no kink of a live output touches.
+void compare(const Tensor &gradient, const Tensor &upstream, const Jacobian &jacobian, Counts &counts) {
+    REQUIRE(gradient.values.size() == jacobian.slopes.size());
+    for (std::size_t i = 0; i < gradient.values.size(); i++) {
+        double expected = 0, magnitude = 1;
+        bool smooth = true;
+        for (std::size_t j = 0; j < upstream.values.size(); j++) {
+            expected += upstream.values[j] * jacobian.slopes[i][j];
+            magnitude += std::abs(upstream.values[j] * jacobian.slopes[i][j]);
+            smooth = smooth && (upstream.values[j] == 0 || jacobian.smooth[i][j]);
+        }
+        counts.kinks += !smooth;
+        if (!smooth) continue;
+        counts.checked += expected != 0;
+        CAPTURE(i, gradient.values[i], expected);
+        CHECK(std::abs(gradient.values[i] - expected) <= tolerance * magnitude);
+    }
+}
+
+/// Checks every input's whole Jacobian, row by row, and once a gradient in which every output takes part.
+void check(const Differentiable &f, const Tensors &inputs, bool expect_kinks = false) {
+    Random random(7);
+    const Tensor output = f.forward(inputs);
+    std::vector<Tensor> upstreams = {random.reals(extents_of(output), -1, 1)};
+    for (std::size_t j = 0; j < output.values.size(); j++) {
+        upstreams.emplace_back(extents_of(output));
+        upstreams.back().values[j] = upstreams.front().values[j];
+    }
+
+    std::vector<Tensors> gradients;
+    for (const Tensor &upstream : upstreams) gradients.push_back(f.backward(inputs, upstream));
+
+    Counts counts;
+    for (std::size_t input = 0; input < gradients[0].size(); input++) {
+        CAPTURE(input);
+        const Jacobian jacobian = finite_differences(f, inputs, input);
+        for (std::size_t row = 0; row < upstreams.size(); row++) compare(gradients[row][input], upstreams[row], jacobian, counts);
+    }
+    CAPTURE(counts.checked, counts.kinks);
+    CHECK(counts.checked > 4 * counts.kinks);
+    CHECK((counts.kinks > 0) == expect_kinks);
+}
+
+Differentiable convolution(const Shape &s, int images) {
+    const std::vector<int> in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images};
+    const std::vector<int> weights = {s.out_c, s.in_c, s.kernel_w, s.kernel_h}, bias = {s.out_c};
+    const auto forward = [=](const Tensors &inputs) { return run("conv2d_fwd", s, inputs, {out})[0]; };
+    const auto backward = [=](const Tensors &inputs, const Tensor &upstream) {
+        const Tensor d_output = s.relu ? run("relu_bwd", s, {upstream, forward(inputs)}, {out})[0] : upstream;
+        const Tensor d_input = run("conv2d_bwd_data", s, {d_output, inputs[1]}, {in})[0];
+        const Tensors d_parameters = run("conv2d_bwd_weights", s, {inputs[0], d_output}, {weights, bias});
+        return Tensors{d_input, d_parameters[0], d_parameters[1]};
+    };
+    return {forward, backward};
+}
+
+Tensors convolution_inputs(const Shape &s, int images) {
+    Random random(1);
+    return {random.reals({s.in_c, s.in_w, s.in_h, images}, -1, 1), random.reals({s.out_c, s.in_c, s.kernel_w, s.kernel_h}, -1, 1),
+            random.reals({s.out_c}, -1, 1)};
+}
+
+Differentiable pooling(const Shape &s, int images) {
+    const std::vector<int> in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images};
+    const auto forward = [=](const Tensors &inputs) { return run("max_pool2d_fwd", s, inputs, {out})[0]; };
+    const auto backward = [=](const Tensors &inputs, const Tensor &upstream) {
+        return run("max_pool2d_bwd", s, {upstream, inputs[0]}, {in});
+    };
+    return {forward, backward};
+}
+
+/// Batch normalisation in training, through the statistics; of a ReLU's output where `s.relu`. Inputs: values, gamma, beta.
+Differentiable batch_normalisation(const Shape &s, const std::vector<int> &extents) {
+    const std::vector<int> c = {s.in_c};
+    const auto normalised = [=](const Tensors &inputs) { return s.relu ? run("relu_fwd", s, {inputs[0]}, {extents})[0] : inputs[0]; };
+    const auto statistics = [=](const Tensors &inputs) {
+        return run("batch_norm_stats", s, {normalised(inputs), inputs[1], inputs[2]}, {c, c, c, c, c, c});
+    };
+    const auto forward = [=](const Tensors &inputs) {
+        const Tensors stats = statistics(inputs);
+        return run("batch_norm_fwd", s, {normalised(inputs), stats[2], stats[3]}, {extents})[0];
+    };
+    const auto backward = [=](const Tensors &inputs, const Tensor &upstream) {
+        const Tensors stats = statistics(inputs);
+        const Tensor input = normalised(inputs);
+        const Tensors sums = run("batch_norm_bwd_stats", s, {upstream, input, stats[0], stats[1]}, {c, c});
+        const Tensor d_input =
+            run("batch_norm_bwd_data", s, {upstream, input, inputs[1], stats[0], stats[1], sums[0], sums[1]}, {extents})[0];
+        return Tensors{d_input, sums[0], sums[1]};
+    };
+    return {forward, backward};
+}
+
+}  // namespace
+
+TEST_CASE("gradients of convolutions") {
+    const Shape shape = GENERATE(window_shape(4, 5, 2, 3, 3, 3, 1, 1, false),   // plain
+                                 window_shape(4, 5, 2, 3, 3, 3, 1, 1, true),    // padding on all sides
+                                 window_shape(6, 5, 2, 2, 3, 3, 2, 2, true),    // padding right and below only in one direction
+                                 window_shape(5, 4, 1, 2, 3, 2, 2, 1, true),    // an even kernel, two strides
+                                 window_shape(7, 2, 2, 2, 5, 1, 1, 1, false),   // a column
+                                 window_shape(3, 5, 2, 2, 1, 1, 2, 2, false),   // strides that skip inputs
+                                 window_shape(2, 3, 2, 4, 2, 3, 1, 1, false));  // dense: the kernel covers the input
+    CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.kernel_w);
+    check(convolution(shape, 2), convolution_inputs(shape, 2));
+}
+
+TEST_CASE("gradients of a convolution with ReLU") {
+    Shape shape = window_shape(4, 4, 2, 3, 3, 3, 1, 1, true);
+    shape.relu = 1;
+    Tensors inputs = convolution_inputs(shape, 2);
+    check(convolution(shape, 2), inputs);
+
+    // A channel at the kink: all its outputs are 0, whatever the input.
+    for (int c = 0; c < 2; c++)
+        for (int x = 0; x < 3; x++)
+            for (int y = 0; y < 3; y++) inputs[1](0, c, x, y) = 0;
+    inputs[2](0) = -1;
+    inputs[0](0, 0, 0, 0) = 0;
+    check(convolution(shape, 2), inputs);
+}
+
+TEST_CASE("gradients of a standalone ReLU") {
+    const std::vector<int> extents = {3, 5, 4, 2};
+    const Differentiable relu = {[=](const Tensors &inputs) { return run("relu_fwd", {}, inputs, {extents})[0]; },
+                                 [=](const Tensors &inputs, const Tensor &upstream) {
+                                     return run("relu_bwd", {}, {upstream, run("relu_fwd", {}, inputs, {extents})[0]}, {extents});
+                                 }};
+    Random random(2);
+    Tensor input = random.reals(extents, -1, 1);
+    check(relu, {input});
+
+    input(0, 0, 0, 0) = input(1, 2, 3, 1) = 0;
+    check(relu, {input}, true);
+}
+
+TEST_CASE("gradients of max pooling") {
+    const Shape shape = GENERATE(window_shape(4, 6, 2, 2, 2, 2, 2, 2, false),   // plain
+                                 window_shape(5, 5, 2, 2, 2, 2, 2, 2, false),   // a row and a column that no window sees
+                                 window_shape(5, 5, 2, 2, 2, 2, 2, 2, true),    // padding right and below
+                                 window_shape(5, 6, 2, 2, 3, 3, 2, 2, true),    // overlapping, padding on all sides
+                                 window_shape(4, 7, 2, 2, 2, 3, 2, 3, true),    // not square
+                                 window_shape(4, 4, 2, 2, 3, 3, 1, 1, false));  // every input in many windows
+    CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.kernel_w);
+    const std::vector<int> extents = {2, shape.in_w, shape.in_h, 2};
+    Random random(3);
+    Tensor input = random.reals(extents, -2, -1);
+    check(pooling(shape, 2), {input});
+
+    // Two equal maxima in the first window.
+    input(0, 0, 0, 0) = input(0, 1, 0, 0) = -0.5;
+    check(pooling(shape, 2), {input}, true);
+}
+
+TEST_CASE("gradients of batch normalisation through the statistics") {
+    const Shape shape{.in_h = 2, .in_w = 3, .in_c = 3, .relu = GENERATE(0, 1), .epsilon = 1e-3f, .momentum = 0.99f};
+    const std::vector<int> extents = {3, 3, 2, 2};
+    Random random(4);
+    Tensor input = random.reals(extents, -1, 1), gamma({3}), beta = random.reals({3}, -1, 1);
+    gamma(0) = 1.5, gamma(1) = -0.7, gamma(2) = 0;
+    check(batch_normalisation(shape, extents), {input, gamma, beta});
+
+    if (shape.relu) {
+        input(1, 0, 0, 0) = 0;
+        check(batch_normalisation(shape, extents), {input, gamma, beta}, true);
+    }
+}
+
+TEST_CASE("gradients of softmax with cross-entropy") {
+    const int classes = 5, images = 4;
+    const Tensor step = make_step(step_words(0), 0, images);
+    Tensor labels({6}), indices({images});
+    labels.values = {4, 0, 2, 2, 1, 3};
+    indices.values = {5, 0, 2, 5};
+    const Differentiable loss = {
+        [&](const Tensors &inputs) {
+            const Tensor losses =
+                run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices}, {{classes, 1, 1, images}, {images}, {images}})[1];
+            Tensor mean({1});
+            for (double value : losses.values) mean(0) += value / images;
+            return mean;
+        },
+        [&](const Tensors &inputs, const Tensor &upstream) {
+            const Tensors outputs =
+                run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices}, {{classes, 1, 1, images}, {images}, {images}});
+            Tensors gradient = run("softmax_cross_entropy_bwd", {}, {outputs[0], labels, indices, step}, {{classes, 1, 1, images}});
+            for (double &value : gradient[0].values) value *= upstream(0);
+            return gradient;
+        }};
+    Random random(5);
+    check(loss, {random.reals({classes, 1, 1, images}, -3, 3)});
+}
+
+TEST_CASE("gradients of dropout with its mask held") {
+    const std::vector<int> extents = {6, 3, 2, 3};
+    const Shape shape{.dropout = 1};
+    const Tensor step = make_step(step_words(2), 0.4, 3);
+    const auto drop = [=](const Tensor &input) { return run("dropout", shape, {input, step}, {extents}); };
+    const Differentiable dropout = {[=](const Tensors &inputs) { return drop(inputs[0])[0]; },
+                                    [=](const Tensors &, const Tensor &upstream) { return drop(upstream); }};
+    Random random(6);
+    check(dropout, {random.reals(extents, -1, 1)});
+}
+
+TEST_CASE("gradients of a sum") {
+    const std::vector<int> extents = {3, 2, 2, 2};
+    const Differentiable sum = {[=](const Tensors &inputs) { return run("add", {}, inputs, {extents})[0]; },
+                                [](const Tensors &, const Tensor &upstream) {
+                                    return Tensors{upstream, upstream};
+                                }};
+    Random random(8);
+    check(sum, {random.reals(extents, -1, 1), random.reals(extents, -1, 1)});
+}

@@ -1,0 +1,331 @@
+// Every compiled kernel of a model, of every set, against the oracles: stamped out of the plan in the model's library.
+#include "compiler/kernels.h"
+#include "compiler/plan.h"
+#include "runtime/machine.h"
+#include "runtime/session.h"
+#include "runtime/tensor.h"
+#include "schedules/menu.h"
+#include "tests/catch.h"
+#include "tests/kernels/arguments.h"
+#include "tests/kernels/data.h"
+
+#include HALCYON_MODEL_HEADER
+
+#include <HalideRuntime.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace halcyon;
+
+namespace {
+
+const halcyon_model &model() { return *HALCYON_MODEL(); }
+
+const halcyon_kernel &find_compiled(const std::string &symbol) {
+    const auto end = model().kernels + model().kernel_count;
+    const auto found = std::find_if(model().kernels, end, [&](const halcyon_kernel &kernel) { return kernel.symbol == symbol; });
+    if (found == end) throw std::runtime_error(symbol + " is in the plan but not in the library");
+    return *found;
+}
+
+/// A kernel's argument in memory, between two guards. The guards are NaNs, so that what is read beyond the argument shows too.
+class GuardedBuffer {
+public:
+    GuardedBuffer(const Buffer &buffer, StorageOrder order, int batch)
+        : bytes_(elements_of(buffer, batch, test_records) * halide_type(buffer.type).bytes()),
+          memory_(new (std::align_val_t(64)) std::uint8_t[guard + bytes_ + guard]),
+          tensor_(buffer, order, memory_.get() + guard, batch, test_records) {
+        std::memset(memory_.get(), 0xFF, guard + bytes_ + guard);
+    }
+
+    halide_buffer_t *get() { return tensor_.get(); }
+
+    void write(const oracle::Tensor &values) {
+        for_each_element([&](void *element, int i, int j, int k, int l) { store(element, values(i, j, k, l)); });
+    }
+
+    oracle::Tensor read() {
+        std::vector<int> extents;
+        for (int d = 0; d < get()->dimensions; d++) extents.push_back(get()->dim[d].extent);
+        oracle::Tensor values(extents);
+        for_each_element([&](void *element, int i, int j, int k, int l) { values(i, j, k, l) = load(element); });
+        return values;
+    }
+
+    std::vector<std::uint8_t> snapshot() const { return {memory_.get(), memory_.get() + guard + bytes_ + guard}; }
+
+    bool guards_are_intact() const {
+        const auto intact = [](const std::uint8_t *from) {
+            return std::all_of(from, from + guard, [](std::uint8_t byte) { return byte == 0xFF; });
+        };
+        return intact(memory_.get()) && intact(memory_.get() + guard + bytes_);
+    }
+
+private:
+    static constexpr std::size_t guard = 1024;
+
+    struct Delete {
+        void operator()(std::uint8_t *memory) const { operator delete[](memory, std::align_val_t(64)); }
+    };
+
+    template<typename Visit>
+    void for_each_element(Visit visit) {
+        std::array<halide_dimension_t, 4> dims;
+        dims.fill(halide_dimension_t(0, 1, 0));
+        std::copy(get()->dim, get()->dim + get()->dimensions, dims.begin());
+        for (int l = 0; l < dims[3].extent; l++)
+            for (int k = 0; k < dims[2].extent; k++)
+                for (int j = 0; j < dims[1].extent; j++)
+                    for (int i = 0; i < dims[0].extent; i++) {
+                        const std::ptrdiff_t element = i * dims[0].stride + j * dims[1].stride + k * dims[2].stride + l * dims[3].stride;
+                        visit(get()->host + element * get()->type.bytes(), i, j, k, l);
+                    }
+    }
+
+    template<typename Value>
+    static void store_as(void *element, double value) {
+        const Value stored = Value(value);
+        std::memcpy(element, &stored, sizeof stored);
+    }
+
+    template<typename Value>
+    static double load_as(const void *element) {
+        Value value;
+        std::memcpy(&value, element, sizeof value);
+        return value;
+    }
+
+    void store(void *element, double value) {
+        if (get()->type == halide_type_of<float>())
+            store_as<float>(element, value);
+        else if (get()->type == halide_type_of<std::int32_t>())
+            store_as<std::int32_t>(element, value);
+        else if (get()->type == halide_type_of<std::uint32_t>())
+            store_as<std::uint32_t>(element, value);
+        else
+            store_as<std::uint8_t>(element, value);
+    }
+
+    double load(const void *element) {
+        if (get()->type == halide_type_of<float>()) return load_as<float>(element);
+        if (get()->type == halide_type_of<std::int32_t>()) return load_as<std::int32_t>(element);
+        if (get()->type == halide_type_of<std::uint32_t>()) return load_as<std::uint32_t>(element);
+        return load_as<std::uint8_t>(element);
+    }
+
+    std::size_t bytes_;
+    std::unique_ptr<std::uint8_t[], Delete> memory_;
+    Tensor tensor_;
+};
+
+/// Calls a kernel once and returns its outputs; checks that it fails in nothing and touches only them. What it does not write stays NaN.
+Arguments call(const CompiledKernel &compiled, StorageOrder order, const Arguments &before, int batch, Session &session) {
+    const Kernel &kernel = *before.kernel;
+    std::vector<std::unique_ptr<GuardedBuffer>> buffers;
+    for (std::size_t i = 0; i < compiled.arguments.size(); i++) {
+        buffers.push_back(std::make_unique<GuardedBuffer>(compiled.arguments[i], order, batch));
+        const bool is_read = i < kernel.inputs.size() || is_updated(kernel, compiled.arguments[i].name);
+        if (is_read) buffers[i]->write(before.tensors[i]);
+    }
+    std::vector<std::vector<std::uint8_t>> inputs;
+    for (std::size_t i = 0; i < kernel.inputs.size(); i++) inputs.push_back(buffers[i]->snapshot());
+
+    void *user_context = &session;
+    std::vector<void *> argv = {&user_context};
+    for (const auto &buffer : buffers) argv.push_back(buffer->get());
+    const int code = find_compiled(compiled.symbol).call(argv.data());
+    INFO(session.take_error());
+    REQUIRE(code == 0);
+
+    for (std::size_t i = 0; i < buffers.size(); i++) {
+        CAPTURE(compiled.arguments[i].name);
+        if (i < inputs.size())
+            CHECK(buffers[i]->snapshot() == inputs[i]);
+        else
+            CHECK(buffers[i]->guards_are_intact());
+    }
+    Arguments after = before;
+    for (std::size_t i = kernel.inputs.size(); i < after.tensors.size(); i++) after.tensors[i] = buffers[i]->read();
+    return after;
+}
+
+/// Checks `actual` (float) against `expected` (double, by the oracle), element by element, and says where the worst one is.
+void compare(const oracle::Tensor &actual, const oracle::Tensor &expected, const oracle::Tensor &tolerance) {
+    std::size_t wrong = 0, worst = 0;
+    double worst_excess = 0;
+    for (std::size_t i = 0; i < expected.values.size(); i++) {
+        const double difference = std::abs(actual.values[i] - expected.values[i]);
+        if (difference <= tolerance.values[i]) continue;
+        wrong++;
+        const double excess = std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference - tolerance.values[i];
+        if (excess > worst_excess) worst = i, worst_excess = excess;
+    }
+    CAPTURE(expected.values.size(), worst, actual.values[worst], expected.values[worst], tolerance.values[worst]);
+    CHECK(wrong == 0);
+}
+
+/// The share of an output that can be other than zero at all: at most one input of each pooling window gets its gradient.
+double possible_share(const CompiledKernel &compiled) {
+    const Shape &s = compiled.shape;
+    if (compiled.kernel != "max_pool2d_bwd") return 1;
+    return std::min(1.0, double(s.out_h) * s.out_w / (double(s.in_h) * s.in_w));
+}
+
+/// What makes a comparison of exact kernels worth something.
+class Trust {
+public:
+    /// Sums of integers are exact in float as long as the absolute values stay below 2^24; so no order of adding matters.
+    static void check_sums(const CompiledKernel &compiled, Arguments arguments) {
+        for (oracle::Tensor &tensor : arguments.tensors)
+            for (double &value : tensor.values) value = std::abs(value);
+        oracle::find_oracle(compiled.kernel)(compiled.shape, arguments.tensors);
+        for (const oracle::Tensor &tensor : arguments.tensors)
+            for (double value : tensor.values) REQUIRE_FALSE(value >= 0x1p24);
+    }
+
+    void count(const Arguments &arguments) {
+        for (std::size_t i = arguments.kernel->inputs.size(); i < arguments.tensors.size(); i++)
+            for (double value : arguments.tensors[i].values) all_++, nonzero_ += value != 0;
+    }
+
+    void check_nonzero(const CompiledKernel &compiled) const {
+        CAPTURE(nonzero_, all_);
+        CHECK(double(nonzero_) >= 0.3 * possible_share(compiled) * double(all_));
+    }
+
+private:
+    std::size_t all_ = 0, nonzero_ = 0;
+};
+
+/// Images a batch: all of these where a kernel is cheap, else as many of the first as its naive oracle can do in a fraction of a second.
+/// Tiles of 4, 6, 8 or 12 images meet batches that are smaller, equal, one more, one less.
+std::vector<int> batch_sizes(const CompiledKernel &compiled) {
+    constexpr double budget = 1.5e8;  // floating-point operations
+    constexpr int sizes[] = {7, 1, 13, 5, 2, 6, 3, 4, 8, 9, 11, 12, 17, 33};
+    const double flops = find_kernel(compiled.kernel).flops(compiled.shape);
+    std::vector<int> batches;
+    double spent = 0;
+    for (int size : sizes) {
+        spent += flops * size;
+        if (batches.size() < 2 || spent < budget) batches.push_back(size);
+    }
+    return batches;
+}
+
+void check_kernel(const CompiledKernel &compiled, StorageOrder order) {
+    const Kernel &kernel = find_kernel(compiled.kernel);
+    const bool exact = kernel.exactness == Exactness::exact;
+    Random random(1);
+    Session one_thread(1), three_threads(3);
+    Trust trust;
+    const std::vector<int> batches = batch_sizes(compiled);
+    for (int batch : batches) {
+        CAPTURE(batch);
+        const Arguments before = make_arguments(compiled, batch, random);
+        Arguments expected = before;
+        oracle::find_oracle(kernel.name)(compiled.shape, expected.tensors);
+        trust.count(expected);
+        if (exact && batch == *std::max_element(batches.begin(), batches.end())) Trust::check_sums(compiled, before);
+
+        const Arguments actual = call(compiled, order, before, batch, one_thread),
+                        again = call(compiled, order, before, batch, three_threads);
+        const Arguments tolerance = tolerances(compiled.shape, before, expected);
+        for (const std::string &output : kernel.outputs) {
+            INFO(output);
+            compare(actual[output], expected[output], tolerance[output]);
+            INFO("with three threads");
+            compare(again[output], actual[output], oracle::Tensor({int(expected[output].values.size())}));
+        }
+    }
+    if (exact) trust.check_nonzero(compiled);
+    CHECK(one_thread.allocations() + three_threads.allocations() == 0);
+}
+
+void check_dropout_at_rate_0(const CompiledKernel &compiled, StorageOrder order) {
+    Random random(2);
+    Session session(1);
+    Arguments before = make_arguments(compiled, 3, random);
+    before["step"] = make_step(before["step"].extent(0), 0, 3);
+    const Arguments after = call(compiled, order, before, 3, session);
+    CHECK(after["output"].values == before["input"].values);
+}
+
+/// The compiled function's own description against the kernel list and the menu.
+void check_metadata(const CompiledKernel &compiled, const Set &set) {
+    const Kernel &kernel = find_kernel(compiled.kernel);
+    std::vector<std::string> names = {"__user_context"};
+    names.insert(names.end(), kernel.inputs.begin(), kernel.inputs.end());
+    names.insert(names.end(), kernel.outputs.begin(), kernel.outputs.end());
+    const std::vector<Entry> &entries = menu(compiled.kernel);
+    const auto entry = std::find_if(entries.begin(), entries.end(), [&](const Entry &e) { return e.name == compiled.entry; });
+    REQUIRE(entry != entries.end());
+    CHECK(entry->refuses(compiled.shape, set) == "");
+    if (entry->workspaces)
+        for (const Workspace &workspace : entry->workspaces(compiled.shape, set)) names.push_back(workspace.name);
+
+    const halide_filter_metadata_t &metadata = *find_compiled(compiled.symbol).metadata();
+    CHECK(metadata.name == compiled.symbol);
+    REQUIRE(metadata.num_arguments == int(names.size()));
+    REQUIRE(compiled.arguments.size() == names.size() - 1);
+    for (std::size_t i = 0; i < names.size(); i++) {
+        const halide_filter_argument_t &argument = metadata.arguments[i];
+        CHECK(argument.name == names[i]);
+        if (i == 0) continue;
+        const Buffer &planned = compiled.arguments[i - 1];
+        CAPTURE(planned.name);
+        CHECK(planned.name == names[i]);
+        CHECK(argument.kind == (i <= kernel.inputs.size() ? halide_argument_kind_input_buffer : halide_argument_kind_output_buffer));
+        CHECK(argument.dimensions == int(planned.extents.size()));
+        CHECK((argument.type == halide_type(planned.type)));
+    }
+}
+
+Plan plan() { return parse_plan(std::string_view(model().plan, model().plan_size)); }
+
+void check_set(const std::string &name) {
+    const std::vector<SetPlan> sets = plan().sets;
+    const auto set = std::find_if(sets.begin(), sets.end(), [&](const SetPlan &candidate) { return candidate.set == name; });
+    REQUIRE(set != sets.end());
+    REQUIRE_FALSE(set->kernels.empty());
+    if (const std::string reason = why_not(select_sets({name}).front()); !reason.empty()) {
+        fmt::print("skipped: the {} kernels of {} are compiled, but {}\n", set->kernels.size(), name, reason);
+        return;
+    }
+    for (const CompiledKernel &compiled : set->kernels) {
+        INFO(compiled.symbol);
+        check_kernel(compiled, set->order);
+        if (compiled.kernel == "dropout") check_dropout_at_rate_0(compiled, set->order);
+    }
+}
+
+}  // namespace
+
+// A test case a set, so that the ones this machine cannot run show as skipped.
+TEST_CASE("reference") { check_set("reference"); }
+TEST_CASE("x86_sse41") { check_set("x86_sse41"); }
+TEST_CASE("x86_avx2") { check_set("x86_avx2"); }
+TEST_CASE("x86_avx512") { check_set("x86_avx512"); }
+
+TEST_CASE("every set has a test case") {
+    std::vector<std::string> names;
+    for (const Set &set : all_sets()) names.push_back(set.name);
+    std::sort(names.begin(), names.end());
+    CHECK(names == std::vector<std::string>{"reference", "x86_avx2", "x86_avx512", "x86_sse41"});
+}
+
+TEST_CASE("compiled functions take the arguments of the kernel list and the menu") {
+    for (const SetPlan &set : plan().sets)
+        for (const CompiledKernel &compiled : set.kernels) {
+            INFO(compiled.symbol);
+            check_metadata(compiled, select_sets({set.set}).front());
+        }
+}

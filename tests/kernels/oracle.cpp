@@ -1,0 +1,297 @@
+#include "tests/kernels/oracle.h"
+
+#include "generators/step.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace halcyon::oracle {
+
+Tensor::Tensor(const std::vector<int> &extents, double value) {
+    std::copy(extents.begin(), extents.end(), extents_.begin());
+    values.assign(extents_[0] * extents_[1] * extents_[2] * extents_[3], value);
+}
+
+std::array<std::uint32_t, 2> philox2x32(std::array<std::uint32_t, 2> counter, std::uint32_t key) {
+    for (int round = 0; round < 10; round++) {
+        const std::uint64_t product = std::uint64_t{0xD256D193} * counter[0];
+        counter = {std::uint32_t(product >> 32) ^ key ^ counter[1], std::uint32_t(product)};
+        key += 0x9E3779B9;
+    }
+    return counter;
+}
+
+std::uint32_t stream_key(std::uint32_t seed, std::uint32_t epoch, std::uint32_t stream) { return philox2x32({epoch, stream}, seed)[0]; }
+
+namespace {
+
+std::uint32_t word(const Tensor &step, int field) { return std::uint32_t(step(field)); }
+double real(const Tensor &step, int field) { return std::bit_cast<float>(word(step, field)); }
+
+void clear(Tensor &tensor) { std::fill(tensor.values.begin(), tensor.values.end(), 0.0); }
+
+/// Calls `visit(c, x, y, n)` for every element of an activation, in row-major order of its images.
+template<typename Visit>
+void for_each_element(const Tensor &tensor, Visit visit) {
+    for (int n = 0; n < tensor.extent(3); n++)
+        for (int y = 0; y < tensor.extent(2); y++)
+            for (int x = 0; x < tensor.extent(1); x++)
+                for (int c = 0; c < tensor.extent(0); c++) visit(c, x, y, n);
+}
+
+/// Calls `visit(in_x, in_y, dx, dy)` for every tap of the window of output (x, y) that lies inside the input, in row-major order.
+template<typename Visit>
+void for_each_tap(const Shape &s, int x, int y, Visit visit) {
+    for (int dy = 0; dy < s.kernel_h; dy++)
+        for (int dx = 0; dx < s.kernel_w; dx++) {
+            const int in_x = x * s.stride_w + dx - s.pad_left, in_y = y * s.stride_h + dy - s.pad_top;
+            if (in_x >= 0 && in_x < s.in_w && in_y >= 0 && in_y < s.in_h) visit(in_x, in_y, dx, dy);
+        }
+}
+
+/// Calls `visit(x, y, n)` for every position of an activation.
+template<typename Visit>
+void for_each_position(const Tensor &tensor, Visit visit) {
+    for (int n = 0; n < tensor.extent(3); n++)
+        for (int y = 0; y < tensor.extent(2); y++)
+            for (int x = 0; x < tensor.extent(1); x++) visit(x, y, n);
+}
+
+void input_fwd(const Shape &, const Tensor &images, const Tensor &indices, const Tensor &step, Tensor &output) {
+    const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_flip);
+    for_each_element(output, [&](int c, int x, int y, int n) {
+        const std::uint32_t bits = philox2x32({word(step, step_position) + n, 0}, key)[0] & 0xFFFF;
+        const bool flipped = bits < word(step, step_flip_threshold);
+        output(c, x, y, n) = images(flipped ? output.extent(1) - 1 - x : x, y, c, int(indices(n))) / 255;
+    });
+}
+
+void conv2d_fwd(const Shape &s, const Tensor &input, const Tensor &weights, const Tensor &bias, Tensor &output) {
+    for_each_element(output, [&](int k, int x, int y, int n) { output(k, x, y, n) = bias(k); });
+    for_each_position(output, [&](int x, int y, int n) {
+        for_each_tap(s, x, y, [&](int in_x, int in_y, int dx, int dy) {
+            for (int c = 0; c < s.in_c; c++)
+                for (int k = 0; k < s.out_c; k++) output(k, x, y, n) += weights(k, c, dx, dy) * input(c, in_x, in_y, n);
+        });
+    });
+    if (s.relu)
+        for (double &value : output.values) value = std::max(value, 0.0);
+}
+
+void conv2d_bwd_data(const Shape &s, const Tensor &d_output, const Tensor &weights, Tensor &d_input) {
+    clear(d_input);
+    for_each_position(d_output, [&](int x, int y, int n) {
+        for_each_tap(s, x, y, [&](int in_x, int in_y, int dx, int dy) {
+            for (int c = 0; c < s.in_c; c++) {
+                double sum = 0;
+                for (int k = 0; k < s.out_c; k++) sum += weights(k, c, dx, dy) * d_output(k, x, y, n);
+                d_input(c, in_x, in_y, n) += sum;
+            }
+        });
+    });
+}
+
+void conv2d_bwd_weights(const Shape &s, const Tensor &input, const Tensor &d_output, Tensor &d_weights, Tensor &d_bias) {
+    clear(d_weights);
+    clear(d_bias);
+    for_each_element(d_output, [&](int k, int x, int y, int n) { d_bias(k) += d_output(k, x, y, n); });
+    for_each_position(d_output, [&](int x, int y, int n) {
+        for_each_tap(s, x, y, [&](int in_x, int in_y, int dx, int dy) {
+            for (int c = 0; c < s.in_c; c++)
+                for (int k = 0; k < s.out_c; k++) d_weights(k, c, dx, dy) += input(c, in_x, in_y, n) * d_output(k, x, y, n);
+        });
+    });
+}
+
+void relu_fwd(const Shape &, const Tensor &input, Tensor &output) {
+    for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = std::max(input.values[i], 0.0);
+}
+
+void relu_bwd(const Shape &, const Tensor &d_output, const Tensor &output, Tensor &d_input) {
+    for (std::size_t i = 0; i < d_input.values.size(); i++) d_input.values[i] = output.values[i] > 0 ? d_output.values[i] : 0.0;
+}
+
+/// Values a channel has over the batch.
+double population(const Tensor &input) { return double(input.values.size()) / input.extent(0); }
+
+void batch_norm_stats(const Shape &s, const Tensor &input, const Tensor &gamma, const Tensor &beta, Tensor &mean, Tensor &inv_std,
+                      Tensor &scale, Tensor &shift, Tensor &moving_mean, Tensor &moving_variance) {
+    std::vector<double> variance(s.in_c, 0.0);
+    clear(mean);
+    for_each_element(input, [&](int c, int x, int y, int n) { mean(c) += input(c, x, y, n) / population(input); });
+    for_each_element(input,
+                     [&](int c, int x, int y, int n) { variance[c] += std::pow(input(c, x, y, n) - mean(c), 2) / population(input); });
+
+    const double momentum = s.momentum;
+    for (int c = 0; c < s.in_c; c++) {
+        inv_std(c) = 1 / std::sqrt(variance[c] + s.epsilon);
+        scale(c) = gamma(c) * inv_std(c);
+        shift(c) = beta(c) - mean(c) * scale(c);
+        moving_mean(c) = moving_mean(c) * momentum + mean(c) * (1 - momentum);
+        moving_variance(c) = moving_variance(c) * momentum + variance[c] * (1 - momentum);
+    }
+}
+
+void batch_norm_fold(const Shape &s, const Tensor &gamma, const Tensor &beta, const Tensor &moving_mean, const Tensor &moving_variance,
+                     Tensor &scale, Tensor &shift) {
+    for (int c = 0; c < s.in_c; c++) {
+        scale(c) = gamma(c) / std::sqrt(moving_variance(c) + s.epsilon);
+        shift(c) = beta(c) - moving_mean(c) * scale(c);
+    }
+}
+
+void batch_norm_fwd(const Shape &, const Tensor &input, const Tensor &scale, const Tensor &shift, Tensor &output) {
+    for_each_element(output, [&](int c, int x, int y, int n) { output(c, x, y, n) = scale(c) * input(c, x, y, n) + shift(c); });
+}
+
+void batch_norm_bwd_stats(const Shape &, const Tensor &d_output, const Tensor &input, const Tensor &mean, const Tensor &inv_std,
+                          Tensor &d_gamma, Tensor &d_beta) {
+    clear(d_gamma);
+    clear(d_beta);
+    for_each_element(input, [&](int c, int x, int y, int n) {
+        d_gamma(c) += d_output(c, x, y, n) * (input(c, x, y, n) - mean(c)) * inv_std(c);
+        d_beta(c) += d_output(c, x, y, n);
+    });
+}
+
+void batch_norm_bwd_data(const Shape &s, const Tensor &d_output, const Tensor &input, const Tensor &gamma, const Tensor &mean,
+                         const Tensor &inv_std, const Tensor &d_gamma, const Tensor &d_beta, Tensor &d_input) {
+    for_each_element(input, [&](int c, int x, int y, int n) {
+        const double normalised = (input(c, x, y, n) - mean(c)) * inv_std(c);
+        const double through_statistics = (d_beta(c) + normalised * d_gamma(c)) / population(input);
+        const bool masked = s.relu && input(c, x, y, n) <= 0;
+        d_input(c, x, y, n) = masked ? 0.0 : gamma(c) * inv_std(c) * (d_output(c, x, y, n) - through_statistics);
+    });
+}
+
+void max_pool2d_fwd(const Shape &s, const Tensor &input, Tensor &output) {
+    for_each_element(output, [&](int c, int x, int y, int n) {
+        output(c, x, y, n) = -std::numeric_limits<double>::infinity();
+        for_each_tap(s, x, y,
+                     [&](int in_x, int in_y, int, int) { output(c, x, y, n) = std::max(output(c, x, y, n), input(c, in_x, in_y, n)); });
+    });
+}
+
+void max_pool2d_bwd(const Shape &s, const Tensor &d_output, const Tensor &input, Tensor &d_input) {
+    clear(d_input);
+    for_each_element(d_output, [&](int c, int x, int y, int n) {
+        double largest = -std::numeric_limits<double>::infinity();
+        double *winner = nullptr;
+        for_each_tap(s, x, y, [&](int in_x, int in_y, int, int) {
+            if (input(c, in_x, in_y, n) <= largest) return;
+            largest = input(c, in_x, in_y, n);
+            winner = &d_input(c, in_x, in_y, n);
+        });
+        *winner += d_output(c, x, y, n);
+    });
+}
+
+void dropout(const Shape &s, const Tensor &input, const Tensor &step, Tensor &output) {
+    const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_dropout + s.dropout);
+    const int quarter = (input.extent(0) + 3) / 4;
+    for_each_element(output, [&](int c, int x, int y, int n) {
+        const std::uint32_t element = (y * input.extent(1) + x) * quarter + c % quarter, lane = c / quarter;
+        const std::uint32_t pair = philox2x32({word(step, step_position) + n, element}, key)[lane / 2];
+        const std::uint32_t bits = lane % 2 ? pair >> 16 : pair & 0xFFFF;
+        const bool dropped = bits < word(step, dropout_threshold(s.dropout));
+        output(c, x, y, n) = dropped ? 0.0 : input(c, x, y, n) * real(step, dropout_scale(s.dropout));
+    });
+}
+
+void add(const Shape &, const Tensor &a, const Tensor &b, Tensor &output) {
+    for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = a.values[i] + b.values[i];
+}
+
+void softmax_cross_entropy_fwd(const Shape &, const Tensor &logits, const Tensor &labels, const Tensor &indices, Tensor &probabilities,
+                               Tensor &loss, Tensor &correct) {
+    for (int n = 0; n < logits.extent(3); n++) {
+        int first_largest = 0;
+        for (int c = 0; c < logits.extent(0); c++)
+            if (logits(c, 0, 0, n) > logits(first_largest, 0, 0, n)) first_largest = c;
+
+        double sum = 0;
+        for (int c = 0; c < logits.extent(0); c++) sum += std::exp(logits(c, 0, 0, n) - logits(first_largest, 0, 0, n));
+        for (int c = 0; c < logits.extent(0); c++)
+            probabilities(c, 0, 0, n) = std::exp(logits(c, 0, 0, n) - logits(first_largest, 0, 0, n)) / sum;
+
+        const int label = int(labels(int(indices(n))));
+        loss(n) = std::log(sum) + logits(first_largest, 0, 0, n) - logits(label, 0, 0, n);
+        correct(n) = label == first_largest;
+    }
+}
+
+void softmax_cross_entropy_bwd(const Shape &, const Tensor &probabilities, const Tensor &labels, const Tensor &indices, const Tensor &step,
+                               Tensor &d_logits) {
+    for_each_element(d_logits, [&](int c, int x, int y, int n) {
+        const double one_hot = c == labels(int(indices(n)));
+        d_logits(c, x, y, n) = (probabilities(c, x, y, n) - one_hot) * real(step, step_inverse_batch);
+    });
+}
+
+void adam(const Shape &s, const Tensor &gradients, const Tensor &step, Tensor &parameters, Tensor &first_moment, Tensor &second_moment) {
+    const double learning_rate = real(step, step_learning_rate), epsilon = real(step, step_epsilon);
+    for (int i = 0; i < s.elements; i++) {
+        first_moment(i) += (gradients(i) - first_moment(i)) * (1 - real(step, step_beta1));
+        second_moment(i) += (gradients(i) * gradients(i) - second_moment(i)) * (1 - real(step, step_beta2));
+        parameters(i) -= learning_rate * first_moment(i) / (std::sqrt(second_moment(i)) + epsilon);
+    }
+}
+
+void sgd(const Shape &s, const Tensor &gradients, const Tensor &step, Tensor &parameters, Tensor &velocity) {
+    for (int i = 0; i < s.elements; i++) {
+        velocity(i) = real(step, step_momentum) * velocity(i) - real(step, step_learning_rate) * gradients(i);
+        parameters(i) += velocity(i);
+    }
+}
+
+template<typename... Arguments>
+constexpr std::size_t count_arguments(void (*)(const Shape &, Arguments...)) {
+    return sizeof...(Arguments);
+}
+
+/// `function` with its arguments as one list.
+template<auto function>
+void listed(const Shape &shape, std::vector<Tensor> &arguments) {
+    [&]<std::size_t... i>(std::index_sequence<i...>) { function(shape, arguments.at(i)...); }
+    (std::make_index_sequence<count_arguments(function)>());
+}
+
+}  // namespace
+
+Oracle find_oracle(std::string_view kernel) {
+    static const std::map<std::string, Oracle, std::less<>> oracles = {
+        {"input_fwd", listed<input_fwd>},
+        {"conv2d_fwd", listed<conv2d_fwd>},
+        {"conv2d_bwd_data", listed<conv2d_bwd_data>},
+        {"conv2d_bwd_weights", listed<conv2d_bwd_weights>},
+        {"relu_fwd", listed<relu_fwd>},
+        {"relu_bwd", listed<relu_bwd>},
+        {"batch_norm_stats", listed<batch_norm_stats>},
+        {"batch_norm_fold", listed<batch_norm_fold>},
+        {"batch_norm_fwd", listed<batch_norm_fwd>},
+        {"batch_norm_bwd_stats", listed<batch_norm_bwd_stats>},
+        {"batch_norm_bwd_data", listed<batch_norm_bwd_data>},
+        {"max_pool2d_fwd", listed<max_pool2d_fwd>},
+        {"max_pool2d_bwd", listed<max_pool2d_bwd>},
+        {"dropout", listed<dropout>},
+        {"add", listed<add>},
+        {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
+        {"softmax_cross_entropy_bwd", listed<softmax_cross_entropy_bwd>},
+        {"adam", listed<adam>},
+        {"sgd", listed<sgd>},
+    };
+    const auto found = oracles.find(kernel);
+    if (found == oracles.end())
+        throw std::invalid_argument(fmt::format("the kernel \"{}\" has no oracle in tests/kernels/oracle.cpp", kernel));
+    return found->second;
+}
+
+}  // namespace halcyon::oracle

@@ -1,0 +1,203 @@
+// How far float kernels may be from the oracles, by the standard model of rounding: fl(a op b) = (a op b)(1 + d), |d| <= u.
+#include "tests/kernels/arguments.h"
+
+#include "generators/step.h"
+
+#include <algorithm>
+#include <bit>
+#include <cfloat>
+#include <cmath>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+namespace halcyon {
+namespace {
+
+using oracle::Tensor;
+
+constexpr double u = 0x1p-24;  // the largest relative error of one rounding
+
+/// The error of a float sum of `terms` terms in any order, where `magnitude` is the sum of their absolute values. At most terms * u *
+/// magnitude; but rounding errors are independent, so that they add up like sqrt(terms) (Higham and Mary: A new approach to probabilistic
+/// rounding error analysis, SIAM J. Sci. Comput. 41, 2019): with the factor 6 a sum exceeds the bound once in 10^8.
+double sum_error(double terms, double magnitude) { return std::min(terms, 6 * std::sqrt(terms)) * u * magnitude; }
+
+/// exp() and log() of Halide are within 2 ulp, which is 4 u.
+constexpr double function_error = 4 * u;
+
+double real(const Tensor &step, int field) { return std::bit_cast<float>(std::uint32_t(step(field))); }
+
+int count_classes(const Tensor &logits) { return logits.extent(0); }
+
+/// A channel of an activation as the statistics see it.
+struct Channel {
+    double count = 0, mean = 0, magnitude = 0, variance = 0;
+};
+
+std::vector<Channel> channels_of(const Tensor &input) {
+    std::vector<Channel> channels(input.extent(0));
+    const double count = double(input.values.size()) / input.extent(0);
+    for (std::size_t i = 0; i < input.values.size(); i++) {
+        Channel &channel = channels[i % channels.size()];
+        channel.count = count;
+        channel.mean += input.values[i] / count;
+        channel.magnitude += std::abs(input.values[i]) / count;
+    }
+    for (std::size_t i = 0; i < input.values.size(); i++) {
+        Channel &channel = channels[i % channels.size()];
+        channel.variance += std::pow(input.values[i] - channel.mean, 2) / count;
+    }
+    return channels;
+}
+
+/// A byte divided by 255, or multiplied by its rounded inverse.
+void input_fwd(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
+    for (std::size_t i = 0; i < after["output"].values.size(); i++) tolerance["output"].values[i] = 2 * u * after["output"].values[i];
+}
+
+/// The mean is a sum. The variance is a sum of squares of deviations, each known to u, but about means of tiles and of merged tiles whose
+/// own error is e: by Cauchy and Schwarz that adds at most 2 e sqrt(variance) + e^2. (The shortcut E[x^2] - E[x]^2 would add u E[x^2], far
+/// more where the mean is large.) What follows is differentiated, or recomputed at the end of the variance's interval.
+void batch_norm_stats(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const Tensor &gamma = before["gamma"], &beta = before["beta"];
+    const std::vector<Channel> channels = channels_of(before["input"]);
+    for (int c = 0; c < s.in_c; c++) {
+        const Channel &x = channels[c];
+        const double mean = sum_error(x.count + 2, x.magnitude);
+        const double variance = sum_error(x.count + 4, x.variance) + 2 * mean * std::sqrt(x.variance) + mean * mean;
+        const double inv_std =
+            1 / std::sqrt(std::max(x.variance - variance, 0.0) + s.epsilon) - after["inv_std"](c) + 3 * u * after["inv_std"](c);
+        const double scale = std::abs(gamma(c)) * inv_std + u * std::abs(after["scale"](c));
+        const double product = std::abs(x.mean * after["scale"](c));
+
+        tolerance["mean"](c) = mean;
+        tolerance["inv_std"](c) = inv_std;
+        tolerance["scale"](c) = scale;
+        tolerance["shift"](c) =
+            std::abs(after["scale"](c)) * mean + (std::abs(x.mean) + mean) * scale + 2 * u * (std::abs(beta(c)) + product);
+
+        const auto moving = [&](const char *name, double statistic, double error) {
+            const double old = std::abs(before[name](c));
+            return (1 - s.momentum) * error + 4 * u * (s.momentum * old + (1 - s.momentum) * std::abs(statistic));
+        };
+        tolerance["moving_mean"](c) = moving("moving_mean", x.mean, mean);
+        tolerance["moving_variance"](c) = moving("moving_variance", x.variance, variance);
+    }
+}
+
+/// A sum, a root, a division; for the shift also a product and a difference.
+void batch_norm_fold(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    for (int c = 0; c < s.in_c; c++) {
+        const double scale = std::abs(after["scale"](c));
+        tolerance["scale"](c) = 4 * u * scale;
+        tolerance["shift"](c) = 6 * u * (std::abs(before["beta"](c)) + std::abs(before["moving_mean"](c)) * scale);
+    }
+}
+
+/// Sums of products; a term of d_gamma has up to four roundings of its own.
+void batch_norm_bwd_stats(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    const Tensor &d_output = before["d_output"], &input = before["input"], &mean = before["mean"], &inv_std = before["inv_std"];
+    std::vector<double> d_gamma(s.in_c), d_beta(s.in_c);
+    for (std::size_t i = 0; i < input.values.size(); i++) {
+        const int c = int(i % s.in_c);
+        d_gamma[c] += std::abs(d_output.values[i] * (input.values[i] - mean(c)) * inv_std(c));
+        d_beta[c] += std::abs(d_output.values[i]);
+    }
+    const double count = double(input.values.size()) / s.in_c;
+    for (int c = 0; c < s.in_c; c++) {
+        tolerance["d_gamma"](c) = sum_error(count + 4, d_gamma[c]);
+        tolerance["d_beta"](c) = sum_error(count, d_beta[c]);
+    }
+}
+
+/// The longest way through the expression has ten roundings: 1 / M, the deviation, the normalised value, its product, the sum, the product
+/// with 1 / M, the difference, gamma * inv_std and the last product, each at most u of the sum of absolute values.
+void batch_norm_bwd_data(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    const Tensor &d_output = before["d_output"], &input = before["input"], &gamma = before["gamma"], &mean = before["mean"],
+                 &inv_std = before["inv_std"], &d_gamma = before["d_gamma"], &d_beta = before["d_beta"];
+    const double count = double(input.values.size()) / s.in_c;
+    Tensor &d_input = tolerance["d_input"];
+    for (std::size_t i = 0; i < input.values.size(); i++) {
+        const int c = int(i % s.in_c);
+        const double normalised = (input.values[i] - mean(c)) * inv_std(c);
+        const double magnitude = std::abs(d_output.values[i]) + (std::abs(d_beta(c)) + std::abs(normalised * d_gamma(c))) / count;
+        d_input.values[i] = 10 * u * std::abs(gamma(c) * inv_std(c)) * magnitude;
+    }
+}
+
+/// One product. What is dropped is exactly 0.
+void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
+    for (std::size_t i = 0; i < after["output"].values.size(); i++) tolerance["output"].values[i] = u * std::abs(after["output"].values[i]);
+}
+
+/// The exponent d = logit - largest has an absolute error of u |d|, which becomes a relative one of exp(d); in the sum of C such terms,
+/// whose largest is 1, it is at most u C max(|d| exp(d)) = u C / e. Below FLT_MIN the result may be flushed to 0.
+void softmax_cross_entropy_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const Tensor &logits = before["logits"];
+    const int classes = count_classes(logits);
+    const double sum_relative = u * classes * std::exp(-1) + function_error + sum_error(classes, 1);
+    for (int n = 0; n < logits.extent(3); n++) {
+        double largest = logits(0, 0, 0, n);
+        for (int c = 0; c < classes; c++) largest = std::max(largest, logits(c, 0, 0, n));
+        for (int c = 0; c < classes; c++) {
+            const double relative = u * (largest - logits(c, 0, 0, n)) + function_error + sum_relative + u;
+            tolerance["probabilities"](c, 0, 0, n) = relative * after["probabilities"](c, 0, 0, n) + FLT_MIN;
+        }
+        const int label = int(before["labels"](int(before["indices"](n))));
+        const double distance = largest - logits(label, 0, 0, n), log_sum = after["loss"](n) - distance;
+        tolerance["loss"](n) = sum_relative + function_error * log_sum + u * (distance + after["loss"](n)) + FLT_MIN;
+        tolerance["correct"](n) = 0;
+    }
+}
+
+/// A difference and a product.
+void softmax_cross_entropy_bwd(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
+    for (std::size_t i = 0; i < after["d_logits"].values.size(); i++)
+        tolerance["d_logits"].values[i] = 2 * u * std::abs(after["d_logits"].values[i]);
+}
+
+/// Each moment is old * beta + new * (1 - beta) in one of its forms, four roundings; the second has the square's as well, and no
+/// cancellation. The step divides by the root, which halves the relative error, plus epsilon.
+void adam(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const Tensor &step = before["step"], &gradients = before["gradients"], &old = before["first_moment"];
+    const double beta1 = real(step, step_beta1), learning_rate = real(step, step_learning_rate), epsilon = real(step, step_epsilon);
+    for (int i = 0; i < s.elements; i++) {
+        const double first = 4 * u * (std::abs(old(i)) + (1 - beta1) * std::abs(gradients(i))), second = 8 * u * after["second_moment"](i);
+        const double divisor = std::sqrt(after["second_moment"](i)) + epsilon,
+                     move = std::abs(learning_rate * after["first_moment"](i) / divisor);
+        tolerance["first_moment"](i) = first;
+        tolerance["second_moment"](i) = second;
+        tolerance["parameters"](i) =
+            learning_rate * first / divisor + move * (4 * u + 4 * u) + u * (std::abs(before["parameters"](i)) + move);
+    }
+}
+
+using Rule = void (*)(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance);
+
+const std::map<std::string, Rule, std::less<>> rules = {
+    {"input_fwd", input_fwd},
+    {"batch_norm_stats", batch_norm_stats},
+    {"batch_norm_fold", batch_norm_fold},
+    {"batch_norm_bwd_stats", batch_norm_bwd_stats},
+    {"batch_norm_bwd_data", batch_norm_bwd_data},
+    {"dropout", dropout},
+    {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
+    {"softmax_cross_entropy_bwd", softmax_cross_entropy_bwd},
+    {"adam", adam},
+};
+
+}  // namespace
+
+Arguments tolerances(const Shape &shape, const Arguments &before, const Arguments &after) {
+    Arguments tolerance = before;
+    for (Tensor &tensor : tolerance.tensors) std::fill(tensor.values.begin(), tensor.values.end(), 0.0);
+    if (before.kernel->exactness == Exactness::exact) return tolerance;
+    const auto rule = rules.find(before.kernel->name);
+    if (rule == rules.end())
+        throw std::invalid_argument("the kernel " + before.kernel->name + " has no tolerance in tests/kernels/tolerances.cpp");
+    rule->second(shape, before, after, tolerance);
+    return tolerance;
+}
+
+}  // namespace halcyon

@@ -1,0 +1,221 @@
+// Model files: shapes, parameter counts, names, and one line for everything that can be wrong.
+#include "tests/catch.h"
+#include "tests/plan/support.h"
+
+#include <map>
+
+using namespace halcyon;
+
+namespace {
+
+const std::string conv = R"({"type": "conv2d", "filters": 4, "kernel_size": 3})";
+const std::string pool = R"({"type": "max_pooling2d"})";
+const std::string flatten = R"({"type": "flatten"})";
+const std::string softmax = R"({"type": "dense", "units": 10, "activation": "softmax"})";
+
+/// What parse_model() says of a model with these layers before a flatten and the last layer.
+std::string message(const std::string &layers) {
+    return failure_of([&] { parse_model(model_text(layers + ", " + flatten + ", " + softmax), "t.json"); });
+}
+
+std::string message_of_text(const std::string &text) {
+    return failure_of([&] { parse_model(text, "t.json"); });
+}
+
+}  // namespace
+
+TEST_CASE("cifar10 has Keras's names, shapes and parameter counts") {
+    const Plan plan = make_plan(cifar10(), {.sets = {}});
+    struct Row {
+        std::string name;
+        std::vector<int> shape;
+        std::int64_t parameters;
+    };
+    const std::vector<Row> expected = {
+        {"conv2d", {30, 30, 32}, 896},
+        {"batch_normalization", {30, 30, 32}, 128},
+        {"max_pooling2d", {15, 15, 32}, 0},
+        {"dropout", {15, 15, 32}, 0},
+        {"conv2d_1", {13, 13, 64}, 18496},
+        {"batch_normalization_1", {13, 13, 64}, 256},
+        {"conv2d_2", {11, 11, 64}, 36928},
+        {"batch_normalization_2", {11, 11, 64}, 256},
+        {"max_pooling2d_1", {6, 6, 64}, 0},
+        {"dropout_1", {6, 6, 64}, 0},
+        {"conv2d_3", {4, 4, 128}, 73856},
+        {"batch_normalization_3", {4, 4, 128}, 512},
+        {"conv2d_4", {2, 2, 128}, 147584},
+        {"batch_normalization_4", {2, 2, 128}, 512},
+        {"max_pooling2d_2", {1, 1, 128}, 0},
+        {"dropout_2", {1, 1, 128}, 0},
+        {"flatten", {128}, 0},
+        {"dense", {128}, 16512},
+        {"dropout_3", {128}, 0},
+        {"dense_1", {10}, 1290},
+    };
+    REQUIRE(plan.layers.size() == expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        CAPTURE(i);
+        CHECK(plan.layers[i].name == expected[i].name);
+        CHECK(plan.layers[i].output_shape == expected[i].shape);
+        CHECK(plan.layers[i].parameters == expected[i].parameters);
+    }
+    CHECK(plan.trainable + plan.non_trainable == 297226);
+    CHECK(plan.trainable == 296394);
+    CHECK(plan.non_trainable == 832);
+    CHECK(plan.classes == 10);
+    CHECK(plan.dropout_layers == 4);
+}
+
+TEST_CASE("weights have Keras's shapes, initializers and fans, and lie on multiples of 64 bytes") {
+    const Slabs slabs = lay_out_slabs(make_model(conv + R"(, {"type": "batch_normalization"}, {"type": "flatten"},
+        {"type": "dense", "units": 10, "activation": "softmax"})"));
+    std::map<std::string, Parameter> weights;
+    for (const Parameter &parameter : slabs.parameters) weights[parameter.name] = parameter;
+    REQUIRE(weights.size() == 8);
+    CHECK(weights["conv2d/kernel"].shape == std::vector<int>{3, 3, 3, 4});
+    CHECK(weights["conv2d/kernel"].fan_in == 27);
+    CHECK(weights["conv2d/kernel"].fan_out == 36);
+    CHECK(weights["conv2d/kernel"].initializer == "glorot_uniform");
+    CHECK(weights["conv2d/bias"].initializer == "zeros");
+    CHECK(weights["batch_normalization/gamma"].initializer == "ones");
+    CHECK(weights["batch_normalization/moving_variance"].initializer == "ones");
+    CHECK(weights["batch_normalization/moving_variance"].home == Home::moving);
+    CHECK(weights["dense/kernel"].shape == std::vector<int>{6 * 6 * 4, 10});
+    CHECK(weights["dense/kernel"].fan_in == 144);
+    CHECK(weights["dense/kernel"].fan_out == 10);
+    for (const auto &[name, weight] : weights) CHECK(weight.offset % 64 == 0);
+    // 108, 4, 4, 4, 1440, 10 floats, each rounded up to 64 bytes.
+    CHECK(slabs.parameter_bytes == 448 + 64 + 64 + 64 + 5760 + 64);
+    CHECK(slabs.moving_bytes == 64 + 64);
+    // A dense kernel is a convolution's that covers the whole input: (units, c, x, y) innermost first.
+    CHECK(slabs.extents[slabs.find("dense/kernel")] == std::vector<int>{10, 4, 6, 6});
+}
+
+TEST_CASE("windows follow Keras's valid and same formulas") {
+    const auto output = [](const std::string &options) {
+        const Model model = make_model(R"({"type": "conv2d", "filters": 2, )" + options + "}, " + flatten + ", " + softmax);
+        return std::vector<int>{model.layers[0]->out.h, model.layers[0]->out.w};
+    };
+    CHECK(output(R"("kernel_size": 3)") == std::vector<int>{6, 6});
+    CHECK(output(R"("kernel_size": [1, 8])") == std::vector<int>{8, 1});
+    CHECK(output(R"("kernel_size": 3, "strides": 2)") == std::vector<int>{3, 3});
+    CHECK(output(R"("kernel_size": 3, "strides": [3, 1], "padding": "same")") == std::vector<int>{3, 8});
+    CHECK(output(R"("kernel_size": 9, "padding": "same")") == std::vector<int>{8, 8});
+
+    // Max pooling 'same' of 11 rows: 6 windows of 2, one row of padding, below.
+    const Model model =
+        parse_model(model_text(R"({"type": "max_pooling2d", "padding": "same"}, )" + flatten + ", " + softmax, "11, 8, 3"), "t.json");
+    const Graph graph = lower_inference(model, lay_out_slabs(model));
+    REQUIRE(graph.operations[1].kernel == "max_pool2d_fwd");
+    const Shape &shape = graph.operations[1].shape;
+    CHECK(shape.out_h == 6);
+    CHECK(shape.pad_top == 0);
+    CHECK(shape.pad_bottom() == 1);
+    CHECK(shape.out_w == 4);
+    CHECK(shape.pad_right() == 0);
+}
+
+TEST_CASE("layers without a name are counted as Keras counts them") {
+    const Model model = make_model(conv + R"(, {"type": "relu"}, {"type": "conv2d", "name": "mine", "filters": 4, "kernel_size": 1}, )" +
+                                   conv + R"(, {"type": "relu"}, )" + flatten + ", " + softmax);
+    std::vector<std::string> names;
+    for (const auto &layer : model.layers) names.push_back(layer->name);
+    CHECK(names == std::vector<std::string>{"conv2d", "re_lu", "mine", "conv2d_1", "re_lu_1", "flatten", "dense"});
+}
+
+TEST_CASE("a layer that does not fit is named with its reason") {
+    CHECK(message(conv + R"(, {"type": "conv2d", "filters": 4, "kernel_size": 7})") ==
+          "t.json: layers[1] \"conv2d_1\": kernel 7 does not fit in its 6x6 input");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": [9, 3]})") ==
+          "t.json: layers[0] \"conv2d\": kernel 9x3 does not fit in its 8x8 input");
+    CHECK(message(R"({"type": "max_pooling2d", "pool_size": 9})") ==
+          "t.json: layers[0] \"max_pooling2d\": pool 9 does not fit in its 8x8 input");
+    CHECK(message_of_text(model_text(conv + ", " + softmax)) ==
+          "t.json: layers[1] \"dense\": needs a flatten before it, its input is 6x6x4");
+    CHECK(message(flatten + ", " + conv) == "t.json: layers[1] \"conv2d\": needs rows, columns and channels, but its input is flat (192)");
+    CHECK(message(flatten + ", " + pool) ==
+          "t.json: layers[1] \"max_pooling2d\": needs rows, columns and channels, but its input is flat (192)");
+    CHECK(message(flatten + R"(, {"type": "batch_normalization"})") ==
+          "t.json: layers[1] \"batch_normalization\": cannot normalise what flatten made of rows and columns; put it before the flatten");
+    CHECK(message(R"({"name": "a", "type": "relu"}, {"name": "b", "type": "max_pooling2d"}, {"type": "add", "inputs": ["a", "b"]})") ==
+          "t.json: layers[2] \"add\": cannot add 8x8x3 and 4x4x3");
+    CHECK(message(R"({"type": "conv2d", "filters": 1000000, "kernel_size": 1000000, "padding": "same"})") ==
+          "t.json: layers[0] \"conv2d\": the model's weights up to here would hold 3e+18 floats; the most is 536870911");
+    CHECK(message(R"({"type": "conv2d", "filters": 10000000, "kernel_size": 1})") ==
+          "t.json: layers[0] \"conv2d\": \"filters\" must be a whole number from 1 to 1000000, not 10000000");
+}
+
+TEST_CASE("softmax belongs to the last dense layer and nowhere else") {
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "softmax"})") ==
+          "t.json: layers[0] \"conv2d\": only the last layer, a dense one, can have activation softmax");
+    CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 10})")) ==
+          "t.json: layers[1] \"dense\": the last layer must be dense with activation softmax");
+    CHECK(message_of_text(model_text(conv)) == "t.json: layers[0] \"conv2d\": the last layer must be dense with activation softmax");
+    CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 257, "activation": "softmax"})")) ==
+          "t.json: layers[1] \"dense\": labels are bytes, so there can be 2 to 256 classes");
+}
+
+TEST_CASE("names and inputs are checked") {
+    CHECK(message(R"({"name": "a", "type": "relu"}, {"name": "a", "type": "relu"})") ==
+          "t.json: layers[1] \"a\": the name is taken by layers[0]");
+    CHECK(message(R"({"name": "a/b", "type": "relu"})") == "t.json: layers[0] \"a/b\": a name is made of letters, digits, _, - and .");
+    CHECK(message(R"({"name": "loss", "type": "relu"})") == "t.json: layers[0] \"loss\": the name is reserved");
+    CHECK(message(R"({"type": "relu", "inputs": ["later"]})") == "t.json: layers[0] \"re_lu\": there is no layer \"later\" before it");
+    CHECK(message(R"({"type": "relu", "inputs": ["input", "input"]})") == "t.json: layers[0] \"re_lu\": takes one input, has 2");
+    CHECK(message(R"({"type": "add"})") == "t.json: layers[0] \"add\": takes two or more inputs, has 1");
+    CHECK(message(R"({"type": "relu", "inputs": "input"})") ==
+          "t.json: layers[0] \"re_lu\": \"inputs\" must be a list of strings, not \"input\"");
+    CHECK(message(R"({"name": "a", "type": "relu"}, {"type": "relu", "inputs": ["input"]})") ==
+          "t.json: layers[0] \"a\": no layer reads its output");
+}
+
+TEST_CASE("unknown keys, missing keys and wrong types are named") {
+    CHECK(message(R"({"type": "relu", "slope": 1})") ==
+          "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, inputs");
+    CHECK(message(R"({"type": "dropout", "rate": 0.5})") ==
+          "t.json: layers[0] \"dropout\": unknown key \"rate\"; the layer has type, name, inputs");
+    CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are add, batch_normalization, conv2d, "
+                                              "dense, dropout, flatten, max_pooling2d, relu");
+    CHECK(message(R"({"filters": 4})") == "t.json: layers[0]: the layer needs \"type\"");
+    CHECK(message(R"(3)") == "t.json: layers[0]: the layer must be an object");
+    CHECK(message(R"({"type": "conv2d", "kernel_size": 3})") == "t.json: layers[0] \"conv2d\": the layer needs \"filters\"");
+    CHECK(message(R"({"type": "conv2d", "filters": "4", "kernel_size": 3})") ==
+          "t.json: layers[0] \"conv2d\": \"filters\" must be a whole number from 1 to 1000000, not \"4\"");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": [3, 0]})") ==
+          "t.json: layers[0] \"conv2d\": \"kernel_size\" must be a whole number from 1 to 1000000, or [rows, columns], not [3,0]");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "padding": "full"})") ==
+          "t.json: layers[0] \"conv2d\": \"padding\" must be \"valid\" or \"same\", not \"full\"");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "tanh"})") ==
+          "t.json: layers[0] \"conv2d\": \"activation\" must be \"linear\" or \"relu\" or \"softmax\", not \"tanh\"");
+    CHECK(message(R"({"type": "batch_normalization", "momentum": 1.5})") ==
+          "t.json: layers[0] \"batch_normalization\": \"momentum\" must be a number from 0 to 1, not 1.5");
+    CHECK(message(R"({"type": "batch_normalization", "epsilon": 0})") ==
+          "t.json: layers[0] \"batch_normalization\": \"epsilon\" must be a number from 1e-12 to 1, not 0");
+}
+
+TEST_CASE("what is wrong outside the layers is named") {
+    const std::string rest = R"("layers": [)" + flatten + ", " + softmax + R"(], "loss": "sparse_categorical_crossentropy"})";
+    CHECK(message_of_text(R"({"input": {"shape": [8, 8, 3]}, )" + rest) == "t.json: the model needs \"name\"");
+    CHECK(message_of_text(R"({"name": "9lives", "input": {"shape": [8, 8, 3]}, )" + rest) ==
+          "t.json: \"name\" must be a C identifier, not \"9lives\"");
+    CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8]}, )" + rest) ==
+          "t.json: \"shape\" must be [rows, columns, channels], not [8,8]");
+    CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3], "dtype": 1}, )" + rest) ==
+          "t.json: unknown key \"dtype\"; the input has shape");
+    CHECK(message_of_text(R"({"name": "t", "optimizer": "adam", "input": {"shape": [8, 8, 3]}, )" + rest) ==
+          "t.json: unknown key \"optimizer\"; the model has $schema, name, input, layers, loss");
+    CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [], "loss": "sparse_categorical_crossentropy"})") ==
+          "t.json: \"layers\" must be a list with something in it, not []");
+    CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [1], "loss": "mse"})") ==
+          "t.json: \"loss\" must be \"sparse_categorical_crossentropy\", not \"mse\"");
+}
+
+TEST_CASE("a syntax error is found by its line") {
+    CHECK(message_of_text("{\n  \"name\": \"t\",\n  \"input\" 3\n}").rfind("t.json:3: syntax error", 0) == 0);
+    CHECK(message_of_text("{\n  \"name\": \"t\n").rfind("t.json:2: syntax error", 0) == 0);
+    CHECK(message_of_text("").rfind("t.json:1: syntax error", 0) == 0);
+    CHECK(message_of_text("{\"name\": \"a\",\n \"name\": \"b\"}") == "t.json: the key \"name\" stands twice in one object");
+    CHECK(failure_of([] { load_model("no/such/model.json"); }) == "no/such/model.json: cannot be read: No such file or directory");
+    CHECK(failure_of([] { load_model(HALCYON_SOURCE_DIR "/models"); }) == HALCYON_SOURCE_DIR "/models: is a folder, not a file");
+}

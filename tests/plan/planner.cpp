@@ -1,0 +1,232 @@
+// The plan: entries, pins, names, the kernel list, and its JSON.
+#include "compiler/kernels.h"
+#include "compiler/naming.h"
+#include "tests/catch.h"
+#include "tests/plan/support.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+using namespace halcyon;
+
+namespace {
+
+const std::string small = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "relu"}, {"type": "batch_normalization"},
+    {"type": "conv2d", "filters": 4, "kernel_size": 3}, {"type": "dropout"}, {"type": "flatten"},
+    {"type": "dense", "units": 3, "activation": "softmax"})";
+
+const Program &program(const SetPlan &set, const std::string &name) { return *std::ranges::find(set.programs, name, &Program::name); }
+
+const Call &find_call(const Program &program, const std::string &kernel, const std::string &layer) {
+    return *std::ranges::find_if(program.calls, [&](const Call &call) { return call.kernel == kernel && call.layer == layer; });
+}
+
+Shape convolution(int size, int kernel, int stride, int pad, int out) {
+    Shape shape;
+    shape.in_h = shape.in_w = size, shape.in_c = 64;
+    shape.out_h = shape.out_w = out, shape.out_c = 32;
+    shape.kernel_h = shape.kernel_w = kernel, shape.stride_h = shape.stride_w = stride, shape.pad_top = shape.pad_left = pad;
+    return shape;
+}
+
+}  // namespace
+
+TEST_CASE("a set has one program for each thing the runtime does") {
+    const Plan plan = make_plan(make_model(small), {.sets = all_sets()});
+    REQUIRE(plan.sets.size() == all_sets().size());
+    for (const SetPlan &set : plan.sets) {
+        std::vector<std::string> names;
+        for (const Program &program : set.programs) names.push_back(program.name);
+        CHECK(names == std::vector<std::string>{"gradients", "adam", "sgd", "infer"});
+    }
+}
+
+TEST_CASE("calls have the arguments that the kernel list says, then the entry's workspaces") {
+    const Plan plan = make_plan(make_model(small), {.sets = {x86_avx2()}, .menu = tuned_menu});
+    for (const Program &program : plan.sets[0].programs)
+        for (const Call &call : program.calls) {
+            CAPTURE(program.name, call.symbol);
+            const Kernel &kernel = find_kernel(call.kernel);
+            const auto compiled = std::ranges::find(plan.sets[0].kernels, call.symbol, &CompiledKernel::symbol);
+            REQUIRE(compiled != plan.sets[0].kernels.end());
+            CHECK(compiled->shape == call.shape);
+            CHECK(compiled->entry == call.entry);
+            REQUIRE(call.arguments.size() == kernel.inputs.size() + kernel.outputs.size() + (call.entry == "tuned" ? 1 : 0));
+            REQUIRE(compiled->arguments.size() == call.arguments.size());
+            for (std::size_t i = 0; i < call.arguments.size(); ++i) {
+                const Buffer &buffer = program.buffers[call.arguments[i]], &argument = compiled->arguments[i];
+                CHECK(buffer.type == argument.type);
+                CHECK(buffer.extents == argument.extents);
+            }
+            if (call.entry == "tuned") {
+                CHECK(compiled->arguments.back().name == "sums");
+                CHECK(program.buffers[call.arguments.back()].home == Home::arena_fixed);
+            }
+        }
+}
+
+TEST_CASE("the first entry that accepts is taken, with what the others said") {
+    const Plan plan = make_plan(make_model(small), {.sets = {x86_avx2()}, .menu = tuned_menu});
+    const Program &gradients = program(plan.sets[0], "gradients");
+    const Call &first = find_call(gradients, "conv2d_fwd", "conv2d"), &second = find_call(gradients, "conv2d_fwd", "conv2d_1");
+    CHECK(first.entry == "reference");
+    CHECK(first.reason == "tuned: 3 channels");
+    CHECK(second.entry == "tuned");
+    CHECK(second.reason == "first that accepts");
+}
+
+TEST_CASE("a pinned entry is taken instead") {
+    const auto planned = [](const std::string &entry, const std::string &kernel) {
+        return make_plan(make_model(small), {.sets = {x86_avx2()}, .pins = {{"x86_avx2", {{kernel, entry}}}}, .menu = tuned_menu});
+    };
+    const Plan plan = planned("reference", "conv2d_fwd__h6w6c4_k4r3s3");
+    const Call &call = find_call(program(plan.sets[0], "gradients"), "conv2d_fwd", "conv2d_1");
+    CHECK(call.entry == "reference");
+    CHECK(call.reason == "pinned");
+    CHECK(call.symbol == "t_conv2d_fwd__h6w6c4_k4r3s3__x86_avx2_reference");
+    CHECK(failure_of([&] { planned("fast", "conv2d_fwd__h6w6c4_k4r3s3"); }) ==
+          "tuned x86_avx2.json: \"conv2d_fwd__h6w6c4_k4r3s3\" is pinned to \"fast\", which is not on its menu");
+    CHECK(failure_of([&] { planned("tuned", "conv2d_fwd__h8w8c3_k4r3s3"); }) ==
+          "tuned x86_avx2.json: \"conv2d_fwd__h8w8c3_k4r3s3\" is pinned to \"tuned\", which refuses: 3 channels");
+}
+
+TEST_CASE("pins are read from a file for each set") {
+    const std::filesystem::path folder = std::filesystem::temp_directory_path() / fmt::format("halcyon_test_pins_{}", getpid());
+    std::filesystem::create_directories(folder);
+    const auto read = [&](const std::string &text) {
+        std::ofstream(folder / "x86_avx2.json") << text;
+        return read_pins(folder.string(), all_sets());
+    };
+    const std::map<std::string, Pins> pins = read(R"({"conv2d_fwd__h6w6c4_k4r3s3": "register_tile"})");
+    REQUIRE(pins.size() == 1);
+    CHECK(pins.at("x86_avx2").at("conv2d_fwd__h6w6c4_k4r3s3") == "register_tile");
+    const std::string file = (folder / "x86_avx2.json").string();
+    CHECK(failure_of([&] { read("[]"); }) == file + ": must be an object of kernel names and entries");
+    CHECK(failure_of([&] { read(R"({"a": 1})"); }) == file + ": \"a\" must name an entry, not 1");
+    std::filesystem::remove_all(folder);
+    CHECK(failure_of([&] { read_pins(folder.string(), all_sets()); }) == folder.string() + ": there is no such folder of tuned schedules");
+}
+
+TEST_CASE("names say the shape, and only what the kernel uses of it") {
+    CHECK(kernel_name("conv2d_fwd", convolution(13, 3, 1, 0, 11)) == "conv2d_fwd__h13w13c64_k32r3s3");
+    CHECK(kernel_name("conv2d_fwd", convolution(13, 3, 1, 1, 13)) == "conv2d_fwd__h13w13c64_k32r3s3_p1");
+    CHECK(kernel_name("conv2d_fwd", convolution(13, 3, 2, 0, 6)) == "conv2d_fwd__h13w13c64_k32r3s3_t2");
+    CHECK(kernel_name("max_pool2d_fwd", convolution(11, 2, 2, 0, 6)) == "max_pool2d_fwd__h11w11c64_r2s2_t2_p0_0_1_1");
+    CHECK(kernel_name("max_pool2d_fwd", convolution(11, 2, 2, 0, 5)) == "max_pool2d_fwd__h11w11c64_r2s2_t2");
+    Shape shape;
+    shape.in_h = shape.in_w = 4, shape.in_c = 8;
+    CHECK(kernel_name("relu_fwd", shape) == "relu_fwd__h4w4c8");
+    CHECK(kernel_name("dropout", shape) == "dropout__h4w4c8_d0");
+    shape.relu = 1;
+    CHECK(kernel_name("batch_norm_bwd_data", shape) == "batch_norm_bwd_data__h4w4c8_relu");
+    shape.relu = 0, shape.epsilon = 1e-3f, shape.momentum = 0.99f;
+    CHECK(kernel_name("batch_norm_stats", shape) == "batch_norm_stats__h4w4c8");
+    shape.epsilon = 1e-5f, shape.momentum = 0.9f;
+    CHECK(kernel_name("batch_norm_stats", shape) == "batch_norm_stats__h4w4c8_e1em05_m0p9");
+    CHECK(symbol_name("m", "batch_norm_stats", shape, "x86_avx2", "rows") == "m_batch_norm_stats__h4w4c8_e1em05_m0p9__x86_avx2_rows");
+    CHECK(symbol_name("m", "batch_norm_stats", shape, "reference", "reference") == "m_batch_norm_stats__h4w4c8_e1em05_m0p9__reference");
+    Shape slab;
+    slab.elements = 1200;
+    CHECK(kernel_name("adam", slab) == "adam__n1200");
+}
+
+TEST_CASE("symbols are unique C identifiers, and each kernel is compiled once") {
+    for (const bool all_entries : {false, true}) {
+        const Plan plan = make_plan(cifar10(), {.sets = all_sets(), .all_entries = all_entries, .menu = tuned_menu});
+        std::set<std::string> symbols;
+        for (const SetPlan &set : plan.sets)
+            for (const CompiledKernel &kernel : set.kernels) {
+                CAPTURE(kernel.symbol);
+                CHECK(symbols.insert(kernel.symbol).second);
+                CHECK(kernel.symbol.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+                      std::string::npos);
+            }
+    }
+}
+
+TEST_CASE("with all entries every set has what the others planned") {
+    const std::vector<Set> sets = select_sets({"x86_avx2", "reference"});
+    const Model model = make_model(small);
+    // A menu whose tuned entry is not for the reference set.
+    static const auto not_in_reference = [](std::string_view kernel) -> const std::vector<Entry> & {
+        static const std::vector<Entry> entries = {
+            {"tuned", [](const Shape &, const Set &set) -> std::string { return set.name == "reference" ? "for x86" : ""; }},
+            {"other", [](const Shape &, const Set &set) -> std::string { return set.name == "reference" ? "for x86" : ""; }},
+            {"reference", [](const Shape &, const Set &) -> std::string { return ""; }}};
+        return kernel == "sgd" ? reference_menu(kernel) : entries;
+    };
+    const Plan plan = make_plan(model, {.sets = sets, .all_entries = true, .menu = +not_in_reference});
+    const auto has = [&](int set, const std::string &symbol) {
+        return std::ranges::find(plan.sets[set].kernels, symbol, &CompiledKernel::symbol) != plan.sets[set].kernels.end();
+    };
+    REQUIRE(plan.sets[0].set == "x86_avx2");
+    CHECK(has(0, "t_conv2d_fwd__h6w6c4_k4r3s3__x86_avx2_tuned"));
+    CHECK(has(0, "t_conv2d_fwd__h6w6c4_k4r3s3__x86_avx2_other"));
+    CHECK_FALSE(has(0, "t_conv2d_fwd__h6w6c4_k4r3s3__x86_avx2_reference"));
+    // Planned as the only entry there is.
+    CHECK(has(0, "t_sgd__n528__x86_avx2_reference"));
+    // The fused convolution is planned in x86_avx2 alone; the reference of it is there to compare with.
+    CHECK(has(0, "t_conv2d_fwd__h8w8c3_k4r3s3_relu__x86_avx2_tuned"));
+    CHECK(has(1, "t_conv2d_fwd__h8w8c3_k4r3s3_relu__reference"));
+    // The reference set's parts, with the entries of the other set.
+    CHECK(has(1, "t_relu_fwd__h6w6c4__reference"));
+    CHECK(has(0, "t_relu_fwd__h6w6c4__x86_avx2_tuned"));
+}
+
+TEST_CASE("work is counted per image") {
+    const Plan plan = make_plan(make_model(small), {.sets = {x86_avx2()}, .menu = reference_menu});
+    const Program &gradients = program(plan.sets[0], "gradients");
+    // 6x6x4 outputs, each of 27 products; 8x8x3 floats read, 6x6x4 written, 4*28 weights and biases.
+    const Call &convolution = find_call(gradients, "conv2d_fwd", "conv2d");
+    CHECK(convolution.flops == 2.0 * 6 * 6 * 4 * 27);
+    CHECK(convolution.bytes_per_image == 4 * (8 * 8 * 3 + 6 * 6 * 4));
+    CHECK(convolution.bytes_fixed == 4 * 4 * 28);
+    // Bytes, an index, the step buffer of 10 words and 2 for the dropout; floats written.
+    const Call &input = find_call(gradients, "input_fwd", "input");
+    CHECK(input.bytes_per_image == 8 * 8 * 3 + 4 + 4 * 8 * 8 * 3);
+    CHECK(input.bytes_fixed == 4 * 12);
+    // Moving statistics are read and written.
+    CHECK(find_call(gradients, "batch_norm_stats", "batch_normalization").bytes_fixed == 4 * 4 * (2 + 4 + 2 * 2));
+}
+
+TEST_CASE("plan.json reads back as the same plan") {
+    std::mt19937 random(4);
+    std::vector<std::string> texts;
+    texts.push_back(to_json(make_plan(cifar10(), {.sets = all_sets(), .all_entries = true})));
+    for (int round = 0; round < 10; ++round)
+        texts.push_back(to_json(make_plan(random_model(random, 8), {.sets = all_sets(), .menu = tuned_menu})));
+    texts.push_back(
+        to_json(make_plan(make_model(R"({"type": "batch_normalization", "momentum": 0.123, "epsilon": 1e-5}, {"type": "flatten"},
+        {"type": "dense", "units": 3, "activation": "softmax"})"),
+                          {.sets = all_sets()})));
+    for (const std::string &text : texts) {
+        const Plan plan = parse_plan(text);
+        CHECK(to_json(plan) == text);
+    }
+    const Plan plan = parse_plan(texts.back());
+    const auto &stats = plan.sets[0].kernels[1];
+    REQUIRE(stats.kernel == "batch_norm_stats");
+    CHECK(stats.shape.momentum == 0.123f);
+    CHECK(stats.shape.epsilon == 1e-5f);
+}
+
+TEST_CASE("a plan that cannot be read says so") {
+    const std::string text = to_json(make_plan(make_model(small), {.sets = {x86_avx2()}}));
+    const auto failure = [](const std::string &text) { return failure_of([&] { parse_plan(text); }); };
+    CHECK(failure("{").rfind("the plan cannot be read (", 0) == 0);
+    CHECK(failure("{}").rfind("the plan cannot be read (", 0) == 0);
+    std::string newer = text;
+    newer.replace(newer.find("\"version\": 1"), 12, "\"version\": 9");
+    CHECK(failure(newer) ==
+          "the plan cannot be read (its version is 9, this program reads 1); build the model again with this version's halcyonc");
+    std::string lost = text;
+    const std::size_t name = lost.find("\"name\":\"d dense/kernel\"");
+    REQUIRE(name != std::string::npos);
+    lost.replace(name, 23, "\"name\":\"e dense/kernel\"");
+    CHECK(failure(lost).find("names no buffer: \"d dense/kernel\"") != std::string::npos);
+}

@@ -1,0 +1,101 @@
+#include "tests/plan/support.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace halcyon {
+namespace {
+
+std::string accepts(const Shape &, const Set &) { return ""; }
+
+std::string refuses_three_channels(const Shape &shape, const Set &) { return shape.in_c == 3 ? "3 channels" : ""; }
+
+std::vector<Workspace> one_workspace(const Shape &shape, const Set &) { return {{"sums", {shape.in_c, shape.in_w}}}; }
+
+}  // namespace
+
+Model cifar10() { return load_model(HALCYON_SOURCE_DIR "/models/cifar10.json"); }
+
+std::string model_text(const std::string &layers, const std::string &input) {
+    return fmt::format(R"({{"name": "t", "input": {{"shape": [{}]}}, "layers": [{}], "loss": "sparse_categorical_crossentropy"}})", input,
+                       layers);
+}
+
+Model make_model(const std::string &layers) { return parse_model(model_text(layers), "t.json"); }
+
+std::string failure_of(const std::function<void()> &action) {
+    try {
+        action();
+    } catch (const std::exception &error) {
+        return error.what();
+    }
+    return "";
+}
+
+Model random_model(std::mt19937 &random, int size) {
+    const auto below = [&](int end) { return int(random() % unsigned(end)); };
+    std::vector<std::string> layers, unread;
+    const auto add = [&](const std::string &type, const std::string &options, const std::vector<std::string> &inputs) {
+        const std::string name = fmt::format("l{}", layers.size());
+        for (const std::string &input : inputs) std::erase(unread, input);
+        unread.push_back(name);
+        layers.push_back(
+            fmt::format(R"({{"name": "{}", "type": "{}", "inputs": ["{}"]{}}})", name, type, fmt::join(inputs, "\", \""), options));
+        return name;
+    };
+    const auto convolution = [&](const std::string &input) {
+        return add("conv2d",
+                   fmt::format(R"(, "filters": 4, "kernel_size": 3, "padding": "same", "activation": "{}")", below(2) ? "relu" : "linear"),
+                   {input});
+    };
+
+    // All layers since the last pool have one shape, and any two of them can be added.
+    std::vector<std::string> equal = {convolution("input")};
+    const auto any = [&] { return equal[below(int(equal.size()))]; };
+    for (int i = 0; i < size; ++i) {
+        switch (below(7)) {
+        case 0:
+            equal.push_back(convolution(any()));
+            break;
+        case 1:
+            equal.push_back(add("batch_normalization", "", {any()}));
+            break;
+        case 2:
+            equal.push_back(add("relu", "", {any()}));
+            break;
+        case 3:
+            equal.push_back(add("dropout", "", {any()}));
+            break;
+        case 4:
+            equal.push_back(add("add", "", {any(), any()}));
+            break;
+        case 5:
+            equal.push_back(add("add", "", {any(), any(), any()}));
+            break;
+        case 6:
+            if (unread.size() > 1) add("add", "", std::vector<std::string>(unread));
+            equal = {add("max_pooling2d", R"(, "padding": "same")", {unread.back()})};
+            break;
+        }
+    }
+    if (unread.size() > 1) add("add", "", std::vector<std::string>(unread));
+    add("flatten", "", {unread.back()});
+    add("dense", R"(, "units": 3, "activation": "softmax")", {unread.back()});
+    return parse_model(model_text(fmt::format("{}", fmt::join(layers, ", "))), "random.json");
+}
+
+const std::vector<Entry> &tuned_menu(std::string_view kernel) {
+    static const std::vector<Entry> tuned = {{"tuned", refuses_three_channels, one_workspace}, {"reference", accepts}};
+    return kernel == "adam" || kernel == "sgd" ? reference_menu(kernel) : tuned;
+}
+
+const std::vector<Entry> &reference_menu(std::string_view) {
+    static const std::vector<Entry> reference = {{"reference", accepts}};
+    return reference;
+}
+
+const Set &x86_avx2() { return *std::ranges::find(all_sets(), "x86_avx2", &Set::name); }
+
+}  // namespace halcyon

@@ -1,0 +1,241 @@
+#include "runtime/network.h"
+
+#include "runtime/random.h"
+#include "tests/catch.h"
+#include "tests/runtime/tiny_model.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <stdexcept>
+
+using namespace halcyon;
+using namespace halcyon::tests;
+
+namespace {
+
+using Floats = std::vector<float>;
+using Records = std::vector<std::int32_t>;
+
+Floats copy(std::span<const float> values) { return {values.begin(), values.end()}; }
+
+const Parameter &parameter(const Network &network, std::string_view name) {
+    return *std::ranges::find(network.plan().parameters, name, &Parameter::name);
+}
+
+/// Records 0..4 of two pixels each, and their labels.
+const std::uint8_t images[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+const std::uint8_t labels[] = {0, 1, 1, 0, 1};
+
+/// The tiny network with small whole weights, so that all sums are exact: score[0] = x0 - x1 + 1, score[1] = 2 x0.
+struct Fixture {
+    TinyModel model;
+    Network network;
+
+    explicit Fixture(int threads = 1, int max_batch = 4) : network(model.library(), "reference", threads, max_batch) {
+        network.bind_data(images, labels, 5);
+        std::ranges::copy(Floats{1, 2, -1, 0}, weight("dense/kernel").begin());
+        std::ranges::copy(Floats{1, 0}, weight("dense/bias").begin());
+    }
+
+    std::span<float> weight(std::string_view name) { return network.weight(parameter(network, name)); }
+    std::span<float> gradient(std::string_view name) { return network.gradient(parameter(network, name)); }
+};
+
+std::string message_of(const std::function<void()> &action) {
+    try {
+        action();
+    } catch (const std::exception &error) {
+        return error.what();
+    }
+    return "";
+}
+
+bool contains(const std::string &text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+/// What `action` writes to stderr.
+std::string stderr_of(const std::function<void()> &action) {
+    std::FILE *file = std::tmpfile();
+    const int saved = dup(STDERR_FILENO);
+    dup2(fileno(file), STDERR_FILENO);
+    action();
+    std::fflush(stderr);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    std::string text(static_cast<std::size_t>(std::ftell(file)), '\0');
+    std::rewind(file);
+    text.resize(std::fread(text.data(), 1, text.size(), file));
+    std::fclose(file);
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("gradients() runs forward and backward over the records it is given") {
+    Fixture f(GENERATE(1, 3));
+    const BatchResult batch = f.network.gradients(Records{3, 1}, StepValues{});
+    // Record 3 is (7, 8) with label 0 and score 0; record 1 is (3, 4) with label 1 and scores 0, 6.
+    CHECK(batch.loss == 0 + 6);
+    CHECK(batch.correct == 1);
+    CHECK(copy(f.gradient("dense/kernel")) == Floats{3.5, 1.5, 4, 2});  // (c, k): half of x where the label is k
+    CHECK(copy(f.gradient("dense/bias")) == Floats{0.5, 0.5});
+    CHECK(copy(f.weight("norm/moving_mean")) == Floats{5, 6});
+}
+
+TEST_CASE("every batch size up to the largest, in any order, gives each image its own result") {
+    Fixture f(2);
+    for (const int batch : {4, 1, 3, 2, 4, 1}) {
+        CAPTURE(batch);
+        const Records records{4, 0, 2, 1};
+        const Floats all{0, 18, 0, 2, 0, 10, 0, 6};  // score[0] is always x0 - x1 + 1 = 0
+        const BatchResult result = f.network.infer(std::span(records).first(std::size_t(batch)));
+        CHECK(copy(f.network.probabilities()) == Floats(all.begin(), all.begin() + 2 * batch));
+        CHECK(result.correct == std::vector{1, 1, 2, 3}[std::size_t(batch) - 1]);
+        CHECK(result.loss == std::vector{18, 18, 28, 34}[std::size_t(batch) - 1]);
+    }
+}
+
+TEST_CASE("the loss is averaged over the global batch") {
+    Fixture f;
+    f.network.gradients(Records{0}, StepValues{.global_batch = 4});
+    CHECK(copy(f.gradient("dense/bias")) == Floats{0.25, 0});
+}
+
+TEST_CASE("images are flipped in training only") {
+    Fixture f;
+    f.network.gradients(Records{0}, StepValues{.flip_probability = 1});
+    CHECK(copy(f.weight("norm/moving_mean")) == Floats{2, 1});
+    f.network.infer(Records{0});
+    CHECK(copy(f.network.probabilities()) == Floats{0, 2});
+}
+
+TEST_CASE("adam gets the learning rate with its bias corrections") {
+    Fixture f;
+    std::ranges::fill(f.network.gradient_slab(), 1.0F);
+    const Floats before = copy(f.weight("dense/kernel"));
+    const StepValues values{.learning_rate = 0.5F, .update = 3, .beta1 = 0.75F, .beta2 = 0.875F};
+    f.network.update(Optimizer::adam, values);
+    // lr * sqrt(1 - beta2^3) / (1 - beta1^3), with powers that are exact in double; one rounding to float, one in the subtraction.
+    const auto rate = static_cast<float>(0.5 * std::sqrt(1 - 0.669921875) / (1 - 0.421875));
+    for (std::size_t i = 0; i < before.size(); ++i) CHECK(f.weight("dense/kernel")[i] == before[i] - rate);
+    const Parameter &kernel = parameter(f.network, "dense/kernel");
+    CHECK(copy(f.network.optimizer_state(kernel, 0)) == Floats(4, 0.75F));
+    CHECK(copy(f.network.optimizer_state(kernel, 1)) == Floats(4, 0.875F));
+}
+
+TEST_CASE("sgd gets the learning rate as it is, and its velocity is the first slot") {
+    Fixture f;
+    std::ranges::fill(f.network.gradient_slab(), 1.0F);
+    for (int i = 0; i < 2; ++i) f.network.update(Optimizer::sgd, StepValues{.learning_rate = 0.5F, .update = 7, .momentum = 0.25F});
+    CHECK(copy(f.weight("dense/bias")) == Floats{1 - 0.5F - 0.625F, -0.5F - 0.625F});
+    CHECK(copy(f.network.optimizer_state(parameter(f.network, "dense/bias"), 0)) == Floats{-0.625F, -0.625F});
+}
+
+TEST_CASE("initialize() follows the initializers and the seed alone") {
+    Fixture f;
+    f.network.initialize(7);
+    const Floats kernel = copy(f.weight("dense/kernel"));
+    // limit = sqrt(6 / (2 + 2)); numbers 0..3 of parameter 0 in the initialisation's stream.
+    for (std::uint32_t i = 0; i < 4; ++i) {
+        const float u = static_cast<float>(philox2x32({i, 0}, philox2x32({0, 2}, 7)[0])[0] >> 8) / 16777216.0F;
+        CHECK(kernel[i] == std::sqrt(1.5F) * (2 * u - 1));
+        CHECK(std::abs(kernel[i]) <= std::sqrt(1.5F));
+    }
+    CHECK(copy(f.weight("dense/bias")) == Floats{0, 0});
+    CHECK(copy(f.weight("norm/gamma")) == Floats{1, 1});
+    CHECK(copy(f.weight("norm/moving_mean")) == Floats{0, 0});
+
+    Floats padding = copy(f.network.parameter_slab());
+    for (const int offset : {0, 1, 2, 3, 16, 17, 32, 33}) padding[std::size_t(offset)] = 0;
+    CHECK(std::ranges::all_of(padding, [](float value) { return value == 0; }));
+
+    f.network.gradients(Records{0}, StepValues{});
+    f.network.update(Optimizer::adam, StepValues{.learning_rate = 1});
+    f.network.initialize(7);
+    CHECK(copy(f.weight("dense/kernel")) == kernel);
+    for (const auto slab : {f.network.gradient_slab(), f.network.optimizer_slab()})
+        CHECK(std::ranges::all_of(slab, [](float value) { return value == 0; }));
+    f.network.initialize(8);
+    CHECK(copy(f.weight("dense/kernel")) != kernel);
+}
+
+TEST_CASE("what cannot be run is refused before any kernel runs") {
+    Fixture f;
+    CHECK_THROWS_AS(Fixture(1, 0), std::invalid_argument);
+    CHECK_THROWS_AS(Fixture(0), std::invalid_argument);
+    CHECK_THROWS_AS(f.network.infer(Records{}), std::invalid_argument);
+    CHECK_THROWS_AS(f.network.infer(Records(5, 0)), std::invalid_argument);
+    CHECK(contains(message_of([&] { f.network.infer(Records{0, 5}); }), "no record 5; there are 5"));
+    CHECK_THROWS_AS(f.network.infer(Records{-1}), std::invalid_argument);
+    CHECK_THROWS_AS(f.network.gradient(parameter(f.network, "norm/moving_mean")), std::invalid_argument);
+    for (const std::vector<float> &rates : {Floats{1}, Floats{-0.5F}, Floats{0, 0}}) {
+        StepValues step;
+        step.dropout_rates = rates;
+        CHECK_THROWS_AS(f.network.gradients(Records{0}, step), std::invalid_argument);
+    }
+}
+
+TEST_CASE("other data takes the place of the data bound before") {
+    Fixture f;
+    f.network.infer(Records{0});
+    const std::uint8_t other[] = {20, 0, 30, 0}, other_labels[] = {1, 0};
+    f.network.bind_data(other, other_labels, 2);
+    CHECK(f.network.infer(Records{1}).loss == 31);
+    CHECK_THROWS_AS(f.network.infer(Records{2}), std::invalid_argument);
+}
+
+TEST_CASE("a kernel's failure is an exception that names it, and the network can be used again") {
+    Fixture f(GENERATE(1, 3));
+    const std::uint8_t poisoned[] = {1, poisoned_pixel, 1, 1};
+    f.network.bind_data(poisoned, labels, 2);
+    const std::string message = message_of([&] { f.network.infer(Records{0, 1}); });
+    CHECK(contains(message, "kernel input of layer \"tiny\""));
+    CHECK(contains(message, "a pixel of 255"));
+    CHECK(contains(message, "-7"));
+    CHECK(contains(message, "tiny_input"));
+    CHECK(f.network.infer(Records{1}).loss == 2);
+}
+
+TEST_CASE("a library that does not fit its plan is refused") {
+    const auto error_of = [](const TinyModel &model) { return message_of([&] { Network(model.library(), "reference", 1, 4); }); };
+    TinyModel lacking;
+    lacking.kernels.pop_back();
+    CHECK(contains(error_of(lacking), "no kernel tiny_sgd"));
+
+    TinyModel mixed;
+    mixed.kernels[4].metadata = mixed.kernels[0].metadata = mixed.kernels[1].metadata;
+    CHECK(contains(error_of(mixed), "tiny_input takes 9 arguments and the plan passes 5"));
+
+    Plan outside = tiny_plan();
+    outside.sets[0].programs[0].arena_bytes_per_image = outside.sets[0].programs[3].arena_bytes_per_image = 64;
+    const TinyModel overlapping(outside);
+    Network network(overlapping.library(), "reference", 1, 4);
+    network.bind_data(images, labels, 5);
+    CHECK(contains(message_of([&] { network.infer(Records{0}); }), "\"input\" outside"));
+
+    halcyon_model newer = lacking.library();
+    newer.abi_version = HALCYON_ABI_VERSION + 1;
+    CHECK(contains(message_of([&] { Network(newer, "reference", 1, 4); }), "ABI version"));
+    CHECK(contains(message_of([&] { Network(lacking.library(), "x86_avx2", 1, 4); }), "\"x86_avx2\"; there are reference"));
+}
+
+TEST_CASE("a network without data says so") {
+    const TinyModel model;
+    Network network(model.library(), "reference", 1, 4);
+    CHECK(contains(message_of([&] { network.infer(Records{0}); }), "no record 0; there are 0"));
+}
+
+TEST_CASE("HALCYON_VERBOSE writes a line for each call") {
+    CHECK(stderr_of([] { Fixture().network.infer(Records{0, 1}); }).empty());
+    setenv("HALCYON_VERBOSE", "1", 1);
+    const std::string lines = stderr_of([] { Fixture().network.infer(Records{0, 1}); });
+    unsetenv("HALCYON_VERBOSE");
+    CHECK(std::ranges::count(lines, '\n') == 2);
+    CAPTURE(lines);
+    for (const std::string part : {" ms ", "tiny", "n=2", "reference", "scores__"}) CHECK(contains(lines, part));
+}

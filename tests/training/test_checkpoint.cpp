@@ -1,0 +1,164 @@
+#include "runtime/checkpoint.h"
+
+#include "runtime/safetensors.h"
+#include "tests/catch.h"
+#include "tests/training/tiny_run.h"
+
+#include <algorithm>
+#include <numeric>
+
+using namespace halcyon;
+using namespace halcyon::tests;
+
+namespace {
+
+const TrainingState some_state = {
+    .step = 12, .epoch = 3, .position = 34, .loss = 0.1, .correct = 7, .seconds = 1.0 / 3, .best_score = -0.7};
+const Checkpoint some_checkpoint = {some_state, {"cat", "dog \"2\""}};
+
+std::vector<float> floats(std::span<const float> values) { return {values.begin(), values.end()}; }
+
+/// Numbers that differ in every element of every slab, the padding left zero.
+void fill(Network &network) {
+    float next = 1;
+    const auto count = [&next](std::span<float> values) {
+        std::iota(values.begin(), values.end(), next);
+        next += static_cast<float>(values.size());
+    };
+    for (const Parameter &parameter : network.plan().parameters) {
+        count(network.weight(parameter));
+        if (parameter.home != Home::parameters) continue;
+        count(network.optimizer_state(parameter, 0));
+        count(network.optimizer_state(parameter, 1));
+    }
+}
+
+/// A file's tensors, owned, so that a test can change one.
+struct Tensors {
+    std::map<std::string, std::vector<float>> values;
+    std::map<std::string, std::vector<std::int64_t>> shapes;
+
+    void write(const std::filesystem::path &path) const {
+        TensorViews views;
+        for (const auto &[name, floats] : values) views[name] = view_floats(floats, shapes.at(name));
+        write_safetensors(path, views, {});
+    }
+};
+
+/// What someone else would write: every weight by Keras's name and shape, 0, 1, 2 ... in each.
+Tensors foreign_weights(const Plan &plan) {
+    Tensors tensors;
+    for (const Parameter &parameter : plan.parameters) {
+        tensors.shapes[parameter.name] = {parameter.shape.begin(), parameter.shape.end()};
+        std::vector<float> values(std::accumulate(parameter.shape.begin(), parameter.shape.end(), std::size_t{1}, std::multiplies<>()));
+        std::iota(values.begin(), values.end(), 0.0F);
+        tensors.values[parameter.name] = values;
+    }
+    return tensors;
+}
+
+}  // namespace
+
+TEST_CASE("a checkpoint brings back weights, optimizer and state to the bit") {
+    const TemporaryFolder temporary;
+    const auto optimizer = GENERATE(Optimizer::adam, Optimizer::sgd);
+    const auto saved = make_network(), loaded = make_network();
+    fill(*saved);
+    save_checkpoint(temporary / "last.safetensors", *saved, optimizer, some_checkpoint);
+    const Checkpoint checkpoint = load_checkpoint(temporary / "last.safetensors", *loaded, optimizer);
+
+    CHECK(checkpoint.state == some_state);
+    CHECK(checkpoint.class_names == some_checkpoint.class_names);
+    CHECK(floats(loaded->parameter_slab()) == floats(saved->parameter_slab()));
+    CHECK(floats(loaded->moving_slab()) == floats(saved->moving_slab()));
+    const std::size_t moments = saved->parameter_slab().size() * (optimizer == Optimizer::adam ? 2 : 1);
+    CHECK(floats(loaded->optimizer_slab().first(moments)) == floats(saved->optimizer_slab().first(moments)));
+}
+
+TEST_CASE("a checkpoint's tensors have Keras's names and shapes") {
+    const TemporaryFolder temporary;
+    const auto network = make_network();
+    save_checkpoint(temporary / "last.safetensors", *network, Optimizer::adam, some_checkpoint);
+    const TensorFile file = read_safetensors(temporary / "last.safetensors");
+    using Shape = std::vector<std::int64_t>;
+    CHECK(file.tensors.at("conv2d/kernel").shape == Shape{3, 3, 3, 32});
+    CHECK(file.tensors.at("conv2d_4/bias").shape == Shape{128});
+    CHECK(file.tensors.at("batch_normalization_1/moving_variance").shape == Shape{64});
+    CHECK(file.tensors.at("dense/kernel").shape == Shape{128, 128});
+    CHECK(file.tensors.at("optimizer/dense_1/kernel/m").shape == Shape{128, 10});
+    CHECK(file.tensors.at("optimizer/dense_1/kernel/v").shape == Shape{128, 10});
+    CHECK(!file.tensors.contains("optimizer/batch_normalization/moving_mean/m"));
+    CHECK(file.tensors.size() == 34 + 2 * 24);  // 14 of convolution and dense, 20 of batch normalisation, 10 of these not trained
+}
+
+TEST_CASE("a file written by anyone loads, with or without an optimizer's state") {
+    const TemporaryFolder temporary;
+    const auto network = make_network();
+    Tensors tensors = foreign_weights(network->plan());
+    SECTION("weights alone") {}
+    SECTION("with an optimizer's state of its own") {
+        tensors.values["optimizer/iterations"] = {5};
+        tensors.shapes["optimizer/iterations"] = {};
+    }
+    tensors.write(temporary / "keras.safetensors");
+    CHECK(load_weights(temporary / "keras.safetensors", *network).empty());
+    for (const Parameter &parameter : network->plan().parameters) {
+        CAPTURE(parameter.name);
+        CHECK(floats(network->weight(parameter)) == tensors.values.at(parameter.name));
+    }
+}
+
+TEST_CASE("weights of another model are refused by file, tensor and shapes, and nothing is loaded") {
+    const TemporaryFolder temporary;
+    const auto network = make_network();
+    network->initialize(1);
+    const std::vector<float> before = floats(network->parameter_slab());
+    Tensors tensors = foreign_weights(network->plan());
+    std::vector<std::string> message;
+    SECTION("another shape of the same size") {
+        tensors.shapes["dense_1/kernel"] = {10, 128};
+        message = {"\"dense_1/kernel\"", "(10, 128)", "(128, 10)"};
+    }
+    SECTION("missing") {
+        tensors.values.erase("dense_1/bias");
+        message = {"\"dense_1/bias\"", "(10)"};
+    }
+    SECTION("unknown") {
+        tensors.values["conv2d_5/bias"] = {1, 2};
+        tensors.shapes["conv2d_5/bias"] = {2};
+        message = {"\"conv2d_5/bias\"", "(2)"};
+    }
+    tensors.write(temporary / "other.safetensors");
+    message.push_back((temporary / "other.safetensors").string());
+    message.push_back("cifar10");
+    CHECK(one_line_with(message_of([&] { load_weights(temporary / "other.safetensors", *network); }), message));
+    CHECK(floats(network->parameter_slab()) == before);
+}
+
+TEST_CASE("weights that are no floats are refused") {
+    const TemporaryFolder temporary;
+    const auto network = make_network();
+    const Tensors tensors = foreign_weights(network->plan());
+    TensorViews views;
+    for (const auto &[name, values] : tensors.values) views[name] = view_floats(values, tensors.shapes.at(name));
+    views.at("dense_1/bias").type = DType::i32;
+    write_safetensors(temporary / "integers.safetensors", views, {});
+    CHECK(one_line_with(message_of([&] { load_weights(temporary / "integers.safetensors", *network); }),
+                        {(temporary / "integers.safetensors").string(), "\"dense_1/bias\"", "F32"}));
+}
+
+TEST_CASE("weights alone are no checkpoint, and nor is another optimizer's") {
+    const TemporaryFolder temporary;
+    const auto network = make_network();
+    network->initialize(1);
+    const std::vector<float> before = floats(network->parameter_slab());
+    fill(*network);
+    save_weights(temporary / "best.safetensors", *network, {});
+    save_checkpoint(temporary / "sgd.safetensors", *network, Optimizer::sgd, some_checkpoint);
+    network->initialize(1);
+    CHECK(one_line_with(message_of([&] { load_checkpoint(temporary / "best.safetensors", *network, Optimizer::adam); }),
+                        {(temporary / "best.safetensors").string(), "\"step\"", "resumed"}));
+    CHECK(one_line_with(message_of([&] { load_checkpoint(temporary / "sgd.safetensors", *network, Optimizer::adam); }),
+                        {(temporary / "sgd.safetensors").string(), "\"optimizer/conv2d/kernel/m\""}));
+    CHECK(floats(network->parameter_slab()) == before);
+}

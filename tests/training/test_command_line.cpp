@@ -1,0 +1,351 @@
+#include "runtime/checkpoint.h"
+#include "tests/catch.h"
+#include "tests/training/process.h"
+#include "tests/training/tiny_run.h"
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <png.h>
+#include <sstream>
+
+using namespace halcyon;
+using namespace halcyon::tests;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+Arguments operator+(Arguments a, const Arguments &b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+
+std::string records(const Dataset &data, int first, int last) {
+    const std::size_t bytes = data.images.size() / data.labels.size();
+    std::string text;
+    for (int i = first; i < last; ++i) {
+        text += char(data.labels[std::size_t(i)]);
+        text.append(reinterpret_cast<const char *>(&data.images[std::size_t(i) * bytes]), bytes);
+    }
+    return text;
+}
+
+/// CIFAR-10's files with the first synthetic images: 40 to train on, 24 to test on.
+void write_cifar10(const fs::path &folder) {
+    const Dataset train = make_synthetic(Split::train, tiny_images), test = make_synthetic(Split::test, 24);
+    fs::create_directories(folder);
+    for (int i = 0; i < 5; ++i) write_bytes(folder / ("data_batch_" + std::to_string(i + 1) + ".bin"), records(train, 8 * i, 8 * (i + 1)));
+    write_bytes(folder / "test_batch.bin", records(test, 0, 24));
+}
+
+void write_png(const fs::path &path, unsigned side) {
+    const std::vector<std::uint8_t> pixels(3 * side * side, 100);
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = image.height = side;
+    image.format = PNG_FORMAT_RGB;
+    REQUIRE(png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, nullptr));
+}
+
+void write_weights(const fs::path &path) {
+    const auto network = make_network();
+    network->initialize(1);
+    save_weights(path, *network, {});
+}
+
+/// "" where a result is a refusal as it should be: this exit code, one line on stderr with these texts, nothing on stdout, no file written.
+/// Else all there was.
+std::string not_refused(const Result &result, int exit_code, const std::vector<std::string> &texts = {}) {
+    const bool one_line = result.err.starts_with("cifar10: ") && result.err.ends_with('\n') &&
+                          one_line_with(result.err.substr(0, result.err.size() - 1), texts);
+    if (result.exit_code == exit_code && one_line && result.out.empty() && !result.wrote_files) return "";
+    return "exit code " + std::to_string(result.exit_code) + (result.wrote_files ? ", files written" : "") + "\n" + result.err + result.out;
+}
+
+/// A folder with data, weights and the arguments to train on it.
+struct Workplace {
+    TemporaryFolder folder;
+    std::string data = folder / "data", run = folder / "run", weights = folder / "weights.safetensors";
+    Arguments train = {"train", "--data", data, "--epochs", "2", "--batch", "16", "--threads", "2"};
+
+    Workplace() { write_cifar10(data); }
+};
+
+std::vector<json> lines_of(const std::string &text) {
+    std::vector<json> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) lines.push_back(json::parse(line));
+    return lines;
+}
+
+}  // namespace
+
+TEST_CASE("an unknown or malformed option exits 2") {
+    const auto arguments =
+        GENERATE(as<Arguments>(), Arguments{}, Arguments{"fit"}, Arguments{"train", "--bogus"}, Arguments{"train", "extra"},
+                 Arguments{"train", "--epochs", "0"}, Arguments{"train", "--epochs", "ten"}, Arguments{"train", "--epochs"},
+                 Arguments{"train", "--batch", "-1"}, Arguments{"train", "--limit", "0"}, Arguments{"train", "--threads", "0"},
+                 Arguments{"train", "--seed", "-1"}, Arguments{"train", "--seed", "4294967296"}, Arguments{"evaluate"},
+                 Arguments{"predict", "--weights", "w"}, Arguments{"predict", "--weights", "w", "--records", "3"},
+                 Arguments{"predict", "--weights", "w", "--records", "3:2"}, Arguments{"predict", "--weights", "w", "--data", "d", "a.png"},
+                 Arguments{"predict", "--weights", "w", "--records", "0:1", "a.png"}, Arguments{"summary", "--jsno"});
+    CHECK(not_refused(cifar10(arguments), 2) == "");
+}
+
+TEST_CASE("help is no error") {
+    const Result all = cifar10({"--help"}), train = cifar10({"train", "--help"});
+    CHECK(all.exit_code == 0);
+    for (const char *command : {"train", "evaluate", "predict", "summary", "schedules"}) CHECK(all.out.find(command) != std::string::npos);
+    CHECK(train.exit_code == 0);
+    for (const char *option : {"--data", "--epochs", "--batch", "--seed", "--schedule", "--threads", "--out", "--resume", "--recipe",
+                               "--init", "--limit", "--no-shuffle", "--no-dropout", "--no-evaluate"})
+        CHECK(train.out.find(option) != std::string::npos);
+}
+
+TEST_CASE("bad data is named, and nothing is written") {
+    Workplace work;
+    const Arguments train = work.train + Arguments{"--out", work.run};
+    const std::string batch = fs::path(work.data) / "data_batch_3.bin", test = fs::path(work.data) / "test_batch.bin";
+    SECTION("no folder") {
+        fs::remove_all(work.data);
+        CHECK(not_refused(cifar10(train), 1, {work.data}) == "");
+    }
+    SECTION("a file is missing") {
+        fs::remove(test);
+        CHECK(not_refused(cifar10(train), 1, {test}) == "");
+    }
+    SECTION("a file is truncated") {
+        fs::resize_file(batch, fs::file_size(batch) - 1);
+        CHECK(not_refused(cifar10(train), 1, {batch, "truncated"}) == "");
+    }
+    SECTION("a label is over 9") {
+        std::string bytes = read_bytes(batch);
+        bytes[3073] = 10;
+        write_bytes(batch, bytes);
+        CHECK(not_refused(cifar10(train), 1, {batch, "label 10", "record 1"}) == "");
+    }
+    CHECK(!fs::exists(work.run));
+}
+
+TEST_CASE("names that do not exist exit 1") {
+    const Workplace work;
+    const Arguments train = work.train + Arguments{"--out", work.run};
+    CHECK(not_refused(cifar10(train + Arguments{"--schedule", "x86_avx1024"}), 1, {"x86_avx1024"}) == "");
+    CHECK(not_refused(cifar10(train + Arguments{"--recipe", "cordon_bleu"}), 1, {"cordon_bleu", "keras", "onecycle"}) == "");
+    CHECK(not_refused(cifar10(train + Arguments{"--init", work.weights}), 1, {work.weights}) == "");
+    CHECK(not_refused(cifar10({"evaluate", "--weights", work.weights, "--data", work.data}), 1, {work.weights}) == "");
+    CHECK(not_refused(cifar10({"train", "--resume", work.run}), 1, {work.run, "--resume"}) == "");
+    CHECK(!fs::exists(work.run));
+}
+
+TEST_CASE("a schedule that this CPU cannot run is refused") {
+    const Workplace work;
+    for (const json &set : json::parse(cifar10({"schedules", "--json"}).out).at("sets")) {
+        if (set.at("runs")) continue;
+        CHECK(not_refused(cifar10(work.train + Arguments{"--schedule", set.at("name")}), 1, {set.at("name"), set.at("reason")}) == "");
+    }
+}
+
+TEST_CASE("a recipe that does not fit is named") {
+    const Workplace work;
+    const std::string recipe = work.folder / "recipe.json";
+    write_bytes(recipe, R"({"name": "mine", "dropout": [0.1, 0.2]})");
+    CHECK(not_refused(cifar10(work.train + Arguments{"--recipe", recipe}), 1, {"mine", "2 dropout rates"}) == "");
+    write_bytes(recipe, R"({"name": "mine", "momentun": 0.9})");
+    CHECK(not_refused(cifar10(work.train + Arguments{"--recipe", recipe}), 1, {recipe, "momentun"}) == "");
+}
+
+TEST_CASE("an output folder that cannot be written is found before training") {
+    const Workplace work;
+    CHECK(not_refused(cifar10(work.train + Arguments{"--out", "/dev/null/run"}), 1, {"/dev/null/run", "--out"}) == "");
+    write_weights(work.weights);
+    const std::string before = read_bytes(work.weights);
+    CHECK(not_refused(cifar10(work.train + Arguments{"--out", work.weights}), 1, {work.weights}) == "");
+    CHECK(not_refused(cifar10(work.train + Arguments{"--out", work.folder.path()}), 1, {work.folder.path(), "--resume"}) == "");
+    CHECK(read_bytes(work.weights) == before);
+}
+
+TEST_CASE("a run writes its folder, and evaluate and predict take what it wrote") {
+    const Workplace work;
+    const Result trained = cifar10(work.train + Arguments{"--out", work.run});
+    REQUIRE(trained.exit_code == 0);
+    CHECK(trained.err.empty());
+    for (const char *text : {"epoch 1/2", "epoch 2/2", "40 training images", "24 test images", "onecycle"})
+        CHECK(trained.out.find(text) != std::string::npos);
+
+    const fs::path run = work.run;
+    const std::vector<json> metrics = lines_of(read_bytes(run / "metrics.jsonl"));
+    REQUIRE(metrics.size() == 2);
+    for (const char *key : {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second"})
+        CHECK(metrics[1].at(key).is_number());
+    const json config = json::parse(read_bytes(run / "config.json"));
+    CHECK(config.at("model") == "cifar10");
+    CHECK(config.at("data") == work.data);
+    CHECK(config.at("recipe").at("epochs") == 2);
+    CHECK(config.at("recipe").at("batch") == 16);
+
+    const Result evaluated = cifar10({"evaluate", "--weights", run / "last.safetensors", "--data", work.data, "--json"});
+    REQUIRE(evaluated.exit_code == 0);
+    const json evaluation = json::parse(evaluated.out);
+    CHECK(evaluation.at("images") == 24);
+    CHECK(evaluation.at("accuracy") == metrics[1].at("val_accuracy"));
+    CHECK(evaluation.at("loss").is_number());
+    CHECK(cifar10({"evaluate", "--weights", run / "best.safetensors", "--data", work.data}).out.find("standard error") !=
+          std::string::npos);
+
+    write_png(work.folder / "grey.png", 32);
+    const Result predicted = cifar10({"predict", "--weights", run / "best.safetensors", work.folder / "grey.png", "--json"});
+    const Result of_records =
+        cifar10({"predict", "--weights", run / "best.safetensors", "--data", work.data, "--records", "20:24", "--json"});
+    REQUIRE(predicted.exit_code == 0);
+    REQUIRE(of_records.exit_code == 0);
+    REQUIRE(lines_of(of_records.out).size() == 4);
+    for (const json &line : lines_of(predicted.out + of_records.out)) {
+        const auto probabilities = line.at("probabilities").get<std::vector<double>>();
+        REQUIRE(probabilities.size() == 10);
+        double sum = 0;
+        for (const double p : probabilities) sum += p;
+        CHECK(std::abs(sum - 1) < 1e-5);
+        CHECK(probabilities[line.at("label")] == *std::max_element(probabilities.begin(), probabilities.end()));
+    }
+    // data_batch files without batches.meta.txt have the published names.
+    const std::string name = lines_of(of_records.out)[0].at("class");
+    CHECK(cifar10({"predict", "--weights", run / "best.safetensors", "--data", work.data, "--records", "20:21"}).out.find(name) !=
+          std::string::npos);
+}
+
+TEST_CASE("predict names bad images and records") {
+    const Workplace work;
+    write_weights(work.weights);
+    write_png(work.folder / "small.png", 31);
+    const Arguments predict = {"predict", "--weights", work.weights};
+    CHECK(not_refused(cifar10(predict + Arguments{work.folder / "none.png"}), 1, {"none.png"}) == "");
+    CHECK(not_refused(cifar10(predict + Arguments{work.folder / "small.png"}), 1, {"small.png", "31", "32"}) == "");
+    CHECK(not_refused(cifar10(predict + Arguments{"--data", work.data, "--records", "0:25"}), 1, {"0:25", "24"}) == "");
+}
+
+TEST_CASE("Ctrl-C saves, and the run goes on to the same bits") {
+    const auto number = GENERATE(SIGINT, SIGTERM);
+    const Workplace work;
+    const std::string whole = work.folder / "whole";
+    const Arguments train = {"train", "--data", work.data, "--epochs", "20", "--batch", "16", "--out"};
+    REQUIRE(cifar10(train + Arguments{whole}).exit_code == 0);
+
+    Cifar10 running(train + Arguments{work.run});
+    running.wait_for("epoch 1/20");
+    running.signal(number);
+    const Result stopped = running.result();
+    CHECK(stopped.exit_code == 130);
+    CHECK(stopped.out.find("cifar10 train --resume " + work.run) != std::string::npos);
+
+    const Result resumed = cifar10({"train", "--resume", work.run, "--threads", "1"});
+    CHECK(resumed.exit_code == 0);
+    const std::vector<json> a = lines_of(read_bytes(whole + "/metrics.jsonl")), b = lines_of(read_bytes(work.run + "/metrics.jsonl"));
+    REQUIRE(a.size() == 20);
+    REQUIRE(b.size() == 20);
+    for (std::size_t i = 0; i < 20; ++i) {
+        CHECK(a[i].at("loss") == b[i].at("loss"));
+        CHECK(a[i].at("val_loss") == b[i].at("val_loss"));
+    }
+    CHECK(read_bytes(whole + "/best.safetensors") == read_bytes(work.run + "/best.safetensors"));
+}
+
+TEST_CASE("a finished run says so, and goes on with more epochs") {
+    const Workplace work;
+    REQUIRE(cifar10(work.train + Arguments{"--out", work.run}).exit_code == 0);
+    const std::string checkpoint = read_bytes(work.run + "/last.safetensors");
+
+    const Result finished = cifar10({"train", "--resume", work.run});
+    CHECK(finished.exit_code == 0);
+    CHECK(finished.out.find("finished") != std::string::npos);
+    CHECK(not_refused(cifar10({"train", "--resume", work.run, "--epochs", "1"}), 1, {"--epochs 1", work.run}) == "");
+    CHECK(not_refused(cifar10({"train", "--resume", work.run, "--batch", "8"}), 1, {"--batch", "--epochs"}) == "");
+    CHECK(not_refused(cifar10({"train", "--resume", work.run, "--no-dropout"}), 1, {"--no-dropout"}) == "");
+    CHECK(read_bytes(work.run + "/last.safetensors") == checkpoint);
+
+    const std::string other = work.folder / "other";
+    const Result elsewhere = cifar10({"train", "--resume", work.run, "--epochs", "3", "--out", other});
+    CHECK(elsewhere.exit_code == 0);
+    CHECK(elsewhere.out.find("3 epochs instead of 2") != std::string::npos);
+    CHECK(read_bytes(work.run + "/last.safetensors") == checkpoint);
+    CHECK(lines_of(read_bytes(other + "/metrics.jsonl")).size() == 3);
+    CHECK(json::parse(read_bytes(other + "/config.json")).at("recipe").at("epochs") == 3);
+
+    const Result more = cifar10({"train", "--resume", work.run, "--epochs", "3"});
+    CHECK(more.exit_code == 0);
+    CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl")).size() == 3);
+    CHECK(read_bytes(work.run + "/best.safetensors") == read_bytes(other + "/best.safetensors"));
+}
+
+TEST_CASE("a resumed run wants the data it had") {
+    const Workplace work;
+    REQUIRE(cifar10(work.train + Arguments{"--out", work.run}).exit_code == 0);
+    const std::string moved = work.folder / "moved";
+    fs::rename(work.data, moved);
+    const Arguments resume = {"train", "--resume", work.run, "--epochs", "3"};
+    CHECK(not_refused(cifar10(resume), 1, {work.data}) == "");
+    CHECK(cifar10(resume + Arguments{"--data", moved}).exit_code == 0);
+    fs::copy_file(moved + "/data_batch_1.bin", moved + "/data_batch_2.bin", fs::copy_options::overwrite_existing);
+    fs::resize_file(moved + "/data_batch_2.bin", 3073);
+    CHECK(not_refused(cifar10({"train", "--resume", work.run, "--epochs", "4", "--data", moved}), 1, {moved, "33", "40"}) == "");
+}
+
+TEST_CASE("a run begins with someone's weights") {
+    const Workplace work;
+    write_weights(work.weights);  // those of seed 1
+    const std::string other = work.folder / "other";
+    REQUIRE(cifar10(work.train + Arguments{"--out", work.run, "--no-evaluate"}).exit_code == 0);
+    REQUIRE(cifar10(work.train + Arguments{"--out", other, "--no-evaluate", "--init", work.weights}).exit_code == 0);
+    CHECK(read_bytes(work.run + "/last.safetensors").size() == read_bytes(other + "/last.safetensors").size());
+    CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl"))[1].at("loss") == lines_of(read_bytes(other + "/metrics.jsonl"))[1].at("loss"));
+}
+
+TEST_CASE("the synthetic set is the default, and runs are numbered") {
+    const Result result = cifar10({"train", "--epochs", "1", "--limit", "64", "--no-evaluate"});
+    CHECK(result.exit_code == 0);
+    CHECK(result.wrote_files);
+    CHECK(result.out.find("synthetic") != std::string::npos);
+    CHECK(result.out.find("CIFAR10_DIR") != std::string::npos);
+    CHECK(result.out.find("runs/cifar10/1") != std::string::npos);
+}
+
+TEST_CASE("summary has the network's layers and totals") {
+    const Result text = cifar10({"summary"}), object = cifar10({"summary", "--json"});
+    CHECK(text.exit_code == 0);
+    for (const char *number : {"297,226", "296,394", "832", "147,584", "batch_normalization_4", "2x2x128"})
+        CHECK(text.out.find(number) != std::string::npos);
+    const json summary = json::parse(object.out);
+    CHECK(summary.at("parameters") == 297226);
+    CHECK(summary.at("trainable") == 296394);
+    CHECK(summary.at("non_trainable") == 832);
+    std::int64_t sum = 0;
+    for (const json &layer : summary.at("layers")) sum += layer.at("parameters").get<std::int64_t>();
+    CHECK(sum == 297226);
+    CHECK(summary.at("layers").back().at("name") == "dense_1");
+    CHECK(summary.at("layers").back().at("output_shape") == json({10}));
+}
+
+TEST_CASE("schedules tells what runs here and what auto takes") {
+    const Result text = cifar10({"schedules"}), object = cifar10({"schedules", "--json"});
+    CHECK(text.exit_code == 0);
+    const json schedules = json::parse(object.out);
+    CHECK(schedules.at("auto") == fastest_set());
+    for (const json &set : schedules.at("sets")) {
+        const std::string name = set.at("name");
+        CHECK(text.out.find(name) != std::string::npos);
+        CHECK(set.at("runs") == set.at("reason").get<std::string>().empty());
+        CHECK(!set.at("kernels").empty());
+        for (const json &kernel : set.at("kernels")) CHECK(!kernel.at("entry").get<std::string>().empty());
+    }
+}
+
+TEST_CASE("the benchmarks are asked for by name where they are not built") {
+    const TemporaryFolder folder;
+    fs::copy_file(CIFAR10_PROGRAM, folder / "cifar10");
+    // Without cifar10_bench beside it.
+    const std::string command = (folder / "cifar10").string() + " bench --help 2> " + (folder / "err").string();
+    CHECK(WEXITSTATUS(std::system(command.c_str())) == 1);
+    CHECK(read_bytes(folder / "err").find((folder / "cifar10_bench").string()) != std::string::npos);
+}

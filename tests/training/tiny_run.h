@@ -1,0 +1,65 @@
+// The shipped network on a few synthetic images: the smallest run that does all that a run does.
+#pragma once
+
+#include "halcyon_cifar10.h"
+#include "runtime/machine.h"
+#include "runtime/synthetic.h"
+#include "runtime/trainer.h"
+#include "tests/data/files.h"
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+namespace halcyon::tests {
+
+constexpr int tiny_images = 40, tiny_batch = 16;  // batches of 16, 16 and 8
+constexpr int tiny_steps = 3;                     // of an epoch
+
+inline std::string fastest_set() {
+    const Plan plan = parse_plan({halcyon_cifar10()->plan, halcyon_cifar10()->plan_size});
+    std::vector<std::string> compiled;
+    for (const SetPlan &set : plan.sets) compiled.push_back(set.set);
+    return choose_set("auto", compiled).name;
+}
+
+inline std::unique_ptr<Network> make_network(int threads = 2, int max_batch = tiny_batch) {
+    return std::make_unique<Network>(*halcyon_cifar10(), fastest_set(), threads, max_batch);
+}
+
+inline RunConfig tiny_config(int epochs = 2) {
+    RunConfig config;
+    config.model = "cifar10";
+    config.train_images = tiny_images;
+    config.recipe = load_recipe("onecycle");
+    config.recipe.epochs = epochs;
+    config.recipe.batch = tiny_batch;
+    config.schedule = fastest_set();
+    return config;
+}
+
+/// Nothing is shown.
+class Silence {
+public:
+    Silence() : stream_(std::fopen("/dev/null", "w")), progress(stream_) {}
+    ~Silence() { std::fclose(stream_); }
+    Silence(const Silence &) = delete;
+    Silence &operator=(const Silence &) = delete;
+
+private:
+    std::FILE *stream_;
+
+public:
+    Progress progress;
+};
+
+/// Says stop when it is asked for the `n`-th time, from 0.
+inline StopRequested stop_at(int n) {
+    return [n, asked = 0]() mutable { return asked++ >= n; };
+}
+
+inline StopRequested never() {
+    return [] { return false; };
+}
+
+}  // namespace halcyon::tests
