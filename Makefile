@@ -2,10 +2,11 @@
 #
 #   make train DATA=/path/to/cifar-10-batches-bin ARGS="--epochs 1"
 
-BUILD := build/release
-CMAKE := .venv/bin/cmake
-DATA  ?= $(CIFAR10_DIR)
-ARGS  ?=
+BUILD  := build/release
+CMAKE  := .venv/bin/cmake
+PRESET ?= release
+DATA   ?= $(CIFAR10_DIR)
+ARGS   ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build train test bench compare lint clean
@@ -18,14 +19,14 @@ setup: ## install what the build needs (apt packages; Halide, CMake, Ninja into 
 	@cmake/setup.sh
 
 build: setup ## set up and build
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset release
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --build --preset release
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset $(PRESET)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --build --preset $(PRESET)
 
 train: build ## train models/cifar10.json
 	@$(BUILD)/bin/cifar10 train $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: build ## build and run every test
-	@$(if $(DATA),CIFAR10_DIR="$(DATA)") .venv/bin/ctest --preset release $(ARGS)
+	@$(if $(DATA),CIFAR10_DIR="$(DATA)") .venv/bin/ctest --preset $(PRESET) $(ARGS)
 
 bench: build ## time every kernel and the whole step, of every schedule this machine can run
 	@$(BUILD)/bin/cifar10_bench $(ARGS)
