@@ -2,24 +2,56 @@
 //
 //   kernel_gen -g conv2d_fwd -f NAME -e object -o DIR target=... set=x86_avx2 entry=register_tile in_h=15 ...
 //   kernel_gen --cache DIR -g ...      takes the object from DIR where the same pipeline was compiled before
+//   kernel_gen --list                  one line "kernel entry" for every schedule that is bound to a kernel
 //
 // An object is kept under a hash of the serialized pipeline (algorithm and schedule), the target, the function's name and Halide's version:
 // whatever else changes in the sources, only kernels whose loops change are compiled again.
+#include "schedules/reference/reference.h"
+#include "schedules/schedules.h"
+
 #include <Halide.h>
-
 #include <fmt/format.h>
-
 #include <unistd.h>
 
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
-#include <iostream>
 #include <string>
 #include <string_view>
 #include <vector>
 
+namespace halcyon {
 namespace {
 
 namespace fs = std::filesystem;
+
+template<typename Stages>
+void list(const char *kernel) {
+    fmt::print("{} reference\n", kernel);
+    for (const NamedSchedule<Stages> &schedule : x86_schedules<Stages>()) fmt::print("{} {}\n", kernel, schedule.entry);
+}
+
+void list_schedules() {
+    list<InputForward>("input_fwd");
+    list<Conv2dForward>("conv2d_fwd");
+    list<Conv2dBackwardData>("conv2d_bwd_data");
+    list<Conv2dBackwardWeights>("conv2d_bwd_weights");
+    list<ReluForward>("relu_fwd");
+    list<ReluBackward>("relu_bwd");
+    list<BatchNormStats>("batch_norm_stats");
+    list<BatchNormFold>("batch_norm_fold");
+    list<BatchNormForward>("batch_norm_fwd");
+    list<BatchNormBackwardStats>("batch_norm_bwd_stats");
+    list<BatchNormBackwardData>("batch_norm_bwd_data");
+    list<MaxPool2dForward>("max_pool2d_fwd");
+    list<MaxPool2dBackward>("max_pool2d_bwd");
+    list<Dropout>("dropout");
+    list<Add>("add");
+    list<SoftmaxCrossEntropyForward>("softmax_cross_entropy_fwd");
+    list<SoftmaxCrossEntropyBackward>("softmax_cross_entropy_bwd");
+    list<Adam>("adam");
+    list<Sgd>("sgd");
+}
 
 /// What the cache needs of an ordinary generator command line.
 struct Arguments {
@@ -88,18 +120,29 @@ int generate_with_cache(const fs::path &cache, int argc, char **argv) {
     return 0;
 }
 
+int run(int argc, char **argv) {
+    const std::string_view first = argc > 1 ? argv[1] : "";
+    if (first == "--list") {
+        list_schedules();
+        return 0;
+    }
+    if (first == "--cache" && argc > 2) {
+        const fs::path cache = argv[2];
+        argv[2] = argv[0];
+        return generate_with_cache(cache, argc - 2, argv + 2);
+    }
+    return Halide::Internal::generate_filter_main(argc, argv);
+}
+
 }  // namespace
+}  // namespace halcyon
 
 int main(int argc, char **argv) {
     try {
-        if (argc > 2 && std::string_view(argv[1]) == "--cache") {
-            const fs::path cache = argv[2];
-            argv[2] = argv[0];
-            return generate_with_cache(cache, argc - 2, argv + 2);
-        }
-        return Halide::Internal::generate_filter_main(argc, argv);
+        return halcyon::run(argc, argv) == 0 ? 0 : 1;
     } catch (const std::exception &error) {
-        std::cerr << "kernel_gen: " << error.what() << "\n";
+        const std::string message = error.what();
+        fmt::print(stderr, "kernel_gen: {}\n", message.substr(0, message.find('\n')));
         return 1;
     }
 }

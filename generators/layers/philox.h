@@ -14,8 +14,8 @@ namespace halcyon {
 inline std::array<Halide::Expr, 2> philox2x32(std::array<Halide::Expr, 2> counter, Halide::Expr key) {
     const Halide::Expr multiplier = Halide::Expr(uint32_t{0xD256D193}), weyl = Halide::Expr(uint32_t{0x9E3779B9});
     for (int round = 0; round < 10; round++) {
-        const Halide::Expr product = Halide::widening_mul(counter[0], multiplier);
-        const Halide::Expr high = Halide::cast<uint32_t>(product >> 32), low = Halide::cast<uint32_t>(product);
+        const Halide::Expr high = Halide::cast<uint32_t>(Halide::widening_mul(counter[0], multiplier) >> 32);
+        const Halide::Expr low = counter[0] * multiplier;
         counter = {high ^ key ^ counter[1], low};
         key += weyl;
     }

@@ -99,13 +99,13 @@ TEST_CASE("The synthetic set has CIFAR-10's form and every class equally often")
 
 TEST_CASE("The synthetic set is a function of split, number and seed") {
     const Dataset data = make_synthetic(Split::train, 100, 1);
-    CHECK(make_synthetic(Split::train, 100, 1).images == data.images);
-    CHECK(make_synthetic(Split::train, 100, 2).images != data.images);
-    CHECK(make_synthetic(Split::test, 100, 1).images != data.images);
+    CHECK((make_synthetic(Split::train, 100, 1).images == data.images));
+    CHECK((make_synthetic(Split::train, 100, 2).images != data.images));
+    CHECK((make_synthetic(Split::test, 100, 1).images != data.images));
 
     Dataset more = make_synthetic(Split::train, 135, 1);
     more.images.resize(data.images.size());
-    CHECK(more.images == data.images);
+    CHECK((more.images == data.images));
 
     CHECK(crc_of(data.images) == 0xd4442d35);  // the same bytes everywhere
 }

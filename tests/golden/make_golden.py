@@ -8,7 +8,6 @@ Weights, images and labels come from the counter-based generator that the runtim
 hold them. Its tensors:
 
     losses                               (steps)       the loss of each step, before its update
-    probabilities                        (batch, 10)   softmax of the first step
     gradients/NAME                       NAME's shape  every gradient of the first step
     {initial,step1,step10}/NAME/samples  (<=64)        elements j * size / count of the weight, j < count = min(size, 64)
     {initial,step1,step10}/NAME/norm     (1)           its 2-norm
@@ -69,8 +68,8 @@ def batch():
     return words.astype("<u4").view(np.uint8).reshape(BATCH, 3072), labels.astype(np.int32)
 
 
-def keras_network(rates, softmax=True):
-    """models/cifar10.json in Keras; `rates` are its dropout rates, in order."""
+def keras_network(rates):
+    """models/cifar10.json in Keras, up to the logits; `rates` are its dropout rates, in order."""
     import keras
 
     rates = iter(rates)
@@ -80,11 +79,13 @@ def keras_network(rates, softmax=True):
         "max_pooling2d": lambda l: keras.layers.MaxPooling2D(l["pool_size"], padding=l.get("padding", "valid")),
         "dropout": lambda l: keras.layers.Dropout(next(rates)),
         "flatten": lambda l: keras.layers.Flatten(),
-        "dense": lambda l: keras.layers.Dense(l["units"], activation=None if not softmax and l["activation"] == "softmax" else l["activation"]),
+        "dense": lambda l: keras.layers.Dense(l["units"], activation=l["activation"]),
     }
     keras.utils.clear_session(free_memory=False)  # names start at conv2d again
     model = json.loads(MODEL.read_text())
-    return keras.Sequential([keras.Input(model["input"]["shape"])] + [make[layer["type"]](layer) for layer in model["layers"]])
+    network = keras.Sequential([keras.Input(model["input"]["shape"])] + [make[layer["type"]](layer) for layer in model["layers"]])
+    network.layers[-1].activation = keras.activations.linear
+    return network
 
 
 def weights_of(network):
@@ -98,7 +99,7 @@ def ten_steps(precision):
     import tensorflow as tf
 
     keras.config.set_floatx(precision)
-    network = keras_network(rates=[0] * 4, softmax=False)
+    network = keras_network(rates=[0] * 4)
     weights = weights_of(network)
     for index, (name, weight) in enumerate(weights.items()):
         weight.assign(initial_weight(name, tuple(weight.shape), index))
@@ -120,7 +121,6 @@ def ten_steps(precision):
         result["losses"].append(loss.numpy())
         if step == 0:
             names = {id(weight): name for name, weight in weights.items()}
-            result["probabilities"] = tf.nn.softmax(logits).numpy()
             result["gradients"] = {names[id(w)]: g.numpy() for w, g in zip(network.trainable_weights, gradients)}
             result["step1"] = snapshot()
     result["step10"] = snapshot()
@@ -139,7 +139,7 @@ def main():
     from safetensors.numpy import save_file
 
     run, exact = ten_steps("float32"), ten_steps("float64")
-    tensors = {"losses": run["losses"], "probabilities": run["probabilities"]}
+    tensors = {"losses": run["losses"]}
     tensors |= {f"gradients/{name}": gradient for name, gradient in run["gradients"].items()}
     for moment in ("initial", "step1", "step10"):
         for name, weight in run[moment].items():
@@ -156,7 +156,8 @@ def main():
         "steps": str(STEPS),
         "batch": str(BATCH),
     }
-    save_file({name: np.ascontiguousarray(tensor, np.float32) for name, tensor in tensors.items()}, HERE / "cifar10_steps.safetensors", metadata)
+    tensors = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in tensors.items()}
+    save_file(tensors, HERE / "cifar10_steps.safetensors", metadata)
 
     print("losses       " + " ".join(f"{loss:.6f}" for loss in run["losses"]))
     print("vs float64   " + " ".join(f"{abs(a / b - 1):.0e}" for a, b in zip(run["losses"], exact["losses"])))

@@ -21,7 +21,7 @@ constexpr int images = 4;  // a power of two: the step buffer holds its inverse 
 constexpr float epsilon = 1e-3f;
 
 struct Network {
-    oracle::Tensor input, kernel, bias, gamma, beta, dense, dense_bias, labels, indices;
+    oracle::Array input, kernel, bias, gamma, beta, dense, dense_bias, labels, indices;
 };
 
 Network make_network() {
@@ -29,12 +29,12 @@ Network make_network() {
     Network net{random.reals({in_c, in_w, in_h, images}, -1, 1),
                 random.reals({conv_c, in_c, 3, 3}, -1, 1),
                 random.reals({conv_c}, -1, 1),
-                oracle::Tensor({conv_c}),
+                oracle::Array({conv_c}),
                 random.reals({conv_c}, -1, 1),
                 random.reals({classes, conv_c, pool_w, pool_h}, -1, 1),
                 random.reals({classes}, -1, 1),
-                oracle::Tensor({images}),
-                oracle::Tensor({images})};
+                oracle::Array({images}),
+                oracle::Array({images})};
     net.gamma.values = {1.25, -0.5, -2, 0.75};
     net.labels.values = {4, 0, 2, 2};
     net.indices.values = {0, 1, 2, 3};
@@ -59,13 +59,13 @@ Gradients by_oracles(const Network &net) {
                      .stride_h = 2,
                      .stride_w = 2};
     const Shape dense{.in_h = pool_h, .in_w = pool_w, .in_c = conv_c, .out_c = classes, .kernel_h = pool_h, .kernel_w = pool_w};
-    const oracle::Tensor step = halcyon::make_step(halcyon::step_words(0), 0, images), c({conv_c});
-    const oracle::Tensor conv_like({conv_c, conv_w, conv_h, images}), pool_like({conv_c, pool_w, pool_h, images}),
+    const oracle::Array step = halcyon::make_step(halcyon::step_words(0), 0, images), c({conv_c});
+    const oracle::Array conv_like({conv_c, conv_w, conv_h, images}), pool_like({conv_c, pool_w, pool_h, images}),
         logits_like({classes, 1, 1, images});
 
-    const auto run = [](std::string_view kernel, const Shape &shape, std::vector<oracle::Tensor> arguments, std::size_t inputs) {
+    const auto run = [](std::string_view kernel, const Shape &shape, std::vector<oracle::Array> arguments, std::size_t inputs) {
         oracle::find_oracle(kernel)(shape, arguments);
-        return std::vector<oracle::Tensor>(arguments.begin() + inputs, arguments.end());
+        return std::vector<oracle::Array>(arguments.begin() + inputs, arguments.end());
     };
     const auto sum = run("conv2d_fwd", conv, {net.input, net.kernel, net.bias, conv_like}, 3)[0];
     const auto stats = run("batch_norm_stats", norm, {sum, net.gamma, net.beta, c, c, c, c, c, c}, 3);

@@ -8,10 +8,10 @@
 namespace halcyon {
 namespace {
 
-using oracle::Tensor;
+using oracle::Array;
 
 /// Words, bytes and indices; the same for every kernel.
-bool fill_special(Tensor &tensor, const Buffer &buffer, const CompiledKernel &kernel, int batch, Random &random) {
+bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, int batch, Random &random) {
     const std::vector<int> extents = {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)};
     if (buffer.name == "images")
         tensor = random.integers(extents, 0, 255);
@@ -27,7 +27,7 @@ bool fill_special(Tensor &tensor, const Buffer &buffer, const CompiledKernel &ke
 }
 
 /// Integers from -3 to 3: many zeros for ReLUs and many ties for pools, whose odd channels are negative so that a padding of 0 would win.
-void fill_integers(Tensor &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
+void fill_integers(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
     for (double &value : tensor.values) value = random.integer(-3, 3);
     if (!kernel.kernel.starts_with("max_pool2d") || buffer.name != "input") return;
     for (std::size_t i = 0; i < tensor.values.size(); i++)
@@ -39,7 +39,7 @@ bool is_positive(const std::string &name) {
 }
 
 /// What batch statistics find hard: a mean that is large beside the deviation, no deviation at all.
-void make_hard(Tensor &input) {
+void make_hard(Array &input) {
     for (std::size_t i = 0; i < input.values.size(); i++) {
         const std::size_t c = i % input.extent(0);
         if (c == 0) input.values[i] = float(input.values[i] + 256);
@@ -48,13 +48,13 @@ void make_hard(Tensor &input) {
 }
 
 /// All equal for the first image: the first class wins. Too far apart for exp() in the last.
-void make_hard_logits(Tensor &logits) {
+void make_hard_logits(Array &logits) {
     const int classes = logits.extent(0), last = logits.extent(3) - 1;
     for (int c = 0; c < classes; c++) logits(c, 0, 0, last) *= 40;
     for (int c = 0; c < classes; c++) logits(c, 0, 0, 0) = 1.25;
 }
 
-void fill_reals(Tensor &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
+void fill_reals(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
     for (double &value : tensor.values) value = is_positive(buffer.name) ? random.real(0.25, 1) : random.real(-2, 2);
     if (kernel.kernel == "batch_norm_stats" && buffer.name == "input") make_hard(tensor);
     if (kernel.kernel == "softmax_cross_entropy_fwd" && buffer.name == "logits") make_hard_logits(tensor);
@@ -81,7 +81,7 @@ Arguments make_arguments(const CompiledKernel &compiled, int batch, Random &rand
     for (std::size_t i = 0; i < kernel.inputs.size() + kernel.outputs.size(); i++) {
         const Buffer &buffer = compiled.arguments.at(i);
         const auto extents = extents_of(buffer, batch, test_records);
-        Tensor &tensor = arguments.tensors.emplace_back(std::vector<int>(extents.begin(), extents.end()));
+        Array &tensor = arguments.tensors.emplace_back(std::vector<int>(extents.begin(), extents.end()));
         if (i >= kernel.inputs.size() && !is_updated(kernel, buffer.name)) continue;
         if (fill_special(tensor, buffer, compiled, batch, random)) continue;
         if (kernel.exactness == Exactness::exact)

@@ -14,11 +14,11 @@ namespace halcyon {
 
 struct Arguments {
     const Kernel *kernel;
-    std::vector<oracle::Tensor> tensors;  // inputs, outputs
+    std::vector<oracle::Array> tensors;  // inputs, outputs
 
     /// Throws std::out_of_range where the kernel has no argument `name`.
-    oracle::Tensor &operator[](std::string_view name) { return tensors.at(index(name)); }
-    const oracle::Tensor &operator[](std::string_view name) const { return tensors.at(index(name)); }
+    oracle::Array &operator[](std::string_view name) { return tensors.at(index(name)); }
+    const oracle::Array &operator[](std::string_view name) const { return tensors.at(index(name)); }
 
 private:
     std::size_t index(std::string_view name) const;

@@ -24,14 +24,14 @@ public:
     /// A float in [least, most).
     float real(double least, double most) { return float(least + (most - least) * (engine_() * 0x1p-32)); }
 
-    oracle::Tensor integers(const std::vector<int> &extents, int least, int most) {
-        oracle::Tensor tensor(extents);
+    oracle::Array integers(const std::vector<int> &extents, int least, int most) {
+        oracle::Array tensor(extents);
         for (double &value : tensor.values) value = integer(least, most);
         return tensor;
     }
 
-    oracle::Tensor reals(const std::vector<int> &extents, double least, double most) {
-        oracle::Tensor tensor(extents);
+    oracle::Array reals(const std::vector<int> &extents, double least, double most) {
+        oracle::Array tensor(extents);
         for (double &value : tensor.values) value = real(least, most);
         return tensor;
     }
@@ -53,11 +53,11 @@ inline Shape window_shape(int in_h, int in_w, int in_c, int out_c, int kernel_h,
     return s;
 }
 
-inline void set_real(oracle::Tensor &step, int field, float value) { step(field) = std::bit_cast<std::uint32_t>(value); }
+inline void set_real(oracle::Array &step, int field, float value) { step(field) = std::bit_cast<std::uint32_t>(value); }
 
 /// A step buffer in the middle of an epoch, with dropout `rate` in every layer.
-inline oracle::Tensor make_step(int words, double rate, int images) {
-    oracle::Tensor step({words});
+inline oracle::Array make_step(int words, double rate, int images) {
+    oracle::Array step({words});
     step(step_seed) = 0xFEDCBA98;
     step(step_epoch) = 3;
     step(step_position) = 640;

@@ -13,12 +13,12 @@ using namespace halcyon::oracle;
 
 namespace {
 
-using Tensors = std::vector<Tensor>;
+using Arrays = std::vector<Array>;
 
 /// A function of its inputs and, by hand, the gradient of each input for the gradient `upstream` of its output.
 struct Differentiable {
-    std::function<Tensor(const Tensors &inputs)> forward;
-    std::function<Tensors(const Tensors &inputs, const Tensor &upstream)> backward;
+    std::function<Array(const Arrays &inputs)> forward;
+    std::function<Arrays(const Arrays &inputs, const Array &upstream)> backward;
 };
 
 /// Elements of gradients that are not trivially zero.
@@ -27,15 +27,15 @@ struct Counts {
 };
 
 /// Runs an oracle; returns its outputs.
-Tensors run(std::string_view kernel, const Shape &shape, Tensors inputs, const std::vector<std::vector<int>> &output_extents) {
-    Tensors arguments = std::move(inputs);
+Arrays run(std::string_view kernel, const Shape &shape, Arrays inputs, const std::vector<std::vector<int>> &output_extents) {
+    Arrays arguments = std::move(inputs);
     const std::size_t first_output = arguments.size();
     for (const auto &extents : output_extents) arguments.emplace_back(extents);
     find_oracle(kernel)(shape, arguments);
     return {arguments.begin() + first_output, arguments.end()};
 }
 
-std::vector<int> extents_of(const Tensor &tensor) { return {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)}; }
+std::vector<int> extents_of(const Array &tensor) { return {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)}; }
 
 /// Central differences with step h are wrong by h^2/6 times the third derivative and by the rounding of the values over h. At h = cbrt(eps)
 /// both are eps^(2/3) = 4e-11 times a magnitude; the factor covers magnitudes and sums of up to a thousand.
@@ -51,15 +51,15 @@ struct Jacobian {
     std::vector<std::vector<bool>> smooth;
 };
 
-Jacobian finite_differences(const Differentiable &f, Tensors inputs, std::size_t input) {
+Jacobian finite_differences(const Differentiable &f, Arrays inputs, std::size_t input) {
     Jacobian jacobian;
-    const Tensor here = f.forward(inputs);
+    const Array here = f.forward(inputs);
     for (double &value : inputs[input].values) {
         const double kept = value;
         value = kept + h;
-        const Tensor above = f.forward(inputs);
+        const Array above = f.forward(inputs);
         value = kept - h;
-        const Tensor below = f.forward(inputs);
+        const Array below = f.forward(inputs);
         value = kept;
 
         std::vector<double> slopes;
@@ -76,7 +76,7 @@ Jacobian finite_differences(const Differentiable &f, Tensors inputs, std::size_t
 }
 
 /// Compares backward(upstream) with upstream times the Jacobian, in the elements that no kink of a live output touches.
-void compare(const Tensor &gradient, const Tensor &upstream, const Jacobian &jacobian, Counts &counts) {
+void compare(const Array &gradient, const Array &upstream, const Jacobian &jacobian, Counts &counts) {
     REQUIRE(gradient.values.size() == jacobian.slopes.size());
     for (std::size_t i = 0; i < gradient.values.size(); i++) {
         double expected = 0, magnitude = 1;
@@ -95,17 +95,17 @@ void compare(const Tensor &gradient, const Tensor &upstream, const Jacobian &jac
 }
 
 /// Checks every input's whole Jacobian, row by row, and once a gradient in which every output takes part.
-void check(const Differentiable &f, const Tensors &inputs, bool expect_kinks = false) {
+void check(const Differentiable &f, const Arrays &inputs, bool expect_kinks = false) {
     Random random(7);
-    const Tensor output = f.forward(inputs);
-    std::vector<Tensor> upstreams = {random.reals(extents_of(output), -1, 1)};
+    const Array output = f.forward(inputs);
+    std::vector<Array> upstreams = {random.reals(extents_of(output), -1, 1)};
     for (std::size_t j = 0; j < output.values.size(); j++) {
         upstreams.emplace_back(extents_of(output));
         upstreams.back().values[j] = upstreams.front().values[j];
     }
 
-    std::vector<Tensors> gradients;
-    for (const Tensor &upstream : upstreams) gradients.push_back(f.backward(inputs, upstream));
+    std::vector<Arrays> gradients;
+    for (const Array &upstream : upstreams) gradients.push_back(f.backward(inputs, upstream));
 
     Counts counts;
     for (std::size_t input = 0; input < gradients[0].size(); input++) {
@@ -121,17 +121,17 @@ void check(const Differentiable &f, const Tensors &inputs, bool expect_kinks = f
 Differentiable convolution(const Shape &s, int images) {
     const std::vector<int> in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images};
     const std::vector<int> weights = {s.out_c, s.in_c, s.kernel_w, s.kernel_h}, bias = {s.out_c};
-    const auto forward = [=](const Tensors &inputs) { return run("conv2d_fwd", s, inputs, {out})[0]; };
-    const auto backward = [=](const Tensors &inputs, const Tensor &upstream) {
-        const Tensor d_output = s.relu ? run("relu_bwd", s, {upstream, forward(inputs)}, {out})[0] : upstream;
-        const Tensor d_input = run("conv2d_bwd_data", s, {d_output, inputs[1]}, {in})[0];
-        const Tensors d_parameters = run("conv2d_bwd_weights", s, {inputs[0], d_output}, {weights, bias});
-        return Tensors{d_input, d_parameters[0], d_parameters[1]};
+    const auto forward = [=](const Arrays &inputs) { return run("conv2d_fwd", s, inputs, {out})[0]; };
+    const auto backward = [=](const Arrays &inputs, const Array &upstream) {
+        const Array d_output = s.relu ? run("relu_bwd", s, {upstream, forward(inputs)}, {out})[0] : upstream;
+        const Array d_input = run("conv2d_bwd_data", s, {d_output, inputs[1]}, {in})[0];
+        const Arrays d_parameters = run("conv2d_bwd_weights", s, {inputs[0], d_output}, {weights, bias});
+        return Arrays{d_input, d_parameters[0], d_parameters[1]};
     };
     return {forward, backward};
 }
 
-Tensors convolution_inputs(const Shape &s, int images) {
+Arrays convolution_inputs(const Shape &s, int images) {
     Random random(1);
     return {random.reals({s.in_c, s.in_w, s.in_h, images}, -1, 1), random.reals({s.out_c, s.in_c, s.kernel_w, s.kernel_h}, -1, 1),
             random.reals({s.out_c}, -1, 1)};
@@ -139,8 +139,8 @@ Tensors convolution_inputs(const Shape &s, int images) {
 
 Differentiable pooling(const Shape &s, int images) {
     const std::vector<int> in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images};
-    const auto forward = [=](const Tensors &inputs) { return run("max_pool2d_fwd", s, inputs, {out})[0]; };
-    const auto backward = [=](const Tensors &inputs, const Tensor &upstream) {
+    const auto forward = [=](const Arrays &inputs) { return run("max_pool2d_fwd", s, inputs, {out})[0]; };
+    const auto backward = [=](const Arrays &inputs, const Array &upstream) {
         return run("max_pool2d_bwd", s, {upstream, inputs[0]}, {in});
     };
     return {forward, backward};
@@ -149,21 +149,21 @@ Differentiable pooling(const Shape &s, int images) {
 /// Batch normalisation in training, through the statistics; of a ReLU's output where `s.relu`. Inputs: values, gamma, beta.
 Differentiable batch_normalisation(const Shape &s, const std::vector<int> &extents) {
     const std::vector<int> c = {s.in_c};
-    const auto normalised = [=](const Tensors &inputs) { return s.relu ? run("relu_fwd", s, {inputs[0]}, {extents})[0] : inputs[0]; };
-    const auto statistics = [=](const Tensors &inputs) {
+    const auto normalised = [=](const Arrays &inputs) { return s.relu ? run("relu_fwd", s, {inputs[0]}, {extents})[0] : inputs[0]; };
+    const auto statistics = [=](const Arrays &inputs) {
         return run("batch_norm_stats", s, {normalised(inputs), inputs[1], inputs[2]}, {c, c, c, c, c, c});
     };
-    const auto forward = [=](const Tensors &inputs) {
-        const Tensors stats = statistics(inputs);
+    const auto forward = [=](const Arrays &inputs) {
+        const Arrays stats = statistics(inputs);
         return run("batch_norm_fwd", s, {normalised(inputs), stats[2], stats[3]}, {extents})[0];
     };
-    const auto backward = [=](const Tensors &inputs, const Tensor &upstream) {
-        const Tensors stats = statistics(inputs);
-        const Tensor input = normalised(inputs);
-        const Tensors sums = run("batch_norm_bwd_stats", s, {upstream, input, stats[0], stats[1]}, {c, c});
-        const Tensor d_input =
+    const auto backward = [=](const Arrays &inputs, const Array &upstream) {
+        const Arrays stats = statistics(inputs);
+        const Array input = normalised(inputs);
+        const Arrays sums = run("batch_norm_bwd_stats", s, {upstream, input, stats[0], stats[1]}, {c, c});
+        const Array d_input =
             run("batch_norm_bwd_data", s, {upstream, input, inputs[1], stats[0], stats[1], sums[0], sums[1]}, {extents})[0];
-        return Tensors{d_input, sums[0], sums[1]};
+        return Arrays{d_input, sums[0], sums[1]};
     };
     return {forward, backward};
 }
@@ -185,7 +185,7 @@ TEST_CASE("gradients of convolutions") {
 TEST_CASE("gradients of a convolution with ReLU") {
     Shape shape = window_shape(4, 4, 2, 3, 3, 3, 1, 1, true);
     shape.relu = 1;
-    Tensors inputs = convolution_inputs(shape, 2);
+    Arrays inputs = convolution_inputs(shape, 2);
     check(convolution(shape, 2), inputs);
 
     // A channel at the kink: all its outputs are 0, whatever the input.
@@ -199,12 +199,12 @@ TEST_CASE("gradients of a convolution with ReLU") {
 
 TEST_CASE("gradients of a standalone ReLU") {
     const std::vector<int> extents = {3, 5, 4, 2};
-    const Differentiable relu = {[=](const Tensors &inputs) { return run("relu_fwd", {}, inputs, {extents})[0]; },
-                                 [=](const Tensors &inputs, const Tensor &upstream) {
+    const Differentiable relu = {[=](const Arrays &inputs) { return run("relu_fwd", {}, inputs, {extents})[0]; },
+                                 [=](const Arrays &inputs, const Array &upstream) {
                                      return run("relu_bwd", {}, {upstream, run("relu_fwd", {}, inputs, {extents})[0]}, {extents});
                                  }};
     Random random(2);
-    Tensor input = random.reals(extents, -1, 1);
+    Array input = random.reals(extents, -1, 1);
     check(relu, {input});
 
     input(0, 0, 0, 0) = input(1, 2, 3, 1) = 0;
@@ -221,7 +221,7 @@ TEST_CASE("gradients of max pooling") {
     CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.kernel_w);
     const std::vector<int> extents = {2, shape.in_w, shape.in_h, 2};
     Random random(3);
-    Tensor input = random.reals(extents, -2, -1);
+    Array input = random.reals(extents, -2, -1);
     check(pooling(shape, 2), {input});
 
     // Two equal maxima in the first window.
@@ -233,7 +233,7 @@ TEST_CASE("gradients of batch normalisation through the statistics") {
     const Shape shape{.in_h = 2, .in_w = 3, .in_c = 3, .relu = GENERATE(0, 1), .epsilon = 1e-3f, .momentum = 0.99f};
     const std::vector<int> extents = {3, 3, 2, 2};
     Random random(4);
-    Tensor input = random.reals(extents, -1, 1), gamma({3}), beta = random.reals({3}, -1, 1);
+    Array input = random.reals(extents, -1, 1), gamma({3}), beta = random.reals({3}, -1, 1);
     gamma(0) = 1.5, gamma(1) = -0.7, gamma(2) = 0;
     check(batch_normalisation(shape, extents), {input, gamma, beta});
 
@@ -245,22 +245,22 @@ TEST_CASE("gradients of batch normalisation through the statistics") {
 
 TEST_CASE("gradients of softmax with cross-entropy") {
     const int classes = 5, images = 4;
-    const Tensor step = make_step(step_words(0), 0, images);
-    Tensor labels({6}), indices({images});
+    const Array step = make_step(step_words(0), 0, images);
+    Array labels({6}), indices({images});
     labels.values = {4, 0, 2, 2, 1, 3};
     indices.values = {5, 0, 2, 5};
     const Differentiable loss = {
-        [&](const Tensors &inputs) {
-            const Tensor losses =
+        [&](const Arrays &inputs) {
+            const Array losses =
                 run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices}, {{classes, 1, 1, images}, {images}, {images}})[1];
-            Tensor mean({1});
+            Array mean({1});
             for (double value : losses.values) mean(0) += value / images;
             return mean;
         },
-        [&](const Tensors &inputs, const Tensor &upstream) {
-            const Tensors outputs =
+        [&](const Arrays &inputs, const Array &upstream) {
+            const Arrays outputs =
                 run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices}, {{classes, 1, 1, images}, {images}, {images}});
-            Tensors gradient = run("softmax_cross_entropy_bwd", {}, {outputs[0], labels, indices, step}, {{classes, 1, 1, images}});
+            Arrays gradient = run("softmax_cross_entropy_bwd", {}, {outputs[0], labels, indices, step}, {{classes, 1, 1, images}});
             for (double &value : gradient[0].values) value *= upstream(0);
             return gradient;
         }};
@@ -271,19 +271,19 @@ TEST_CASE("gradients of softmax with cross-entropy") {
 TEST_CASE("gradients of dropout with its mask held") {
     const std::vector<int> extents = {6, 3, 2, 3};
     const Shape shape{.dropout = 1};
-    const Tensor step = make_step(step_words(2), 0.4, 3);
-    const auto drop = [=](const Tensor &input) { return run("dropout", shape, {input, step}, {extents}); };
-    const Differentiable dropout = {[=](const Tensors &inputs) { return drop(inputs[0])[0]; },
-                                    [=](const Tensors &, const Tensor &upstream) { return drop(upstream); }};
+    const Array step = make_step(step_words(2), 0.4, 3);
+    const auto drop = [=](const Array &input) { return run("dropout", shape, {input, step}, {extents}); };
+    const Differentiable dropout = {[=](const Arrays &inputs) { return drop(inputs[0])[0]; },
+                                    [=](const Arrays &, const Array &upstream) { return drop(upstream); }};
     Random random(6);
     check(dropout, {random.reals(extents, -1, 1)});
 }
 
 TEST_CASE("gradients of a sum") {
     const std::vector<int> extents = {3, 2, 2, 2};
-    const Differentiable sum = {[=](const Tensors &inputs) { return run("add", {}, inputs, {extents})[0]; },
-                                [](const Tensors &, const Tensor &upstream) {
-                                    return Tensors{upstream, upstream};
+    const Differentiable sum = {[=](const Arrays &inputs) { return run("add", {}, inputs, {extents})[0]; },
+                                [](const Arrays &, const Array &upstream) {
+                                    return Arrays{upstream, upstream};
                                 }};
     Random random(8);
     check(sum, {random.reals(extents, -1, 1), random.reals(extents, -1, 1)});

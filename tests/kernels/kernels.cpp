@@ -2,6 +2,7 @@
 #include "compiler/kernels.h"
 #include "compiler/plan.h"
 #include "runtime/machine.h"
+#include "runtime/model.h"
 #include "runtime/session.h"
 #include "runtime/tensor.h"
 #include "schedules/menu.h"
@@ -21,6 +22,8 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -49,14 +52,14 @@ public:
 
     halide_buffer_t *get() { return tensor_.get(); }
 
-    void write(const oracle::Tensor &values) {
+    void write(const oracle::Array &values) {
         for_each_element([&](void *element, int i, int j, int k, int l) { store(element, values(i, j, k, l)); });
     }
 
-    oracle::Tensor read() {
+    oracle::Array read() {
         std::vector<int> extents;
         for (int d = 0; d < get()->dimensions; d++) extents.push_back(get()->dim[d].extent);
-        oracle::Tensor values(extents);
+        oracle::Array values(extents);
         for_each_element([&](void *element, int i, int j, int k, int l) { values(i, j, k, l) = load(element); });
         return values;
     }
@@ -159,7 +162,7 @@ Arguments call(const CompiledKernel &compiled, StorageOrder order, const Argumen
 }
 
 /// Checks `actual` (float) against `expected` (double, by the oracle), element by element, and says where the worst one is.
-void compare(const oracle::Tensor &actual, const oracle::Tensor &expected, const oracle::Tensor &tolerance) {
+void compare(const oracle::Array &actual, const oracle::Array &expected, const oracle::Array &tolerance) {
     std::size_t wrong = 0, worst = 0;
     double worst_excess = 0;
     for (std::size_t i = 0; i < expected.values.size(); i++) {
@@ -185,10 +188,10 @@ class Trust {
 public:
     /// Sums of integers are exact in float as long as the absolute values stay below 2^24; so no order of adding matters.
     static void check_sums(const CompiledKernel &compiled, Arguments arguments) {
-        for (oracle::Tensor &tensor : arguments.tensors)
+        for (oracle::Array &tensor : arguments.tensors)
             for (double &value : tensor.values) value = std::abs(value);
         oracle::find_oracle(compiled.kernel)(compiled.shape, arguments.tensors);
-        for (const oracle::Tensor &tensor : arguments.tensors)
+        for (const oracle::Array &tensor : arguments.tensors)
             for (double value : tensor.values) REQUIRE_FALSE(value >= 0x1p24);
     }
 
@@ -243,7 +246,7 @@ void check_kernel(const CompiledKernel &compiled, StorageOrder order) {
             INFO(output);
             compare(actual[output], expected[output], tolerance[output]);
             INFO("with three threads");
-            compare(again[output], actual[output], oracle::Tensor({int(expected[output].values.size())}));
+            compare(again[output], actual[output], oracle::Array({int(expected[output].values.size())}));
         }
     }
     if (exact) trust.check_nonzero(compiled);

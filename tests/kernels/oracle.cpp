@@ -15,7 +15,7 @@
 
 namespace halcyon::oracle {
 
-Tensor::Tensor(const std::vector<int> &extents, double value) {
+Array::Array(const std::vector<int> &extents, double value) {
     std::copy(extents.begin(), extents.end(), extents_.begin());
     values.assign(extents_[0] * extents_[1] * extents_[2] * extents_[3], value);
 }
@@ -33,14 +33,14 @@ std::uint32_t stream_key(std::uint32_t seed, std::uint32_t epoch, std::uint32_t 
 
 namespace {
 
-std::uint32_t word(const Tensor &step, int field) { return std::uint32_t(step(field)); }
-double real(const Tensor &step, int field) { return std::bit_cast<float>(word(step, field)); }
+std::uint32_t word(const Array &step, int field) { return std::uint32_t(step(field)); }
+double real(const Array &step, int field) { return std::bit_cast<float>(word(step, field)); }
 
-void clear(Tensor &tensor) { std::fill(tensor.values.begin(), tensor.values.end(), 0.0); }
+void clear(Array &tensor) { std::fill(tensor.values.begin(), tensor.values.end(), 0.0); }
 
 /// Calls `visit(c, x, y, n)` for every element of an activation, in row-major order of its images.
 template<typename Visit>
-void for_each_element(const Tensor &tensor, Visit visit) {
+void for_each_element(const Array &tensor, Visit visit) {
     for (int n = 0; n < tensor.extent(3); n++)
         for (int y = 0; y < tensor.extent(2); y++)
             for (int x = 0; x < tensor.extent(1); x++)
@@ -59,13 +59,13 @@ void for_each_tap(const Shape &s, int x, int y, Visit visit) {
 
 /// Calls `visit(x, y, n)` for every position of an activation.
 template<typename Visit>
-void for_each_position(const Tensor &tensor, Visit visit) {
+void for_each_position(const Array &tensor, Visit visit) {
     for (int n = 0; n < tensor.extent(3); n++)
         for (int y = 0; y < tensor.extent(2); y++)
             for (int x = 0; x < tensor.extent(1); x++) visit(x, y, n);
 }
 
-void input_fwd(const Shape &, const Tensor &images, const Tensor &indices, const Tensor &step, Tensor &output) {
+void input_fwd(const Shape &, const Array &images, const Array &indices, const Array &step, Array &output) {
     const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_flip);
     for_each_element(output, [&](int c, int x, int y, int n) {
         const std::uint32_t bits = philox2x32({word(step, step_position) + n, 0}, key)[0] & 0xFFFF;
@@ -74,7 +74,7 @@ void input_fwd(const Shape &, const Tensor &images, const Tensor &indices, const
     });
 }
 
-void conv2d_fwd(const Shape &s, const Tensor &input, const Tensor &weights, const Tensor &bias, Tensor &output) {
+void conv2d_fwd(const Shape &s, const Array &input, const Array &weights, const Array &bias, Array &output) {
     for_each_element(output, [&](int k, int x, int y, int n) { output(k, x, y, n) = bias(k); });
     for_each_position(output, [&](int x, int y, int n) {
         for_each_tap(s, x, y, [&](int in_x, int in_y, int dx, int dy) {
@@ -86,7 +86,7 @@ void conv2d_fwd(const Shape &s, const Tensor &input, const Tensor &weights, cons
         for (double &value : output.values) value = std::max(value, 0.0);
 }
 
-void conv2d_bwd_data(const Shape &s, const Tensor &d_output, const Tensor &weights, Tensor &d_input) {
+void conv2d_bwd_data(const Shape &s, const Array &d_output, const Array &weights, Array &d_input) {
     clear(d_input);
     for_each_position(d_output, [&](int x, int y, int n) {
         for_each_tap(s, x, y, [&](int in_x, int in_y, int dx, int dy) {
@@ -99,7 +99,7 @@ void conv2d_bwd_data(const Shape &s, const Tensor &d_output, const Tensor &weigh
     });
 }
 
-void conv2d_bwd_weights(const Shape &s, const Tensor &input, const Tensor &d_output, Tensor &d_weights, Tensor &d_bias) {
+void conv2d_bwd_weights(const Shape &s, const Array &input, const Array &d_output, Array &d_weights, Array &d_bias) {
     clear(d_weights);
     clear(d_bias);
     for_each_element(d_output, [&](int k, int x, int y, int n) { d_bias(k) += d_output(k, x, y, n); });
@@ -111,19 +111,19 @@ void conv2d_bwd_weights(const Shape &s, const Tensor &input, const Tensor &d_out
     });
 }
 
-void relu_fwd(const Shape &, const Tensor &input, Tensor &output) {
+void relu_fwd(const Shape &, const Array &input, Array &output) {
     for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = std::max(input.values[i], 0.0);
 }
 
-void relu_bwd(const Shape &, const Tensor &d_output, const Tensor &output, Tensor &d_input) {
+void relu_bwd(const Shape &, const Array &d_output, const Array &output, Array &d_input) {
     for (std::size_t i = 0; i < d_input.values.size(); i++) d_input.values[i] = output.values[i] > 0 ? d_output.values[i] : 0.0;
 }
 
 /// Values a channel has over the batch.
-double population(const Tensor &input) { return double(input.values.size()) / input.extent(0); }
+double population(const Array &input) { return double(input.values.size()) / input.extent(0); }
 
-void batch_norm_stats(const Shape &s, const Tensor &input, const Tensor &gamma, const Tensor &beta, Tensor &mean, Tensor &inv_std,
-                      Tensor &scale, Tensor &shift, Tensor &moving_mean, Tensor &moving_variance) {
+void batch_norm_stats(const Shape &s, const Array &input, const Array &gamma, const Array &beta, Array &mean, Array &inv_std, Array &scale,
+                      Array &shift, Array &moving_mean, Array &moving_variance) {
     std::vector<double> variance(s.in_c, 0.0);
     clear(mean);
     for_each_element(input, [&](int c, int x, int y, int n) { mean(c) += input(c, x, y, n) / population(input); });
@@ -140,20 +140,20 @@ void batch_norm_stats(const Shape &s, const Tensor &input, const Tensor &gamma, 
     }
 }
 
-void batch_norm_fold(const Shape &s, const Tensor &gamma, const Tensor &beta, const Tensor &moving_mean, const Tensor &moving_variance,
-                     Tensor &scale, Tensor &shift) {
+void batch_norm_fold(const Shape &s, const Array &gamma, const Array &beta, const Array &moving_mean, const Array &moving_variance,
+                     Array &scale, Array &shift) {
     for (int c = 0; c < s.in_c; c++) {
         scale(c) = gamma(c) / std::sqrt(moving_variance(c) + s.epsilon);
         shift(c) = beta(c) - moving_mean(c) * scale(c);
     }
 }
 
-void batch_norm_fwd(const Shape &, const Tensor &input, const Tensor &scale, const Tensor &shift, Tensor &output) {
+void batch_norm_fwd(const Shape &, const Array &input, const Array &scale, const Array &shift, Array &output) {
     for_each_element(output, [&](int c, int x, int y, int n) { output(c, x, y, n) = scale(c) * input(c, x, y, n) + shift(c); });
 }
 
-void batch_norm_bwd_stats(const Shape &, const Tensor &d_output, const Tensor &input, const Tensor &mean, const Tensor &inv_std,
-                          Tensor &d_gamma, Tensor &d_beta) {
+void batch_norm_bwd_stats(const Shape &, const Array &d_output, const Array &input, const Array &mean, const Array &inv_std, Array &d_gamma,
+                          Array &d_beta) {
     clear(d_gamma);
     clear(d_beta);
     for_each_element(input, [&](int c, int x, int y, int n) {
@@ -162,8 +162,8 @@ void batch_norm_bwd_stats(const Shape &, const Tensor &d_output, const Tensor &i
     });
 }
 
-void batch_norm_bwd_data(const Shape &s, const Tensor &d_output, const Tensor &input, const Tensor &gamma, const Tensor &mean,
-                         const Tensor &inv_std, const Tensor &d_gamma, const Tensor &d_beta, Tensor &d_input) {
+void batch_norm_bwd_data(const Shape &s, const Array &d_output, const Array &input, const Array &gamma, const Array &mean,
+                         const Array &inv_std, const Array &d_gamma, const Array &d_beta, Array &d_input) {
     for_each_element(input, [&](int c, int x, int y, int n) {
         const double normalised = (input(c, x, y, n) - mean(c)) * inv_std(c);
         const double through_statistics = (d_beta(c) + normalised * d_gamma(c)) / population(input);
@@ -172,7 +172,7 @@ void batch_norm_bwd_data(const Shape &s, const Tensor &d_output, const Tensor &i
     });
 }
 
-void max_pool2d_fwd(const Shape &s, const Tensor &input, Tensor &output) {
+void max_pool2d_fwd(const Shape &s, const Array &input, Array &output) {
     for_each_element(output, [&](int c, int x, int y, int n) {
         output(c, x, y, n) = -std::numeric_limits<double>::infinity();
         for_each_tap(s, x, y,
@@ -180,7 +180,7 @@ void max_pool2d_fwd(const Shape &s, const Tensor &input, Tensor &output) {
     });
 }
 
-void max_pool2d_bwd(const Shape &s, const Tensor &d_output, const Tensor &input, Tensor &d_input) {
+void max_pool2d_bwd(const Shape &s, const Array &d_output, const Array &input, Array &d_input) {
     clear(d_input);
     for_each_element(d_output, [&](int c, int x, int y, int n) {
         double largest = -std::numeric_limits<double>::infinity();
@@ -194,7 +194,7 @@ void max_pool2d_bwd(const Shape &s, const Tensor &d_output, const Tensor &input,
     });
 }
 
-void dropout(const Shape &s, const Tensor &input, const Tensor &step, Tensor &output) {
+void dropout(const Shape &s, const Array &input, const Array &step, Array &output) {
     const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_dropout + s.dropout);
     const int quarter = (input.extent(0) + 3) / 4;
     for_each_element(output, [&](int c, int x, int y, int n) {
@@ -206,12 +206,12 @@ void dropout(const Shape &s, const Tensor &input, const Tensor &step, Tensor &ou
     });
 }
 
-void add(const Shape &, const Tensor &a, const Tensor &b, Tensor &output) {
+void add(const Shape &, const Array &a, const Array &b, Array &output) {
     for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = a.values[i] + b.values[i];
 }
 
-void softmax_cross_entropy_fwd(const Shape &, const Tensor &logits, const Tensor &labels, const Tensor &indices, Tensor &probabilities,
-                               Tensor &loss, Tensor &correct) {
+void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &labels, const Array &indices, Array &probabilities,
+                               Array &loss, Array &correct) {
     for (int n = 0; n < logits.extent(3); n++) {
         int first_largest = 0;
         for (int c = 0; c < logits.extent(0); c++)
@@ -228,15 +228,15 @@ void softmax_cross_entropy_fwd(const Shape &, const Tensor &logits, const Tensor
     }
 }
 
-void softmax_cross_entropy_bwd(const Shape &, const Tensor &probabilities, const Tensor &labels, const Tensor &indices, const Tensor &step,
-                               Tensor &d_logits) {
+void softmax_cross_entropy_bwd(const Shape &, const Array &probabilities, const Array &labels, const Array &indices, const Array &step,
+                               Array &d_logits) {
     for_each_element(d_logits, [&](int c, int x, int y, int n) {
         const double one_hot = c == labels(int(indices(n)));
         d_logits(c, x, y, n) = (probabilities(c, x, y, n) - one_hot) * real(step, step_inverse_batch);
     });
 }
 
-void adam(const Shape &s, const Tensor &gradients, const Tensor &step, Tensor &parameters, Tensor &first_moment, Tensor &second_moment) {
+void adam(const Shape &s, const Array &gradients, const Array &step, Array &parameters, Array &first_moment, Array &second_moment) {
     const double learning_rate = real(step, step_learning_rate), epsilon = real(step, step_epsilon);
     for (int i = 0; i < s.elements; i++) {
         first_moment(i) += (gradients(i) - first_moment(i)) * (1 - real(step, step_beta1));
@@ -245,7 +245,7 @@ void adam(const Shape &s, const Tensor &gradients, const Tensor &step, Tensor &p
     }
 }
 
-void sgd(const Shape &s, const Tensor &gradients, const Tensor &step, Tensor &parameters, Tensor &velocity) {
+void sgd(const Shape &s, const Array &gradients, const Array &step, Array &parameters, Array &velocity) {
     for (int i = 0; i < s.elements; i++) {
         velocity(i) = real(step, step_momentum) * velocity(i) - real(step, step_learning_rate) * gradients(i);
         parameters(i) += velocity(i);
@@ -259,7 +259,7 @@ constexpr std::size_t count_arguments(void (*)(const Shape &, Arguments...)) {
 
 /// `function` with its arguments as one list.
 template<auto function>
-void listed(const Shape &shape, std::vector<Tensor> &arguments) {
+void listed(const Shape &shape, std::vector<Array> &arguments) {
     [&]<std::size_t... i>(std::index_sequence<i...>) { function(shape, arguments.at(i)...); }
     (std::make_index_sequence<count_arguments(function)>());
 }

@@ -14,9 +14,9 @@ namespace halcyon::oracle {
 
 /// An argument of a kernel: up to four extents, innermost first and dense, in the order of compiler/plan.h: activations (c, x, y, n),
 /// weights (k, c, x, y). All elements are doubles, which hold every value of the kernels' types (float32, int32, uint32, uint8) exactly.
-class Tensor {
+class Array {
 public:
-    explicit Tensor(const std::vector<int> &extents, double value = 0);
+    explicit Array(const std::vector<int> &extents, double value = 0);
 
     int extent(int dimension) const { return extents_[dimension]; }
     double &operator()(int i, int j = 0, int k = 0, int l = 0) { return values[at(i, j, k, l)]; }
@@ -32,7 +32,7 @@ private:
 
 /// Computes a kernel's outputs. The arguments stand in the order of compiler/kernels.cpp, inputs before outputs, without workspaces;
 /// outputs have their extents, and their values where they are updated in place.
-using Oracle = void (*)(const Shape &, std::vector<Tensor> &arguments);
+using Oracle = void (*)(const Shape &, std::vector<Array> &arguments);
 
 /// The oracle of a kernel; throws std::invalid_argument where there is none.
 Oracle find_oracle(std::string_view kernel);

@@ -14,7 +14,7 @@
 namespace halcyon {
 namespace {
 
-using oracle::Tensor;
+using oracle::Array;
 
 constexpr double u = 0x1p-24;  // the largest relative error of one rounding
 
@@ -26,16 +26,16 @@ double sum_error(double terms, double magnitude) { return std::min(terms, 6 * st
 /// exp() and log() of Halide are within 2 ulp, which is 4 u.
 constexpr double function_error = 4 * u;
 
-double real(const Tensor &step, int field) { return std::bit_cast<float>(std::uint32_t(step(field))); }
+double real(const Array &step, int field) { return std::bit_cast<float>(std::uint32_t(step(field))); }
 
-int count_classes(const Tensor &logits) { return logits.extent(0); }
+int count_classes(const Array &logits) { return logits.extent(0); }
 
 /// A channel of an activation as the statistics see it.
 struct Channel {
     double count = 0, mean = 0, magnitude = 0, variance = 0;
 };
 
-std::vector<Channel> channels_of(const Tensor &input) {
+std::vector<Channel> channels_of(const Array &input) {
     std::vector<Channel> channels(input.extent(0));
     const double count = double(input.values.size()) / input.extent(0);
     for (std::size_t i = 0; i < input.values.size(); i++) {
@@ -60,7 +60,7 @@ void input_fwd(const Shape &, const Arguments &, const Arguments &after, Argumen
 /// own error is e: by Cauchy and Schwarz that adds at most 2 e sqrt(variance) + e^2. (The shortcut E[x^2] - E[x]^2 would add u E[x^2], far
 /// more where the mean is large.) What follows is differentiated, or recomputed at the end of the variance's interval.
 void batch_norm_stats(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
-    const Tensor &gamma = before["gamma"], &beta = before["beta"];
+    const Array &gamma = before["gamma"], &beta = before["beta"];
     const std::vector<Channel> channels = channels_of(before["input"]);
     for (int c = 0; c < s.in_c; c++) {
         const Channel &x = channels[c];
@@ -97,7 +97,7 @@ void batch_norm_fold(const Shape &s, const Arguments &before, const Arguments &a
 
 /// Sums of products; a term of d_gamma has up to four roundings of its own.
 void batch_norm_bwd_stats(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
-    const Tensor &d_output = before["d_output"], &input = before["input"], &mean = before["mean"], &inv_std = before["inv_std"];
+    const Array &d_output = before["d_output"], &input = before["input"], &mean = before["mean"], &inv_std = before["inv_std"];
     std::vector<double> d_gamma(s.in_c), d_beta(s.in_c);
     for (std::size_t i = 0; i < input.values.size(); i++) {
         const int c = int(i % s.in_c);
@@ -114,10 +114,10 @@ void batch_norm_bwd_stats(const Shape &s, const Arguments &before, const Argumen
 /// The longest way through the expression has ten roundings: 1 / M, the deviation, the normalised value, its product, the sum, the product
 /// with 1 / M, the difference, gamma * inv_std and the last product, each at most u of the sum of absolute values.
 void batch_norm_bwd_data(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
-    const Tensor &d_output = before["d_output"], &input = before["input"], &gamma = before["gamma"], &mean = before["mean"],
-                 &inv_std = before["inv_std"], &d_gamma = before["d_gamma"], &d_beta = before["d_beta"];
+    const Array &d_output = before["d_output"], &input = before["input"], &gamma = before["gamma"], &mean = before["mean"],
+                &inv_std = before["inv_std"], &d_gamma = before["d_gamma"], &d_beta = before["d_beta"];
     const double count = double(input.values.size()) / s.in_c;
-    Tensor &d_input = tolerance["d_input"];
+    Array &d_input = tolerance["d_input"];
     for (std::size_t i = 0; i < input.values.size(); i++) {
         const int c = int(i % s.in_c);
         const double normalised = (input.values[i] - mean(c)) * inv_std(c);
@@ -134,7 +134,7 @@ void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments
 /// The exponent d = logit - largest has an absolute error of u |d|, which becomes a relative one of exp(d); in the sum of C such terms,
 /// whose largest is 1, it is at most u C max(|d| exp(d)) = u C / e. Below FLT_MIN the result may be flushed to 0.
 void softmax_cross_entropy_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
-    const Tensor &logits = before["logits"];
+    const Array &logits = before["logits"];
     const int classes = count_classes(logits);
     const double sum_relative = u * classes * std::exp(-1) + function_error + sum_error(classes, 1);
     for (int n = 0; n < logits.extent(3); n++) {
@@ -160,7 +160,7 @@ void softmax_cross_entropy_bwd(const Shape &, const Arguments &, const Arguments
 /// Each moment is old * beta + new * (1 - beta) in one of its forms, four roundings; the second has the square's as well, and no
 /// cancellation. The step divides by the root, which halves the relative error, plus epsilon.
 void adam(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
-    const Tensor &step = before["step"], &gradients = before["gradients"], &old = before["first_moment"];
+    const Array &step = before["step"], &gradients = before["gradients"], &old = before["first_moment"];
     const double beta1 = real(step, step_beta1), learning_rate = real(step, step_learning_rate), epsilon = real(step, step_epsilon);
     for (int i = 0; i < s.elements; i++) {
         const double first = 4 * u * (std::abs(old(i)) + (1 - beta1) * std::abs(gradients(i))), second = 8 * u * after["second_moment"](i);
@@ -191,7 +191,7 @@ const std::map<std::string, Rule, std::less<>> rules = {
 
 Arguments tolerances(const Shape &shape, const Arguments &before, const Arguments &after) {
     Arguments tolerance = before;
-    for (Tensor &tensor : tolerance.tensors) std::fill(tensor.values.begin(), tensor.values.end(), 0.0);
+    for (Array &tensor : tolerance.tensors) std::fill(tensor.values.begin(), tensor.values.end(), 0.0);
     if (before.kernel->exactness == Exactness::exact) return tolerance;
     const auto rule = rules.find(before.kernel->name);
     if (rule == rules.end())

@@ -14,20 +14,20 @@ namespace {
 using Values = std::vector<double>;
 
 /// A row of one channel.
-Tensor row(const Values &values) {
-    Tensor tensor({1, int(values.size())});
+Array row(const Values &values) {
+    Array tensor({1, int(values.size())});
     tensor.values = values;
     return tensor;
 }
 
 /// A value a channel.
-Tensor list(const Values &values) {
-    Tensor tensor({int(values.size())});
+Array list(const Values &values) {
+    Array tensor({int(values.size())});
     tensor.values = values;
     return tensor;
 }
 
-std::vector<Tensor> run(std::string_view kernel, const Shape &shape, std::vector<Tensor> arguments) {
+std::vector<Array> run(std::string_view kernel, const Shape &shape, std::vector<Array> arguments) {
     find_oracle(kernel)(shape, arguments);
     return arguments;
 }
@@ -44,8 +44,8 @@ TEST_CASE("Philox gives the known answers of its authors") {
 }
 
 TEST_CASE("a convolution is a correlation, padded on the right first") {
-    const Tensor input = row({1, 2, 3, 4, 5}), bias = list({1000});
-    Tensor three({1, 1, 3}), two({1, 1, 2});
+    const Array input = row({1, 2, 3, 4, 5}), bias = list({1000});
+    Array three({1, 1, 3}), two({1, 1, 2});
     three.values = {1, 10, 100};
     two.values = {1, 10};
     CHECK(run("conv2d_fwd", window_shape(1, 5, 1, 1, 1, 3, 1, 1, false), {input, three, bias, row({0, 0, 0})})[3].values ==
@@ -58,7 +58,7 @@ TEST_CASE("a convolution is a correlation, padded on the right first") {
 
 TEST_CASE("a convolution's weights are (out, in, column, row)") {
     Shape s = window_shape(2, 2, 2, 3, 2, 2, 1, 1, false);
-    Tensor input({2, 2, 2}), weights({3, 2, 2, 2}), bias({3}), output({3});
+    Array input({2, 2, 2}), weights({3, 2, 2, 2}), bias({3}), output({3});
     input(1, 0, 1) = 1;  // channel 1, column 0, row 1
     for (std::size_t i = 0; i < weights.values.size(); i++) weights.values[i] = double(i);
     // Keras's (row, column, in, out), row-major: [1, 0, 1, k] lies at ((1 * 2 + 0) * 2 + 1) * 3 + k.
@@ -66,7 +66,7 @@ TEST_CASE("a convolution's weights are (out, in, column, row)") {
 }
 
 TEST_CASE("a pool's padding lies on the right and never wins, the first maximum gets the gradient") {
-    const Tensor input = row({-3, -1, -1, -4, -2});
+    const Array input = row({-3, -1, -1, -4, -2});
     const Shape halves = window_shape(1, 5, 1, 1, 1, 2, 1, 2, true), overlapping = window_shape(1, 5, 1, 1, 1, 3, 1, 1, false);
     CHECK(run("max_pool2d_fwd", halves, {input, row({0, 0, 0})})[1].values == Values{-1, -1, -2});
     CHECK(run("max_pool2d_bwd", halves, {row({1, 10, 100}), input, row({0, 0, 0, 0, 0})})[2].values == Values{0, 1, 10, 0, 100});
@@ -90,7 +90,7 @@ TEST_CASE("batch normalisation moves its statistics by the biased variance") {
 }
 
 TEST_CASE("an image is scaled to 0..1, and mirrored where its random bits are below the threshold") {
-    Tensor images({3, 1, 1, 2}), step = make_step(step_words(0), 0, 1);
+    Array images({3, 1, 1, 2}), step = make_step(step_words(0), 0, 1);
     images.values = {0, 0, 0, 255, 102, 51};
     step(step_flip_threshold) = 0;
     CHECK(run("input_fwd", {}, {images, list({1}), step, row({0, 0, 0})})[3].values == Values{1, 0.4, 0.2});
@@ -99,8 +99,8 @@ TEST_CASE("an image is scaled to 0..1, and mirrored where its random bits are be
 }
 
 TEST_CASE("dropout drops the share it is asked for and keeps the mean") {
-    const Tensor step = make_step(step_words(1), 0.25, 1);
-    const auto arguments = run("dropout", {}, {Tensor({30, 10, 10, 10}, 1), step, Tensor({30, 10, 10, 10})});
+    const Array step = make_step(step_words(1), 0.25, 1);
+    const auto arguments = run("dropout", {}, {Array({30, 10, 10, 10}, 1), step, Array({30, 10, 10, 10})});
     double sum = 0;
     for (double value : arguments[2].values) sum += value;
     // 30000 elements: the mean's deviation is sqrt(0.25 / 0.75 / 30000) = 0.0033.
@@ -108,7 +108,7 @@ TEST_CASE("dropout drops the share it is asked for and keeps the mean") {
 }
 
 TEST_CASE("softmax, its loss and its first largest class") {
-    Tensor logits({3, 1, 1, 2});
+    Array logits({3, 1, 1, 2});
     logits.values = {0, std::log(3), 0, 7, 7, 7};
     const auto outputs = run("softmax_cross_entropy_fwd", {}, {logits, list({0, 2}), list({1, 0}), logits, list({0, 0}), list({0, 0})});
     CHECK(near(outputs[3](1, 0, 0, 0), 0.6));
@@ -120,7 +120,7 @@ TEST_CASE("softmax, its loss and its first largest class") {
 }
 
 TEST_CASE("the optimizers' first steps") {
-    Tensor step = make_step(step_words(0), 0, 1);
+    Array step = make_step(step_words(0), 0, 1);
     const Shape s{.elements = 1};
     const auto sgd = run("sgd", s, {list({8}), step, list({1}), list({4})});
     CHECK(sgd[3](0) == 0);  // 0.5 * 4 - 0.25 * 8

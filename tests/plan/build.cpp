@@ -40,8 +40,9 @@ public:
         fs::permissions(folder / "kernel_gen", fs::perms::owner_all);
     }
 
-    BuildSummary build(const std::string &model_layers = layers) const {
-        const Plan plan = make_plan(make_model(model_layers), {.sets = select_sets({"reference"})});
+    BuildSummary build(const std::string &model_layers = layers, const std::string &target = "") const {
+        Plan plan = make_plan(make_model(model_layers), {.sets = select_sets({"reference"})});
+        if (!target.empty()) plan.sets[0].target = target;
         return build_plan(
             plan, {.output = folder / "out", .cache = {}, .kernel_gen = folder / "kernel_gen", .include = HALCYON_SOURCE_DIR, .jobs = 2});
     }
@@ -68,6 +69,10 @@ TEST_CASE("a build writes a library, a header and the plan, and compiles only wh
 
     fs::remove(out / "objects" / "t_sgd__n576__reference.o");
     CHECK(workshop.build().compiled == 1);
+
+    // The same kernels for another target.
+    CHECK(workshop.build(layers, "x86-64-linux-avx").compiled == first.kernels);
+    CHECK(workshop.build().compiled == first.kernels);
 
     // Other kernels are new where another shape asks for them, and for a new kernel_gen all are.
     const BuildSummary wider = workshop.build(R"({"type": "conv2d", "filters": 5, "kernel_size": 3}, {"type": "flatten"},

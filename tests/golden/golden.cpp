@@ -1,0 +1,150 @@
+// Ten Adam steps of the shipped network beside Keras's: make_golden.py says what is in the file and how it was made.
+#include "halcyon_cifar10.h"
+
+#include "runtime/machine.h"
+#include "runtime/network.h"
+#include "runtime/random.h"
+#include "runtime/safetensors.h"
+#include "tests/catch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+using namespace halcyon;
+
+namespace {
+
+constexpr float epsilon = std::numeric_limits<float>::epsilon();
+
+using Floats = std::vector<float>;
+
+class Golden {
+public:
+    Golden() : file_(read_safetensors(GOLDEN_FILE)) {}
+
+    Floats tensor(const std::string &name) const {
+        const std::span<const std::byte> bytes = file_.tensors.at(name).bytes;
+        Floats values(bytes.size() / sizeof(float));
+        std::memcpy(values.data(), bytes.data(), bytes.size());
+        return values;
+    }
+
+    std::uint32_t number(const std::string &key) const { return static_cast<std::uint32_t>(std::stoul(file_.metadata.at(key))); }
+
+private:
+    TensorFile file_;
+};
+
+/// The images and labels of make_golden.py's batch().
+struct Batch {
+    std::vector<std::uint8_t> images, labels;
+    std::vector<std::int32_t> records;
+
+    explicit Batch(const Golden &golden) : labels(golden.number("batch")), records(labels.size()) {
+        constexpr std::uint32_t counters = 32 * 32 * 3 / 8;
+        const std::uint32_t seed = golden.number("images_seed");
+        std::iota(records.begin(), records.end(), 0);
+        for (std::uint32_t image = 0; image < labels.size(); ++image) {
+            for (std::uint32_t i = 0; i < counters; ++i)
+                for (const std::uint32_t word : philox2x32({i, image}, seed))
+                    for (int shift = 0; shift < 32; shift += 8) images.push_back(static_cast<std::uint8_t>(word >> shift));
+            labels[image] = static_cast<std::uint8_t>(philox2x32({counters, image}, seed)[0] % 10);
+        }
+    }
+};
+
+double norm(std::span<const float> values) {
+    double sum = 0;
+    for (const float value : values) sum += double(value) * value;
+    return std::sqrt(sum);
+}
+
+double distance(std::span<const float> a, std::span<const float> b) {
+    REQUIRE(a.size() == b.size());
+    Floats difference(a.size());
+    std::ranges::transform(a, b, difference.begin(), std::minus<>());
+    return norm(difference);
+}
+
+Floats samples_of(std::span<const float> weight, std::size_t count) {
+    Floats samples(count);
+    for (std::size_t j = 0; j < count; ++j) samples[j] = weight[j * weight.size() / count];
+    return samples;
+}
+
+/// A weight is as far from Keras's as rounding can bring two such runs: `spread` is the distance between Keras's own in float32 and in
+/// float64. Ours is another draw from the same distribution, whose tail eight times that covers; where Keras's run came to lie on the
+/// exact one by chance, an ulp an element is the floor.
+void check_weights(Network &network, const Golden &golden, const std::string &moment) {
+    for (const Parameter &parameter : network.plan().parameters) {
+        const std::string name = moment + "/" + parameter.name;
+        const std::span<const float> weight = network.weight(parameter);
+        const Floats expected = golden.tensor(name + "/samples");
+        const Floats spread = golden.tensor(name + "/spread");
+        CAPTURE(name);
+        CHECK(distance(samples_of(weight, expected.size()), expected) <= 8 * spread[0] + epsilon * norm(expected));
+        CHECK(std::abs(norm(weight) - golden.tensor(name + "/norm")[0]) <= 8 * spread[1] + epsilon * norm(weight));
+    }
+}
+
+void check_initial_weights(Network &network, const Golden &golden) {
+    for (const Parameter &parameter : network.plan().parameters) {
+        const std::span<const float> weight = network.weight(parameter);
+        const Floats expected = golden.tensor("initial/" + parameter.name + "/samples");
+        CAPTURE(parameter.name);
+        CHECK(distance(samples_of(weight, expected.size()), expected) <= epsilon * norm(expected));
+        CHECK(std::abs(norm(weight) - golden.tensor("initial/" + parameter.name + "/norm")[0]) <= epsilon * norm(weight));
+    }
+}
+
+void check_gradients(Network &network, const Golden &golden) {
+    for (const Parameter &parameter : network.plan().parameters) {
+        if (parameter.home != Home::parameters) continue;
+        const Floats expected = golden.tensor("gradients/" + parameter.name);
+        CAPTURE(parameter.name);
+        CHECK(distance(network.gradient(parameter), expected) <= 1e-4 * norm(expected));
+    }
+}
+
+/// Relative: from 1e-5 in the first step, growing evenly to 1e-3 in the last.
+double loss_tolerance(std::size_t step, std::size_t steps) { return 1e-5 * std::pow(100.0, double(step) / double(steps - 1)); }
+
+void check_ten_steps(const std::string &set, const Golden &golden, const Batch &batch) {
+    const auto images = static_cast<int>(batch.records.size());
+    Network network(*halcyon_cifar10(), set, hardware_threads(), images);
+    network.initialize(golden.number("weights_seed"));
+    network.bind_data(batch.images.data(), batch.labels.data(), images);
+    check_initial_weights(network, golden);
+
+    const Floats losses = golden.tensor("losses");
+    StepValues step{.learning_rate = 1e-3F};
+    for (std::size_t i = 0; i < losses.size(); ++i, ++step.update) {
+        const double loss = network.gradients(batch.records, step).loss / images;
+        CAPTURE(i, loss, losses[i]);
+        CHECK(std::abs(loss - losses[i]) <= loss_tolerance(i, losses.size()) * losses[i]);
+        if (i == 0) check_gradients(network, golden);
+        network.update(Optimizer::adam, step);
+        if (i == 0) check_weights(network, golden, "step1");
+    }
+    check_weights(network, golden, "step10");
+}
+
+}  // namespace
+
+TEST_CASE("ten Adam steps agree with Keras's on every set of this machine") {
+    const Golden golden;
+    const Batch batch(golden);
+    for (const Set &set : all_sets()) {
+        if (!why_not(set).empty()) {
+            WARN("skipped " << set.name << ": " << why_not(set));
+            continue;
+        }
+        INFO(set.name);
+        check_ten_steps(set.name, golden, batch);
+    }
+}
