@@ -214,7 +214,7 @@ def main():
             sys.exit(f"compare.py: {data} has {images} training images: name the folder of CIFAR-10's binary files")
 
         halcyon = Halcyon(arguments.binary, data, arguments.batch, arguments.threads, scratch)
-        names = ["keras", "keras-nojit"] + (["torch", "torch-compiled"] if arguments.torch else [])
+        names = ["keras", "keras-xla"] + (["torch", "torch-compiled"] if arguments.torch else [])
         sides = [halcyon] + [Framework(name, python, data, arguments.batch, arguments.threads) for name in names]
         report = {
             "machine": machine(),

@@ -186,7 +186,7 @@ def plan_order(names):
 
 SIDES = {
     "keras": lambda *where: Keras(*where, jit="auto"),
-    "keras-nojit": lambda *where: Keras(*where, jit=False),
+    "keras-xla": lambda *where: Keras(*where, jit=True),
     "torch": lambda *where: Torch(*where, compile=False),
     "torch-compiled": lambda *where: Torch(*where, compile=True),
 }

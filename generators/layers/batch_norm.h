@@ -17,12 +17,13 @@ struct BatchNormStats {
     Halide::Var c{"c"}, moment{"moment"}, x{"x"}, y{"y"};
     Halide::RDom images, tiles;  // n; x, y
     Halide::Func tile_sum{"tile_sum"}, tile_mean{"tile_mean"}, tile_squares{"tile_squares"};
-    Halide::Func tile{"tile"};                  // moment 0: the tile's mean, 1: the sum of squares about it
-    Halide::Func merged{"merged"};              // the mean and the sum of squares about it, of the tiles so far
+    Halide::Func tile{"tile"};      // moment 0: the tile's mean, 1: the sum of squares about it
+    Halide::Func merged{"merged"};  // the mean and the sum of squares about it, of the tiles so far
     Halide::Func mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
     Halide::Func moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
 
-    BatchNormStats(const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &beta, const Halide::Expr &batch, const Shape &s)
+    BatchNormStats(const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &beta, const Halide::Expr &batch,
+                   const Shape &s)
         : images(0, batch, "images"), tiles(0, s.in_w, 0, s.in_h, "tiles") {
         const Halide::Expr tile_size = Halide::cast<float>(batch);
         tile_sum(c, x, y) = 0.0f;
@@ -78,7 +79,7 @@ struct BatchNormForward {
 /// order.
 struct BatchNormBackwardStats {
     Halide::Var c{"c"}, which{"which"}, x{"x"}, y{"y"};
-    Halide::RDom images, tiles;          // n; x, y
+    Halide::RDom images, tiles;           // n; x, y
     Halide::Func tile_sums{"tile_sums"};  // of d_output * (input - mean), and of d_output
     Halide::Func tile{"tile"};            // the same side by side: `which` is 0 or 1
     Halide::Func sums{"sums"}, d_gamma{"d_gamma"}, d_beta{"d_beta"};

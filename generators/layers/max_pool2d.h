@@ -24,7 +24,7 @@ struct MaxPool2dForward {
 
     MaxPool2dForward(const Halide::Func &input, const Shape &s) : taps(0, s.kernel_w, 0, s.kernel_h, "taps") {
         const Halide::Expr value = input(c, pooled_column(s, x, taps.x), pooled_row(s, y, taps.y), n);
-        largest(c, x, y, n) = Halide::Float(32).min();
+        largest(c, x, y, n) = input(c, pooled_column(s, x, 0), pooled_row(s, y, 0), n);
         largest(c, x, y, n) = select(value > largest(c, x, y, n), value, largest(c, x, y, n));
         output(c, x, y, n) = largest(c, x, y, n);
     }
@@ -33,15 +33,16 @@ struct MaxPool2dForward {
 /// The gradient of each output goes to its window's first largest pixel. Where windows overlap, a pixel adds up theirs in row-major order.
 struct MaxPool2dBackward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
-    Halide::RDom taps;     // dx, dy
-    Halide::RDom windows;  // the windows that can hold a pixel, by their distance from the first one
+    Halide::RDom taps;              // dx, dy
+    Halide::RDom windows;           // the windows that can hold a pixel, by their distance from the first one
     Halide::Func choice{"choice"};  // of a window: its largest value, and which pixel of the input that is, y * in_w + x
     Halide::Func sum{"sum"}, d_input{"d_input"};
 
     MaxPool2dBackward(const Halide::Func &d_output, const Halide::Func &input, const Shape &s)
         : taps(0, s.kernel_w, 0, s.kernel_h, "taps"),
           windows(0, overlap(s.kernel_w, s.stride_w), 0, overlap(s.kernel_h, s.stride_h), "windows") {
-        choice(c, x, y, n) = Halide::Tuple(Halide::Float(32).min(), -1);
+        const Halide::Expr first_column = pooled_column(s, x, 0), first_row = pooled_row(s, y, 0);
+        choice(c, x, y, n) = Halide::Tuple(input(c, first_column, first_row, n), first_row * s.in_w + first_column);
         const Halide::Expr column = pooled_column(s, x, taps.x), row = pooled_row(s, y, taps.y);
         const Halide::Expr value = input(c, column, row, n);
         const Halide::Expr larger = value > choice(c, x, y, n)[0];

@@ -19,14 +19,14 @@ inline Halide::Expr label_of(const Halide::Func &labels, const Halide::Func &ind
 struct SoftmaxCrossEntropyForward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::RDom classes;
-    Halide::Func best{"best"};  // the first largest logit, and its class
+    Halide::Func best{"best"};                            // the first largest logit, and its class
     Halide::Func exponential{"exponential"}, sum{"sum"};  // of the logits below the largest
     Halide::Func probabilities{"probabilities"}, loss{"loss"}, correct{"correct"};
 
-    SoftmaxCrossEntropyForward(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices, const Halide::Expr &records,
-                               const Shape &s)
+    SoftmaxCrossEntropyForward(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices,
+                               const Halide::Expr &records, const Shape &s)
         : classes(0, s.in_c, "classes") {
-        best(n) = Halide::Tuple(Halide::Float(32).min(), 0);
+        best(n) = Halide::Tuple(logits(0, 0, 0, n), 0);
         const Halide::Expr logit = logits(classes, 0, 0, n), larger = logit > best(n)[0];
         best(n) = Halide::Tuple(select(larger, logit, best(n)[0]), select(larger, classes, best(n)[1]));
         exponential(c, n) = exp(logits(c, 0, 0, n) - best(n)[0]);

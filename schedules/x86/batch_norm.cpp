@@ -1,3 +1,13 @@
+// Batch normalisation on x86: every kernel is one pass over each activation it reads or writes.
+//
+// Reached by one core of an AMD EPYC (Zen 3, AVX2), batch 64, in GB/s read and written (copying within the L3 cache reaches 60 to 90, from
+// memory 20 to 30):
+//
+//   layer      statistics   forward   backward statistics   backward data
+//   30x30x32       35          49             44                 26
+//   13x13x64       38          74             54                 55
+//   4x4x128        41          54             46                 53
+//   2x2x128        43          86             90                 62
 #include "generators/layers/batch_norm.h"
 
 #include "schedules/schedules.h"
@@ -10,7 +20,8 @@ using Halide::Func;
 using Halide::TailStrategy;
 using Halide::Var;
 
-/// The statistics of a pixel's images are made in registers while the pixel is in the L1 cache, and stored as a tile.
+/// The two sums over a pixel's images are made in registers while the pixel is in the L1 cache, for up to `vectors` vectors of channels at
+/// a time: 8 additions in flight hide their latency of 4.
 template<typename Stages>
 void store_tiles(Stages &f, const Var &which, const Var &co, int vectors, const Shape &s, const Set &set) {
     const int vector = channel_vector(s.in_c, set);
@@ -25,7 +36,7 @@ void store_tiles(Stages &f, const Var &which, const Var &co, int vectors, const 
     parallel_pixels(f.tile, f.x, f.y, s.in_w, s.in_h, s.in_c);
 }
 
-/// The tiles are few and merge in one thread.
+/// One thread merges the tiles, in order: a batch of 64 is 32 times the memory.
 template<typename Stages>
 void merge_tiles(Stages &f, Func merged, const Shape &s, const Set &set) {
     const int vector = channel_vector(s.in_c, set);
@@ -41,7 +52,7 @@ void merge_tiles(Stages &f, Func merged, const Shape &s, const Set &set) {
 void stats_pixel_tiles(BatchNormStats &f, const Shape &s, const Set &set) {
     const int vector = channel_vector(s.in_c, set);
     Var co{"co"};
-    store_tiles(f, f.moment, co, 4, s, set);
+    store_tiles(f, f.moment, co, 8, s, set);
     for (Func sum : {f.tile_sum, f.tile_squares}) {
         sum.compute_at(f.tile, co).vectorize(f.c, vector).unroll(f.c);
         sum.update().reorder(f.c, f.images).vectorize(f.c, vector).unroll(f.c);

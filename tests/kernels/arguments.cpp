@@ -50,7 +50,7 @@ void make_hard(Array &input) {
 /// All equal for the first image: the first class wins. Too far apart for exp() in the last.
 void make_hard_logits(Array &logits) {
     const int classes = logits.extent(0), last = logits.extent(3) - 1;
-    for (int c = 0; c < classes; c++) logits(c, 0, 0, last) *= 40;
+    for (int c = 0; c < classes; c++) logits(c, 0, 0, last) = float(40 * logits(c, 0, 0, last));
     for (int c = 0; c < classes; c++) logits(c, 0, 0, 0) = 1.25;
 }
 

@@ -172,7 +172,8 @@ void compare(const oracle::Array &actual, const oracle::Array &expected, const o
         const double excess = std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference - tolerance.values[i];
         if (excess > worst_excess) worst = i, worst_excess = excess;
     }
-    CAPTURE(expected.values.size(), worst, actual.values[worst], expected.values[worst], tolerance.values[worst]);
+    INFO(fmt::format("{} of {} elements are wrong; element {} is {:.9g} instead of {:.9g} +- {:.3g}", wrong, expected.values.size(), worst,
+                     actual.values[worst], expected.values[worst], tolerance.values[worst]));
     CHECK(wrong == 0);
 }
 
@@ -191,8 +192,10 @@ public:
         for (oracle::Array &tensor : arguments.tensors)
             for (double &value : tensor.values) value = std::abs(value);
         oracle::find_oracle(compiled.kernel)(compiled.shape, arguments.tensors);
-        for (const oracle::Array &tensor : arguments.tensors)
-            for (double value : tensor.values) REQUIRE_FALSE(value >= 0x1p24);
+        double largest = 0;
+        for (const std::string &output : arguments.kernel->outputs)
+            for (double value : arguments[output].values) largest = std::max(largest, value);
+        CHECK(largest < 0x1p24);
     }
 
     void count(const Arguments &arguments) {

@@ -131,17 +131,18 @@ void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments
     for (std::size_t i = 0; i < after["output"].values.size(); i++) tolerance["output"].values[i] = u * std::abs(after["output"].values[i]);
 }
 
-/// The exponent d = logit - largest has an absolute error of u |d|, which becomes a relative one of exp(d); in the sum of C such terms,
-/// whose largest is 1, it is at most u C max(|d| exp(d)) = u C / e. Below FLT_MIN the result may be flushed to 0.
+/// The exponent d = logit - largest is rounded, and Halide's exp() takes a multiple of ln 2 from it in float, where both the product and
+/// the constant are rounded: absolute errors of up to 3 u |d|, relative ones of exp(d). In the sum of C such terms, whose largest is 1,
+/// they are at most 3 u C max(|d| exp(d)) = 3 u C / e. Below FLT_MIN the result may be flushed to 0.
 void softmax_cross_entropy_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     const Array &logits = before["logits"];
     const int classes = count_classes(logits);
-    const double sum_relative = u * classes * std::exp(-1) + function_error + sum_error(classes, 1);
+    const double sum_relative = 3 * u * classes * std::exp(-1) + function_error + sum_error(classes, 1);
     for (int n = 0; n < logits.extent(3); n++) {
         double largest = logits(0, 0, 0, n);
         for (int c = 0; c < classes; c++) largest = std::max(largest, logits(c, 0, 0, n));
         for (int c = 0; c < classes; c++) {
-            const double relative = u * (largest - logits(c, 0, 0, n)) + function_error + sum_relative + u;
+            const double relative = 3 * u * (largest - logits(c, 0, 0, n)) + function_error + sum_relative + u;
             tolerance["probabilities"](c, 0, 0, n) = relative * after["probabilities"](c, 0, 0, n) + FLT_MIN;
         }
         const int label = int(before["labels"](int(before["indices"](n))));

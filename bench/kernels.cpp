@@ -1,0 +1,140 @@
+#include "bench/benchmarks.h"
+
+#include "compiler/kernels.h"
+#include "generators/step.h"
+#include "runtime/machine.h"
+#include "runtime/network.h"
+#include "runtime/tensor.h"
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+namespace {
+
+std::string_view shape_of(std::string_view symbol) {
+    const auto begin = symbol.find("__") + 2;
+    return symbol.substr(begin, symbol.find("__", begin) - begin);
+}
+
+/// Kernels count on buffers that begin at a cache line, as the planner's do.
+struct alignas(64) CacheLine {
+    std::byte bytes[64];
+};
+
+/// A kernel's arguments in memory of their own, with values that occur: nothing denormal, indices and labels in range, a quarter dropped.
+class BoundKernel {
+public:
+    BoundKernel(const halcyon_kernel &function, const CompiledKernel &kernel, const SetPlan &set, int batch, Session &session)
+        : function_(function), user_context_(&session) {
+        arguments_.push_back(&user_context_);
+        for (const Buffer &argument : kernel.arguments) {
+            const auto bytes = static_cast<std::size_t>(elements_of(argument, batch, batch)) * (argument.type == "uint8" ? 1 : 4);
+            memory_.emplace_back((bytes + sizeof(CacheLine) - 1) / sizeof(CacheLine));
+            std::byte *const begin = memory_.back().front().bytes;
+            fill(argument, {begin, bytes});
+            tensors_.push_back(std::make_unique<Tensor>(argument, set.order, begin, batch, batch));
+            arguments_.push_back(tensors_.back()->get());
+            bytes_ += static_cast<double>(bytes);
+        }
+    }
+
+    int operator()() { return function_.call(arguments_.data()); }
+
+    double bytes() const { return bytes_; }
+
+private:
+    static void fill(const Buffer &argument, std::span<std::byte> memory) {
+        if (argument.type == "float32") {
+            for (std::size_t i = 0; i < memory.size() / 4; i++) {
+                const float value = static_cast<float>(i % 7) * 0.25f - 0.5f;
+                std::memcpy(&memory[4 * i], &value, 4);
+            }
+        } else if (argument.type == "int32") {
+            for (std::size_t i = 0; i < memory.size() / 4; i++) {
+                const auto value = static_cast<std::int32_t>(i);
+                std::memcpy(&memory[4 * i], &value, 4);
+            }
+        } else if (argument.type == "uint32") {
+            fill_step(memory);
+        } else {
+            for (std::size_t i = 0; i < memory.size(); i++)
+                memory[i] = static_cast<std::byte>(argument.name == "labels" ? i % 10 : i % 251);
+        }
+    }
+
+    static void fill_step(std::span<std::byte> memory) {
+        std::vector<std::uint32_t> words(memory.size() / 4);
+        for (const int field : {step_learning_rate, step_beta1, step_beta2, step_epsilon, step_momentum, step_inverse_batch})
+            words.at(static_cast<std::size_t>(field)) = std::bit_cast<std::uint32_t>(0.001f);
+        words.at(step_flip_threshold) = 32768;
+        for (int layer = 0; step_words(layer + 1) <= static_cast<int>(words.size()); layer++) {
+            words.at(static_cast<std::size_t>(dropout_threshold(layer))) = 16384;
+            words.at(static_cast<std::size_t>(dropout_scale(layer))) = std::bit_cast<std::uint32_t>(1 / 0.75f);
+        }
+        std::memcpy(memory.data(), words.data(), memory.size());
+    }
+
+    const halcyon_kernel &function_;
+    void *user_context_;
+    std::vector<std::vector<CacheLine>> memory_;
+    std::vector<std::unique_ptr<Tensor>> tensors_;
+    std::vector<void *> arguments_;
+    double bytes_ = 0;
+};
+
+bool sees_the_batch(const CompiledKernel &kernel) {
+    return std::any_of(kernel.arguments.begin(), kernel.arguments.end(), [](const Buffer &argument) {
+        return std::find(argument.extents.begin(), argument.extents.end(), batch_extent) != argument.extents.end();
+    });
+}
+
+void run(benchmark::State &state, const halcyon_kernel &function, const CompiledKernel &kernel, const SetPlan &set, int batch,
+         Session &session) {
+    BoundKernel call(function, kernel, set, batch, session);
+    const ThreadPool::Step awake(session.threads());
+    for (auto iteration : state) {
+        static_cast<void>(iteration);
+        if (call() != 0) state.SkipWithError(session.take_error().c_str());
+    }
+    state.counters["FLOP"] = find_kernel(kernel.kernel).flops(kernel.shape) * (sees_the_batch(kernel) ? batch : 1);
+    state.counters["bytes"] = call.bytes();
+}
+
+const halcyon_kernel &find_function(const halcyon_model &model, const std::string &symbol) {
+    return *std::find_if(model.kernels, model.kernels + model.kernel_count,
+                         [&](const halcyon_kernel &kernel) { return kernel.symbol == symbol; });
+}
+
+}  // namespace
+
+void register_kernels(const halcyon_model &model, const BenchOptions &options, Session &session) {
+    const auto plan = std::make_shared<const Plan>(plan_of(model));
+    for (const SetPlan &set : plan->sets) {
+        if (const std::string reason = why_not(select_sets({set.set}).front()); !reason.empty()) {
+            fmt::print(stderr, "skipped {}: {}\n", set.set, reason);
+            continue;
+        }
+        for (const CompiledKernel &kernel : set.kernels) {
+            const halcyon_kernel &function = find_function(model, kernel.symbol);
+            const std::string name = fmt::format("{}/{}/{}/{}", kernel.kernel, shape_of(kernel.symbol), set.set, kernel.entry);
+            benchmark::RegisterBenchmark(name.c_str(), [plan, &set, &kernel, &function, &session, batch = options.batch](
+                                                           benchmark::State &state) { run(state, function, kernel, set, batch, session); })
+                ->UseRealTime()
+                ->MinTime(0.05)
+                ->Unit(benchmark::kMillisecond);
+        }
+    }
+}
+
+}  // namespace halcyon
