@@ -120,10 +120,16 @@ void check_gradients(Network &network, const Golden &golden) {
     }
 }
 
-/// Relative: from 1e-5 in the first step, growing evenly to 1e-3 in the last.
-double loss_tolerance(std::size_t step, std::size_t steps) { return 1e-5 * std::pow(100.0, double(step) / double(steps - 1)); }
+/// Relative: the first loss is only as far off as a forward pass rounds; the later ones also carry what the updates made of that.
+double loss_tolerance(std::size_t step) { return step == 0 ? 1e-5 : 1e-3; }
 
-void check_ten_steps(const std::string &set, const Golden &golden, const Batch &batch) {
+void check_ten_steps(const std::string &set) {
+    if (const std::string reason = why_not(select_sets({set}).front()); !reason.empty()) {
+        WARN("skipped: " << reason);
+        return;
+    }
+    const Golden golden;
+    const Batch batch(golden);
     const auto images = static_cast<int>(batch.records.size());
     Network network(*halcyon_cifar10(), set, hardware_threads(), images);
     network.initialize(golden.number("weights_seed"));
@@ -135,7 +141,7 @@ void check_ten_steps(const std::string &set, const Golden &golden, const Batch &
     for (std::size_t i = 0; i < losses.size(); ++i, ++step.update) {
         const double loss = network.gradients(batch.records, step).loss / images;
         CAPTURE(i, loss, losses[i]);
-        CHECK(std::abs(loss - losses[i]) <= loss_tolerance(i, losses.size()) * losses[i]);
+        CHECK(std::abs(loss - losses[i]) <= loss_tolerance(i) * losses[i]);
         if (i == 0) check_gradients(network, golden);
         network.update(Optimizer::adam, step);
         if (i == 0) check_weights(network, golden, 1);
@@ -145,15 +151,8 @@ void check_ten_steps(const std::string &set, const Golden &golden, const Batch &
 
 }  // namespace
 
-TEST_CASE("ten Adam steps agree with Keras's on every set of this machine") {
-    const Golden golden;
-    const Batch batch(golden);
-    for (const Set &set : all_sets()) {
-        if (!why_not(set).empty()) {
-            WARN("skipped " << set.name << ": " << why_not(set));
-            continue;
-        }
-        INFO(set.name);
-        check_ten_steps(set.name, golden, batch);
-    }
-}
+// A test case a set, so that the ones this machine cannot run show as skipped.
+TEST_CASE("ten Adam steps agree with Keras's: reference") { check_ten_steps("reference"); }
+TEST_CASE("ten Adam steps agree with Keras's: x86_sse41") { check_ten_steps("x86_sse41"); }
+TEST_CASE("ten Adam steps agree with Keras's: x86_avx2") { check_ten_steps("x86_avx2"); }
+TEST_CASE("ten Adam steps agree with Keras's: x86_avx512") { check_ten_steps("x86_avx512"); }

@@ -53,7 +53,7 @@ std::vector<std::string> runnable_sets() {
         if (why_not(set).empty())
             names.push_back(set.name);
         else
-            WARN("skipped: " << set.name << ": " << why_not(set));
+            WARN(set.name << " does not run here: " << why_not(set));
     }
     return names;
 }
