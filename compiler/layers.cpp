@@ -133,7 +133,8 @@ public:
 
     std::vector<Weight> weights() const override {
         const auto [h, w, c, flat] = in[0];
-        return {{"kernel", {h * w * c, units_}, {units_, c, w, h}, true, "glorot_uniform", h * w * c, units_},
+        const int features = h * w * c;
+        return {{"kernel", {features, units_}, {units_, c, w, h}, true, "glorot_uniform", features, units_},
                 {"bias", {units_}, {units_}, true, "zeros"}};
     }
 

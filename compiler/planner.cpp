@@ -198,7 +198,7 @@ private:
 
     /// The kernel's symbol; it is compiled once however often it is called.
     std::string add_kernel(const std::string &kernel, const Shape &shape, const Entry &entry, const std::vector<Buffer> &called_with) {
-        const std::string symbol = symbol_name(model_, kernel, shape, set_.name, entry.name);
+        std::string symbol = symbol_name(model_, kernel, shape, set_.name, entry.name);
         const auto known = std::ranges::find(plan_.kernels, symbol, &CompiledKernel::symbol);
         if (known == plan_.kernels.end())
             plan_.kernels.push_back(

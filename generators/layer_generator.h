@@ -11,8 +11,8 @@
 
 namespace halcyon {
 
-/// Base of the generator of kernel `T::kernel`. A derived class declares its inputs and outputs, builds the algorithm's stages in generate() and
-/// applies the entry to them in schedule().
+/// Base of the generator of kernel `T::kernel`. A derived class declares its inputs and outputs, builds the algorithm's stages in
+/// generate() and applies the entry to them in schedule().
 template<typename T>
 class LayerGenerator : public Halide::Generator<T> {
 public:

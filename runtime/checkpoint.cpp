@@ -149,7 +149,7 @@ void save_checkpoint(const fs::path &path, Network &network, Optimizer optimizer
 Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer optimizer) {
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
-    const Checkpoint checkpoint = {parse_state(path, file.metadata), parse_class_names(path, file.metadata)};
+    Checkpoint checkpoint = {parse_state(path, file.metadata), parse_class_names(path, file.metadata)};
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
     copy(file, weights);

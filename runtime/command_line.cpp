@@ -121,6 +121,9 @@ void add_bench(CLI::App &program, const halcyon_model &model, Command &chosen) {
 int run_command_line(const halcyon_model &model, int argc, char **argv) {
     CLI::App program(fmt::format("Trains and runs the network {}, compiled ahead of time by Halcyon.", model.name), model.name);
     program.require_subcommand(1);
+    program.footer(
+        fmt::format("Exits with {} when done, {} when it failed, {} for a bad option, {} when a run was stopped by Ctrl-C, and saved.",
+                    int(exit_done), int(exit_failed), int(exit_usage), int(exit_interrupted)));
     Command chosen;
     add_train(program, model, chosen);
     add_evaluate(program, model, chosen);

@@ -49,8 +49,9 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     while (state_.epoch < static_cast<std::uint32_t>(config_.recipe.epochs)) {
         const bool trained = train_epoch(progress, stop_requested);
         const auto evaluation = trained && test_ ? evaluate(network_, *test_, stop_requested) : std::nullopt;
+        const bool stopped = !trained || (test_ && !evaluation);
         progress.clear();
-        if (!trained || (test_ && !evaluation)) {
+        if (stopped) {
             save();
             return false;
         }

@@ -13,7 +13,7 @@
 namespace halcyon {
 
 int run_evaluate(const halcyon_model &model, const EvaluateOptions &options) {
-    const Plan plan = read_plan(model);
+    const Plan plan = plan_of(model);
     const Set &set = choose_set(options.schedule, compiled_sets(plan));
     const DataSource source = choose_data(options.data);
     const Dataset test = source.load(Split::test, plan);

@@ -64,7 +64,7 @@ void print_prediction(const std::string &image, std::span<const float> probabili
 }  // namespace
 
 int run_predict(const halcyon_model &model, const PredictOptions &options) {
-    const Plan plan = read_plan(model);
+    const Plan plan = plan_of(model);
     const Images images =
         options.records ? take_records(choose_data(options.data), *options.records, plan) : read_images(options.images, plan);
     const int batch = std::min(64, images.data.size());

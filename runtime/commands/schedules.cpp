@@ -1,6 +1,7 @@
 #include "runtime/commands/commands.h"
 
 #include "runtime/machine.h"
+#include "runtime/network.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -78,7 +79,7 @@ std::string automatic_set(const Plan &plan) {
 }  // namespace
 
 int run_schedules(const halcyon_model &model, bool json) {
-    const Plan plan = read_plan(model);
+    const Plan plan = plan_of(model);
     const std::string automatic = automatic_set(plan);
     json ? print_json(plan, automatic) : print_text(plan, automatic);
     return exit_done;

@@ -1,5 +1,7 @@
 #include "runtime/commands/commands.h"
 
+#include "runtime/network.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -50,7 +52,7 @@ void print_table(const Plan &plan) {
 }  // namespace
 
 int run_summary(const halcyon_model &model, bool json) {
-    const Plan plan = read_plan(model);
+    const Plan plan = plan_of(model);
     json ? print_json(plan) : print_table(plan);
     return exit_done;
 }

@@ -88,7 +88,7 @@ int train(Network &network, const RunConfig &config, const DataSource &source, c
 }
 
 int start_run(const halcyon_model &model, const TrainOptions &options) {
-    const Plan plan = read_plan(model);
+    const Plan plan = plan_of(model);
     const DataSource source = choose_data(options.data);
     RunConfig config;
     config.model = plan.model;
@@ -126,7 +126,7 @@ RunFolder resumed_folder(const RunFolder &run, const std::string &out, const Run
 }
 
 int resume_run(const halcyon_model &model, const TrainOptions &options) {
-    const Plan plan = read_plan(model);
+    const Plan plan = plan_of(model);
     const RunFolder run = RunFolder::open(options.resume);
     RunConfig config = run.read_config();
     if (config.model != plan.model)

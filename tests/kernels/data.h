@@ -60,7 +60,7 @@ inline oracle::Array make_step(int words, double rate, int images) {
     oracle::Array step({words});
     step(step_seed) = 0xFEDCBA98;
     step(step_epoch) = 3;
-    step(step_position) = 640;
+    step(step_position) = std::uint32_t(50 * images);  // other random numbers for every batch size
     set_real(step, step_inverse_batch, 1.0f / images);
     // What sgd multiplies by is a power of two, so that it is exact on integers.
     set_real(step, step_learning_rate, 0.25f);

@@ -1,4 +1,5 @@
 #include "runtime/checkpoint.h"
+#include "runtime/safetensors.h"
 #include "tests/catch.h"
 #include "tests/training/process.h"
 #include "tests/training/tiny_run.h"
@@ -97,7 +98,7 @@ TEST_CASE("an unknown or malformed option exits 2") {
 TEST_CASE("help is no error") {
     const Result all = cifar10({"--help"}), train = cifar10({"train", "--help"});
     CHECK(all.exit_code == 0);
-    for (const char *command : {"train", "evaluate", "predict", "summary", "schedules"}) CHECK(all.out.find(command) != std::string::npos);
+    for (const char *text : {"train", "evaluate", "predict", "summary", "schedules", "130"}) CHECK(all.out.find(text) != std::string::npos);
     CHECK(train.exit_code == 0);
     for (const char *option : {"--data", "--epochs", "--batch", "--seed", "--schedule", "--threads", "--out", "--resume", "--recipe",
                                "--init", "--limit", "--no-shuffle", "--no-dropout", "--no-evaluate"})
@@ -216,6 +217,17 @@ TEST_CASE("a run writes its folder, and evaluate and predict take what it wrote"
           std::string::npos);
 }
 
+TEST_CASE("weights of another model are named") {
+    const Workplace work;
+    const Arguments evaluate = {"evaluate", "--weights", work.weights, "--data", work.data};
+    write_bytes(work.weights, "no weights at all");
+    CHECK(not_refused(cifar10(evaluate), 1, {work.weights}) == "");
+    const std::vector<float> values(27);
+    write_safetensors(work.weights, {{"conv2d/kernel", view_floats(values, {3, 3, 3, 1})}}, {});
+    CHECK(not_refused(cifar10(evaluate), 1, {work.weights, "conv2d/kernel", "(3, 3, 3, 1)", "(3, 3, 3, 32)"}) == "");
+    CHECK(not_refused(cifar10(work.train + Arguments{"--init", work.weights}), 1, {work.weights, "conv2d/kernel"}) == "");
+}
+
 TEST_CASE("predict names bad images and records") {
     const Workplace work;
     write_weights(work.weights);
@@ -226,22 +238,25 @@ TEST_CASE("predict names bad images and records") {
     CHECK(not_refused(cifar10(predict + Arguments{"--data", work.data, "--records", "0:25"}), 1, {"0:25", "24"}) == "");
 }
 
-TEST_CASE("Ctrl-C saves, and the run goes on to the same bits") {
-    const auto number = GENERATE(SIGINT, SIGTERM);
+TEST_CASE("a run that is stopped by Ctrl-C, and again by SIGTERM, goes on to the same bits") {
     const Workplace work;
     const std::string whole = work.folder / "whole";
-    const Arguments train = {"train", "--data", work.data, "--epochs", "20", "--batch", "16", "--out"};
+    const Arguments train = {"train", "--data", work.data, "--epochs", "20", "--batch", "16", "--threads", "1", "--out"};
     REQUIRE(cifar10(train + Arguments{whole}).exit_code == 0);
 
-    Cifar10 running(train + Arguments{work.run});
-    running.wait_for("epoch 1/20");
-    running.signal(number);
-    const Result stopped = running.result();
+    Cifar10 first(train + Arguments{work.run});
+    first.wait_for("epoch 1/20");
+    first.signal(SIGINT);
+    const Result stopped = first.result();
     CHECK(stopped.exit_code == 130);
     CHECK(stopped.out.find("cifar10 train --resume " + work.run) != std::string::npos);
 
-    const Result resumed = cifar10({"train", "--resume", work.run, "--threads", "1"});
-    CHECK(resumed.exit_code == 0);
+    Cifar10 second({"train", "--resume", work.run});
+    second.wait_for("/20  loss");
+    second.signal(SIGTERM);
+    CHECK(second.result().exit_code == 130);
+
+    CHECK(cifar10({"train", "--resume", work.run, "--threads", "2"}).exit_code == 0);
     const std::vector<json> a = lines_of(read_bytes(whole + "/metrics.jsonl")), b = lines_of(read_bytes(work.run + "/metrics.jsonl"));
     REQUIRE(a.size() == 20);
     REQUIRE(b.size() == 20);
@@ -341,11 +356,18 @@ TEST_CASE("schedules tells what runs here and what auto takes") {
     }
 }
 
-TEST_CASE("the benchmarks are asked for by name where they are not built") {
+TEST_CASE("bench hands its options to the benchmarks beside the program") {
     const TemporaryFolder folder;
     fs::copy_file(CIFAR10_PROGRAM, folder / "cifar10");
-    // Without cifar10_bench beside it.
-    const std::string command = (folder / "cifar10").string() + " bench --help 2> " + (folder / "err").string();
-    CHECK(WEXITSTATUS(std::system(command.c_str())) == 1);
-    CHECK(read_bytes(folder / "err").find((folder / "cifar10_bench").string()) != std::string::npos);
+    const auto bench = [&folder] {
+        const std::string program = folder / "cifar10";
+        return WEXITSTATUS(std::system((program + " bench --help --filter=conv > " + program + ".out 2> " + program + ".err").c_str()));
+    };
+    CHECK(bench() == 1);
+    CHECK(one_line_with(read_bytes(folder / "cifar10.err").substr(0, read_bytes(folder / "cifar10.err").find('\n')),
+                        {folder / "cifar10_bench", "make bench"}));
+    write_bytes(folder / "cifar10_bench", "#!/bin/sh\necho \"$@\"\nexit 7\n");
+    fs::permissions(folder / "cifar10_bench", fs::perms::owner_all);
+    CHECK(bench() == 7);
+    CHECK(read_bytes(folder / "cifar10.out") == "--help --filter=conv\n");
 }

@@ -201,7 +201,6 @@ TEST_CASE("the synthetic set is learnt") {
     const TemporaryFolder temporary;
     RunConfig config = tiny_config(5);
     config.train_images = 1000;
-    config.recipe.batch = 32;
     config.evaluate = false;
     const RunFolder folder = RunFolder::create(temporary / "run", config);
     train(folder, hardware_threads());

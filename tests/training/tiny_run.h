@@ -17,7 +17,7 @@ constexpr int tiny_images = 40, tiny_batch = 16;  // batches of 16, 16 and 8
 constexpr int tiny_steps = 3;                     // of an epoch
 
 inline std::string fastest_set() {
-    const Plan plan = parse_plan({halcyon_cifar10()->plan, halcyon_cifar10()->plan_size});
+    const Plan plan = plan_of(*halcyon_cifar10());
     std::vector<std::string> compiled;
     for (const SetPlan &set : plan.sets) compiled.push_back(set.set);
     return choose_set("auto", compiled).name;
