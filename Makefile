@@ -9,7 +9,7 @@ DATA   ?= $(CIFAR10_DIR)
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build train test bench compare lint clean
+.PHONY: help setup configure build train test bench compare lint clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,20 +18,24 @@ help: ## say what there is
 setup: ## install what the build needs (apt packages; Halide, CMake, Ninja into .venv)
 	@cmake/setup.sh
 
-build: setup ## set up and build
+configure: setup
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset $(PRESET)
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --build --preset $(PRESET)
+
+build: configure ## set up and build the trainer and the model compiler
+	@$(CMAKE) --build --preset $(PRESET) --target halcyonc cifar10
 
 train: build ## train models/cifar10.json
 	@$(BUILD)/bin/cifar10 train $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-test: build ## build and run every test
+test: configure ## build and run every test
+	@$(CMAKE) --build --preset $(PRESET)
 	@$(if $(DATA),CIFAR10_DIR="$(DATA)") .venv/bin/ctest --preset $(PRESET) $(ARGS)
 
-bench: build ## time every kernel and the whole step, of every schedule this machine can run
+bench: configure ## time every kernel and the whole step, of every schedule this machine can run
+	@$(CMAKE) --build --preset $(PRESET) --target cifar10_bench
 	@$(BUILD)/bin/cifar10_bench $(ARGS)
 
-compare: build ## train beside Keras and PyTorch, interleaved (makes .venv-compare from PyPI)
+compare: build ## train beside Keras (ARGS=--torch: and PyTorch), interleaved (makes .venv-compare from PyPI)
 	@python3 bench/compare/compare.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 lint: ## check clang-format and clang-tidy
