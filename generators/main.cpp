@@ -134,15 +134,21 @@ int run(int argc, char **argv) {
     return Halide::Internal::generate_filter_main(argc, argv);
 }
 
+/// One line on stderr.
+int fail(const std::string &message) {
+    fmt::print(stderr, "kernel_gen: {}\n", message.substr(0, message.find('\n')));
+    return 1;
+}
+
 }  // namespace
 }  // namespace halcyon
 
 int main(int argc, char **argv) {
     try {
         return halcyon::run(argc, argv) == 0 ? 0 : 1;
+    } catch (const Halide::Error &error) {  // no std::exception
+        return halcyon::fail(error.what());
     } catch (const std::exception &error) {
-        const std::string message = error.what();
-        fmt::print(stderr, "kernel_gen: {}\n", message.substr(0, message.find('\n')));
-        return 1;
+        return halcyon::fail(error.what());
     }
 }

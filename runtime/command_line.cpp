@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,9 +27,11 @@ const char *const data_help = "Folder of CIFAR-10's binary files; default: CIFAR
 const char *const weights_help = "Weights in a safetensors file, named as Keras names them";
 const char *const schedule_help = "Schedule set; auto takes the fastest that this machine can run";
 
-CLI::Range up_to(int largest) { return {1, largest}; }
 const int largest_count = 1'000'000;
 const int most_threads = 1024;
+
+/// Refuses what is not in 1 .. largest. The help texts leave the range out.
+CLI::Validator up_to(int largest) { return CLI::Range(1, largest).description(""); }
 
 /// Reads "A:B" with 0 <= A < B; nothing where it is malformed.
 std::optional<RecordRange> parse_records(const std::string &text) {
@@ -45,18 +48,22 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     CLI::App *command = program.add_subcommand("train", "Train the network; Ctrl-C saves, and --resume goes on");
     const auto options = std::make_shared<TrainOptions>();
     command->add_option("--data", options->data, data_help)->type_name("DIR");
-    command->add_option("--epochs", options->epochs, "Epochs in all; default: the recipe's")->check(up_to(largest_count));
-    command->add_option("--batch", options->batch, "Images in a step; default: the recipe's")->check(up_to(largest_count));
-    command->add_option("--seed", options->seed, "Seed of all that is random")->capture_default_str();
+    command->add_option("--epochs", options->epochs, "Epochs in all; default: the recipe's")->check(up_to(largest_count))->type_name("N");
+    command->add_option("--batch", options->batch, "Images in a step; default: the recipe's")->check(up_to(largest_count))->type_name("N");
+    command->add_option("--seed", options->seed, "Seed of all that is random")->type_name("N")->capture_default_str();
     command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME");
-    command->add_option("--threads", options->threads, "Default: as many as this process may use")->check(up_to(most_threads));
+    command->add_option("--threads", options->threads, "Default: as many as this process may use")
+        ->check(up_to(most_threads))
+        ->type_name("N");
     command->add_option("--out", options->out, fmt::format("Folder of the run; default: runs/{}/N", model.name))->type_name("DIR");
     command->add_option("--resume", options->resume, "Go on with the run in this folder")->type_name("DIR");
     command->add_option("--recipe", options->recipe, fmt::format("{}, or a file", fmt::join(recipe_names(), ", ")))
         ->type_name("NAME|FILE")
         ->capture_default_str();
     command->add_option("--init", options->init, weights_help)->type_name("FILE");
-    command->add_option("--limit", options->limit, "Train on the first N images")->check(CLI::PositiveNumber)->type_name("N");
+    command->add_option("--limit", options->limit, "Train on the first N images")
+        ->check(up_to(std::numeric_limits<int>::max()))
+        ->type_name("N");
     command->add_flag("--no-shuffle", options->no_shuffle, "Take the images in the files' order");
     command->add_flag("--no-dropout", options->no_dropout, "Drop nothing out, whatever the recipe says");
     command->add_flag("--no-evaluate", options->no_evaluate, "Do not evaluate on the test images after each epoch");
@@ -72,7 +79,7 @@ void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen
     const auto options = std::make_shared<EvaluateOptions>();
     command->add_option("--weights", options->weights, weights_help)->type_name("FILE")->required();
     command->add_option("--data", options->data, data_help)->type_name("DIR");
-    command->add_option("--batch", options->batch, "Images at a time")->check(up_to(largest_count))->capture_default_str();
+    command->add_option("--batch", options->batch, "Images at a time")->check(up_to(largest_count))->type_name("N")->capture_default_str();
     command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME")->capture_default_str();
     command->add_flag("--json", options->json, "Print one JSON object");
     command->callback([&model, &chosen, options] { chosen = [&model, options] { return run_evaluate(model, *options); }; });
@@ -120,7 +127,6 @@ void add_bench(CLI::App &program, const halcyon_model &model, Command &chosen) {
 
 int run_command_line(const halcyon_model &model, int argc, char **argv) {
     CLI::App program(fmt::format("Trains and runs the network {}, compiled ahead of time by Halcyon.", model.name), model.name);
-    program.require_subcommand(1);
     program.footer(
         fmt::format("Exits with {} when done, {} when it failed, {} for a bad option, {} when a run was stopped by Ctrl-C, and saved.",
                     int(exit_done), int(exit_failed), int(exit_usage), int(exit_interrupted)));
@@ -133,10 +139,10 @@ int run_command_line(const halcyon_model &model, int argc, char **argv) {
 
     try {
         program.parse(argc, argv);
+        if (!chosen) throw CLI::RequiredError("a command");
         return chosen();
     } catch (const CLI::CallForHelp &) {
-        const std::vector<CLI::App *> asked = program.get_subcommands();
-        fmt::print("{}", asked.empty() ? program.help() : asked.front()->help());
+        fmt::print("{}", program.help());  // the command's, where one was given
         return exit_done;
     } catch (const CLI::ParseError &error) {
         fmt::print(stderr, "{}: {}; see --help\n", model.name, error.what());

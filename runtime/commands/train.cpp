@@ -69,7 +69,7 @@ int train(Network &network, const RunConfig &config, const DataSource &source, c
           const TrainingState &state) {
     fmt::print("data      {}, {} training images", source.description(), config.images());
     if (data.test) fmt::print(", {} test images", data.test->size());
-    fmt::print("\nrecipe    {}, {} epochs, batch {}, seed {}\n", config.recipe.name, config.recipe.epochs, config.recipe.batch,
+    fmt::print("\nrecipe    {}, epochs {}, batch {}, seed {}\n", config.recipe.name, config.recipe.epochs, config.recipe.batch,
                config.seed);
     fmt::print("schedule  {}, {} threads\n", config.schedule, config.threads);
     fmt::print("out       {}\n", folder.path().string());

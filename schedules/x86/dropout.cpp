@@ -17,8 +17,7 @@ void lanes(Dropout &f, const Shape &s, const Set &set) {
         .split(element, block, element, vector)
         .reorder(element, lane, block, f.n, f.x, f.y)
         .vectorize(element)
-        .unroll(lane)
-        .unroll(block);
+        .unroll(lane);
     parallel_pixels(f.output, f.x, f.y, s.in_w, s.in_h, s.in_c);
     f.words.compute_at(f.output, f.n).vectorize(f.element, vector);
 }

@@ -28,7 +28,9 @@ constexpr double function_error = 4 * u;
 
 double real(const Array &step, int field) { return std::bit_cast<float>(std::uint32_t(step(field))); }
 
-int count_classes(const Array &logits) { return logits.extent(0); }
+void relative(double error, const Array &after, Array &tolerance) {
+    for (std::size_t i = 0; i < after.values.size(); i++) tolerance.values[i] = error * std::abs(after.values[i]);
+}
 
 /// A channel of an activation as the statistics see it.
 struct Channel {
@@ -53,7 +55,7 @@ std::vector<Channel> channels_of(const Array &input) {
 
 /// A byte divided by 255, or multiplied by its rounded inverse.
 void input_fwd(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    for (std::size_t i = 0; i < after["output"].values.size(); i++) tolerance["output"].values[i] = 2 * u * after["output"].values[i];
+    relative(2 * u, after["output"], tolerance["output"]);
 }
 
 /// The mean is a sum. The variance is a sum of squares of deviations, each known to u, but about means of tiles and of merged tiles whose
@@ -128,7 +130,7 @@ void batch_norm_bwd_data(const Shape &s, const Arguments &before, const Argument
 
 /// One product. What is dropped is exactly 0.
 void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    for (std::size_t i = 0; i < after["output"].values.size(); i++) tolerance["output"].values[i] = u * std::abs(after["output"].values[i]);
+    relative(u, after["output"], tolerance["output"]);
 }
 
 /// The exponent d = logit - largest is rounded, and Halide's exp() takes a multiple of ln 2 from it in float, where both the product and
@@ -136,7 +138,7 @@ void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments
 /// they are at most 3 u C max(|d| exp(d)) = 3 u C / e. Below FLT_MIN the result may be flushed to 0.
 void softmax_cross_entropy_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     const Array &logits = before["logits"];
-    const int classes = count_classes(logits);
+    const int classes = logits.extent(0);
     const double sum_relative = 3 * u * classes * std::exp(-1) + function_error + sum_error(classes, 1);
     for (int n = 0; n < logits.extent(3); n++) {
         double largest = logits(0, 0, 0, n);
@@ -146,16 +148,17 @@ void softmax_cross_entropy_fwd(const Shape &, const Arguments &before, const Arg
             tolerance["probabilities"](c, 0, 0, n) = relative * after["probabilities"](c, 0, 0, n) + FLT_MIN;
         }
         const int label = int(before["labels"](int(before["indices"](n))));
-        const double distance = largest - logits(label, 0, 0, n), log_sum = after["loss"](n) - distance;
-        tolerance["loss"](n) = sum_relative + function_error * log_sum + u * (distance + after["loss"](n)) + FLT_MIN;
+        const double logit = logits(label, 0, 0, n), log_sum = after["loss"](n) - (largest - logit);
+        // The three terms may be added in any order (Halide allows it), so that a partial sum is as large as a logit.
+        const double magnitude = 2 * (std::abs(largest) + std::abs(logit)) + after["loss"](n);
+        tolerance["loss"](n) = sum_relative + function_error * log_sum + u * magnitude + FLT_MIN;
         tolerance["correct"](n) = 0;
     }
 }
 
 /// A difference and a product.
 void softmax_cross_entropy_bwd(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    for (std::size_t i = 0; i < after["d_logits"].values.size(); i++)
-        tolerance["d_logits"].values[i] = 2 * u * std::abs(after["d_logits"].values[i]);
+    relative(2 * u, after["d_logits"], tolerance["d_logits"]);
 }
 
 /// Each moment is old * beta + new * (1 - beta) in one of its forms, four roundings; the second has the square's as well, and no
@@ -164,9 +167,10 @@ void adam(const Shape &s, const Arguments &before, const Arguments &after, Argum
     const Array &step = before["step"], &gradients = before["gradients"], &old = before["first_moment"];
     const double beta1 = real(step, step_beta1), learning_rate = real(step, step_learning_rate), epsilon = real(step, step_epsilon);
     for (int i = 0; i < s.elements; i++) {
-        const double first = 4 * u * (std::abs(old(i)) + (1 - beta1) * std::abs(gradients(i))), second = 8 * u * after["second_moment"](i);
-        const double divisor = std::sqrt(after["second_moment"](i)) + epsilon,
-                     move = std::abs(learning_rate * after["first_moment"](i) / divisor);
+        const double first = 4 * u * (std::abs(old(i)) + (1 - beta1) * std::abs(gradients(i)));
+        const double second = 8 * u * after["second_moment"](i);
+        const double divisor = std::sqrt(after["second_moment"](i)) + epsilon;
+        const double move = std::abs(learning_rate * after["first_moment"](i) / divisor);
         tolerance["first_moment"](i) = first;
         tolerance["second_moment"](i) = second;
         tolerance["parameters"](i) =

@@ -165,7 +165,7 @@ TEST_CASE("an output folder that cannot be written is found before training") {
     const std::string before = read_bytes(work.weights);
     CHECK(not_refused(cifar10(work.train + Arguments{"--out", work.weights}), 1, {work.weights}) == "");
     CHECK(not_refused(cifar10(work.train + Arguments{"--out", work.folder.path()}), 1, {work.folder.path(), "--resume"}) == "");
-    CHECK(read_bytes(work.weights) == before);
+    CHECK((read_bytes(work.weights) == before));
 }
 
 TEST_CASE("a run writes its folder, and evaluate and predict take what it wrote") {
@@ -193,8 +193,8 @@ TEST_CASE("a run writes its folder, and evaluate and predict take what it wrote"
     CHECK(evaluation.at("images") == 24);
     CHECK(evaluation.at("accuracy") == metrics[1].at("val_accuracy"));
     CHECK(evaluation.at("loss").is_number());
-    CHECK(cifar10({"evaluate", "--weights", run / "best.safetensors", "--data", work.data}).out.find("standard error") !=
-          std::string::npos);
+    CHECK((cifar10({"evaluate", "--weights", run / "best.safetensors", "--data", work.data}).out.find("standard error") !=
+           std::string::npos));
 
     write_png(work.folder / "grey.png", 32);
     const Result predicted = cifar10({"predict", "--weights", run / "best.safetensors", work.folder / "grey.png", "--json"});
@@ -213,8 +213,8 @@ TEST_CASE("a run writes its folder, and evaluate and predict take what it wrote"
     }
     // data_batch files without batches.meta.txt have the published names.
     const std::string name = lines_of(of_records.out)[0].at("class");
-    CHECK(cifar10({"predict", "--weights", run / "best.safetensors", "--data", work.data, "--records", "20:21"}).out.find(name) !=
-          std::string::npos);
+    CHECK((cifar10({"predict", "--weights", run / "best.safetensors", "--data", work.data, "--records", "20:21"}).out.find(name) !=
+           std::string::npos));
 }
 
 TEST_CASE("weights of another model are named") {
@@ -264,7 +264,7 @@ TEST_CASE("a run that is stopped by Ctrl-C, and again by SIGTERM, goes on to the
         CHECK(a[i].at("loss") == b[i].at("loss"));
         CHECK(a[i].at("val_loss") == b[i].at("val_loss"));
     }
-    CHECK(read_bytes(whole + "/best.safetensors") == read_bytes(work.run + "/best.safetensors"));
+    CHECK((read_bytes(whole + "/best.safetensors") == read_bytes(work.run + "/best.safetensors")));
 }
 
 TEST_CASE("a finished run says so, and goes on with more epochs") {
@@ -278,20 +278,20 @@ TEST_CASE("a finished run says so, and goes on with more epochs") {
     CHECK(not_refused(cifar10({"train", "--resume", work.run, "--epochs", "1"}), 1, {"--epochs 1", work.run}) == "");
     CHECK(not_refused(cifar10({"train", "--resume", work.run, "--batch", "8"}), 1, {"--batch", "--epochs"}) == "");
     CHECK(not_refused(cifar10({"train", "--resume", work.run, "--no-dropout"}), 1, {"--no-dropout"}) == "");
-    CHECK(read_bytes(work.run + "/last.safetensors") == checkpoint);
+    CHECK((read_bytes(work.run + "/last.safetensors") == checkpoint));
 
     const std::string other = work.folder / "other";
     const Result elsewhere = cifar10({"train", "--resume", work.run, "--epochs", "3", "--out", other});
     CHECK(elsewhere.exit_code == 0);
     CHECK(elsewhere.out.find("3 epochs instead of 2") != std::string::npos);
-    CHECK(read_bytes(work.run + "/last.safetensors") == checkpoint);
+    CHECK((read_bytes(work.run + "/last.safetensors") == checkpoint));
     CHECK(lines_of(read_bytes(other + "/metrics.jsonl")).size() == 3);
     CHECK(json::parse(read_bytes(other + "/config.json")).at("recipe").at("epochs") == 3);
 
     const Result more = cifar10({"train", "--resume", work.run, "--epochs", "3"});
     CHECK(more.exit_code == 0);
     CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl")).size() == 3);
-    CHECK(read_bytes(work.run + "/best.safetensors") == read_bytes(other + "/best.safetensors"));
+    CHECK((read_bytes(work.run + "/best.safetensors") == read_bytes(other + "/best.safetensors")));
 }
 
 TEST_CASE("a resumed run wants the data it had") {

@@ -3,7 +3,9 @@
 #include "tests/catch.h"
 #include "tests/training/tiny_run.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -142,8 +144,49 @@ TEST_CASE("shuffling and dropout are part of what is trained") {
     const RunFolder a = RunFolder::create(temporary / "a", plain), b = RunFolder::create(temporary / "b", unshuffled),
                     c = RunFolder::create(temporary / "c", undropped);
     for (const RunFolder &folder : {a, b, c}) train(folder, 2);
-    CHECK(tensor_bytes(a.last()) != tensor_bytes(b.last()));
-    CHECK(tensor_bytes(a.last()) != tensor_bytes(c.last()));
+    CHECK((tensor_bytes(a.last()) != tensor_bytes(b.last())));
+    CHECK((tensor_bytes(a.last()) != tensor_bytes(c.last())));
+}
+
+TEST_CASE("a step has what the recipe says") {
+    const TemporaryFolder temporary;
+    RunConfig config = tiny_config(2);
+    config.seed = 7;
+    config.evaluate = false;
+    config.recipe.dropout = {0.1, 0.2, 0.3, 0.4};
+    config.recipe.optimizer = {
+        .name = GENERATE(as<std::string>(), "adam", "sgd"), .beta_1 = 0.8, .beta_2 = 0.95, .epsilon = 1e-4, .momentum = 0.7};
+    const RunFolder folder = RunFolder::create(temporary / "run", config);
+    train(folder, 2);
+
+    const auto network = make_network();
+    const Dataset images = make_synthetic(Split::train, tiny_images);
+    network->initialize(7);
+    network->bind_data(images.images.data(), images.labels.data(), tiny_images);
+    for (int step = 0; step < 2 * tiny_steps; ++step) {
+        const int epoch = step / tiny_steps, first = step % tiny_steps * tiny_batch;
+        std::vector<std::int32_t> records;
+        for (int i = first; i < std::min(first + tiny_batch, tiny_images); ++i)
+            records.push_back(int(Shuffle(7, std::uint32_t(epoch), tiny_images)(std::uint32_t(i))));
+        StepValues values;
+        values.seed = 7;
+        values.epoch = std::uint32_t(epoch);
+        values.position = std::uint32_t(first);
+        values.flip_probability = 0.5F;
+        values.dropout_rates = {0.1F, 0.2F, 0.3F, 0.4F};
+        values.learning_rate = float(learning_rate(config.recipe.learning_rate, step, 2 * tiny_steps));
+        values.update = step + 1;
+        values.beta1 = 0.8F;
+        values.beta2 = 0.95F;
+        values.epsilon = 1e-4F;
+        values.momentum = 0.7F;
+        network->gradients(records, values);
+        network->update(optimizer_of(config.recipe), values);
+    }
+    const auto trained = make_network();
+    load_checkpoint(folder.last(), *trained, optimizer_of(config.recipe));
+    CHECK(std::ranges::equal(trained->parameter_slab(), network->parameter_slab()));
+    CHECK(std::ranges::equal(trained->moving_slab(), network->moving_slab()));
 }
 
 TEST_CASE("a loss that is no number stops the run and leaves its checkpoint") {
@@ -164,7 +207,7 @@ TEST_CASE("a loss that is no number stops the run and leaves its checkpoint") {
     };
     CHECK(one_line_with(message_of([&] { trainer.run(silence.progress, poison); }),
                         {"loss", "nan", "epoch 1, step 2", folder.last().string()}));
-    CHECK(tensor_bytes(folder.last()) == before);
+    CHECK((tensor_bytes(folder.last()) == before));
 }
 
 TEST_CASE("the best epoch's weights are kept") {
