@@ -42,7 +42,7 @@ awk -v recipe="$recipe" '
     }
     FNR == 1 { seeds++ }
     {
-        epoch = number("epoch")
+        epoch = number("epoch") + 0  # a number, or "9" would be more than "10"
         if (epoch > epochs) epochs = epoch
         value["loss", seeds, epoch] = number("loss")
         value["val_accuracy", seeds, epoch] = number("val_accuracy")

@@ -49,7 +49,7 @@ const CpuFeature *find_feature(std::string_view name) {
 int hardware_threads() {
     cpu_set_t affinity;
     if (sched_getaffinity(0, sizeof affinity, &affinity) == 0) return CPU_COUNT(&affinity);
-    return std::max(1U, std::thread::hardware_concurrency());  // more CPUs than a cpu_set_t has bits
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));  // more CPUs than a cpu_set_t has bits
 }
 
 std::vector<std::string> missing_features(std::string_view halide_target, bool (*has)(std::string_view feature)) {

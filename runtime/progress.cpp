@@ -1,6 +1,7 @@
 #include "runtime/progress.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <string_view>
@@ -14,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 std::string clock_text(double seconds) {
-    const int s = int(std::min(seconds, 359999.0) + 0.5);  // at most 99:59:59
+    const long s = std::lround(std::min(seconds, 359999.0));  // at most 99:59:59
     if (s >= 3600) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
     return fmt::format("{}:{:02}", s / 60, s % 60);
 }
