@@ -2,10 +2,10 @@
 """Training throughput of Halcyon beside Keras on TensorFlow and, with --torch, PyTorch: one network, one batch size, one number of
 threads, float32, measured in turns on one machine in one run.
 
-    python3 bench/compare/compare.py [--data DIR] [--torch] [--python PYTHON] [--out DIR]
+    python3 bench/compare/compare.py [--data DIR] [--torch] [--torch-compiled] [--python PYTHON] [--out DIR]
 
 It makes its own environment, .venv-compare, from requirements.txt. PyTorch's wheels for Linux on PyPI need NVIDIA's libraries even to be
-imported, about 3 GB, so they are installed only where --torch asks for them; nothing uses a GPU.
+imported, about 3 GB, 6 GB installed, so they come only with --torch or --torch-compiled; nothing uses a GPU.
 
 Before anything is timed, all sides must agree: from the same weights (a safetensors file) on the logits of the first test images, up to
 a constant, and on the mean loss of the first steps of Adam without dropout. Then the sides take turns: every round gives each a
@@ -181,7 +181,8 @@ def table(report):
     lines = [f"| | images/s, median | lowest to highest | times {baseline} |", "|---|---:|---:|---:|"]
     for name, rates in report["rates"].items():
         versions = ", ".join(f"{key} {value}" for key, value in report["versions"][name].items())
-        lines.append(f"| {name} ({versions}) | {medians[name]:.0f} | {min(rates):.0f} to {max(rates):.0f} | {medians[name] / medians[baseline]:.2f} |")
+        times = medians[name] / medians[baseline]
+        lines.append(f"| {name} ({versions}) | {medians[name]:.0f} | {min(rates):.0f} to {max(rates):.0f} | {times:.2f} |")
     conditions = "batch {batch}, {threads} threads, float32, {rounds} windows of about {seconds:g} s each, in turns".format(**report)
     lines += ["", f"{conditions}; {report['machine']}; {report['date']}."]
     return "\n".join(lines)
@@ -191,7 +192,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--binary", default=ROOT / "build/release/bin/cifar10", help="the trainer")
     parser.add_argument("--data", default=os.environ.get("CIFAR10_DIR"), help="CIFAR-10's binary files (default: CIFAR10_DIR, or noise)")
-    parser.add_argument("--torch", action="store_true", help="PyTorch too, eager and compiled")
+    parser.add_argument("--torch", action="store_true", help="PyTorch too")
+    parser.add_argument("--torch-compiled", action="store_true", help="PyTorch under torch.compile, which takes minutes to compile")
     parser.add_argument("--python", help="an interpreter that has the frameworks, instead of .venv-compare")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
@@ -203,7 +205,7 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
-    python = arguments.python or environment(arguments.torch)
+    python = arguments.python or environment(arguments.torch or arguments.torch_compiled)
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
         data = arguments.data or noise_data(scratch)
@@ -214,7 +216,7 @@ def main():
             sys.exit(f"compare.py: {data} has {images} training images: name the folder of CIFAR-10's binary files")
 
         halcyon = Halcyon(arguments.binary, data, arguments.batch, arguments.threads, scratch)
-        names = ["keras", "keras-xla"] + (["torch", "torch-compiled"] if arguments.torch else [])
+        names = ["keras", "keras-xla"] + arguments.torch * ["torch"] + arguments.torch_compiled * ["torch-compiled"]
         sides = [halcyon] + [Framework(name, python, data, arguments.batch, arguments.threads) for name in names]
         report = {
             "machine": machine(),
