@@ -61,6 +61,8 @@ void fill_reals(Array &tensor, const Buffer &buffer, const CompiledKernel &kerne
     if (kernel.shape.relu && buffer.name == "input")
         for (double &value : tensor.values) value = std::max(value, 0.0);
     if (buffer.name == "gamma") tensor.values.back() = 0;
+    // A weight that has never had a gradient: 0 / (sqrt(0) + epsilon).
+    if (kernel.kernel == "adam" && buffer.name != "parameters") tensor.values.front() = 0;
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ inline oracle::Array make_step(int words, double rate, int images) {
     set_real(step, step_momentum, 0.5f);
     set_real(step, step_beta1, 0.9f);
     set_real(step, step_beta2, 0.999f);
-    set_real(step, step_epsilon, 1e-7f);
+    set_real(step, step_epsilon, 0.01f);  // large, so that it shows whether it is added to the root or under it
     step(step_flip_threshold) = 32768;
     for (int layer = 0; dropout_scale(layer) < words; layer++) {
         step(dropout_threshold(layer)) = std::uint32_t(rate * 65536 + 0.5);

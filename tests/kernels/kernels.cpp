@@ -152,7 +152,7 @@ Arguments call(const CompiledKernel &compiled, StorageOrder order, const Argumen
     for (std::size_t i = 0; i < buffers.size(); i++) {
         CAPTURE(compiled.arguments[i].name);
         if (i < inputs.size())
-            CHECK(buffers[i]->snapshot() == inputs[i]);
+            CHECK((buffers[i]->snapshot() == inputs[i]));
         else
             CHECK(buffers[i]->guards_are_intact());
     }
@@ -262,7 +262,7 @@ void check_dropout_at_rate_0(const CompiledKernel &compiled, StorageOrder order)
     Arguments before = make_arguments(compiled, 3, random);
     before["step"] = make_step(before["step"].extent(0), 0, 3);
     const Arguments after = call(compiled, order, before, 3, session);
-    CHECK(after["output"].values == before["input"].values);
+    CHECK((after["output"].values == before["input"].values));
 }
 
 /// The compiled function's own description against the kernel list and the menu.

@@ -69,10 +69,10 @@ TEST_CASE("a checkpoint brings back weights, optimizer and state to the bit") {
 
     CHECK(checkpoint.state == some_state);
     CHECK(checkpoint.class_names == some_checkpoint.class_names);
-    CHECK(floats(loaded->parameter_slab()) == floats(saved->parameter_slab()));
-    CHECK(floats(loaded->moving_slab()) == floats(saved->moving_slab()));
+    CHECK((floats(loaded->parameter_slab()) == floats(saved->parameter_slab())));
+    CHECK((floats(loaded->moving_slab()) == floats(saved->moving_slab())));
     const std::size_t moments = saved->parameter_slab().size() * (optimizer == Optimizer::adam ? 2 : 1);
-    CHECK(floats(loaded->optimizer_slab().first(moments)) == floats(saved->optimizer_slab().first(moments)));
+    CHECK((floats(loaded->optimizer_slab().first(moments)) == floats(saved->optimizer_slab().first(moments))));
 }
 
 TEST_CASE("a checkpoint's tensors have Keras's names and shapes") {
@@ -104,7 +104,7 @@ TEST_CASE("a file written by anyone loads, with or without an optimizer's state"
     CHECK(load_weights(temporary / "keras.safetensors", *network).empty());
     for (const Parameter &parameter : network->plan().parameters) {
         CAPTURE(parameter.name);
-        CHECK(floats(network->weight(parameter)) == tensors.values.at(parameter.name));
+        CHECK((floats(network->weight(parameter)) == tensors.values.at(parameter.name)));
     }
 }
 
@@ -132,7 +132,7 @@ TEST_CASE("weights of another model are refused by file, tensor and shapes, and 
     message.push_back((temporary / "other.safetensors").string());
     message.push_back("cifar10");
     CHECK(one_line_with(message_of([&] { load_weights(temporary / "other.safetensors", *network); }), message));
-    CHECK(floats(network->parameter_slab()) == before);
+    CHECK((floats(network->parameter_slab()) == before));
 }
 
 TEST_CASE("weights that are no floats are refused") {
@@ -160,5 +160,5 @@ TEST_CASE("weights alone are no checkpoint, and nor is another optimizer's") {
                         {(temporary / "best.safetensors").string(), "\"step\"", "resumed"}));
     CHECK(one_line_with(message_of([&] { load_checkpoint(temporary / "sgd.safetensors", *network, Optimizer::adam); }),
                         {(temporary / "sgd.safetensors").string(), "\"optimizer/conv2d/kernel/m\""}));
-    CHECK(floats(network->parameter_slab()) == before);
+    CHECK((floats(network->parameter_slab()) == before));
 }

@@ -193,8 +193,8 @@ TEST_CASE("a run writes its folder, and evaluate and predict take what it wrote"
     CHECK(evaluation.at("images") == 24);
     CHECK(evaluation.at("accuracy") == metrics[1].at("val_accuracy"));
     CHECK(evaluation.at("loss").is_number());
-    CHECK((cifar10({"evaluate", "--weights", run / "best.safetensors", "--data", work.data}).out.find("standard error") !=
-           std::string::npos));
+    CHECK(cifar10({"evaluate", "--weights", run / "best.safetensors", "--data", work.data}).out.find("standard error") !=
+          std::string::npos);
 
     write_png(work.folder / "grey.png", 32);
     const Result predicted = cifar10({"predict", "--weights", run / "best.safetensors", work.folder / "grey.png", "--json"});
@@ -213,8 +213,8 @@ TEST_CASE("a run writes its folder, and evaluate and predict take what it wrote"
     }
     // data_batch files without batches.meta.txt have the published names.
     const std::string name = lines_of(of_records.out)[0].at("class");
-    CHECK((cifar10({"predict", "--weights", run / "best.safetensors", "--data", work.data, "--records", "20:21"}).out.find(name) !=
-           std::string::npos));
+    CHECK(cifar10({"predict", "--weights", run / "best.safetensors", "--data", work.data, "--records", "20:21"}).out.find(name) !=
+          std::string::npos);
 }
 
 TEST_CASE("weights of another model are named") {
