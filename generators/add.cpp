@@ -23,9 +23,7 @@ public:
     }
 
     void schedule() {
-        input_activations(a);
-        input_activations(b);
-        input_activations(output);
+        input_activations(a, b, output);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 

@@ -32,14 +32,7 @@ public:
 
     void schedule() {
         input_activations(input);
-        dense(gamma, {in_c});
-        dense(beta, {in_c});
-        dense(mean, {in_c});
-        dense(inv_std, {in_c});
-        dense(scale, {in_c});
-        dense(shift, {in_c});
-        dense(moving_mean, {in_c});
-        dense(moving_variance, {in_c});
+        channel_values(gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 
@@ -60,12 +53,7 @@ public:
     }
 
     void schedule() {
-        dense(gamma, {in_c});
-        dense(beta, {in_c});
-        dense(moving_mean, {in_c});
-        dense(moving_variance, {in_c});
-        dense(scale, {in_c});
-        dense(shift, {in_c});
+        channel_values(gamma, beta, moving_mean, moving_variance, scale, shift);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 
@@ -86,10 +74,8 @@ public:
     }
 
     void schedule() {
-        input_activations(input);
-        input_activations(output);
-        dense(scale, {in_c});
-        dense(shift, {in_c});
+        input_activations(input, output);
+        channel_values(scale, shift);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 
@@ -112,12 +98,8 @@ public:
     }
 
     void schedule() {
-        input_activations(d_output);
-        input_activations(input);
-        dense(mean, {in_c});
-        dense(inv_std, {in_c});
-        dense(d_gamma, {in_c});
-        dense(d_beta, {in_c});
+        input_activations(d_output, input);
+        channel_values(mean, inv_std, d_gamma, d_beta);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 
@@ -138,14 +120,8 @@ public:
     }
 
     void schedule() {
-        input_activations(d_output);
-        input_activations(input);
-        input_activations(d_input);
-        dense(gamma, {in_c});
-        dense(mean, {in_c});
-        dense(inv_std, {in_c});
-        dense(d_gamma, {in_c});
-        dense(d_beta, {in_c});
+        input_activations(d_output, input, d_input);
+        channel_values(gamma, mean, inv_std, d_gamma, d_beta);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 

@@ -24,8 +24,7 @@ public:
     }
 
     void schedule() {
-        input_activations(input);
-        input_activations(output);
+        input_activations(input, output);
         step.dim(0).set_min(0);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }

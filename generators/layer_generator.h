@@ -71,14 +71,20 @@ protected:
         }
     }
 
-    template<typename Buffer>
-    void input_activations(Buffer &buffer) const {
-        activations(buffer, in_c, in_w, in_h);
+    template<typename... Buffers>
+    void input_activations(Buffers &...buffers) const {
+        (activations(buffers, in_c, in_w, in_h), ...);
     }
 
     template<typename Buffer>
     void output_activations(Buffer &buffer) const {
         activations(buffer, out_c, out_w, out_h);
+    }
+
+    /// A value for each input channel.
+    template<typename... Buffers>
+    void channel_values(Buffers &...buffers) const {
+        (dense(buffers, {in_c}), ...);
     }
 
     /// Everything else is dense, the first dimension innermost.

@@ -45,8 +45,7 @@ public:
 
     void schedule() {
         output_activations(d_output);
-        input_activations(input);
-        input_activations(d_input);
+        input_activations(input, d_input);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 

@@ -23,8 +23,7 @@ public:
     }
 
     void schedule() {
-        input_activations(input);
-        input_activations(output);
+        input_activations(input, output);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 
@@ -44,9 +43,7 @@ public:
     }
 
     void schedule() {
-        input_activations(d_output);
-        input_activations(output);
-        input_activations(d_input);
+        input_activations(d_output, output, d_input);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 

@@ -28,8 +28,7 @@ public:
     }
 
     void schedule() {
-        input_activations(logits);
-        input_activations(probabilities);
+        input_activations(logits, probabilities);
         labels.dim(0).set_min(0);
         indices.dim(0).set_min(0);
         const Halide::Expr images = probabilities.dim(3).extent();
@@ -57,8 +56,7 @@ public:
     }
 
     void schedule() {
-        input_activations(probabilities);
-        input_activations(d_logits);
+        input_activations(probabilities, d_logits);
         labels.dim(0).set_min(0);
         indices.dim(0).set_min(0);
         step.dim(0).set_min(0);

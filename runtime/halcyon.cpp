@@ -55,19 +55,13 @@ halcyon_status guarded(halcyon_network *handle, Action &&action) noexcept {
     }
 }
 
-std::vector<std::string> set_names(const halcyon_model &model) {
-    std::vector<std::string> names;
-    for (const SetPlan &set : plan_of(model).sets) names.push_back(set.set);
-    return names;
-}
-
 }  // namespace
 
 halcyon_status halcyon_open(const halcyon_model *model, const char *schedule, int threads, int max_batch, halcyon_network **network) {
     halcyon_network *handle = *network = new (std::nothrow) halcyon_network;
     if (!handle) return HALCYON_FAILED;
     return guarded(handle, [&] {
-        handle->network.emplace(*model, choose_set(schedule, set_names(*model)).name, threads, max_batch);
+        handle->network.emplace(*model, choose_set(schedule, compiled_sets(plan_of(*model))).name, threads, max_batch);
         handle->records.resize(static_cast<std::size_t>(max_batch));
         std::iota(handle->records.begin(), handle->records.end(), 0);
         handle->no_labels.resize(handle->records.size());

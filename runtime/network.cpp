@@ -24,6 +24,12 @@ Plan plan_of(const halcyon_model &model) {
     return parse_plan({model.plan, model.plan_size});
 }
 
+std::vector<std::string> compiled_sets(const Plan &plan) {
+    std::vector<std::string> names;
+    for (const SetPlan &set : plan.sets) names.push_back(set.set);
+    return names;
+}
+
 namespace {
 
 int checked_batch(int max_batch) {

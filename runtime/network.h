@@ -46,6 +46,9 @@ struct BatchResult {
 /// The plan of a compiled model. Throws std::runtime_error where its library or plan is of another version.
 Plan plan_of(const halcyon_model &model);
 
+/// The names of the plan's sets, for choose_set().
+std::vector<std::string> compiled_sets(const Plan &plan);
+
 /// One network on one schedule set. Not to be called from two threads at once; two networks are independent of each other.
 class Network {
 public:

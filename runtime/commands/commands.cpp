@@ -9,12 +9,6 @@
 
 namespace halcyon {
 
-std::vector<std::string> compiled_sets(const Plan &plan) {
-    std::vector<std::string> names;
-    for (const SetPlan &set : plan.sets) names.push_back(set.set);
-    return names;
-}
-
 Dataset DataSource::load(Split split, const Plan &plan) const {
     Dataset data = folder.empty() ? make_synthetic(split) : load_cifar10(folder, split);
     if (data.h != plan.in_h || data.w != plan.in_w || data.c != plan.in_c || data.classes != plan.classes)

@@ -53,9 +53,6 @@ int run_schedules(const halcyon_model &model, bool json);
 /// Becomes the benchmarks, a program of its own beside this one, so that the trainer does not carry them.
 int run_bench(const halcyon_model &model, std::vector<std::string> arguments);
 
-/// The names of the plan's sets.
-std::vector<std::string> compiled_sets(const Plan &plan);
-
 /// Where images come from.
 struct DataSource {
     std::string folder;  // of CIFAR-10's files; empty: the embedded synthetic set

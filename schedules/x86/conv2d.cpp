@@ -19,6 +19,7 @@ namespace halcyon {
 namespace {
 
 using Halide::Func;
+using Halide::RDom;
 using Halide::RVar;
 using Halide::Stage;
 using Halide::TailStrategy;
@@ -47,10 +48,10 @@ struct RegisterTile {
     }
 };
 
-/// Tiles `out`, a sum over taps, over channels and images. A tile's weights stay in the L1 cache while it slides over the batch. Where
-/// channels or images are no multiple of the tile, the last one moves back (ShiftInwards): the overlap is computed twice, with the same
-/// bits. Batches smaller than a tile go image by image.
-void tile_over_images(Func out, Func sum, Var c, Var x, Var y, Var n, const RegisterTile &tile) {
+/// Tiles `out`, whose `sum` runs over `taps` (summed channels, dx, dy), over its channels and images. A tile's weights stay in the L1 cache
+/// while it slides over the batch. Where channels or images are no multiple of the tile, the last one moves back (ShiftInwards): the
+/// overlap is computed twice, with the same bits. Batches smaller than a tile go image by image.
+void tile_over_images(Func out, Func sum, const RDom &taps, int summed_channels, Var c, Var x, Var y, Var n, const RegisterTile &tile) {
     Var co{"co"}, ci{"ci"}, no{"no"}, ni{"ni"}, pixel{"pixel"}, task{"task"};
     const auto tile_by = [&](Stage stage, int images) {
         stage.split(c, co, ci, tile.channels, TailStrategy::ShiftInwards)
@@ -65,31 +66,26 @@ void tile_over_images(Func out, Func sum, Var c, Var x, Var y, Var n, const Regi
     };
     tile_by(out.specialize(out.output_buffer().dim(3).extent() >= tile.images), tile.images);
     tile_by(out, 1);
-    sum.compute_at(out, no).vectorize(c, tile.vector).unroll(c).unroll(n);
+    sum.compute_at(out, no)
+        .vectorize(c, tile.vector)
+        .unroll(c)
+        .unroll(n)
+        .update()
+        .reorder(c, n, taps.x, taps.y, taps.z)
+        .vectorize(c, tile.vector)
+        .unroll(c)
+        .unroll(n)
+        .unroll(taps.x, divisor_up_to(4, summed_channels));
 }
 
 void forward_register_tile(Conv2dForward &f, const Shape &s, const Set &set) {
-    const RegisterTile tile(s.out_c, set);
-    tile_over_images(f.output, f.sum, f.k, f.x, f.y, f.n, tile);
-    f.sum.update()
-        .reorder(f.k, f.n, f.taps.x, f.taps.y, f.taps.z)
-        .vectorize(f.k, tile.vector)
-        .unroll(f.k)
-        .unroll(f.n)
-        .unroll(f.taps.x, divisor_up_to(4, s.in_c));
+    tile_over_images(f.output, f.sum, f.taps, s.in_c, f.k, f.x, f.y, f.n, RegisterTile(s.out_c, set));
 }
 
 void backward_data_register_tile(Conv2dBackwardData &f, const Shape &s, const Set &set) {
-    const RegisterTile tile(s.in_c, set);
     Var tap{"tap"};
     f.transposed.compute_root().fuse(f.dx, f.dy, tap).parallel(tap);
-    tile_over_images(f.d_input, f.sum, f.c, f.x, f.y, f.n, tile);
-    f.sum.update()
-        .reorder(f.c, f.n, f.taps.x, f.taps.y, f.taps.z)
-        .vectorize(f.c, tile.vector)
-        .unroll(f.c)
-        .unroll(f.n)
-        .unroll(f.taps.x, divisor_up_to(4, s.out_c));
+    tile_over_images(f.d_input, f.sum, f.taps, s.out_c, f.c, f.x, f.y, f.n, RegisterTile(s.in_c, set));
 }
 
 /// A tile of output channels x 4 input channels of one tap is summed over 8 images of one pixel in registers, then added to d_weights. What
