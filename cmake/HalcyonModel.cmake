@@ -1,17 +1,17 @@
-# add_halcyon_model(<name> MODEL <file> SCHEDULES <set or family>... [ALL_ENTRIES] [TUNED <folder>])
+# add_halcyon_model(<name> MODEL <file> SCHEDULES <set or family>... [ALL_ENTRIES] [TUNED <folder>] [WITHOUT <entry>...])
 #
 # Compiles a model file into the static library target halcyon_<name>. Its header, halcyon_<model>.h, declares the function halcyon_<model>()
 # that a runtime takes; <model> is the name inside the file. ALL_ENTRIES compiles, for tests and benchmarks, every schedule entry that
 # accepts a kernel as well; such a target may stand beside one without, under another <name>. TUNED names a folder of <set>.json files that
-# pin entries.
+# pin entries; WITHOUT names entries to do without, such as winograd.
 
 # halcyonc itself uses all cores.
 set_property(GLOBAL APPEND PROPERTY JOB_POOLS halcyon_models=1)
 
 function(add_halcyon_model name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "ALL_ENTRIES" "MODEL;TUNED" "SCHEDULES")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "ALL_ENTRIES" "MODEL;TUNED" "SCHEDULES;WITHOUT")
     if(arg_UNPARSED_ARGUMENTS OR NOT arg_MODEL OR NOT arg_SCHEDULES)
-        message(FATAL_ERROR "add_halcyon_model(<name> MODEL <file> SCHEDULES <set or family>... [ALL_ENTRIES] [TUNED <folder>])")
+        message(FATAL_ERROR "add_halcyon_model(<name> MODEL <file> SCHEDULES <set or family>... [ALL_ENTRIES] [TUNED <folder>] [WITHOUT <entry>...])")
     endif()
 
     # In Halcyon's own tree the tools are targets, in a project that found the package they are imported.
@@ -38,6 +38,10 @@ function(add_halcyon_model name)
         cmake_path(ABSOLUTE_PATH arg_TUNED NORMALIZE)
         file(GLOB tuned_files CONFIGURE_DEPENDS ${arg_TUNED}/*.json)
         list(APPEND options --tuned ${arg_TUNED})
+    endif()
+    if(arg_WITHOUT)
+        list(JOIN arg_WITHOUT "," without)
+        list(APPEND options --without ${without})
     endif()
     if(arg_ALL_ENTRIES)
         list(APPEND options --all-entries)

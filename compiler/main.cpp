@@ -25,6 +25,7 @@ struct Arguments {
     std::vector<std::string> schedules = {"reference", "x86"};
     std::string tuned;
     bool all_entries = false;
+    std::vector<std::string> without;
 
     bool explain = false, json = false;
 
@@ -34,7 +35,7 @@ struct Arguments {
 };
 
 PlanOptions plan_options(const Arguments &arguments) {
-    PlanOptions options{.sets = select_sets(arguments.schedules), .all_entries = arguments.all_entries};
+    PlanOptions options{.sets = select_sets(arguments.schedules), .all_entries = arguments.all_entries, .without = arguments.without};
     if (!arguments.tuned.empty()) options.pins = read_pins(arguments.tuned, options.sets);
     return options;
 }
@@ -75,6 +76,7 @@ void add_plan_options(CLI::App &command, Arguments &arguments) {
     command.add_option("model", arguments.model, "the model file")->required();
     command.add_option("--schedules", arguments.schedules, "sets or families of schedules, by commas: reference,x86")->delimiter(',');
     command.add_option("--tuned", arguments.tuned, "a folder of <set>.json files that pin entries");
+    command.add_option("--without", arguments.without, "entries to do without, by commas: winograd")->delimiter(',');
     command.add_flag("--all-entries", arguments.all_entries, "also what no program calls: every entry that accepts a kernel");
 }
 

@@ -20,6 +20,23 @@ struct Choice {
     std::string reason;
 };
 
+bool is_called(const std::string &entry, const std::string &name) { return entry == name || entry.starts_with(name + "_"); }
+
+bool is_left_out(const std::string &entry, const PlanOptions &options) {
+    return std::ranges::any_of(options.without, [&](const std::string &name) { return is_called(entry, name); });
+}
+
+void check_left_out(const PlanOptions &options) {
+    for (const std::string &name : options.without) {
+        const auto is_on_menu = [&](const Kernel &kernel) {
+            return std::ranges::any_of(options.menu(kernel.name), [&](const Entry &entry) { return is_called(entry.name, name); });
+        };
+        if (name == "reference") throw std::runtime_error("the entry \"reference\" cannot be left out: it is what remains");
+        if (std::ranges::none_of(all_kernels(), is_on_menu))
+            throw std::runtime_error(fmt::format("there is no entry \"{}\" to do without", name));
+    }
+}
+
 Choice choose_pinned(const std::string &kernel, const Shape &shape, const Set &set, const std::string &pinned, Menu menu) {
     const auto fail = [&](const std::string &reason) {
         throw std::runtime_error(
@@ -27,8 +44,8 @@ Choice choose_pinned(const std::string &kernel, const Shape &shape, const Set &s
     };
     for (const Entry &entry : menu(kernel)) {
         if (entry.name != pinned) continue;
-        const std::string refusal = entry.refuses(shape, set);
-        if (!refusal.empty()) fail("which refuses: " + refusal);
+        const std::string reason = entry.refuses(shape, set);
+        if (!reason.empty()) fail("which refuses: " + reason);
         return {&entry, "pinned"};
     }
     fail("which is not on its menu");
@@ -39,13 +56,14 @@ Choice choose_entry(const std::string &kernel, const Shape &shape, const Set &se
     const auto pins = options.pins.find(set.name);
     if (pins != options.pins.end()) {
         const auto pin = pins->second.find(kernel_name(kernel, shape));
-        if (pin != pins->second.end()) return choose_pinned(kernel, shape, set, pin->second, options.menu);
+        if (pin != pins->second.end() && !is_left_out(pin->second, options))
+            return choose_pinned(kernel, shape, set, pin->second, options.menu);
     }
     std::vector<std::string> refusals;
     for (const Entry &entry : options.menu(kernel)) {
-        const std::string refusal = entry.refuses(shape, set);
-        if (refusal.empty()) return {&entry, refusals.empty() ? "first that accepts" : fmt::format("{}", fmt::join(refusals, "; "))};
-        refusals.push_back(entry.name + ": " + refusal);
+        const std::string reason = refusal(entry, shape, set, options);
+        if (reason.empty()) return {&entry, refusals.empty() ? "first that accepts" : fmt::format("{}", fmt::join(refusals, "; "))};
+        refusals.push_back(entry.name + ": " + reason);
     }
     throw std::logic_error(fmt::format("the menu of {} has no entry that always accepts", kernel));
 }
@@ -161,7 +179,7 @@ public:
     void add_entries(const CompiledKernel &like) {
         for (const Entry &entry : options_.menu(like.kernel)) {
             const bool wanted = entry.name != "reference" || set_.name == "reference";
-            if (wanted && entry.refuses(like.shape, set_).empty()) add_kernel(like.kernel, like.shape, entry, like.arguments);
+            if (wanted && refusal(entry, like.shape, set_, options_).empty()) add_kernel(like.kernel, like.shape, entry, like.arguments);
         }
     }
 
@@ -239,6 +257,10 @@ std::vector<LayerSummary> summarize(const Model &model) {
 
 }  // namespace
 
+std::string refusal(const Entry &entry, const Shape &shape, const Set &set, const PlanOptions &options) {
+    return is_left_out(entry.name, options) ? "left out" : entry.refuses(shape, set);
+}
+
 std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs) {
     std::vector<Graph> graphs = {lower_training(model, slabs)};
     for (Graph &optimizer : lower_optimizers(model, slabs)) graphs.push_back(std::move(optimizer));
@@ -247,6 +269,7 @@ std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs) {
 }
 
 Plan make_plan(const Model &model, const PlanOptions &options) {
+    check_left_out(options);
     const Slabs slabs = lay_out_slabs(model);
     Plan plan;
     plan.model = model.name;

@@ -24,9 +24,15 @@ struct PlanOptions {
 
     std::map<std::string, Pins> pins = {};  // by the set's name
     Menu menu = halcyon::menu;
+
+    /// Entries to do without, pinned or not, by name or by what the name begins with before a "_": "winograd".
+    std::vector<std::string> without = {};
 };
 
-/// Throws std::runtime_error where a pinned entry does not exist or refuses.
+/// "" where the entry can be taken, else the reason why not.
+std::string refusal(const Entry &entry, const Shape &shape, const Set &set, const PlanOptions &options);
+
+/// Throws std::runtime_error where a pinned entry does not exist or refuses, and for an entry to do without that is on no menu.
 Plan make_plan(const Model &model, const PlanOptions &options);
 
 /// The graphs of all programs, before fusion: gradients, adam, sgd, infer.

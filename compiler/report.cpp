@@ -80,16 +80,16 @@ std::string describe_set(const SetPlan &set) {
 }
 
 /// Each entry of the kernel's menu; `taken` is the planned one.
-std::string explain_kernel(const CompiledKernel &kernel, const std::string &taken, const Set &set, Menu menu) {
+std::string explain_kernel(const CompiledKernel &kernel, const std::string &taken, const Set &set, const PlanOptions &options) {
     std::string text = fmt::format("  {}\n", kernel_name(kernel.kernel, kernel.shape));
     bool passed = false;
-    for (const Entry &entry : menu(kernel.kernel)) {
-        const std::string refusal = entry.refuses(kernel.shape, set);
+    for (const Entry &entry : options.menu(kernel.kernel)) {
+        const std::string reason = refusal(entry, kernel.shape, set, options);
         const bool is_taken = entry.name == taken;
-        const std::string verdict = is_taken           ? "taken"
-                                    : !refusal.empty() ? "refused: " + refusal
-                                    : passed           ? "not needed, it comes later"
-                                                       : "not taken, another is pinned";
+        const std::string verdict = is_taken          ? "taken"
+                                    : !reason.empty() ? "refused: " + reason
+                                    : passed          ? "not needed, it comes later"
+                                                      : "not taken, another is pinned";
         passed = passed || is_taken;
         text += fmt::format("    {:<24}{}\n", entry.name, verdict);
     }
@@ -119,7 +119,7 @@ std::string explain(const Model &model, const Plan &plan, const PlanOptions &opt
         for (const Program &program : plan.sets[i].programs)
             for (const Call &call : program.calls)
                 if (seen.insert(call.symbol).second)
-                    text += explain_kernel({call.kernel, call.entry, call.symbol, call.shape, {}}, call.entry, set, options.menu);
+                    text += explain_kernel({call.kernel, call.entry, call.symbol, call.shape, {}}, call.entry, set, options);
     }
     return text;
 }

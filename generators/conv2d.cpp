@@ -1,15 +1,20 @@
 #include "generators/layers/conv2d.h"
 
 #include "generators/layer_generator.h"
+#include "generators/layers/conv2d_winograd.h"
 #include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 
-#include <optional>
+#include <variant>
 
 namespace halcyon {
 namespace {
 
 using Halide::Buffer;
+
+/// The stages of the direct algorithm or of Winograd's, once generate() has built one of them.
+template<typename Direct, typename Winograd>
+using Algorithm = std::variant<std::monostate, Direct, Winograd>;
 
 class Conv2dForwardGenerator : public LayerGenerator<Conv2dForwardGenerator> {
 public:
@@ -19,8 +24,13 @@ public:
     Output<Buffer<float, 4>> output{"output"};
 
     void generate() {
-        stages.emplace(input, weights, bias, shape());
-        output = stages->output;
+        if (const WinogradTile *tile = winograd_tile(entry.value())) {
+            auto &f = stages.emplace<Conv2dForwardWinograd>(*tile, input, weights, bias, input.dim(3).extent(), shape());
+            output = f.output;
+            place("transformed_weights", f.transformed_weights);
+        } else {
+            output = stages.emplace<Conv2dForward>(input, weights, bias, shape()).output;
+        }
     }
 
     void schedule() {
@@ -28,11 +38,11 @@ public:
         output_activations(output);
         dense(weights, {out_c, in_c, kernel_w, kernel_h});
         dense(bias, {out_c});
-        apply_schedule(*stages, shape(), schedule_set(), entry);
+        apply_schedule(stages, shape(), schedule_set(), entry);
     }
 
 private:
-    std::optional<Conv2dForward> stages;
+    Algorithm<Conv2dForward, Conv2dForwardWinograd> stages;
 };
 
 class Conv2dBackwardDataGenerator : public LayerGenerator<Conv2dBackwardDataGenerator> {
@@ -42,20 +52,26 @@ public:
     Output<Buffer<float, 4>> d_input{"d_input"};
 
     void generate() {
-        stages.emplace(d_output, weights, shape());
-        d_input = stages->d_input;
-        place("transposed", stages->transposed);
+        if (const WinogradTile *tile = winograd_tile(entry.value())) {
+            auto &f = stages.emplace<Conv2dBackwardDataWinograd>(*tile, d_output, weights, d_output.dim(3).extent(), shape());
+            d_input = f.d_input;
+            place("transformed_weights", f.transformed_weights);
+        } else {
+            auto &f = stages.emplace<Conv2dBackwardData>(d_output, weights, shape());
+            d_input = f.d_input;
+            place("transposed", f.transposed);
+        }
     }
 
     void schedule() {
         output_activations(d_output);
         input_activations(d_input);
         dense(weights, {out_c, in_c, kernel_w, kernel_h});
-        apply_schedule(*stages, shape(), schedule_set(), entry);
+        apply_schedule(stages, shape(), schedule_set(), entry);
     }
 
 private:
-    std::optional<Conv2dBackwardData> stages;
+    Algorithm<Conv2dBackwardData, Conv2dBackwardDataWinograd> stages;
 };
 
 class Conv2dBackwardWeightsGenerator : public LayerGenerator<Conv2dBackwardWeightsGenerator> {
@@ -66,10 +82,14 @@ public:
     Output<Buffer<float, 1>> d_bias{"d_bias"};
 
     void generate() {
-        stages.emplace(input, d_output, d_output.dim(3).extent(), shape());
-        d_weights = stages->d_weights;
-        d_bias = stages->d_bias;
-        place("bias_rows", stages->bias_rows);
+        const Halide::Expr images = d_output.dim(3).extent();
+        if (const WinogradTile *tile = winograd_tile(entry.value())) {
+            auto &f = stages.emplace<Conv2dBackwardWeightsWinograd>(*tile, input, d_output, images, shape());
+            place("row_products", f.row_products);
+            bind(f);
+        } else {
+            bind(stages.emplace<Conv2dBackwardWeights>(input, d_output, images, shape()));
+        }
     }
 
     void schedule() {
@@ -77,11 +97,18 @@ public:
         output_activations(d_output);
         dense(d_weights, {out_c, in_c, kernel_w, kernel_h});
         dense(d_bias, {out_c});
-        apply_schedule(*stages, shape(), schedule_set(), entry);
+        apply_schedule(stages, shape(), schedule_set(), entry);
     }
 
 private:
-    std::optional<Conv2dBackwardWeights> stages;
+    template<typename Stages>
+    void bind(Stages &f) {
+        d_weights = f.d_weights;
+        d_bias = f.d_bias;
+        place("bias_rows", f.bias_rows);
+    }
+
+    Algorithm<Conv2dBackwardWeights, Conv2dBackwardWeightsWinograd> stages;
 };
 
 }  // namespace

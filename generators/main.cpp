@@ -6,6 +6,7 @@
 //
 // An object is kept under a hash of the serialized pipeline (algorithm and schedule), the target, the function's name and Halide's version:
 // whatever else changes in the sources, only kernels whose loops change are compiled again.
+#include "generators/layers/conv2d_winograd.h"
 #include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 
@@ -26,16 +27,22 @@ namespace {
 namespace fs = std::filesystem;
 
 template<typename Stages>
+void list_tuned(const char *kernel) {
+    for (const NamedSchedule<Stages> &schedule : x86_schedules<Stages>()) fmt::print("{} {}\n", kernel, schedule.entry);
+}
+
+/// The schedules of every algorithm of a kernel; the first one has the reference.
+template<typename... Algorithms>
 void list(const char *kernel) {
     fmt::print("{} reference\n", kernel);
-    for (const NamedSchedule<Stages> &schedule : x86_schedules<Stages>()) fmt::print("{} {}\n", kernel, schedule.entry);
+    (list_tuned<Algorithms>(kernel), ...);
 }
 
 void list_schedules() {
     list<InputForward>("input_fwd");
-    list<Conv2dForward>("conv2d_fwd");
-    list<Conv2dBackwardData>("conv2d_bwd_data");
-    list<Conv2dBackwardWeights>("conv2d_bwd_weights");
+    list<Conv2dForward, Conv2dForwardWinograd>("conv2d_fwd");
+    list<Conv2dBackwardData, Conv2dBackwardDataWinograd>("conv2d_bwd_data");
+    list<Conv2dBackwardWeights, Conv2dBackwardWeightsWinograd>("conv2d_bwd_weights");
     list<ReluForward>("relu_fwd");
     list<ReluBackward>("relu_bwd");
     list<BatchNormStats>("batch_norm_stats");

@@ -25,7 +25,7 @@ class Tensor {
 public:
     /// Binds `buffer` to `memory`, which holds elements_of(buffer, batch, records) elements and is not owned. Activations, which are the
     /// 4-D buffers whose last extent is the batch, (c, x, y, n), have the strides of `order`; all others are dense, first extent innermost.
-    /// Throws std::invalid_argument for more than 4 dimensions and std::length_error for 2^31 bytes or more, which Halide's 32-bit offsets
+    /// Throws std::invalid_argument for more than 5 dimensions and std::length_error for 2^31 bytes or more, which Halide's 32-bit offsets
     /// cannot reach.
     Tensor(const Buffer &buffer, StorageOrder order, void *memory, int batch, int records = 0);
     Tensor(const Tensor &) = delete;
@@ -34,7 +34,7 @@ public:
     halide_buffer_t *get() { return &buffer_; }
 
 private:
-    std::array<halide_dimension_t, 4> dimensions_;
+    std::array<halide_dimension_t, 5> dimensions_;
     halide_buffer_t buffer_{};
 };
 

@@ -1,5 +1,7 @@
 #include "schedules/menu.h"
 
+#include "schedules/winograd.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -17,7 +19,50 @@ std::vector<Workspace> transposed_weights(const Shape &s, const Set &) {
     return {{"transposed", {s.in_c, s.out_c, s.kernel_w, s.kernel_h}}};
 }
 
+/// Pairs of an output and an input along an axis that a 3-tap window connects.
+int taps(int in, int out, int pad) {
+    int pairs = 0;
+    for (int at = 0; at < out; at++)
+        for (int tap = 0; tap < 3; tap++) pairs += at + tap - pad >= 0 && at + tap - pad < in;
+    return pairs;
+}
+
+/// Whether Winograd's tiles serve the convolution and save enough of the products that each pair of channels takes: below 1.5 times the
+/// transforms eat up the gain.
+std::string saves_products(const Shape &s, const Set &set, const WinogradTile &tile, int tiled_h, int tiled_w) {
+    if (set.family != "x86") return "the set is not x86";
+    if (s.kernel_h != 3 || s.kernel_w != 3 || s.stride_h != 1 || s.stride_w != 1) return "not 3x3 with stride 1";
+    if (s.in_c % set.vector_floats || s.out_c % set.vector_floats) return "the channels are no whole vectors";
+    const int direct = taps(s.in_h, s.out_h, s.pad_top) * taps(s.in_w, s.out_w, s.pad_left);
+    const int tiled = tile.tiles(tiled_h) * tile.tiles(tiled_w) * tile.inputs() * tile.inputs();
+    return direct < 1.5 * tiled ? fmt::format("{} products in tiles save too little beside {}", tiled, direct) : "";
+}
+
+/// Forward and backward weights cut the outputs into tiles, backward data the inputs.
+template<const WinogradTile &tile>
+std::string tiled_outputs(const Shape &s, const Set &set) {
+    return saves_products(s, set, tile, s.out_h, s.out_w);
+}
+template<const WinogradTile &tile>
+std::string tiled_inputs(const Shape &s, const Set &set) {
+    return saves_products(s, set, tile, s.in_h, s.in_w);
+}
+
+template<const WinogradTile &tile>
+std::vector<Workspace> transformed_forward(const Shape &s, const Set &) {
+    return {{"transformed_weights", {s.out_c, s.in_c, tile.inputs(), tile.inputs()}}};
+}
+template<const WinogradTile &tile>
+std::vector<Workspace> transformed_backward(const Shape &s, const Set &) {
+    return {{"transformed_weights", {s.in_c, s.out_c, tile.inputs(), tile.inputs()}}};
+}
+
 std::vector<Workspace> bias_rows(const Shape &s, const Set &) { return {{"bias_rows", {s.out_c, s.out_h}}}; }
+
+template<const WinogradTile &tile>
+std::vector<Workspace> row_products(const Shape &s, const Set &) {
+    return {{"row_products", {s.out_c, s.in_c, tile.inputs(), tile.inputs(), tile.tiles(s.out_h)}}, {"bias_rows", {s.out_c, s.out_h}}};
+}
 
 /// What a kernel may keep on the stack of each of its channels is 16 KiB in all: beyond it Halide would allocate.
 template<int channels>
@@ -45,9 +90,21 @@ const Entry reference{"reference", accepts};
 const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
     static const std::map<std::string, std::vector<Entry>, std::less<>> menus = {
         {"input_fwd", {{"rows", on_x86}, reference}},
-        {"conv2d_fwd", {{"register_tile", on_x86}, reference}},
-        {"conv2d_bwd_data", {{"register_tile", on_x86, transposed_weights}, reference}},
-        {"conv2d_bwd_weights", {{"register_tile", on_x86, bias_rows}, reference}},
+        {"conv2d_fwd",
+         {{"winograd_f4", tiled_outputs<winograd_f4>, transformed_forward<winograd_f4>},
+          {"winograd_f2", tiled_outputs<winograd_f2>, transformed_forward<winograd_f2>},
+          {"register_tile", on_x86},
+          reference}},
+        {"conv2d_bwd_data",
+         {{"winograd_f4", tiled_inputs<winograd_f4>, transformed_backward<winograd_f4>},
+          {"winograd_f2", tiled_inputs<winograd_f2>, transformed_backward<winograd_f2>},
+          {"register_tile", on_x86, transposed_weights},
+          reference}},
+        {"conv2d_bwd_weights",
+         {{"winograd_f4", tiled_outputs<winograd_f4>, row_products<winograd_f4>},
+          {"winograd_f2", tiled_outputs<winograd_f2>, row_products<winograd_f2>},
+          {"register_tile", on_x86, bias_rows},
+          reference}},
         {"relu_fwd", {{"channel_vectors", on_x86}, reference}},
         {"relu_bwd", {{"channel_vectors", on_x86}, reference}},
         {"batch_norm_stats", {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles}, reference}},

@@ -10,6 +10,8 @@
 #include <Halide.h>
 
 #include <string>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
 namespace halcyon {
@@ -27,10 +29,20 @@ const std::vector<NamedSchedule<Stages>> &x86_schedules();
 /// Schedules `stages` by the menu entry called `entry`; throws Halide::CompileError where no function is bound to that name.
 template<typename Stages>
 void apply_schedule(Stages &stages, const Shape &shape, const Set &set, const std::string &entry) {
-    if (entry == "reference") return reference(stages);
+    if constexpr (requires { reference(stages); })
+        if (entry == "reference") return reference(stages);
     for (const NamedSchedule<Stages> &schedule : x86_schedules<Stages>())
         if (schedule.entry == entry) return schedule.apply(stages, shape, set);
     throw Halide::CompileError("no schedule is bound to the entry " + entry);
+}
+
+/// The same for the one algorithm of several that a kernel was built with.
+template<typename... Algorithms>
+void apply_schedule(std::variant<std::monostate, Algorithms...> &algorithm, const Shape &shape, const Set &set, const std::string &entry) {
+    const auto apply = [&]<typename Stages>(Stages &stages) {
+        if constexpr (!std::is_same_v<Stages, std::monostate>) apply_schedule(stages, shape, set, entry);
+    };
+    std::visit(apply, algorithm);
 }
 
 }  // namespace halcyon

@@ -54,18 +54,31 @@ struct Conv2dBackwardData {
     }
 };
 
-/// The gradients of the weights and of the bias:
-/// d_weights(k, c, dx, dy) = sum over x, y, n of d_output(k, x, y, n) * input(c, x * stride + dx - pad, y * stride + dy - pad, n),
-/// d_bias(k) = sum over x, y, n of d_output(k, x, y, n), first within each row, then over the rows in order.
-struct Conv2dBackwardWeights {
-    Halide::Var k{"k"}, c{"c"}, dx{"dx"}, dy{"dy"}, y{"y"};
-    Halide::RDom pixels;      // n, x, y
+/// d_bias(k) = sum over x, y, n of d_output(k, x, y, n): first within each row, then over the rows in order.
+struct BiasGradient {
+    Halide::Var k{"k"}, y{"y"};
     Halide::RDom row_pixels;  // n, x
     Halide::RDom rows;        // y
-    Halide::Func d_weights{"d_weights"}, bias_rows{"bias_rows"}, d_bias{"d_bias"};
+    Halide::Func bias_rows{"bias_rows"}, d_bias{"d_bias"};
+
+    BiasGradient(const Halide::Func &d_output, const Halide::Expr &images, const Shape &s)
+        : row_pixels(0, images, 0, s.out_w, "row_pixels"), rows(0, s.out_h, "rows") {
+        bias_rows(k, y) = 0.0f;
+        bias_rows(k, y) += d_output(k, row_pixels.y, y, row_pixels.x);
+        d_bias(k) = 0.0f;
+        d_bias(k) += bias_rows(k, rows);
+    }
+};
+
+/// The gradients of the weights and of the bias:
+/// d_weights(k, c, dx, dy) = sum over x, y, n of d_output(k, x, y, n) * input(c, x * stride + dx - pad, y * stride + dy - pad, n).
+struct Conv2dBackwardWeights : BiasGradient {
+    Halide::Var c{"c"}, dx{"dx"}, dy{"dy"};
+    Halide::RDom pixels;  // n, x, y
+    Halide::Func d_weights{"d_weights"};
 
     Conv2dBackwardWeights(const Halide::Func &input, const Halide::Func &d_output, const Halide::Expr &images, const Shape &s)
-        : pixels(0, images, 0, s.out_w, 0, s.out_h, "pixels"), row_pixels(0, images, 0, s.out_w, "row_pixels"), rows(0, s.out_h, "rows") {
+        : BiasGradient(d_output, images, s), pixels(0, images, 0, s.out_w, 0, s.out_h, "pixels") {
         Halide::Expr in_x = pixels.y * s.stride_w + dx - s.pad_left;
         Halide::Expr in_y = pixels.z * s.stride_h + dy - s.pad_top;
         if (s.padded()) {
@@ -75,10 +88,6 @@ struct Conv2dBackwardWeights {
         }
         d_weights(k, c, dx, dy) = 0.0f;
         d_weights(k, c, dx, dy) += d_output(k, pixels.y, pixels.z, pixels.x) * input(c, in_x, in_y, pixels.x);
-        bias_rows(k, y) = 0.0f;
-        bias_rows(k, y) += d_output(k, row_pixels.y, y, row_pixels.x);
-        d_bias(k) = 0.0f;
-        d_bias(k) += bias_rows(k, rows);
     }
 };
 

@@ -14,6 +14,7 @@
 #include "generators/layers/conv2d.h"
 
 #include "schedules/schedules.h"
+#include "schedules/x86/conv2d.h"
 
 namespace halcyon {
 namespace {
@@ -24,18 +25,6 @@ using Halide::RVar;
 using Halide::Stage;
 using Halide::TailStrategy;
 using Halide::Var;
-
-/// The largest divisor of `n` that is at most `limit`.
-int divisor_up_to(int limit, int n) {
-    while (n % limit) limit--;
-    return limit;
-}
-
-/// The largest power of two that divides `n` and is at most `limit`, itself a power of two.
-int power_of_two_divisor(int limit, int n) {
-    while (n % limit) limit /= 2;
-    return limit;
-}
 
 /// Vectors of channels x images that stay in registers over all taps: 2 x 6 of 16 registers leave 2 for the weights and 1 for the broadcast
 /// input, 2 x 12 of 32 do likewise. Fewer channels than two vectors make one, as wide as they allow.
@@ -122,15 +111,7 @@ void backward_weights_register_tile(Conv2dBackwardWeights &f, const Shape &s, co
         .unroll(f.k)
         .unroll(f.c);
 
-    f.bias_rows.compute_root()
-        .vectorize(f.k, vector)
-        .parallel(f.y)
-        .update()
-        .reorder(f.k, f.row_pixels.x, f.row_pixels.y)
-        .vectorize(f.k, vector)
-        .unroll(f.k)
-        .parallel(f.y);
-    f.d_bias.vectorize(f.k, vector).update().reorder(f.k, f.rows).vectorize(f.k, vector);
+    bias_rows(f, vector);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "compiler/kernels.h"
 #include "compiler/plan.h"
+#include "schedules/winograd.h"
 #include "tests/kernels/data.h"
 #include "tests/kernels/oracle.h"
 
@@ -33,7 +34,18 @@ constexpr int test_records = 11;
 /// updated in place.
 Arguments make_arguments(const CompiledKernel &kernel, int batch, Random &random);
 
+/// Whether the entry computes small integers exactly, however it orders its sums.
+bool is_exact(const CompiledKernel &kernel);
+
 /// For every output, how far a float computation may be from the exact `after` (the oracle's) given the arguments `before`.
-Arguments tolerances(const Shape &shape, const Arguments &before, const Arguments &after);
+Arguments tolerances(const CompiledKernel &kernel, const Arguments &before, const Arguments &after);
+
+/// The error of a float sum of `terms` terms in any order, where `magnitude` is the sum of their absolute values. At most terms * u *
+/// magnitude, with u = 2^-24; but rounding errors are independent, so that they add up like sqrt(terms) (Higham and Mary: A new approach to
+/// probabilistic rounding error analysis, SIAM J. Sci. Comput. 41, 2019): with the factor 6 a sum exceeds the bound once in 10^8.
+double sum_error(double terms, double magnitude);
+
+/// The tolerances of a convolution by Winograd's algorithm.
+void winograd_tolerances(const WinogradTile &tile, const Shape &shape, const Arguments &before, Arguments &tolerance);
 
 }  // namespace halcyon

@@ -229,7 +229,7 @@ std::vector<int> batch_sizes(const CompiledKernel &compiled) {
 
 void check_kernel(const CompiledKernel &compiled, StorageOrder order) {
     const Kernel &kernel = find_kernel(compiled.kernel);
-    const bool exact = kernel.exactness == Exactness::exact;
+    const bool exact = is_exact(compiled);
     Random random(1);
     Session one_thread(1), three_threads(3);
     Trust trust;
@@ -244,7 +244,7 @@ void check_kernel(const CompiledKernel &compiled, StorageOrder order) {
 
         const Arguments actual = call(compiled, order, before, batch, one_thread),
                         again = call(compiled, order, before, batch, three_threads);
-        const Arguments tolerance = tolerances(compiled.shape, before, expected);
+        const Arguments tolerance = tolerances(compiled, before, expected);
         for (const std::string &output : kernel.outputs) {
             INFO(output);
             compare(actual[output], expected[output], tolerance[output]);

@@ -2,6 +2,7 @@
 #include "tests/kernels/arguments.h"
 
 #include "generators/step.h"
+#include "schedules/winograd.h"
 
 #include <algorithm>
 #include <bit>
@@ -17,11 +18,6 @@ namespace {
 using oracle::Array;
 
 constexpr double u = 0x1p-24;  // the largest relative error of one rounding
-
-/// The error of a float sum of `terms` terms in any order, where `magnitude` is the sum of their absolute values. At most terms * u *
-/// magnitude; but rounding errors are independent, so that they add up like sqrt(terms) (Higham and Mary: A new approach to probabilistic
-/// rounding error analysis, SIAM J. Sci. Comput. 41, 2019): with the factor 6 a sum exceeds the bound once in 10^8.
-double sum_error(double terms, double magnitude) { return std::min(terms, 6 * std::sqrt(terms)) * u * magnitude; }
 
 /// exp() and log() of Halide are within 2 ulp, which is 4 u.
 constexpr double function_error = 4 * u;
@@ -192,16 +188,33 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"adam", adam},
 };
 
+/// Halves and quarters keep sums of small integers exact, thirds do not.
+bool has_binary_fractions(const WinogradTile &tile) {
+    const auto is_quarters = [](float value) { return 4 * value == std::round(4 * value); };
+    return std::ranges::all_of(tile.weights, [&](const std::vector<float> &row) { return std::ranges::all_of(row, is_quarters); });
+}
+
 }  // namespace
 
-Arguments tolerances(const Shape &shape, const Arguments &before, const Arguments &after) {
+double sum_error(double terms, double magnitude) { return std::min(terms, 6 * std::sqrt(terms)) * u * magnitude; }
+
+bool is_exact(const CompiledKernel &compiled) {
+    const WinogradTile *tile = winograd_tile(compiled.entry);
+    return find_kernel(compiled.kernel).exactness == Exactness::exact && (!tile || has_binary_fractions(*tile));
+}
+
+Arguments tolerances(const CompiledKernel &compiled, const Arguments &before, const Arguments &after) {
     Arguments tolerance = before;
     for (Array &tensor : tolerance.tensors) std::fill(tensor.values.begin(), tensor.values.end(), 0.0);
-    if (before.kernel->exactness == Exactness::exact) return tolerance;
+    if (is_exact(compiled)) return tolerance;
+    if (const WinogradTile *tile = winograd_tile(compiled.entry)) {
+        winograd_tolerances(*tile, compiled.shape, before, tolerance);
+        return tolerance;
+    }
     const auto rule = rules.find(before.kernel->name);
     if (rule == rules.end())
         throw std::invalid_argument("the kernel " + before.kernel->name + " has no tolerance in tests/kernels/tolerances.cpp");
-    rule->second(shape, before, after, tolerance);
+    rule->second(compiled.shape, before, after, tolerance);
     return tolerance;
 }
 

@@ -95,6 +95,28 @@ TEST_CASE("a pinned entry is taken instead") {
           "tuned x86_avx2.json: \"conv2d_fwd__h8w8c3_k4r3s3\" is pinned to \"tuned\", which refuses: 3 channels");
 }
 
+TEST_CASE("entries can be left out, pinned or not") {
+    const auto entries = [](const PlanOptions &options) {
+        std::set<std::string> names;
+        for (const CompiledKernel &kernel : make_plan(cifar10(), options).sets[0].kernels) names.insert(kernel.entry);
+        return names;
+    };
+    const std::map<std::string, Pins> pins = {{"x86_avx2", {{"conv2d_fwd__h13w13c64_k64r3s3_relu", "winograd_f2"}}}};
+    CHECK(entries({.sets = {x86_avx2()}, .pins = pins}).contains("winograd_f2"));
+    CHECK(entries({.sets = {x86_avx2()}, .pins = pins}).contains("winograd_f4"));
+    for (const bool all_entries : {false, true}) {
+        const std::set<std::string> left =
+            entries({.sets = {x86_avx2()}, .all_entries = all_entries, .pins = pins, .without = {"winograd"}});
+        CHECK(left.contains("register_tile"));
+        CHECK_FALSE(left.contains("winograd_f2"));
+        CHECK_FALSE(left.contains("winograd_f4"));
+    }
+    CHECK_FALSE(entries({.sets = {x86_avx2()}, .without = {"winograd_f4"}}).contains("winograd_f4"));
+    CHECK_THROWS_WITH(entries({.sets = {x86_avx2()}, .without = {"wino"}}), "there is no entry \"wino\" to do without");
+    CHECK_THROWS_WITH(entries({.sets = {x86_avx2()}, .without = {"reference"}}),
+                      "the entry \"reference\" cannot be left out: it is what remains");
+}
+
 TEST_CASE("pins are read from a file for each set") {
     const std::filesystem::path folder = std::filesystem::temp_directory_path() / fmt::format("halcyon_test_pins_{}", getpid());
     std::filesystem::create_directories(folder);

@@ -66,5 +66,5 @@ TEST_CASE("sizes are counted in 64 bits, and what Halide cannot address is refus
     CHECK(elements_of(large, 64) == std::int64_t{1} << 36);
     CHECK_THROWS_AS(Tensor(large, StorageOrder::hwnc, nullptr, 64), std::length_error);
     CHECK_THROWS_AS(Tensor(buffer("uint8", {1 << 10, 1 << 10, 1 << 11}), StorageOrder::hwnc, nullptr, 1), std::length_error);
-    CHECK_THROWS_AS(Tensor(buffer("uint8", {1, 1, 1, 1, 1}), StorageOrder::hwnc, nullptr, 1), std::invalid_argument);
+    CHECK_THROWS_AS(Tensor(buffer("uint8", {1, 1, 1, 1, 1, 1}), StorageOrder::hwnc, nullptr, 1), std::invalid_argument);
 }

@@ -1,0 +1,178 @@
+// Winograd's algorithms for the three kernels of a 3x3 convolution of stride 1; schedules/winograd.h has the formulas and the matrices.
+//
+// A tile is (tx, ty); in it a counts columns and b rows of the transformed domain.
+#pragma once
+
+#include "generators/layers/conv2d.h"
+#include "schedules/shape.h"
+#include "schedules/winograd.h"
+
+#include <Halide.h>
+
+#include <functional>
+#include <vector>
+
+namespace halcyon {
+
+/// The sum of row * values, without the zeros. The even columns and the odd ones are added apart: the rows of opposite points have the same
+/// even part and opposite odd parts, which the compiler then computes once.
+inline Halide::Expr dot(const std::vector<float> &row, const std::function<Halide::Expr(int)> &value) {
+    Halide::Expr parts[2];
+    for (int i = 0; i < int(row.size()); i++) {
+        if (row[i] == 0) continue;
+        const Halide::Expr term = row[i] == 1 ? value(i) : value(i) * row[i];
+        Halide::Expr &part = parts[i % 2];
+        part = part.defined() ? part + term : term;
+    }
+    if (!parts[0].defined()) return parts[1];
+    return parts[1].defined() ? parts[0] + parts[1] : parts[0];
+}
+
+/// Row `row` of matrix * values, for a row that is a constant once its loop is unrolled.
+inline Halide::Expr transform(const Matrix &matrix, const Halide::Expr &row, const std::function<Halide::Expr(int)> &value) {
+    std::vector<Halide::Expr> rows;
+    for (const std::vector<float> &coefficients : matrix) rows.push_back(dot(coefficients, value));
+    return mux(row, rows);
+}
+
+inline Matrix transposed(const Matrix &matrix) {
+    Matrix result(matrix[0].size(), std::vector<float>(matrix.size()));
+    for (std::size_t i = 0; i < matrix.size(); i++)
+        for (std::size_t j = 0; j < matrix[i].size(); j++) result[j][i] = matrix[i][j];
+    return result;
+}
+
+/// An activation of width x height, of which tiles read more: the pixel at the border where it meets only outputs that are not there, else
+/// (`padding`) 0. Images beyond the batch repeat the last one, for blocks of images reach beyond it too.
+class ExtendedActivation {
+public:
+    ExtendedActivation(const Halide::Func &activation, int width, int height, const Halide::Expr &images, bool padding)
+        : activation_(activation), width_(width), height_(height), images_(images), padding_(padding) {}
+
+    Halide::Expr operator()(const Halide::Expr &c, const Halide::Expr &x, const Halide::Expr &y, const Halide::Expr &n) const {
+        const Halide::Expr value = activation_(c, clamp(x, 0, width_ - 1), clamp(y, 0, height_ - 1), min(n, images_ - 1));
+        return padding_ ? select(x >= 0 && x < width_ && y >= 0 && y < height_, value, 0.0f) : value;
+    }
+
+private:
+    Halide::Func activation_;
+    int width_, height_;
+    Halide::Expr images_;
+    bool padding_;
+};
+
+/// What forward and backward data share: convolution(k, x, y, n) = sum over c, dx, dy of weights(k, c, dx, dy) * input(c, x + dx, y + dy,
+/// n).
+struct WinogradConvolution {
+    using Weights = std::function<Halide::Expr(Halide::Var k, Halide::Var c, int dx, Halide::Expr dy)>;
+    using Input = std::function<Halide::Expr(Halide::Var c, Halide::Expr x, Halide::Expr y, Halide::Var n)>;
+
+    Halide::Var k{"k"}, c{"c"}, x{"x"}, y{"y"}, n{"n"}, tx{"tx"}, ty{"ty"}, a{"a"}, b{"b"}, i{"i"};
+    Halide::RDom channels;
+    Halide::Func weight_columns{"weight_columns"}, transformed_weights{"transformed_weights"};
+    Halide::Func input_columns{"input_columns"}, transformed_input{"transformed_input"};
+    Halide::Func sum{"sum"}, products{"products"}, output_columns{"output_columns"}, convolution{"convolution"};
+
+    WinogradConvolution(const WinogradTile &tile, int channel_count, const Weights &weights, const Input &input)
+        : channels(0, channel_count, "channels") {
+        using Halide::Expr;
+        const int m = tile.outputs;
+        weight_columns(k, c, a, i) = transform(tile.weights, a, [&](int dx) { return weights(k, c, dx, i); });
+        transformed_weights(k, c, a, b) = transform(tile.weights, b, [&](int dy) { return Expr(weight_columns(k, c, a, dy)); });
+        input_columns(c, n, tx, ty, a, i) = transform(tile.input, a, [&](int dx) { return input(c, tx * m + dx, ty * m + i, n); });
+        transformed_input(c, n, tx, ty, a, b) = transform(tile.input, b, [&](int dy) { return Expr(input_columns(c, n, tx, ty, a, dy)); });
+        sum(k, n, tx, ty, a, b) = 0.0f;
+        sum(k, n, tx, ty, a, b) += transformed_weights(k, channels, a, b) * transformed_input(channels, n, tx, ty, a, b);
+        products(k, n, tx, ty, a, b) = sum(k, n, tx, ty, a, b);
+        output_columns(k, n, tx, ty, i, b) = transform(tile.output, i, [&](int of) { return Expr(products(k, n, tx, ty, of, b)); });
+        convolution(k, x, y, n) =
+            transform(tile.output, y % m, [&](int of) { return Expr(output_columns(k, n, x / m, y / m, x % m, of)); });
+    }
+};
+
+struct Conv2dForwardWinograd : WinogradConvolution {
+    Halide::Func output{"output"};
+
+    Conv2dForwardWinograd(const WinogradTile &tile, const Halide::Func &input, const Halide::Func &weights, const Halide::Func &bias,
+                          const Halide::Expr &images, const Shape &s)
+        : WinogradConvolution(
+              tile, s.in_c, [&](const auto &k, const auto &c, int dx, const auto &dy) { return weights(k, c, dx, dy); },
+              [&, extended = ExtendedActivation(input, s.in_w, s.in_h, images, s.padded())](
+                  const auto &c, const auto &x, const auto &y, const auto &n) { return extended(c, x - s.pad_left, y - s.pad_top, n); }) {
+        const Halide::Expr linear = convolution(k, x, y, n) + bias(k);
+        output(k, x, y, n) = s.relu ? max(linear, 0.0f) : linear;
+    }
+};
+
+/// The convolution of the padded gradient with the weights turned by half a turn, k and c exchanged.
+struct Conv2dBackwardDataWinograd : WinogradConvolution {
+    Halide::Func d_input{"d_input"};
+
+    Conv2dBackwardDataWinograd(const WinogradTile &tile, const Halide::Func &d_output, const Halide::Func &weights,
+                               const Halide::Expr &images, const Shape &s)
+        : WinogradConvolution(
+              tile, s.out_c, [&](const auto &c, const auto &k, int dx, const auto &dy) { return weights(k, c, 2 - dx, 2 - dy); },
+              [&, extended = ExtendedActivation(d_output, s.out_w, s.out_h, images, true)](const auto &c, const auto &x, const auto &y,
+                                                                                           const auto &n) {
+                  return extended(c, x - (2 - s.pad_left), y - (2 - s.pad_top), n);
+              }) {
+        d_input(k, x, y, n) = convolution(k, x, y, n);
+    }
+};
+
+/// d_weights from the sums, over all tiles and images, of products in the transformed domain: over a row of tiles first, then over the rows
+/// in order. A task makes one row b of the transformed domain, for which b is no constant: its first transform takes the coefficients from
+/// a table.
+struct Conv2dBackwardWeightsWinograd : BiasGradient {
+    Halide::Var c{"c"}, dx{"dx"}, dy{"dy"}, n{"n"}, tx{"tx"}, ty{"ty"}, a{"a"}, b{"b"}, i{"i"};
+    Halide::RDom tiles;  // n, tx
+    Halide::RDom tile_rows;
+    Halide::Func input_coefficients{"input_coefficients"}, input_rows{"input_rows"}, transformed_input{"transformed_input"};
+    Halide::Func output_coefficients{"output_coefficients"}, gradient_rows{"gradient_rows"}, transformed_gradient{"transformed_gradient"};
+    Halide::Func row_products{"row_products"}, products{"products"}, weight_rows{"weight_rows"}, d_weights{"d_weights"};
+
+    Conv2dBackwardWeightsWinograd(const WinogradTile &tile, const Halide::Func &input, const Halide::Func &d_output,
+                                  const Halide::Expr &images, const Shape &s)
+        : BiasGradient(d_output, images, s), tiles(0, images, 0, tile.tiles(s.out_w), "tiles"),
+          tile_rows(0, tile.tiles(s.out_h), "tile_rows") {
+        using Halide::Expr;
+        const int m = tile.outputs;
+        const bool whole_tiles = s.out_w % m == 0 && s.out_h % m == 0;
+        const ExtendedActivation extended_input(input, s.in_w, s.in_h, images, s.padded());
+        const ExtendedActivation extended_gradient(d_output, s.out_w, s.out_h, images, !whole_tiles);
+        const Matrix from_output = transposed(tile.output), from_weights = transposed(tile.weights);
+
+        input_coefficients(i, b) = table(tile.input);
+        Expr row = 0.0f;
+        for (int y = 0; y < tile.inputs(); y++)
+            row += input_coefficients(y, b) * extended_input(c, tx * m + i - s.pad_left, ty * m + y - s.pad_top, n);
+        input_rows(c, n, tx, ty, i, b) = row;
+        transformed_input(c, n, tx, ty, a, b) = transform(tile.input, a, [&](int x) { return Expr(input_rows(c, n, tx, ty, x, b)); });
+
+        output_coefficients(i, b) = table(from_output);
+        row = 0.0f;
+        for (int y = 0; y < m; y++) row += output_coefficients(y, b) * extended_gradient(k, tx * m + i, ty * m + y, n);
+        gradient_rows(k, n, tx, ty, i, b) = row;
+        transformed_gradient(k, n, tx, ty, a, b) =
+            transform(from_output, a, [&](int x) { return Expr(gradient_rows(k, n, tx, ty, x, b)); });
+
+        row_products(k, c, a, b, ty) = 0.0f;
+        row_products(k, c, a, b, ty) +=
+            transformed_gradient(k, tiles.x, tiles.y, ty, a, b) * transformed_input(c, tiles.x, tiles.y, ty, a, b);
+        products(k, c, a, b) = 0.0f;
+        products(k, c, a, b) += row_products(k, c, a, b, tile_rows);
+        weight_rows(k, c, a, dy) = transform(from_weights, dy, [&](int of) { return Expr(products(k, c, a, of)); });
+        d_weights(k, c, dx, dy) = transform(from_weights, dx, [&](int of) { return Expr(weight_rows(k, c, of, dy)); });
+    }
+
+private:
+    /// Element i of row b.
+    Halide::Expr table(const Matrix &matrix) const {
+        std::vector<Halide::Expr> rows;
+        for (const std::vector<float> &coefficients : matrix)
+            rows.push_back(mux(i, std::vector<Halide::Expr>(coefficients.begin(), coefficients.end())));
+        return mux(b, rows);
+    }
+};
+
+}  // namespace halcyon

@@ -1,0 +1,28 @@
+#include "schedules/winograd.h"
+
+namespace halcyon {
+// Interpolation at 0, 1, -1 and infinity: the fractions are halves, so that sums of small integers stay exact.
+const WinogradTile winograd_f2{2,
+                               {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}},
+                               {{1, 0, 0}, {1 / 2.f, 1 / 2.f, 1 / 2.f}, {1 / 2.f, -1 / 2.f, 1 / 2.f}, {0, 0, 1}},
+                               {{1, 1, 1, 0}, {0, 1, -1, -1}}};
+
+// At 0, 1, -1, 2, -2 and infinity.
+const WinogradTile winograd_f4{
+    4,
+    {{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}},
+    {{1 / 4.f, 0, 0},
+     {-1 / 6.f, -1 / 6.f, -1 / 6.f},
+     {-1 / 6.f, 1 / 6.f, -1 / 6.f},
+     {1 / 24.f, 1 / 12.f, 1 / 6.f},
+     {1 / 24.f, -1 / 12.f, 1 / 6.f},
+     {0, 0, 1}},
+    {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}}};
+
+const WinogradTile *winograd_tile(std::string_view entry) {
+    if (entry == "winograd_f2") return &winograd_f2;
+    if (entry == "winograd_f4") return &winograd_f4;
+    return nullptr;
+}
+
+}  // namespace halcyon

@@ -1,0 +1,35 @@
+// Winograd's minimal filtering for 3x3 convolutions of stride 1: what the menu, the algorithms and the tests know of it. Plain C++.
+//
+// A tile of m x m outputs takes (m + 2)^2 products instead of 9 m^2. With weights w, the (m + 2) x (m + 2) inputs d and outputs y of a
+// tile,
+//   y = A' [(G w G') * (B' d B)] A
+// and, since that is linear in w, d_w = G' [(A dy A') * (B' d B)] G, where ' transposes and * multiplies element by element.
+// (Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016.)
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+
+using Matrix = std::vector<std::vector<float>>;
+
+/// One axis of F(m x m, 3 x 3).
+struct WinogradTile {
+    int outputs;     // m
+    Matrix input;    // B', (m + 2) x (m + 2)
+    Matrix weights;  // G, (m + 2) x 3
+    Matrix output;   // A', m x (m + 2)
+
+    int inputs() const { return outputs + 2; }
+
+    /// Tiles that cover `extent` outputs.
+    int tiles(int extent) const { return (extent + outputs - 1) / outputs; }
+};
+
+extern const WinogradTile winograd_f2, winograd_f4;
+
+/// The tile that the menu entry "winograd_f2" or "winograd_f4" names; null for other entries.
+const WinogradTile *winograd_tile(std::string_view entry);
+
+}  // namespace halcyon
