@@ -29,23 +29,14 @@ int taps(int in, int out, int pad) {
 
 /// Whether Winograd's tiles serve the convolution and save enough of the products that each pair of channels takes: below 1.5 times the
 /// transforms eat up the gain.
-std::string saves_products(const Shape &s, const Set &set, const WinogradTile &tile, int tiled_h, int tiled_w) {
+template<const WinogradTile &tile>
+std::string saves_products(const Shape &s, const Set &set) {
     if (set.family != "x86") return "the set is not x86";
     if (s.kernel_h != 3 || s.kernel_w != 3 || s.stride_h != 1 || s.stride_w != 1) return "not 3x3 with stride 1";
     if (s.in_c % set.vector_floats || s.out_c % set.vector_floats) return "the channels are no whole vectors";
     const int direct = taps(s.in_h, s.out_h, s.pad_top) * taps(s.in_w, s.out_w, s.pad_left);
-    const int tiled = tile.tiles(tiled_h) * tile.tiles(tiled_w) * tile.inputs() * tile.inputs();
+    const int tiled = tile.tiles(s.out_h) * tile.tiles(s.out_w) * tile.inputs() * tile.inputs();
     return direct < 1.5 * tiled ? fmt::format("{} products in tiles save too little beside {}", tiled, direct) : "";
-}
-
-/// Forward and backward weights cut the outputs into tiles, backward data the inputs.
-template<const WinogradTile &tile>
-std::string tiled_outputs(const Shape &s, const Set &set) {
-    return saves_products(s, set, tile, s.out_h, s.out_w);
-}
-template<const WinogradTile &tile>
-std::string tiled_inputs(const Shape &s, const Set &set) {
-    return saves_products(s, set, tile, s.in_h, s.in_w);
 }
 
 template<const WinogradTile &tile>
@@ -91,18 +82,18 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
     static const std::map<std::string, std::vector<Entry>, std::less<>> menus = {
         {"input_fwd", {{"rows", on_x86}, reference}},
         {"conv2d_fwd",
-         {{"winograd_f4", tiled_outputs<winograd_f4>, transformed_forward<winograd_f4>},
-          {"winograd_f2", tiled_outputs<winograd_f2>, transformed_forward<winograd_f2>},
+         {{"winograd_f4", saves_products<winograd_f4>, transformed_forward<winograd_f4>},
+          {"winograd_f2", saves_products<winograd_f2>, transformed_forward<winograd_f2>},
           {"register_tile", on_x86},
           reference}},
         {"conv2d_bwd_data",
-         {{"winograd_f4", tiled_inputs<winograd_f4>, transformed_backward<winograd_f4>},
-          {"winograd_f2", tiled_inputs<winograd_f2>, transformed_backward<winograd_f2>},
+         {{"winograd_f4", saves_products<winograd_f4>, transformed_backward<winograd_f4>},
+          {"winograd_f2", saves_products<winograd_f2>, transformed_backward<winograd_f2>},
           {"register_tile", on_x86, transposed_weights},
           reference}},
         {"conv2d_bwd_weights",
-         {{"winograd_f4", tiled_outputs<winograd_f4>, row_products<winograd_f4>},
-          {"winograd_f2", tiled_outputs<winograd_f2>, row_products<winograd_f2>},
+         {{"winograd_f4", saves_products<winograd_f4>, row_products<winograd_f4>},
+          {"winograd_f2", saves_products<winograd_f2>, row_products<winograd_f2>},
           {"register_tile", on_x86, bias_rows},
           reference}},
         {"relu_fwd", {{"channel_vectors", on_x86}, reference}},

@@ -61,62 +61,81 @@ private:
     bool padding_;
 };
 
-/// What forward and backward data share: convolution(k, x, y, n) = sum over c, dx, dy of weights(k, c, dx, dy) * input(c, x + dx, y + dy,
-/// n).
-struct WinogradConvolution {
-    using Weights = std::function<Halide::Expr(Halide::Var k, Halide::Var c, int dx, Halide::Expr dy)>;
-    using Input = std::function<Halide::Expr(Halide::Var c, Halide::Expr x, Halide::Expr y, Halide::Var n)>;
-
+struct Conv2dForwardWinograd {
     Halide::Var k{"k"}, c{"c"}, x{"x"}, y{"y"}, n{"n"}, tx{"tx"}, ty{"ty"}, a{"a"}, b{"b"}, i{"i"};
-    Halide::RDom channels;
+    Halide::RDom channels;  // c
     Halide::Func weight_columns{"weight_columns"}, transformed_weights{"transformed_weights"};
     Halide::Func input_columns{"input_columns"}, transformed_input{"transformed_input"};
-    Halide::Func sum{"sum"}, products{"products"}, output_columns{"output_columns"}, convolution{"convolution"};
-
-    WinogradConvolution(const WinogradTile &tile, int channel_count, const Weights &weights, const Input &input)
-        : channels(0, channel_count, "channels") {
-        using Halide::Expr;
-        const int m = tile.outputs;
-        weight_columns(k, c, a, i) = transform(tile.weights, a, [&](int dx) { return weights(k, c, dx, i); });
-        transformed_weights(k, c, a, b) = transform(tile.weights, b, [&](int dy) { return Expr(weight_columns(k, c, a, dy)); });
-        input_columns(c, n, tx, ty, a, i) = transform(tile.input, a, [&](int dx) { return input(c, tx * m + dx, ty * m + i, n); });
-        transformed_input(c, n, tx, ty, a, b) = transform(tile.input, b, [&](int dy) { return Expr(input_columns(c, n, tx, ty, a, dy)); });
-        sum(k, n, tx, ty, a, b) = 0.0f;
-        sum(k, n, tx, ty, a, b) += transformed_weights(k, channels, a, b) * transformed_input(channels, n, tx, ty, a, b);
-        products(k, n, tx, ty, a, b) = sum(k, n, tx, ty, a, b);
-        output_columns(k, n, tx, ty, i, b) = transform(tile.output, i, [&](int of) { return Expr(products(k, n, tx, ty, of, b)); });
-        convolution(k, x, y, n) =
-            transform(tile.output, y % m, [&](int of) { return Expr(output_columns(k, n, x / m, y / m, x % m, of)); });
-    }
-};
-
-struct Conv2dForwardWinograd : WinogradConvolution {
-    Halide::Func output{"output"};
+    Halide::Func sum{"sum"}, products{"products"}, output_columns{"output_columns"}, output{"output"};
 
     Conv2dForwardWinograd(const WinogradTile &tile, const Halide::Func &input, const Halide::Func &weights, const Halide::Func &bias,
                           const Halide::Expr &images, const Shape &s)
-        : WinogradConvolution(
-              tile, s.in_c, [&](const auto &k, const auto &c, int dx, const auto &dy) { return weights(k, c, dx, dy); },
-              [&, extended = ExtendedActivation(input, s.in_w, s.in_h, images, s.padded())](
-                  const auto &c, const auto &x, const auto &y, const auto &n) { return extended(c, x - s.pad_left, y - s.pad_top, n); }) {
-        const Halide::Expr linear = convolution(k, x, y, n) + bias(k);
+        : channels(0, s.in_c, "channels") {
+        using Halide::Expr;
+        const int m = tile.outputs;
+        const ExtendedActivation extended_input(input, s.in_w, s.in_h, images, s.padded());
+
+        weight_columns(k, c, a, i) = transform(tile.weights, a, [&](int dx) { return Expr(weights(k, c, dx, i)); });
+        transformed_weights(k, c, a, b) = transform(tile.weights, b, [&](int dy) { return Expr(weight_columns(k, c, a, dy)); });
+        input_columns(c, n, tx, ty, a, i) = transform(
+            tile.input, a, [&](int column) { return extended_input(c, tx * m + column - s.pad_left, ty * m + i - s.pad_top, n); });
+        transformed_input(c, n, tx, ty, a, b) =
+            transform(tile.input, b, [&](int row) { return Expr(input_columns(c, n, tx, ty, a, row)); });
+
+        sum(k, n, tx, ty, a, b) = 0.0f;
+        sum(k, n, tx, ty, a, b) += transformed_weights(k, channels, a, b) * transformed_input(channels, n, tx, ty, a, b);
+        products(k, n, tx, ty, a, b) = sum(k, n, tx, ty, a, b);
+
+        output_columns(k, n, tx, ty, i, b) = transform(tile.output, i, [&](int of) { return Expr(products(k, n, tx, ty, of, b)); });
+        const Expr convolution = transform(tile.output, y % m, [&](int of) { return Expr(output_columns(k, n, x / m, y / m, x % m, of)); });
+        const Expr linear = convolution + bias(k);
         output(k, x, y, n) = s.relu ? max(linear, 0.0f) : linear;
     }
 };
 
-/// The convolution of the padded gradient with the weights turned by half a turn, k and c exchanged.
-struct Conv2dBackwardDataWinograd : WinogradConvolution {
-    Halide::Func d_input{"d_input"};
+/// The transpose of the forward transforms: a tile of gradients gives a gradient to each of its (m + 2) x (m + 2) inputs, and neighbouring
+/// tiles add up where they share two columns or rows. No more products than forward, where a convolution of the padded gradient would take
+/// more tiles.
+struct Conv2dBackwardDataWinograd {
+    Halide::Var c{"c"}, k{"k"}, x{"x"}, y{"y"}, n{"n"}, tx{"tx"}, ty{"ty"}, a{"a"}, b{"b"}, i{"i"};
+    Halide::RDom channels;  // k
+    Halide::Func weight_columns{"weight_columns"}, transformed_weights{"transformed_weights"};
+    Halide::Func gradient_columns{"gradient_columns"}, transformed_gradient{"transformed_gradient"};
+    Halide::Func sum{"sum"}, products{"products"}, input_columns{"input_columns"}, d_input{"d_input"};
 
     Conv2dBackwardDataWinograd(const WinogradTile &tile, const Halide::Func &d_output, const Halide::Func &weights,
                                const Halide::Expr &images, const Shape &s)
-        : WinogradConvolution(
-              tile, s.out_c, [&](const auto &c, const auto &k, int dx, const auto &dy) { return weights(k, c, 2 - dx, 2 - dy); },
-              [&, extended = ExtendedActivation(d_output, s.out_w, s.out_h, images, true)](const auto &c, const auto &x, const auto &y,
-                                                                                           const auto &n) {
-                  return extended(c, x - (2 - s.pad_left), y - (2 - s.pad_top), n);
-              }) {
-        d_input(k, x, y, n) = convolution(k, x, y, n);
+        : channels(0, s.out_c, "channels") {
+        using Halide::Expr;
+        const int m = tile.outputs;
+        const Matrix from_output = transposed(tile.output), from_input = transposed(tile.input);
+        const bool whole_tiles = s.out_w % m == 0 && s.out_h % m == 0;
+        const ExtendedActivation extended_gradient(d_output, s.out_w, s.out_h, images, !whole_tiles);
+
+        weight_columns(c, k, a, i) = transform(tile.weights, a, [&](int dx) { return Expr(weights(k, c, dx, i)); });
+        transformed_weights(c, k, a, b) = transform(tile.weights, b, [&](int dy) { return Expr(weight_columns(c, k, a, dy)); });
+        gradient_columns(k, n, tx, ty, a, i) =
+            transform(from_output, a, [&](int column) { return extended_gradient(k, tx * m + column, ty * m + i, n); });
+        transformed_gradient(k, n, tx, ty, a, b) =
+            transform(from_output, b, [&](int row) { return Expr(gradient_columns(k, n, tx, ty, a, row)); });
+
+        sum(c, n, tx, ty, a, b) = 0.0f;
+        sum(c, n, tx, ty, a, b) += transformed_weights(c, channels, a, b) * transformed_gradient(channels, n, tx, ty, a, b);
+        products(c, n, tx, ty, a, b) = sum(c, n, tx, ty, a, b);
+
+        // Along each axis pixel p, counted with the padding, is number p % m of tile p / m and number p % m + m of the tile before.
+        const auto gather = [&](const Expr &pixel, int tiles, const std::function<Expr(const Expr &tile, int of)> &transformed) {
+            const auto from = [&](const Expr &at, const Expr &number) {
+                const Expr inside = clamp(at, 0, tiles - 1);
+                const Expr value = transform(from_input, number, [&](int of) { return transformed(inside, of); });
+                return select(at == inside, value, 0.0f);
+            };
+            return from(pixel / m, pixel % m) + select(pixel % m < 2, from(pixel / m - 1, pixel % m + m), 0.0f);
+        };
+        input_columns(c, n, x, ty, b) =
+            gather(x + s.pad_left, tile.tiles(s.out_w), [&](const Expr &at, int of) { return Expr(products(c, n, at, ty, of, b)); });
+        d_input(c, x, y, n) =
+            gather(y + s.pad_top, tile.tiles(s.out_h), [&](const Expr &at, int of) { return Expr(input_columns(c, n, x, at, of)); });
     }
 };
 

@@ -4,6 +4,9 @@
 #include "schedules/schedules.h"
 #include "schedules/x86/conv2d.h"
 
+#include <algorithm>
+#include <tuple>
+
 namespace halcyon {
 namespace {
 
@@ -18,21 +21,60 @@ constexpr int tile_images = 4;
 
 int tile_channels(int channels, const Set &set) { return channels % (2 * set.vector_floats) ? set.vector_floats : 2 * set.vector_floats; }
 
-/// A task makes one tile of the picture for a block of 16 images: it transforms their inputs, all channels, and then, 32 output channels
-/// at a time, multiplies and transforms back. Inputs and products lie on the task's stack (MemoryType::Register is Halide's only memory
-/// there of more than 16 KiB): (m + 2)^2 planes of images x channels, 147 KiB for F(4x4) of 64 channels, each an image longer than needed
-/// (align_storage), lest all planes fall into the same cache sets. Blocks beyond the batch compute their last image again.
-void tile_of_images(WinogradConvolution &f, Func out, int in_c, int out_c, int out_w, int out_h, const WinogradTile &tile, const Set &set) {
-    constexpr int images = 16;
-    const int vector = set.vector_floats, m = tile.outputs, channels = tile_channels(out_c, set), block = divisor_up_to(32, out_c);
-    Var no{"no"}, ni{"ni"}, ko{"ko"}, kb{"kb"}, ki{"ki"}, i{"i"}, j{"j"}, task{"task"};
+/// Planes of images x channels that stay on a task's stack: MemoryType::Register is Halide's only memory there of more than 16 KiB. Each is
+/// one image longer than needed, lest all planes fall into the same cache sets.
+Func on_stack(Func planes, Var n, int images) {
+    return planes.store_in(MemoryType::Register).bound_extent(n, images).align_storage(n, images + 1);
+}
 
-    out.bound(f.x, 0, out_w)
-        .bound(f.y, 0, out_h)
-        .split(f.x, f.tx, i, m, TailStrategy::GuardWithIf)
+/// Products of planes, `vector` x 2 channels x 4 images at a time, summed over `channels` in registers.
+template<typename Stages>
+void multiply(Stages &f, Var out_channel, int out_channels, int in_channels, const Set &set) {
+    Var no{"no"}, ni{"ni"}, ko{"ko"}, ki{"ki"};
+    f.products.split(f.n, no, ni, tile_images)
+        .split(out_channel, ko, ki, tile_channels(out_channels, set))
+        .reorder(ki, ni, no, f.tx, f.ty, ko, f.a, f.b)
+        .vectorize(ki, set.vector_floats)
+        .unroll(ki)
+        .unroll(ni);
+    f.sum.compute_at(f.products, no)
+        .vectorize(out_channel, set.vector_floats)
+        .unroll(out_channel)
+        .unroll(f.n)
+        .update()
+        .reorder(out_channel, f.n, f.channels)
+        .vectorize(out_channel, set.vector_floats)
+        .unroll(out_channel)
+        .unroll(f.n)
+        .unroll(f.channels, divisor_up_to(4, in_channels));
+}
+
+/// Vectors of `lanes`, all planes of one at a time; `blocks` counts the vectors, `outer` is the parallel loop.
+template<typename Stages>
+void transform_weights(Stages &f, Var lanes, Var blocks, Var inner, Var outer, const Set &set) {
+    f.transformed_weights.compute_root()
+        .split(lanes, blocks, lanes, set.vector_floats)
+        .reorder(lanes, f.a, f.b, inner, outer)
+        .vectorize(lanes)
+        .unroll(f.a)
+        .unroll(f.b)
+        .parallel(outer);
+    f.weight_columns.compute_at(f.transformed_weights, inner).vectorize(lanes, set.vector_floats).unroll(f.a).unroll(f.i);
+}
+
+/// A task makes one tile of the picture for a block of 16 images: it transforms their inputs, all channels, and then, 32 output channels
+/// at a time, multiplies and transforms back. The inputs of F(4x4) with 64 channels are 147 KiB. Blocks beyond the batch compute its last
+/// image again. Input columns one after the other: all 36 pixels of a tile at once would be as many streams of memory.
+template<const WinogradTile &tile>
+void forward(Conv2dForwardWinograd &f, const Shape &s, const Set &set) {
+    constexpr int images = 16;
+    const int vector = set.vector_floats, m = tile.outputs;
+    Var no{"no"}, ni{"ni"}, ko{"ko"}, kb{"kb"}, ki{"ki"}, i{"i"}, j{"j"}, task{"task"}, blocks{"blocks"};
+
+    f.output.split(f.x, f.tx, i, m, TailStrategy::GuardWithIf)
         .split(f.y, f.ty, j, m, TailStrategy::GuardWithIf)
         .split(f.n, no, ni, images, TailStrategy::GuardWithIf)
-        .split(f.k, ko, kb, block)
+        .split(f.k, ko, kb, divisor_up_to(32, s.out_c))
         .split(kb, kb, ki, vector)
         .reorder(ki, i, j, kb, ni, ko, no, f.tx, f.ty)
         .vectorize(ki)
@@ -41,50 +83,59 @@ void tile_of_images(WinogradConvolution &f, Func out, int in_c, int out_c, int o
         .fuse(f.tx, f.ty, task)
         .fuse(no, task, task)
         .parallel(task);
-    f.output_columns.compute_at(out, ni).bound_extent(f.tx, 1).bound_extent(f.ty, 1).reorder(f.i, f.k, f.b).vectorize(f.k, vector).unroll(f.i);
-
-    const auto keep = [&](Func stage) {
-        stage.store_in(MemoryType::Register)
-            .bound_extent(f.n, images)
-            .bound_extent(f.tx, 1)
-            .bound_extent(f.ty, 1)
-            .align_storage(f.n, images + 1);
-    };
-    keep(f.products);
-    f.products.compute_at(out, ko)
-        .split(f.n, no, ni, tile_images)
-        .split(f.k, kb, ki, channels)
-        .reorder(ki, ni, no, kb, f.a, f.b)
-        .vectorize(ki, vector)
-        .unroll(ki)
-        .unroll(ni);
-    f.sum.compute_at(f.products, no)
-        .vectorize(f.k, vector)
-        .unroll(f.k)
-        .unroll(f.n)
-        .update()
-        .reorder(f.k, f.n, f.channels)
-        .vectorize(f.k, vector)
-        .unroll(f.k)
-        .unroll(f.n)
-        .unroll(f.channels, divisor_up_to(4, in_c));
-
-    keep(f.transformed_input);
-    f.transformed_input.compute_at(out, task).reorder(f.a, f.b, f.c, f.n, f.tx, f.ty).vectorize(f.c, vector).unroll(f.a).unroll(f.b);
+    f.output_columns.compute_at(f.output, kb).bound_extent(f.tx, 1).bound_extent(f.ty, 1).vectorize(f.k, vector).unroll(f.i).unroll(f.b);
+    on_stack(f.products, f.n, images).compute_at(f.output, ko).bound_extent(f.tx, 1).bound_extent(f.ty, 1);
+    multiply(f, f.k, s.out_c, s.in_c, set);
+    on_stack(f.transformed_input, f.n, images)
+        .compute_at(f.output, task)
+        .bound_extent(f.tx, 1)
+        .bound_extent(f.ty, 1)
+        .reorder(f.a, f.b, f.c, f.n, f.tx, f.ty)
+        .vectorize(f.c, vector)
+        .unroll(f.a)
+        .unroll(f.b);
     f.input_columns.compute_at(f.transformed_input, f.n).reorder(f.a, f.c, f.i).vectorize(f.c, vector).unroll(f.a);
-
-    f.transformed_weights.compute_root().reorder(f.a, f.b, f.k, f.c).vectorize(f.k, vector).unroll(f.a).unroll(f.b).parallel(f.c);
-    f.weight_columns.compute_at(f.transformed_weights, f.k).vectorize(f.k, vector).unroll(f.a).unroll(f.i);
+    transform_weights(f, f.k, blocks, blocks, f.c, set);
 }
 
-template<const WinogradTile &tile>
-void forward(Conv2dForwardWinograd &f, const Shape &s, const Set &set) {
-    tile_of_images(f, f.output, s.in_c, s.out_c, s.out_w, s.out_h, tile, set);
-}
-
+/// A task makes a block of images, all their tiles, whose transformed gradients fill up to 320 KiB of a core's L2 cache: 4 images of
+/// 13x13x64, 16 of 6x6x128. 16 input channels at a time it multiplies, and adds up what the tiles give to each pixel.
 template<const WinogradTile &tile>
 void backward_data(Conv2dBackwardDataWinograd &f, const Shape &s, const Set &set) {
-    tile_of_images(f, f.d_input, s.out_c, s.in_c, s.in_w, s.in_h, tile, set);
+    const int vector = set.vector_floats, tiles_x = tile.tiles(s.out_w), tiles_y = tile.tiles(s.out_h);
+    const int image_bytes = tiles_x * tiles_y * tile.inputs() * tile.inputs() * s.out_c * int(sizeof(float));
+    const int images = std::clamp(320 * 1024 / image_bytes / tile_images, 1, 4) * tile_images;
+    Var no{"no"}, ni{"ni"}, co{"co"}, cb{"cb"}, ci{"ci"}, i{"i"}, j{"j"}, blocks{"blocks"};
+
+    f.d_input.split(f.x, f.tx, i, tile.outputs, TailStrategy::GuardWithIf)
+        .split(f.y, f.ty, j, tile.outputs, TailStrategy::GuardWithIf)
+        .split(f.n, no, ni, images, TailStrategy::GuardWithIf)
+        .split(f.c, co, cb, tile_channels(s.in_c, set))
+        .split(cb, cb, ci, vector)
+        .reorder(ci, j, i, f.ty, f.tx, cb, ni, co, no)
+        .vectorize(ci)
+        .unroll(i)
+        .unroll(j)
+        .parallel(no);
+    f.input_columns.compute_at(f.d_input, f.tx)
+        .store_in(MemoryType::Register)
+        .bound_extent(f.x, tile.outputs)
+        .bound_extent(f.ty, tiles_y)
+        .reorder(f.x, f.c, f.b, f.ty)
+        .vectorize(f.c, vector)
+        .unroll(f.x)
+        .unroll(f.b);
+    on_stack(f.products, f.n, images).compute_at(f.d_input, co);
+    multiply(f, f.c, s.in_c, s.out_c, set);
+    on_stack(f.transformed_gradient, f.n, images)
+        .compute_at(f.d_input, no)
+        .reorder(f.a, f.b, f.k, f.n, f.tx, f.ty)
+        .vectorize(f.k, vector)
+        .unroll(f.a)
+        .unroll(f.b);
+    f.gradient_columns.compute_at(f.transformed_gradient, f.n).reorder(f.a, f.k, f.i).vectorize(f.k, vector).unroll(f.a);
+    // The weights of a vector of input channels lie apart: they stay in the L1 cache while k goes along their lines.
+    transform_weights(f, f.c, blocks, f.k, blocks, set);
 }
 
 /// A task sums one row b of the transformed domain over a row of tiles: for each tile and block of images it transforms inputs and
@@ -120,14 +171,11 @@ void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Se
 
     for (auto &[transformed, rows, channel] :
          {std::tuple{f.transformed_input, f.input_rows, f.c}, {f.transformed_gradient, f.gradient_rows, f.k}}) {
-        Func(transformed)
+        on_stack(transformed, f.n, images)
             .compute_at(f.row_products, no)
-            .store_in(MemoryType::Register)
-            .bound_extent(f.n, images)
             .bound_extent(f.tx, 1)
             .bound_extent(f.ty, 1)
             .bound_extent(f.b, 1)
-            .align_storage(f.n, images + 1)
             .reorder(f.a, channel, f.n, f.tx, f.ty, f.b)
             .vectorize(channel, vector)
             .unroll(f.a);

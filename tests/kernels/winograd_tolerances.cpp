@@ -48,53 +48,80 @@ void add_products(Plane &sum, const Plane &a, const Plane &b) {
         for (std::size_t j = 0; j < sum.size(); j++) sum[i][j] += a[i][j] * b[i][j];
 }
 
-/// Transforms of three or six terms, twice each, of the weights, the input and the output; the products of a result's rows.
+/// Of the transforms of three to six terms, twice each, of both factors and of the result, and of the sum of up to four tiles.
 constexpr double transform_roundings = 40;
 
-/// Of convolution(k, x, y, n) = sum over c, dx, dy of weights(k, c, dx, dy) * input(c, x + dx - pad, y + dy - pad, n).
-void convolution(const WinogradTile &tile, const Array &input, int pad_left, int pad_top,
-                 const std::function<double(int k, int c, int dx, int dy)> &weights, Array &tolerance) {
-    const int in_c = input.extent(0), out_c = tolerance.extent(0), m = tile.outputs;
-    std::vector<std::vector<Plane>> transformed(out_c, std::vector<Plane>(in_c));
-    for (int k = 0; k < out_c; k++)
-        for (int c = 0; c < in_c; c++) {
+/// The transformed weights of every pair of channels.
+std::vector<std::vector<Plane>> transform_weights(const WinogradTile &tile, const Shape &s, const Array &weights) {
+    std::vector<std::vector<Plane>> transformed(s.out_c, std::vector<Plane>(s.in_c));
+    for (int k = 0; k < s.out_c; k++)
+        for (int c = 0; c < s.in_c; c++) {
             Plane values(3, std::vector<double>(3));
             for (int dy = 0; dy < 3; dy++)
                 for (int dx = 0; dx < 3; dx++) values[dy][dx] = std::abs(weights(k, c, dx, dy));
             transformed[k][c] = transform(tile.weights, values);
         }
-    for (int n = 0; n < tolerance.extent(3); n++)
-        for (int y = 0; y < tolerance.extent(2); y += m)
-            for (int x = 0; x < tolerance.extent(1); x += m) {
-                std::vector<Plane> inputs;
-                for (int c = 0; c < in_c; c++)
-                    inputs.push_back(transform(tile.input, square(input, tile.inputs(), c, x - pad_left, y - pad_top, n)));
-                for (int k = 0; k < out_c; k++) {
-                    Plane sum(tile.inputs(), std::vector<double>(tile.inputs()));
-                    for (int c = 0; c < in_c; c++) add_products(sum, transformed[k][c], inputs[c]);
-                    const Plane magnitudes = transform(tile.output, sum);
-                    for (int j = 0; j < m && y + j < tolerance.extent(2); j++)
-                        for (int i = 0; i < m && x + i < tolerance.extent(1); i++)
-                            tolerance(k, x + i, y + j, n) = sum_error(in_c + transform_roundings, magnitudes[j][i]);
+    return transformed;
+}
+
+Plane zeros(const WinogradTile &tile) { return Plane(tile.inputs(), std::vector<double>(tile.inputs())); }
+
+/// Calls visit(x, y, n) for the first output of every tile.
+void for_each_tile(const WinogradTile &tile, const Shape &s, int images, const std::function<void(int x, int y, int n)> &visit) {
+    for (int n = 0; n < images; n++)
+        for (int y = 0; y < s.out_h; y += tile.outputs)
+            for (int x = 0; x < s.out_w; x += tile.outputs) visit(x, y, n);
+}
+
+void forward(const WinogradTile &tile, const Shape &s, const Array &input, const Array &weights, Array &tolerance) {
+    const auto transformed = transform_weights(tile, s, weights);
+    for_each_tile(tile, s, input.extent(3), [&](int x, int y, int n) {
+        std::vector<Plane> inputs;
+        for (int c = 0; c < s.in_c; c++)
+            inputs.push_back(transform(tile.input, square(input, tile.inputs(), c, x - s.pad_left, y - s.pad_top, n)));
+        for (int k = 0; k < s.out_c; k++) {
+            Plane sum = zeros(tile);
+            for (int c = 0; c < s.in_c; c++) add_products(sum, transformed[k][c], inputs[c]);
+            const Plane magnitudes = transform(tile.output, sum);
+            for (int j = 0; j < tile.outputs && y + j < s.out_h; j++)
+                for (int i = 0; i < tile.outputs && x + i < s.out_w; i++)
+                    tolerance(k, x + i, y + j, n) = sum_error(s.in_c + transform_roundings, magnitudes[j][i]);
+        }
+    });
+}
+
+void backward_data(const WinogradTile &tile, const Shape &s, const Array &d_output, const Array &weights, Array &tolerance) {
+    const auto transformed = transform_weights(tile, s, weights);
+    const Matrix from_output = transposed(tile.output), from_input = transposed(tile.input);
+    for_each_tile(tile, s, d_output.extent(3), [&](int x, int y, int n) {
+        std::vector<Plane> gradients;
+        for (int k = 0; k < s.out_c; k++) gradients.push_back(transform(from_output, square(d_output, tile.outputs, k, x, y, n)));
+        for (int c = 0; c < s.in_c; c++) {
+            Plane sum = zeros(tile);
+            for (int k = 0; k < s.out_c; k++) add_products(sum, transformed[k][c], gradients[k]);
+            const Plane magnitudes = transform(from_input, sum);
+            for (int j = 0; j < tile.inputs(); j++)
+                for (int i = 0; i < tile.inputs(); i++) {
+                    const int in_x = x + i - s.pad_left, in_y = y + j - s.pad_top;
+                    if (in_x >= 0 && in_x < s.in_w && in_y >= 0 && in_y < s.in_h)
+                        tolerance(c, in_x, in_y, n) += sum_error(s.out_c + transform_roundings, magnitudes[j][i]);
                 }
-            }
+        }
+    });
 }
 
 void backward_weights(const WinogradTile &tile, const Shape &s, const Array &input, const Array &d_output, Array &tolerance) {
-    const int m = tile.outputs, images = input.extent(3);
-    const Plane none(tile.inputs(), std::vector<double>(tile.inputs()));
-    std::vector<std::vector<Plane>> sums(s.out_c, std::vector<Plane>(s.in_c, none));
-    for (int n = 0; n < images; n++)
-        for (int y = 0; y < s.out_h; y += m)
-            for (int x = 0; x < s.out_w; x += m) {
-                std::vector<Plane> inputs, gradients;
-                for (int c = 0; c < s.in_c; c++)
-                    inputs.push_back(transform(tile.input, square(input, tile.inputs(), c, x - s.pad_left, y - s.pad_top, n)));
-                for (int k = 0; k < s.out_c; k++) gradients.push_back(transform(transposed(tile.output), square(d_output, m, k, x, y, n)));
-                for (int k = 0; k < s.out_c; k++)
-                    for (int c = 0; c < s.in_c; c++) add_products(sums[k][c], gradients[k], inputs[c]);
-            }
-    const double terms = double(images) * tile.tiles(s.out_h) * tile.tiles(s.out_w) + transform_roundings;
+    std::vector<std::vector<Plane>> sums(s.out_c, std::vector<Plane>(s.in_c, zeros(tile)));
+    for_each_tile(tile, s, input.extent(3), [&](int x, int y, int n) {
+        std::vector<Plane> inputs, gradients;
+        for (int c = 0; c < s.in_c; c++)
+            inputs.push_back(transform(tile.input, square(input, tile.inputs(), c, x - s.pad_left, y - s.pad_top, n)));
+        for (int k = 0; k < s.out_c; k++)
+            gradients.push_back(transform(transposed(tile.output), square(d_output, tile.outputs, k, x, y, n)));
+        for (int k = 0; k < s.out_c; k++)
+            for (int c = 0; c < s.in_c; c++) add_products(sums[k][c], gradients[k], inputs[c]);
+    });
+    const double terms = double(input.extent(3)) * tile.tiles(s.out_h) * tile.tiles(s.out_w) + transform_roundings;
     for (int k = 0; k < s.out_c; k++)
         for (int c = 0; c < s.in_c; c++) {
             const Plane magnitudes = transform(transposed(tile.weights), sums[k][c]);
@@ -106,15 +133,12 @@ void backward_weights(const WinogradTile &tile, const Shape &s, const Array &inp
 }  // namespace
 
 void winograd_tolerances(const WinogradTile &tile, const Shape &s, const Arguments &before, Arguments &tolerance) {
-    if (before.kernel->name == "conv2d_fwd") {
-        const Array &weights = before["weights"];
-        convolution(tile, before["input"], s.pad_left, s.pad_top, weights, tolerance["output"]);
-    } else if (before.kernel->name == "conv2d_bwd_data") {
-        const auto turned = [&weights = before["weights"]](int c, int k, int dx, int dy) { return weights(k, c, 2 - dx, 2 - dy); };
-        convolution(tile, before["d_output"], 2 - s.pad_left, 2 - s.pad_top, turned, tolerance["d_input"]);
-    } else {
+    if (before.kernel->name == "conv2d_fwd")
+        forward(tile, s, before["input"], before["weights"], tolerance["output"]);
+    else if (before.kernel->name == "conv2d_bwd_data")
+        backward_data(tile, s, before["d_output"], before["weights"], tolerance["d_input"]);
+    else
         backward_weights(tile, s, before["input"], before["d_output"], tolerance["d_weights"]);
-    }
 }
 
 }  // namespace halcyon
