@@ -15,6 +15,12 @@ double outputs(const Shape &s) { return double(s.out_h) * s.out_w * s.out_c; }
 double convolution(const Shape &s) { return 2.0 * outputs(s) * s.in_c * s.kernel_h * s.kernel_w; }
 double window(const Shape &s) { return outputs(s) * s.kernel_h * s.kernel_w; }
 
+// Batch normalisation and a comparison of each tap, then `operations` on each of the pool's outputs.
+template<int operations>
+double normalised_window(const Shape &s) {
+    return 3 * window(s) + operations * outputs(s);
+}
+
 template<int operations>
 double per_input(const Shape &s) {
     return operations * inputs(s);
@@ -85,6 +91,35 @@ const std::vector<Kernel> &all_kernels() {
          derived,
          per_input<6>,
          "gradient of batch normalisation's input, and (relu) of the ReLU before it"},
+
+        {"batch_norm_pool_fwd",
+         {"input", "scale", "shift"},
+         {"output"},
+         {},
+         exact,
+         normalised_window<0>,
+         "the pool's maximum over scale * input + shift"},
+        {"batch_norm_pool_dropout_fwd",
+         {"input", "scale", "shift", "step"},
+         {"output"},
+         {},
+         derived,
+         normalised_window<1>,
+         "the same with the dropout after the pool"},
+        {"batch_norm_pool_bwd_stats",
+         {"d_output", "input", "scale", "shift", "mean", "inv_std"},
+         {"d_gamma", "d_beta"},
+         {},
+         derived,
+         normalised_window<4>,
+         "gradients of gamma and beta through the pool, its choice recomputed"},
+        {"batch_norm_pool_bwd_data",
+         {"d_output", "input", "scale", "shift", "gamma", "mean", "inv_std", "d_gamma", "d_beta"},
+         {"d_input"},
+         {},
+         derived,
+         per_input<9>,
+         "gradient of batch normalisation's input through the pool, and (relu) of the ReLU before it"},
 
         {"max_pool2d_fwd", {"input"}, {"output"}, {}, exact, window, "maximum over windows; padding never wins"},
         {"max_pool2d_bwd",

@@ -27,7 +27,7 @@ std::string padding_tag(const Shape &s) {
 std::string shape_tag(std::string_view kernel, const Shape &s) {
     if (s.elements > 0) return fmt::format("n{}", s.elements);
     std::string tag = kernel == "batch_norm_fold" ? fmt::format("c{}", s.in_c) : fmt::format("h{}w{}c{}", s.in_h, s.in_w, s.in_c);
-    const bool convolution = kernel.starts_with("conv2d"), pool = kernel.starts_with("max_pool2d");
+    const bool convolution = kernel.starts_with("conv2d"), pool = kernel.find("pool") != kernel.npos;
     if (convolution) tag += fmt::format("_k{}", s.out_c);
     if (pool) tag += "_";
     if (convolution || pool) tag += fmt::format("r{}s{}", s.kernel_h, s.kernel_w);
@@ -37,7 +37,7 @@ std::string shape_tag(std::string_view kernel, const Shape &s) {
         tag += fmt::format("_t{}", s.stride_h);
     if (convolution || pool) tag += padding_tag(s);
     if (s.relu) tag += "_relu";
-    if (kernel == "dropout") tag += fmt::format("_d{}", s.dropout);
+    if (kernel.find("dropout") != kernel.npos) tag += fmt::format("_d{}", s.dropout);
     if (s.epsilon != 0 && s.epsilon != 1e-3f) tag += "_e" + identifier(s.epsilon);
     if (kernel == "batch_norm_stats" && s.momentum != 0.99f) tag += "_m" + identifier(s.momentum);
     return tag;

@@ -50,6 +50,10 @@ void list_schedules() {
     list<BatchNormForward>("batch_norm_fwd");
     list<BatchNormBackwardStats>("batch_norm_bwd_stats");
     list<BatchNormBackwardData>("batch_norm_bwd_data");
+    list<BatchNormPoolForward>("batch_norm_pool_fwd");
+    list<BatchNormPoolDropoutForward>("batch_norm_pool_dropout_fwd");
+    list<BatchNormPoolBackwardStats>("batch_norm_pool_bwd_stats");
+    list<BatchNormPoolBackwardData>("batch_norm_pool_bwd_data");
     list<MaxPool2dForward>("max_pool2d_fwd");
     list<MaxPool2dBackward>("max_pool2d_bwd");
     list<Dropout>("dropout");

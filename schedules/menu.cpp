@@ -65,6 +65,9 @@ std::string on_x86_up_to(const Shape &s, const Set &set) {
 /// A pixel's two sums, for batch normalisation's statistics.
 std::vector<Workspace> pixel_tiles(const Shape &s, const Set &) { return {{"tiles", {s.in_c, 2, s.in_w, s.in_h}}}; }
 
+/// The same for a pixel of the pool's output.
+std::vector<Workspace> pool_tiles(const Shape &s, const Set &) { return {{"tiles", {s.in_c, 2, s.out_w, s.out_h}}}; }
+
 std::string whole_vectors(const Shape &s, const Set &set) {
     if (set.family != "x86") return "the set is not x86";
     return s.elements % set.vector_floats ? "the slab is no multiple of the vector" : "";
@@ -74,6 +77,12 @@ std::string separate_windows(const Shape &s, const Set &set) {
     if (set.family != "x86") return "the set is not x86";
     if (s.stride_h < s.kernel_h || s.stride_w < s.kernel_w) return "the windows overlap";
     return s.pad_top > 0 || s.pad_left > 0 ? "the first window begins in the padding" : "";
+}
+
+/// Of each channel a batch norm's gradient keeps what all its pixels share.
+std::string separate_windows_up_to_4096_channels(const Shape &s, const Set &set) {
+    const std::string refusal = on_x86_up_to<4096>(s, set);
+    return refusal.empty() ? separate_windows(s, set) : refusal;
 }
 
 const Entry reference{"reference", accepts};
@@ -102,7 +111,11 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
         {"batch_norm_fold", {{"channel_vectors", on_x86}, reference}},
         {"batch_norm_fwd", {{"channel_vectors", on_x86}, reference}},
         {"batch_norm_bwd_stats", {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles}, reference}},
-        {"batch_norm_bwd_data", {{"channel_vectors", on_x86}, reference}},
+        {"batch_norm_bwd_data", {{"channel_vectors", on_x86_up_to<4096>}, reference}},
+        {"batch_norm_pool_fwd", {{"channel_vectors", on_x86}, reference}},
+        {"batch_norm_pool_dropout_fwd", {{"lanes", on_x86_up_to<16384>}, reference}},
+        {"batch_norm_pool_bwd_stats", {{"pixel_tiles", on_x86_up_to<4096>, pool_tiles}, reference}},
+        {"batch_norm_pool_bwd_data", {{"windows", separate_windows_up_to_4096_channels}, reference}},
         {"max_pool2d_fwd", {{"channel_vectors", on_x86}, reference}},
         {"max_pool2d_bwd", {{"windows", separate_windows}, {"channel_vectors", on_x86}, reference}},
         {"dropout", {{"lanes", on_x86_up_to<16384>}, reference}},

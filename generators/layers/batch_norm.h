@@ -103,15 +103,17 @@ struct BatchNormBackwardStats {
 /// shape.relu the layer before is a ReLU whose output is this input: nothing passes where it is 0.
 struct BatchNormBackwardData {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Halide::Func factors{"factors"};  // of a channel: gamma * inv_std, d_beta / M, inv_std * d_gamma / M
     Halide::Func d_input{"d_input"};
 
     BatchNormBackwardData(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &mean,
                           const Halide::Func &inv_std, const Halide::Func &d_gamma, const Halide::Func &d_beta, const Halide::Expr &batch,
                           const Shape &s) {
         const Halide::Expr each = 1.0f / (Halide::cast<float>(batch) * float(s.in_w * s.in_h));
-        const Halide::Expr value = input(c, x, y, n), normalised = (value - mean(c)) * inv_std(c);
-        const Halide::Expr through_statistics = (d_beta(c) + normalised * d_gamma(c)) * each;
-        const Halide::Expr gradient = gamma(c) * inv_std(c) * (d_output(c, x, y, n) - through_statistics);
+        factors(c) = Halide::Tuple(gamma(c) * inv_std(c), d_beta(c) * each, inv_std(c) * d_gamma(c) * each);
+        const Halide::Expr value = input(c, x, y, n);
+        const Halide::Expr through_statistics = factors(c)[1] + (value - mean(c)) * factors(c)[2];
+        const Halide::Expr gradient = factors(c)[0] * (d_output(c, x, y, n) - through_statistics);
         d_input(c, x, y, n) = s.relu ? select(value > 0.0f, gradient, 0.0f) : gradient;
     }
 };

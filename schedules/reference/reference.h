@@ -3,6 +3,7 @@
 
 #include "generators/layers/add.h"
 #include "generators/layers/batch_norm.h"
+#include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
 #include "generators/layers/dropout.h"
 #include "generators/layers/input.h"
@@ -24,6 +25,10 @@ void reference(BatchNormFold &);
 void reference(BatchNormForward &);
 void reference(BatchNormBackwardStats &);
 void reference(BatchNormBackwardData &);
+void reference(BatchNormPoolForward &);
+void reference(BatchNormPoolDropoutForward &);
+void reference(BatchNormPoolBackwardStats &);
+void reference(BatchNormPoolBackwardData &);
 void reference(MaxPool2dForward &);
 void reference(MaxPool2dBackward &);
 void reference(Dropout &);

@@ -3,13 +3,14 @@
 // Reached by one core of an AMD EPYC (Zen 3, AVX2), batch 64, in GB/s read and written, beside a plain loop that adds two such activations:
 //
 //   layer      statistics   forward   backward statistics   backward data   plain loop
-//   30x30x32       36          49             52                 35             42
-//   13x13x64       43          74             54                 55             66
-//   4x4x128        41          54             47                 64             74
-//   2x2x128        54          86             90                 69             96
+//   30x30x32       36          49             52                 53             42
+//   13x13x64       43          74             56                 70             66
+//   4x4x128        41          68             64                 67             74
+//   2x2x128        54          91             90                 77             96
 #include "generators/layers/batch_norm.h"
 
 #include "schedules/schedules.h"
+#include "schedules/x86/pixel_tiles.h"
 #include "schedules/x86/pixels.h"
 
 namespace halcyon {
@@ -35,19 +36,6 @@ void store_tiles(Stages &f, const Var &which, const Var &co, int vectors, const 
     parallel_pixels(f.tile, f.x, f.y, s.in_w, s.in_h, s.in_c);
 }
 
-/// One thread merges the tiles, in order: a batch of 64 is 32 times the memory.
-template<typename Stages>
-void merge_tiles(Stages &f, Func merged, const Shape &s, const Set &set) {
-    const int vector = channel_vector(s.in_c, set);
-    Var co{"co"}, ci{"ci"};
-    merged.compute_root().vectorize(f.c, vector, TailStrategy::ShiftInwards);
-    merged.update()
-        .split(f.c, co, ci, channel_block(s.in_c, vector, 4), TailStrategy::GuardWithIf)
-        .reorder(ci, f.tiles.x, f.tiles.y, co)
-        .vectorize(ci, vector)
-        .unroll(ci);
-}
-
 void stats_pixel_tiles(BatchNormStats &f, const Shape &s, const Set &set) {
     const int vector = channel_vector(s.in_c, set);
     Var co{"co"};
@@ -68,17 +56,10 @@ void fold_channel_vectors(BatchNormFold &f, const Shape &s, const Set &set) {
 
 void forward_channel_vectors(BatchNormForward &f, const Shape &s, const Set &set) { channel_vectors(f.output, f.c, f.x, f.y, f.n, s, set); }
 
-void backward_stats_pixel_tiles(BatchNormBackwardStats &f, const Shape &s, const Set &set) {
-    const int vector = channel_vector(s.in_c, set);
-    Var co{"co"};
-    store_tiles(f, f.which, co, 4, s, set);
-    f.tile_sums.compute_at(f.tile, co).vectorize(f.c, vector).unroll(f.c);
-    f.tile_sums.update().reorder(f.c, f.images).vectorize(f.c, vector).unroll(f.c);
-    merge_tiles(f, f.sums, s, set);
-    for (Func out : {f.d_gamma, f.d_beta}) out.vectorize(f.c, vector, TailStrategy::ShiftInwards);
-}
+void backward_stats_pixel_tiles(BatchNormBackwardStats &f, const Shape &s, const Set &set) { gradient_tiles(f, s, set); }
 
 void backward_data_channel_vectors(BatchNormBackwardData &f, const Shape &s, const Set &set) {
+    f.factors.compute_root().vectorize(f.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
     channel_vectors(f.d_input, f.c, f.x, f.y, f.n, s, set);
 }
 

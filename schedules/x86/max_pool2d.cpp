@@ -2,12 +2,13 @@
 //
 //   layer             forward   backward
 //   30x30x32             66        59
-//   11x11x64, same       74        25
+//   11x11x64, same       74        67
 //   2x2x128              93        98
 #include "generators/layers/max_pool2d.h"
 
 #include "schedules/schedules.h"
 #include "schedules/x86/pixels.h"
+#include "schedules/x86/pool_windows.h"
 
 namespace halcyon {
 namespace {
@@ -28,23 +29,7 @@ void forward_channel_vectors(MaxPool2dForward &f, const Shape &s, const Set &set
     f.largest.update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c, vector).unroll(f.c).unroll(f.taps.x).unroll(f.taps.y);
 }
 
-/// A window at a time, where no two overlap: its choice is made once and then asked by each of its pixels.
-void backward_windows(MaxPool2dBackward &f, const Shape &s, const Set &set) {
-    const int vector = channel_vector(s.in_c, set);
-    Var co{"co"}, ci{"ci"}, dx{"dx"}, dy{"dy"};
-    f.d_input.split(f.x, f.x, dx, s.stride_w, TailStrategy::GuardWithIf)
-        .split(f.y, f.y, dy, s.stride_h, TailStrategy::GuardWithIf)
-        .split(f.c, co, ci, vector, TailStrategy::ShiftInwards)
-        .reorder(ci, dx, dy, co, f.n, f.x, f.y)
-        .vectorize(ci)
-        .unroll(dx)
-        .unroll(dy);
-    parallel_pixels(f.d_input, f.x, f.y, (s.in_w + s.stride_w - 1) / s.stride_w, (s.in_h + s.stride_h - 1) / s.stride_h,
-                    s.in_c * s.kernel_w * s.kernel_h);
-    f.sum.compute_at(f.d_input, dx).vectorize(f.c).update().vectorize(f.c);
-    f.choice.compute_at(f.d_input, co).bound_storage(f.x, 1).bound_storage(f.y, 1).vectorize(f.c, vector);
-    f.choice.update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c, vector).unroll(f.taps.x).unroll(f.taps.y);
-}
+void backward_windows(MaxPool2dBackward &f, const Shape &s, const Set &set) { pool_windows(f.d_input, f, s, set); }
 
 /// Every pixel asks each window that can hold it, and makes its choice again.
 void backward_channel_vectors(MaxPool2dBackward &f, const Shape &s, const Set &set) {

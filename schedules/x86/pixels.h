@@ -25,12 +25,14 @@ inline int channel_block(int channels, int vector, int vectors) {
 }
 
 /// Runs the pixels of a loop nest ordered (..., x, y) in parallel. A task is at least 128 floats an image, 32 KiB in a batch of 64: a
-/// parallel region costs about 5 us, in which a core moves that much. A stage of no more than that is one loop.
-inline void parallel_pixels(Halide::Stage stage, const Halide::Var &x, const Halide::Var &y, int width, int height, int channels) {
+/// parallel region costs about 5 us, in which a core moves that much. A stage of no more than that is one loop. Returns the innermost loop
+/// over pixels.
+inline Halide::Var parallel_pixels(Halide::Stage stage, const Halide::Var &x, const Halide::Var &y, int width, int height, int channels) {
     const int pixels_a_task = std::max(1, 128 / channels);
-    if (width * height <= pixels_a_task) return;
+    if (width * height <= pixels_a_task) return x;
     Halide::Var pixel{"pixel"}, task{"task"};
     stage.fuse(x, y, pixel).split(pixel, task, pixel, pixels_a_task, Halide::TailStrategy::GuardWithIf).parallel(task);
+    return pixel;
 }
 
 /// One pass over `out`, vectors of channels innermost. Where the channels are no multiple of the block, the last block moves back

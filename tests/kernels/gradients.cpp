@@ -168,6 +168,31 @@ Differentiable batch_normalisation(const Shape &s, const std::vector<int> &exten
     return {forward, backward};
 }
 
+/// The same with a max pool and a dropout after it, with the dropout's mask held.
+Differentiable pooled_batch_normalisation(const Shape &s, int images, double rate) {
+    const std::vector<int> c = {s.in_c}, in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images};
+    const Array step = make_step(step_words(2), rate, images);
+    const auto normalised = [=](const Arrays &inputs) { return s.relu ? run("relu_fwd", s, {inputs[0]}, {in})[0] : inputs[0]; };
+    const auto statistics = [=](const Arrays &inputs) {
+        return run("batch_norm_stats", s, {normalised(inputs), inputs[1], inputs[2]}, {c, c, c, c, c, c});
+    };
+    const auto forward = [=](const Arrays &inputs) {
+        const Arrays stats = statistics(inputs);
+        return run("batch_norm_pool_dropout_fwd", s, {normalised(inputs), stats[2], stats[3], step}, {out})[0];
+    };
+    const auto backward = [=](const Arrays &inputs, const Array &upstream) {
+        const Arrays stats = statistics(inputs);
+        const Array input = normalised(inputs), &mean = stats[0], &inv_std = stats[1], &scale = stats[2], &shift = stats[3];
+        const Array d_pooled = run("dropout", s, {upstream, step}, {out})[0];
+        const Arrays sums = run("batch_norm_pool_bwd_stats", s, {d_pooled, input, scale, shift, mean, inv_std}, {c, c});
+        const Array &d_gamma = sums[0], &d_beta = sums[1];
+        const Arrays d_input =
+            run("batch_norm_pool_bwd_data", s, {d_pooled, input, scale, shift, inputs[1], mean, inv_std, d_gamma, d_beta}, {in});
+        return Arrays{d_input[0], d_gamma, d_beta};
+    };
+    return {forward, backward};
+}
+
 }  // namespace
 
 TEST_CASE("gradients of convolutions") {
@@ -241,6 +266,19 @@ TEST_CASE("gradients of batch normalisation through the statistics") {
         input(1, 0, 0, 0) = 0;
         check(batch_normalisation(shape, extents), {input, gamma, beta}, true);
     }
+}
+
+TEST_CASE("gradients of batch normalisation through the pool and the dropout after it") {
+    Shape shape = GENERATE(window_shape(4, 6, 3, 3, 2, 2, 2, 2, false),   // plain
+                           window_shape(5, 5, 3, 3, 2, 2, 2, 2, false),   // a row and a column that no window sees
+                           window_shape(5, 3, 3, 3, 2, 2, 2, 2, true),    // padding right and below
+                           window_shape(4, 4, 3, 3, 3, 3, 1, 1, false));  // every input in many windows
+    shape.dropout = 1, shape.epsilon = 1e-3f, shape.momentum = 0.99f, shape.relu = GENERATE(0, 1);
+    CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.stride_h, shape.relu);
+    Random random(9);
+    Array input = random.reals({3, shape.in_w, shape.in_h, 2}, -1, 1), gamma({3}), beta = random.reals({3}, -1, 1);
+    gamma(0) = 1.5, gamma(1) = -0.7, gamma(2) = 0.3;
+    check(pooled_batch_normalisation(shape, 2, GENERATE(0.0, 0.4)), {input, gamma, beta});
 }
 
 TEST_CASE("gradients of softmax with cross-entropy") {

@@ -256,13 +256,16 @@ void check_kernel(const CompiledKernel &compiled, StorageOrder order) {
     CHECK(one_thread.allocations() + three_threads.allocations() == 0);
 }
 
+/// Rate 0 is the identity, exactly: what comes out is what went in, or what a pool made of integers.
 void check_dropout_at_rate_0(const CompiledKernel &compiled, StorageOrder order) {
     Random random(2);
     Session session(1);
     Arguments before = make_arguments(compiled, 3, random);
     before["step"] = make_step(before["step"].extent(0), 0, 3);
+    Arguments expected = before;
+    oracle::find_oracle(compiled.kernel)(compiled.shape, expected.tensors);
     const Arguments after = call(compiled, order, before, 3, session);
-    CHECK((after["output"].values == before["input"].values));
+    CHECK((after["output"].values == expected["output"].values));
 }
 
 /// The compiled function's own description against the kernel list and the menu.
@@ -311,7 +314,7 @@ void check_set(const std::string &name) {
     for (const CompiledKernel &compiled : set->kernels) {
         INFO(compiled.symbol);
         check_kernel(compiled, set->order);
-        if (compiled.kernel == "dropout") check_dropout_at_rate_0(compiled, set->order);
+        if (compiled.kernel.find("dropout") != std::string::npos) check_dropout_at_rate_0(compiled, set->order);
     }
 }
 

@@ -206,6 +206,38 @@ void dropout(const Shape &s, const Array &input, const Array &step, Array &outpu
     });
 }
 
+void batch_norm_pool_fwd(const Shape &s, const Array &input, const Array &scale, const Array &shift, Array &output) {
+    Array normalised = input;
+    batch_norm_fwd(s, input, scale, shift, normalised);
+    max_pool2d_fwd(s, normalised, output);
+}
+
+void batch_norm_pool_dropout_fwd(const Shape &s, const Array &input, const Array &scale, const Array &shift, const Array &step,
+                                 Array &output) {
+    Array pooled = output;
+    batch_norm_pool_fwd(s, input, scale, shift, pooled);
+    dropout(s, pooled, step, output);
+}
+
+/// The gradient of what the pool reads.
+Array through_pool(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift) {
+    Array normalised = input, d_normalised = input;
+    batch_norm_fwd(s, input, scale, shift, normalised);
+    max_pool2d_bwd(s, d_output, normalised, d_normalised);
+    return d_normalised;
+}
+
+void batch_norm_pool_bwd_stats(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift,
+                               const Array &mean, const Array &inv_std, Array &d_gamma, Array &d_beta) {
+    batch_norm_bwd_stats(s, through_pool(s, d_output, input, scale, shift), input, mean, inv_std, d_gamma, d_beta);
+}
+
+void batch_norm_pool_bwd_data(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift,
+                              const Array &gamma, const Array &mean, const Array &inv_std, const Array &d_gamma, const Array &d_beta,
+                              Array &d_input) {
+    batch_norm_bwd_data(s, through_pool(s, d_output, input, scale, shift), input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
+}
+
 void add(const Shape &, const Array &a, const Array &b, Array &output) {
     for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = a.values[i] + b.values[i];
 }
@@ -279,6 +311,10 @@ Oracle find_oracle(std::string_view kernel) {
         {"batch_norm_fwd", listed<batch_norm_fwd>},
         {"batch_norm_bwd_stats", listed<batch_norm_bwd_stats>},
         {"batch_norm_bwd_data", listed<batch_norm_bwd_data>},
+        {"batch_norm_pool_fwd", listed<batch_norm_pool_fwd>},
+        {"batch_norm_pool_dropout_fwd", listed<batch_norm_pool_dropout_fwd>},
+        {"batch_norm_pool_bwd_stats", listed<batch_norm_pool_bwd_stats>},
+        {"batch_norm_pool_bwd_data", listed<batch_norm_pool_bwd_data>},
         {"max_pool2d_fwd", listed<max_pool2d_fwd>},
         {"max_pool2d_bwd", listed<max_pool2d_bwd>},
         {"dropout", listed<dropout>},

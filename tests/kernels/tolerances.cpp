@@ -109,8 +109,8 @@ void batch_norm_bwd_stats(const Shape &s, const Arguments &before, const Argumen
     }
 }
 
-/// The longest way through the expression has ten roundings: 1 / M, the deviation, the normalised value, its product, the sum, the product
-/// with 1 / M, the difference, gamma * inv_std and the last product, each at most u of the sum of absolute values.
+/// The longest way through the expression has nine roundings: 1 / M, inv_std * d_gamma, their product, the deviation, its product, the sum,
+/// the difference, gamma * inv_std and the last product, each at most u of the sum of absolute values.
 void batch_norm_bwd_data(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
     const Array &d_output = before["d_output"], &input = before["input"], &gamma = before["gamma"], &mean = before["mean"],
                 &inv_std = before["inv_std"], &d_gamma = before["d_gamma"], &d_beta = before["d_beta"];
@@ -120,13 +120,34 @@ void batch_norm_bwd_data(const Shape &s, const Arguments &before, const Argument
         const int c = int(i % s.in_c);
         const double normalised = (input.values[i] - mean(c)) * inv_std(c);
         const double magnitude = std::abs(d_output.values[i]) + (std::abs(d_beta(c)) + std::abs(normalised * d_gamma(c))) / count;
-        d_input.values[i] = 10 * u * std::abs(gamma(c) * inv_std(c)) * magnitude;
+        d_input.values[i] = 9 * u * std::abs(gamma(c) * inv_std(c)) * magnitude;
     }
 }
 
 /// One product. What is dropped is exactly 0.
 void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
     relative(u, after["output"], tolerance["output"]);
+}
+
+/// `before` with the gradient of what the pool reads in place of that of what it makes. Where windows do not overlap this copies, and what
+/// the pool compares are integers: nothing is rounded.
+Arguments through_pool(const Shape &s, const Arguments &before) {
+    const Array &input = before["input"];
+    std::vector<Array> normalise = {input, before["scale"], before["shift"], input};
+    oracle::find_oracle("batch_norm_fwd")(s, normalise);
+    std::vector<Array> pool = {before["d_output"], normalise[3], input};
+    oracle::find_oracle("max_pool2d_bwd")(s, pool);
+    Arguments through = before;
+    through["d_output"] = pool[2];
+    return through;
+}
+
+void batch_norm_pool_bwd_stats(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    batch_norm_bwd_stats(s, through_pool(s, before), after, tolerance);
+}
+
+void batch_norm_pool_bwd_data(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    batch_norm_bwd_data(s, through_pool(s, before), after, tolerance);
 }
 
 /// The exponent d = logit - largest is rounded, and Halide's exp() takes a multiple of ln 2 from it in float, where both the product and
@@ -182,6 +203,9 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"batch_norm_fold", batch_norm_fold},
     {"batch_norm_bwd_stats", batch_norm_bwd_stats},
     {"batch_norm_bwd_data", batch_norm_bwd_data},
+    {"batch_norm_pool_dropout_fwd", dropout},  // what it drops from is exact: a maximum of integers
+    {"batch_norm_pool_bwd_stats", batch_norm_pool_bwd_stats},
+    {"batch_norm_pool_bwd_data", batch_norm_pool_bwd_data},
     {"dropout", dropout},
     {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
     {"softmax_cross_entropy_bwd", softmax_cross_entropy_bwd},

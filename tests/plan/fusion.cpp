@@ -12,10 +12,37 @@ namespace {
 const std::string head = R"(, {"type": "flatten"}, {"type": "dense", "units": 3, "activation": "softmax"})";
 const std::string conv_relu = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "padding": "same", "activation": "relu"})";
 const std::string batch_norm = R"({"type": "batch_normalization"})";
+const std::string pool = R"({"type": "max_pooling2d", "padding": "same"})";
+const std::string dropout = R"({"type": "dropout"})";
 
 Graph training_graph(const std::string &layers) {
     const Model model = make_model(layers + head);
     return lower_training(model, lay_out_slabs(model));
+}
+
+Graph inference_graph(const std::string &layers) {
+    const Model model = make_model(layers + head);
+    return lower_inference(model, lay_out_slabs(model));
+}
+
+const Operation &find(const Graph &graph, const std::string &kernel) {
+    const auto found = std::ranges::find(graph.operations, kernel, &Operation::kernel);
+    REQUIRE(found != graph.operations.end());
+    return *found;
+}
+
+/// Whether any call reads or writes `value`.
+bool is_used(const Graph &graph, int value) {
+    return std::ranges::any_of(graph.operations, [&](const Operation &o) {
+        return std::ranges::count(o.inputs, value) + std::ranges::count(o.outputs, value) > 0;
+    });
+}
+
+std::vector<std::string> lines(const std::vector<Fusion> &fusions, bool taken) {
+    std::vector<std::string> found;
+    for (const Fusion &fusion : fusions)
+        if (fusion.taken == taken) found.push_back(fusion.line);
+    return found;
 }
 
 /// How many calls of `kernel` there are, with a fused ReLU or without.
@@ -84,4 +111,98 @@ TEST_CASE("the gradient of a batch norm does not mask by another ReLU") {
         CHECK(count(graph, "relu_bwd") == 1);
         CHECK(count(graph, "batch_norm_bwd_data", 1) == 0);
     }
+}
+
+TEST_CASE("batch norm, pool and dropout are one call forward, batch norm and pool two backward") {
+    Graph graph = training_graph(conv_relu + ", " + batch_norm + ", " + pool + ", " + dropout);
+    const Operation normalise = find(graph, "batch_norm_fwd"), pooling = find(graph, "max_pool2d_fwd"), drop = find(graph, "dropout");
+    const Operation stats = find(graph, "batch_norm_bwd_stats"), relu = find(graph, "relu_bwd"), unpool = find(graph, "max_pool2d_bwd");
+    const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
+    CHECK(lines(fusions, true) ==
+          std::vector<std::string>{
+              "batch_norm_bwd_data of batch_normalization and relu_bwd of conv2d are one call: tuned",
+              "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization are two calls: "
+              "tuned, tuned",
+              "batch_norm_fwd of batch_normalization and max_pool2d_fwd of max_pooling2d are one call: tuned",
+              "batch_norm_pool_fwd of batch_normalization and dropout of dropout are one call: tuned",
+          });
+    for (const char *gone : {"batch_norm_fwd", "max_pool2d_fwd", "max_pool2d_bwd", "batch_norm_bwd_stats", "relu_bwd"})
+        CHECK(count(graph, gone) == 0);
+    for (int value : {normalise.outputs[0], pooling.outputs[0], unpool.outputs[0]}) CHECK_FALSE(is_used(graph, value));
+
+    const int input = normalise.inputs[0], scale = normalise.inputs[1], shift = normalise.inputs[2], step = drop.inputs[1];
+    const Operation &forward = find(graph, "batch_norm_pool_dropout_fwd");
+    CHECK(forward.inputs == std::vector<int>{input, scale, shift, step});
+    CHECK(forward.outputs == drop.outputs);
+
+    const int d_pooled = find(graph, "dropout").outputs[0], mean = stats.inputs[2], inv_std = stats.inputs[3];
+    const Operation &backward_stats = find(graph, "batch_norm_pool_bwd_stats");
+    CHECK(backward_stats.inputs == std::vector<int>{d_pooled, input, scale, shift, mean, inv_std});
+    CHECK(backward_stats.outputs == stats.outputs);
+
+    const Operation &data = find(graph, "batch_norm_pool_bwd_data");
+    const int gamma = data.inputs[4], d_gamma = stats.outputs[0], d_beta = stats.outputs[1];
+    CHECK(data.inputs == std::vector<int>{d_pooled, input, scale, shift, gamma, mean, inv_std, d_gamma, d_beta});
+    CHECK(graph.values[gamma].name == "batch_normalization/gamma");
+    CHECK(data.outputs == relu.outputs);
+    CHECK(data.shape.relu == 1);
+    for (const Operation *fused : {&forward, &backward_stats, &data}) CHECK(fused->shape.out_h == pooling.shape.out_h);
+}
+
+TEST_CASE("batch norm and pool need no dropout") {
+    SECTION("in training") {
+        Graph graph = training_graph(conv_relu + ", " + batch_norm + ", " + pool);
+        fuse(graph, x86_avx2(), tuned_menu);
+        for (const char *fused : {"batch_norm_pool_fwd", "batch_norm_pool_bwd_stats"}) CHECK(count(graph, fused) == 1);
+        CHECK(count(graph, "batch_norm_pool_bwd_data", 1) == 1);
+    }
+    SECTION("in inference") {
+        Graph graph = inference_graph(conv_relu + ", " + batch_norm + ", " + pool + ", " + dropout);
+        fuse(graph, x86_avx2(), tuned_menu);
+        CHECK(count(graph, "batch_norm_pool_fwd") == 1);
+        CHECK(count(graph, "batch_norm_fwd") + count(graph, "max_pool2d_fwd") == 0);
+    }
+}
+
+TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
+    const std::string three = R"({"type": "conv2d", "filters": 3, "kernel_size": 3}, )";
+    Graph graph = training_graph(three + batch_norm + ", " + pool + ", " + dropout);
+    const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
+    CHECK(lines(fusions, false) ==
+          std::vector<std::string>{
+              "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization stay apart: "
+              "tuned: 3 channels"});
+    for (const char *part : {"batch_norm_fwd", "max_pool2d_fwd", "max_pool2d_bwd", "batch_norm_bwd_stats", "batch_norm_bwd_data"})
+        CHECK(count(graph, part) == 1);
+    CHECK(count(graph, "dropout") == 2);
+
+    // The menu itself: a pool whose windows overlap has no tuned gradient.
+    Graph overlapping = training_graph(conv_relu + ", " + batch_norm + R"(, {"type": "max_pooling2d", "pool_size": 3, "strides": 2})");
+    CHECK(lines(fuse(overlapping, x86_avx2()), false) ==
+          std::vector<std::string>{
+              "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization stay apart: "
+              "windows: the windows overlap"});
+}
+
+TEST_CASE("a batch norm that others read as well stays apart from the pool") {
+    const std::string branching =
+        R"({"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 3}, {"name": "b", "type": "batch_normalization"},
+        {"name": "p", "type": "max_pooling2d", "pool_size": 1}, {"type": "add", "inputs": ["b", "p"]})";
+    for (Graph graph : {training_graph(branching), inference_graph(branching)}) {
+        fuse(graph, x86_avx2(), tuned_menu);
+        CHECK(count(graph, "batch_norm_fwd") == 1);
+        CHECK(count(graph, "max_pool2d_fwd") == 1);
+        CHECK(count(graph, "max_pool2d_bwd") == count(graph, "batch_norm_bwd_data"));
+    }
+}
+
+TEST_CASE("the gradient of a pool of a sum is not that of one batch norm") {
+    // The image needs no gradient: the pool's gradient goes to the batch norm alone, whose output is not what was pooled.
+    Graph graph =
+        training_graph(R"({"name": "c", "type": "conv2d", "filters": 3, "kernel_size": 1}, {"name": "b", "type": "batch_normalization"},
+        {"type": "add", "inputs": ["b", "input"]}, )" +
+                       pool);
+    for (Operation &operation : graph.operations) operation.shape.in_c = 4;  // which the menu does not refuse
+    fuse(graph, x86_avx2(), tuned_menu);
+    CHECK(count(graph, "max_pool2d_bwd") == 1);
 }

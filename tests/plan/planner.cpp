@@ -140,6 +140,9 @@ TEST_CASE("names say the shape, and only what the kernel uses of it") {
     CHECK(kernel_name("conv2d_fwd", convolution(13, 3, 2, 0, 6)) == "conv2d_fwd__h13w13c64_k32r3s3_t2");
     CHECK(kernel_name("max_pool2d_fwd", convolution(11, 2, 2, 0, 6)) == "max_pool2d_fwd__h11w11c64_r2s2_t2_p0_0_1_1");
     CHECK(kernel_name("max_pool2d_fwd", convolution(11, 2, 2, 0, 5)) == "max_pool2d_fwd__h11w11c64_r2s2_t2");
+    CHECK(kernel_name("batch_norm_pool_fwd", convolution(11, 2, 2, 0, 5)) == "batch_norm_pool_fwd__h11w11c64_r2s2_t2");
+    CHECK(kernel_name("batch_norm_pool_dropout_fwd", convolution(11, 2, 2, 0, 6)) ==
+          "batch_norm_pool_dropout_fwd__h11w11c64_r2s2_t2_p0_0_1_1_d0");
     Shape shape;
     shape.in_h = shape.in_w = 4, shape.in_c = 8;
     CHECK(kernel_name("relu_fwd", shape) == "relu_fwd__h4w4c8");

@@ -1,0 +1,117 @@
+#include "generators/layers/batch_norm_pool.h"
+
+#include "generators/layer_generator.h"
+#include "schedules/reference/reference.h"
+#include "schedules/schedules.h"
+
+#include <optional>
+
+namespace halcyon {
+namespace {
+
+using Halide::Buffer;
+
+class BatchNormPoolForwardGenerator : public LayerGenerator<BatchNormPoolForwardGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_pool_fwd";
+    Input<Buffer<float, 4>> input{"input"};
+    Input<Buffer<float, 1>> scale{"scale"}, shift{"shift"};
+    Output<Buffer<float, 4>> output{"output"};
+
+    void generate() {
+        stages.emplace(input, scale, shift, shape());
+        output = stages->pool.output;
+    }
+
+    void schedule() {
+        input_activations(input);
+        channel_values(scale, shift);
+        output_activations(output);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormPoolForward> stages;
+};
+
+class BatchNormPoolDropoutForwardGenerator : public LayerGenerator<BatchNormPoolDropoutForwardGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_pool_dropout_fwd";
+    Input<Buffer<float, 4>> input{"input"};
+    Input<Buffer<float, 1>> scale{"scale"}, shift{"shift"};
+    Input<Buffer<uint32_t, 1>> step{"step"};
+    Output<Buffer<float, 4>> output{"output"};
+
+    void generate() {
+        stages.emplace(input, scale, shift, step, shape());
+        output = stages->dropout.output;
+    }
+
+    void schedule() {
+        input_activations(input);
+        channel_values(scale, shift);
+        step.dim(0).set_min(0);
+        output_activations(output);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormPoolDropoutForward> stages;
+};
+
+class BatchNormPoolBackwardStatsGenerator : public LayerGenerator<BatchNormPoolBackwardStatsGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_pool_bwd_stats";
+    Input<Buffer<float, 4>> d_output{"d_output"}, input{"input"};
+    Input<Buffer<float, 1>> scale{"scale"}, shift{"shift"}, mean{"mean"}, inv_std{"inv_std"};
+    Output<Buffer<float, 1>> d_gamma{"d_gamma"}, d_beta{"d_beta"};
+
+    void generate() {
+        stages.emplace(d_output, input, scale, shift, mean, inv_std, input.dim(3).extent(), shape());
+        d_gamma = stages->stats.d_gamma;
+        d_beta = stages->stats.d_beta;
+        place("tiles", stages->stats.tile);
+    }
+
+    void schedule() {
+        output_activations(d_output);
+        input_activations(input);
+        channel_values(scale, shift, mean, inv_std, d_gamma, d_beta);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormPoolBackwardStats> stages;
+};
+
+class BatchNormPoolBackwardDataGenerator : public LayerGenerator<BatchNormPoolBackwardDataGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_pool_bwd_data";
+    Input<Buffer<float, 4>> d_output{"d_output"}, input{"input"};
+    Input<Buffer<float, 1>> scale{"scale"}, shift{"shift"}, gamma{"gamma"}, mean{"mean"}, inv_std{"inv_std"};
+    Input<Buffer<float, 1>> d_gamma{"d_gamma"}, d_beta{"d_beta"};
+    Output<Buffer<float, 4>> d_input{"d_input"};
+
+    void generate() {
+        stages.emplace(d_output, input, scale, shift, gamma, mean, inv_std, d_gamma, d_beta, input.dim(3).extent(), shape());
+        d_input = stages->data.d_input;
+    }
+
+    void schedule() {
+        output_activations(d_output);
+        input_activations(input, d_input);
+        channel_values(scale, shift, gamma, mean, inv_std, d_gamma, d_beta);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormPoolBackwardData> stages;
+};
+
+}  // namespace
+}  // namespace halcyon
+
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormPoolForwardGenerator, batch_norm_pool_fwd)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormPoolDropoutForwardGenerator, batch_norm_pool_dropout_fwd)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormPoolBackwardStatsGenerator, batch_norm_pool_bwd_stats)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormPoolBackwardDataGenerator, batch_norm_pool_bwd_data)
