@@ -7,6 +7,7 @@ CMAKE  := .venv/bin/cmake
 PRESET ?= release
 DATA   ?= $(CIFAR10_DIR)
 ARGS   ?=
+CONFIGURE ?=  # CMake's options: -DHALCYON_BENCH_ONEDNN=ON
 
 .DEFAULT_GOAL := help
 .PHONY: help setup configure build train test bench compare lint clean
@@ -19,7 +20,7 @@ setup: ## install what the build needs (apt packages; Halide, CMake, Ninja into 
 	@cmake/setup.sh
 
 configure: setup
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset $(PRESET)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset $(PRESET) $(CONFIGURE)
 
 build: configure ## set up and build the trainer and the model compiler
 	@$(CMAKE) --build --preset $(PRESET) --target halcyonc cifar10
@@ -33,9 +34,10 @@ test: configure ## build and run every test
 
 bench: configure ## time every kernel and the whole step, of every schedule this machine can run
 	@$(CMAKE) --build --preset $(PRESET) --target cifar10_bench
-	@$(BUILD)/bin/cifar10_bench $(ARGS)
+	@$(BUILD)/bin/cifar10_bench --json=build/bench.json $(ARGS)
 
-compare: build ## train beside Keras (ARGS=--torch: and PyTorch), interleaved (makes .venv-compare from PyPI)
+compare: configure ## time training and inference beside other frameworks (ARGS=--torch: and PyTorch), in turns (makes .venv-compare)
+	@$(CMAKE) --build --preset $(PRESET) --target cifar10 cifar10_shared
 	@python3 bench/compare/compare.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 lint: ## check clang-format and clang-tidy

@@ -1,23 +1,32 @@
-// The benchmarks of a compiled model, registered with Google Benchmark. Counters of each: "FLOP" and "bytes" of one iteration (kernels),
-// "images/s" (steps).
+// The benchmarks of a compiled model, registered with Google Benchmark. Each has its row, still without a time, in the results.
 #pragma once
 
+#include "bench/results.h"
 #include "runtime/model.h"
 #include "runtime/session.h"
 
-#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace halcyon {
 
 struct BenchOptions {
-    int batch = 64;
+    std::vector<int> batches = {64};
     int threads = 1;
 };
 
-/// Every compiled kernel of every set that this machine can run, named kernel/shape/set/entry. `session` must outlive the run.
-void register_kernels(const halcyon_model &model, const BenchOptions &options, Session &session);
+/// The shape in a compiled kernel's name: "h15w15c32_k64r3s3" of cifar10_conv2d_fwd__h15w15c32_k64r3s3__x86_avx2_register_tile.
+std::string shape_of(std::string_view symbol);
 
-/// A step of training and an inference for every set that this machine can run, named step/train/set and step/infer/set.
-void register_steps(const halcyon_model &model, const BenchOptions &options);
+/// Every compiled kernel of every set that this machine can run, for each batch. `session` must outlive the run.
+void register_kernels(const halcyon_model &model, const BenchOptions &options, Session &session, Results &results);
+
+/// A step of training and an inference for every set that this machine can run, for each batch.
+void register_steps(const halcyon_model &model, const BenchOptions &options, Results &results);
+
+/// oneDNN's convolutions on the shapes of the model's, for each batch, as a set "onednn" whose entries are its implementations. Only where
+/// the build has HALCYON_BENCH_ONEDNN.
+void register_onednn(const halcyon_model &model, const BenchOptions &options, Results &results);
 
 }  // namespace halcyon

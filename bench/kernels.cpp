@@ -22,15 +22,14 @@
 namespace halcyon {
 namespace {
 
-std::string_view shape_of(std::string_view symbol) {
-    const auto begin = symbol.find("__") + 2;
-    return symbol.substr(begin, symbol.find("__", begin) - begin);
-}
-
 /// Kernels count on buffers that begin at a cache line, as the planner's do.
 struct alignas(64) CacheLine {
     std::byte bytes[64];
 };
+
+std::int64_t bytes_of(const Buffer &argument, int batch) {
+    return elements_of(argument, batch, batch) * (argument.type == "uint8" ? 1 : 4);
+}
 
 /// A kernel's arguments in memory of their own, with values that occur: nothing denormal, indices and labels in range, a quarter dropped.
 class BoundKernel {
@@ -39,19 +38,16 @@ public:
         : function_(function), user_context_(&session) {
         arguments_.push_back(&user_context_);
         for (const Buffer &argument : kernel.arguments) {
-            const auto bytes = static_cast<std::size_t>(elements_of(argument, batch, batch)) * (argument.type == "uint8" ? 1 : 4);
+            const auto bytes = static_cast<std::size_t>(bytes_of(argument, batch));
             memory_.emplace_back((bytes + sizeof(CacheLine) - 1) / sizeof(CacheLine));
             std::byte *const begin = memory_.back().front().bytes;
             fill(argument, {begin, bytes});
             tensors_.push_back(std::make_unique<Tensor>(argument, set.order, begin, batch, batch));
             arguments_.push_back(tensors_.back()->get());
-            bytes_ += static_cast<double>(bytes);
         }
     }
 
     int operator()() { return function_.call(arguments_.data()); }
-
-    double bytes() const { return bytes_; }
 
 private:
     static void fill(const Buffer &argument, std::span<std::byte> memory) {
@@ -90,13 +86,42 @@ private:
     std::vector<std::vector<CacheLine>> memory_;
     std::vector<std::unique_ptr<Tensor>> tensors_;
     std::vector<void *> arguments_;
-    double bytes_ = 0;
 };
 
 bool sees_the_batch(const CompiledKernel &kernel) {
     return std::any_of(kernel.arguments.begin(), kernel.arguments.end(), [](const Buffer &argument) {
         return std::find(argument.extents.begin(), argument.extents.end(), batch_extent) != argument.extents.end();
     });
+}
+
+/// Read and written: every argument once, those updated in place twice.
+std::int64_t bytes_moved(const CompiledKernel &kernel, int batch) {
+    const std::vector<std::string> &updated = find_kernel(kernel.kernel).updated;
+    std::int64_t bytes = 0;
+    for (const Buffer &argument : kernel.arguments)
+        bytes += bytes_of(argument, batch) * (std::ranges::find(updated, argument.name) != updated.end() ? 2 : 1);
+    return bytes;
+}
+
+/// How often the set's plan calls a kernel in these programs.
+int calls_of(const std::string &symbol, const SetPlan &set, const std::vector<std::string> &programs) {
+    std::ptrdiff_t calls = 0;
+    for (const Program &program : set.programs)
+        if (std::ranges::find(programs, program.name) != programs.end()) calls += std::ranges::count(program.calls, symbol, &Call::symbol);
+    return static_cast<int>(calls);
+}
+
+KernelResult row(const CompiledKernel &kernel, const SetPlan &set, int batch) {
+    const bool sees = sees_the_batch(kernel);
+    return {.kernel = kernel.kernel,
+            .shape = shape_of(kernel.symbol),
+            .set = set.set,
+            .entry = kernel.entry,
+            .batch = sees ? batch : 0,
+            .train_calls = calls_of(kernel.symbol, set, {"gradients", "adam"}),
+            .infer_calls = calls_of(kernel.symbol, set, {"infer"}),
+            .flops = find_kernel(kernel.kernel).flops(kernel.shape) * (sees ? batch : 1),
+            .bytes = static_cast<double>(bytes_moved(kernel, batch))};
 }
 
 void run(benchmark::State &state, const halcyon_kernel &function, const CompiledKernel &kernel, const SetPlan &set, int batch,
@@ -107,8 +132,6 @@ void run(benchmark::State &state, const halcyon_kernel &function, const Compiled
         static_cast<void>(iteration);
         if (call() != 0) state.SkipWithError(session.take_error().c_str());
     }
-    state.counters["FLOP"] = find_kernel(kernel.kernel).flops(kernel.shape) * (sees_the_batch(kernel) ? batch : 1);
-    state.counters["bytes"] = call.bytes();
 }
 
 const halcyon_kernel &find_function(const halcyon_model &model, const std::string &symbol) {
@@ -118,22 +141,32 @@ const halcyon_kernel &find_function(const halcyon_model &model, const std::strin
 
 }  // namespace
 
-void register_kernels(const halcyon_model &model, const BenchOptions &options, Session &session) {
+std::string shape_of(std::string_view symbol) {
+    const auto begin = symbol.find("__") + 2;
+    return std::string(symbol.substr(begin, symbol.find("__", begin) - begin));
+}
+
+void register_kernels(const halcyon_model &model, const BenchOptions &options, Session &session, Results &results) {
     const auto plan = std::make_shared<const Plan>(plan_of(model));
+    const auto add = [&](const SetPlan &set, const CompiledKernel &kernel, int batch) {
+        results.kernels.push_back(row(kernel, set, batch));
+        const halcyon_kernel &function = find_function(model, kernel.symbol);
+        benchmark::RegisterBenchmark(results.kernels.back().name().c_str(),
+                                     [plan, &set, &kernel, &function, batch, &session](benchmark::State &state) {
+                                         run(state, function, kernel, set, batch, session);
+                                     })
+            ->UseRealTime()
+            ->MinTime(0.05)
+            ->Unit(benchmark::kMillisecond);
+    };
     for (const SetPlan &set : plan->sets) {
         if (const std::string reason = why_not(select_sets({set.set}).front()); !reason.empty()) {
             fmt::print(stderr, "skipped {}: {}\n", set.set, reason);
             continue;
         }
-        for (const CompiledKernel &kernel : set.kernels) {
-            const halcyon_kernel &function = find_function(model, kernel.symbol);
-            const std::string name = fmt::format("{}/{}/{}/{}", kernel.kernel, shape_of(kernel.symbol), set.set, kernel.entry);
-            benchmark::RegisterBenchmark(name.c_str(), [plan, &set, &kernel, &function, &session, batch = options.batch](
-                                                           benchmark::State &state) { run(state, function, kernel, set, batch, session); })
-                ->UseRealTime()
-                ->MinTime(0.05)
-                ->Unit(benchmark::kMillisecond);
-        }
+        for (const CompiledKernel &kernel : set.kernels)
+            for (const int batch : options.batches)
+                if (sees_the_batch(kernel) || batch == options.batches.front()) add(set, kernel, batch);
     }
 }
 

@@ -2,10 +2,11 @@
 
 #include "runtime/machine.h"
 
+#include <benchmark/benchmark.h>
+
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <unistd.h>
 
 extern "C" {
 double fma_loop_sse41(long iterations);
@@ -64,10 +65,15 @@ double measure_bandwidth(ThreadPool &threads, std::int64_t bytes) {
     });
 }
 
-/// What sysconf says of a cache, or a common size where it says nothing.
-std::int64_t cache_bytes(int name, std::int64_t common) {
-    const long bytes = sysconf(name);
-    return bytes > 0 ? bytes : common;
+/// What the caches of a level hold together for so many threads, or a common size where the system does not say. Google Benchmark reads
+/// what one cache shares; sysconf would add up all of a socket's L3, 256 MiB on an EPYC whose cores reach 32 MiB each.
+std::int64_t cache_bytes(int level, int threads, std::int64_t common) {
+    for (const benchmark::CPUInfo::CacheInfo &cache : benchmark::CPUInfo::Get().caches)
+        if (cache.level == level && cache.type != "Instruction") {
+            const int sharing = std::max(1, cache.num_sharing);
+            return std::int64_t(cache.size) * ((threads + sharing - 1) / sharing);
+        }
+    return common;
 }
 
 }  // namespace
@@ -83,8 +89,8 @@ double MachinePeaks::bound(double flops, double bytes) const {
 }
 
 MachinePeaks measure_machine_peaks(ThreadPool &threads) {
-    const std::int64_t l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE, 512 << 10) * threads.size();
-    const std::int64_t l3 = std::max(cache_bytes(_SC_LEVEL3_CACHE_SIZE, 16 << 20), 2 * l2);
+    const std::int64_t l2 = cache_bytes(2, threads.size(), (512 << 10) * threads.size());
+    const std::int64_t l3 = std::max<std::int64_t>(cache_bytes(3, threads.size(), 16 << 20), 2 * l2);
     MachinePeaks peaks;
     peaks.gflops = best_rate(threads, [](int) { return widest_fma_loop()(500'000); }) / 1e9;
     // Half a cache is measured: what else lives there must not push it out.

@@ -1,54 +1,93 @@
-// cifar10_bench: Google Benchmark's flags, and --batch=N, --threads=N. Ends in a table of every kernel under every schedule, those that
-// lose most time against the machine's limit first.
+// cifar10_bench: every kernel under every schedule and whole steps, in a table beside the machine's measured peaks.
 #include "bench/benchmarks.h"
-#include "bench/machine_peaks.h"
-#include "bench/table.h"
+#include "bench/reporter.h"
 #include "halcyon_cifar10.h"
 #include "runtime/machine.h"
+#include "runtime/network.h"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <fstream>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 
-/// Reads `--name=N`, N >= 1; false where `word` is another flag or N no such number.
-bool read_flag(std::string_view word, std::string_view name, int &value) {
-    if (!word.starts_with("--") || !word.substr(2).starts_with(name)) return false;
-    word.remove_prefix(2 + name.size());
-    if (!word.starts_with("=")) return false;
-    const auto [end, error] = std::from_chars(word.data() + 1, word.data() + word.size(), value);
-    return error == std::errc() && end == word.data() + word.size() && value >= 1;
+const char *const usage =
+    "cifar10_bench [--batch=N,...] [--threads=N] [--json=FILE] [--benchmark_...]\n"
+    "  times every kernel under every schedule for batches of N images (64), and whole steps; --json writes the table too\n";
+
+/// What follows `--name=`; "" where `word` is another flag.
+std::string_view value_of(std::string_view word, std::string_view name) {
+    return word.starts_with(name) ? word.substr(name.size()) : std::string_view();
 }
+
+/// Reads "64" or "32,64": numbers from 1 up; none where it is malformed.
+std::vector<int> read_numbers(std::string_view text) {
+    std::vector<int> numbers;
+    while (true) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), numbers.emplace_back());
+        if (error != std::errc() || numbers.back() < 1) return {};
+        if (end == text.data() + text.size()) return numbers;
+        if (*end != ',') return {};
+        text.remove_prefix(static_cast<std::size_t>(end + 1 - text.data()));
+    }
+}
+
+struct Arguments {
+    halcyon::BenchOptions options{.threads = halcyon::hardware_threads()};
+    std::string json;
+
+    /// False where `word` is none of ours, or malformed.
+    bool read(std::string_view word) {
+        if (const auto batches = read_numbers(value_of(word, "--batch=")); !batches.empty())
+            options.batches = batches;
+        else if (const auto threads = read_numbers(value_of(word, "--threads=")); threads.size() == 1)
+            options.threads = threads.front();
+        else if (const auto file = value_of(word, "--json="); !file.empty())
+            json = file;
+        else
+            return false;
+        return true;
+    }
+};
 
 }  // namespace
 
 int main(int argc, char **argv) {
-    benchmark::Initialize(&argc, argv);
-    halcyon::BenchOptions options{.batch = 64, .threads = halcyon::hardware_threads()};
+    if (std::any_of(argv, argv + argc, [](const char *word) { return std::string_view(word) == "--help"; })) fmt::print("{}", usage);
+    benchmark::Initialize(&argc, argv);  // ends the program after --help
+    Arguments arguments;
     for (int i = 1; i < argc; i++) {
-        if (read_flag(argv[i], "batch", options.batch) || read_flag(argv[i], "threads", options.threads)) continue;
-        fmt::print(stderr, "cifar10_bench: unknown or malformed option {}; there are --batch=N, --threads=N and --benchmark_...\n",
-                   argv[i]);
+        if (arguments.read(argv[i])) continue;
+        fmt::print(stderr, "cifar10_bench: unknown or malformed option {}; see --help\n", argv[i]);
         return 2;
     }
 
-    halcyon::Session session(options.threads);
-    const halcyon::MachinePeaks peaks = halcyon::measure_machine_peaks(session.threads());
-    benchmark::AddCustomContext("batch", fmt::to_string(options.batch));
-    benchmark::AddCustomContext("threads", fmt::to_string(options.threads));
-    benchmark::AddCustomContext("peak_gflops", fmt::format("{:.1f}", peaks.gflops));
-    for (const halcyon::Bandwidth &level : peaks.bandwidths)
-        benchmark::AddCustomContext(fmt::format("{}_gb_per_second", level.level), fmt::format("{:.1f}", level.gb_per_second));
-
-    halcyon::register_kernels(*halcyon_cifar10(), options, session);
-    halcyon::register_steps(*halcyon_cifar10(), options);
-    halcyon::TableReporter reporter;
+    const halcyon_model &model = *halcyon_cifar10();
+    halcyon::Session session(arguments.options.threads);
+    halcyon::Results results{.peaks = halcyon::measure_machine_peaks(session.threads()),
+                             .threads = arguments.options.threads,
+                             .automatic = halcyon::choose_set("auto", halcyon::compiled_sets(halcyon::plan_of(model))).name};
+    halcyon::register_kernels(model, arguments.options, session, results);
+#ifdef HALCYON_BENCH_ONEDNN
+    halcyon::register_onednn(model, arguments.options, results);
+#endif
+    halcyon::register_steps(model, arguments.options, results);
+    halcyon::Reporter reporter(results);
     benchmark::RunSpecifiedBenchmarks(&reporter);
-    fmt::print("{}", reporter.table(peaks));
     benchmark::Shutdown();
-    return 0;
+
+    const nlohmann::ordered_json report = halcyon::report(results);
+    fmt::print("{}", halcyon::table(report));
+    if (arguments.json.empty()) return 0;
+    std::ofstream file(arguments.json);
+    if (file << report.dump(1) << std::endl) return 0;
+    fmt::print(stderr, "cifar10_bench: {}: cannot be written\n", arguments.json);
+    return 1;
 }

@@ -20,17 +20,15 @@ struct Fixture {
     Network network;
     std::vector<std::int32_t> records;
 
-    Fixture(const halcyon_model &model, const std::string &set, const BenchOptions &options)
-        : data(make_synthetic(Split::train, options.batch)), network(model, set, options.threads, options.batch),
-          records(static_cast<std::size_t>(options.batch)) {
+    Fixture(const halcyon_model &model, const std::string &set, int threads, int batch)
+        : data(make_synthetic(Split::train, batch)), network(model, set, threads, batch), records(static_cast<std::size_t>(batch)) {
         network.initialize(1);
         network.bind_data(data.images.data(), data.labels.data(), data.size());
         std::iota(records.begin(), records.end(), 0);
     }
 };
 
-void train(benchmark::State &state, const halcyon_model &model, const std::string &set, const BenchOptions &options) {
-    Fixture fixture(model, set, options);
+void train(benchmark::State &state, Fixture &&fixture) {
     StepValues step;
     step.learning_rate = 1e-3f;
     step.flip_probability = 0.5f;
@@ -41,35 +39,43 @@ void train(benchmark::State &state, const halcyon_model &model, const std::strin
         fixture.network.update(Optimizer::adam, step);
         step.update++;
     }
-    state.counters["images/s"] =
-        benchmark::Counter(static_cast<double>(options.batch) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 
-void infer(benchmark::State &state, const halcyon_model &model, const std::string &set, const BenchOptions &options) {
-    Fixture fixture(model, set, options);
+void infer(benchmark::State &state, Fixture &&fixture) {
     for (auto iteration : state) {
         static_cast<void>(iteration);
         fixture.network.infer(fixture.records);
     }
-    state.counters["images/s"] =
-        benchmark::Counter(static_cast<double>(options.batch) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+
+/// What convolutions and products compute for an image. The rest of a program moves memory.
+double flops_of(const SetPlan &set, const std::string &program_name) {
+    double flops = 0;
+    for (const Program &program : set.programs)
+        for (const Call &call : program.calls)
+            if (program.name == program_name && call.kernel.find("conv2d") != std::string::npos) flops += call.flops;
+    return flops;
 }
 
 }  // namespace
 
-void register_steps(const halcyon_model &model, const BenchOptions &options) {
+void register_steps(const halcyon_model &model, const BenchOptions &options, Results &results) {
     for (const SetPlan &set : plan_of(model).sets) {
         if (!why_not(select_sets({set.set}).front()).empty()) continue;
-        const auto add = [&](const char *what, auto function) {
-            benchmark::RegisterBenchmark(
-                fmt::format("step/{}/{}", what, set.set).c_str(),
-                [&model, set = set.set, options, function](benchmark::State &state) { function(state, model, set, options); })
+        const auto add = [&](const char *step, const char *program, int batch, auto function) {
+            results.steps.push_back({.step = step, .set = set.set, .batch = batch, .flops = batch * flops_of(set, program)});
+            benchmark::RegisterBenchmark(results.steps.back().name().c_str(),
+                                         [&model, set = set.set, threads = options.threads, batch, function](benchmark::State &state) {
+                                             function(state, Fixture(model, set, threads, batch));
+                                         })
                 ->UseRealTime()
                 ->MinTime(1)
                 ->Unit(benchmark::kMillisecond);
         };
-        add("train", train);
-        add("infer", infer);
+        for (const int batch : options.batches) {
+            add("train", "gradients", batch, train);
+            add("infer", "infer", batch, infer);
+        }
     }
 }
 

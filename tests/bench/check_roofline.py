@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Checks the picture that roofline.py draws: well-formed, a labelled dot at its place per kernel that the fastest set calls with a batch.
+
+Usage: check_roofline.py roofline.py BENCH.json
+"""
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+script, file = sys.argv[1:]
+report = json.load(open(file))
+
+
+def check(right, what):
+    if not right:
+        sys.exit(f"roofline.py: {what}")
+
+
+def draw(*arguments):
+    return xml.etree.ElementTree.fromstring(subprocess.run([sys.executable, script, file, *arguments], check=True, capture_output=True).stdout)
+
+
+def of_class(picture, name):
+    return [element for element in picture.iter() if element.get("class") == name]
+
+
+for batch in (16, 32):
+    picture = draw("--batch", str(batch))
+    called = [
+        row for row in report["kernels"]
+        if row["set"] == report["machine"]["auto"] and row["train_calls"] + row["infer_calls"] > 0 and row["batch"] in (None, batch)
+    ]  # fmt: skip
+    dots = of_class(picture, "kernel")
+    check(len(called) > 5 and len(dots) == len(called), f"{len(dots)} dots for {len(called)} kernels")
+    numbers = [label.text for label in of_class(picture, "number")]
+    check(numbers == [str(number) for number in range(1, len(called) + 1)], f"the labels are {numbers}")
+    check(len(of_class(picture, "slope")) == len(report["machine"]["bandwidths"]), "not a slope per memory level")
+
+    roof = float(of_class(picture, "roof")[0].get("y1"))
+    titles = {dot[0].text: float(dot.get("cy")) for dot in dots}
+    for row in called:
+        title = next(title for title in titles if title.startswith(f"{row['kernel']} {row['shape']} {row['entry']}:"))
+        check((titles[title] < roof) == (row["percent_of_peak"] > 100), f"{title} is on the wrong side of the roof")
+
+    width, height = map(float, re.fullmatch("0 0 (\\S+) (\\S+)", picture.get("viewBox")).groups())
+    check(all(0 <= float(text.get("x")) <= width and 0 <= float(text.get("y")) <= height for text in picture.iter("{*}text")), "text outside")
+print("16 and 32 images: a dot per kernel, on its side of the roof")
