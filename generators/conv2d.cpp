@@ -12,9 +12,9 @@ namespace {
 
 using Halide::Buffer;
 
-/// The stages of the direct algorithm or of Winograd's, once generate() has built one of them.
-template<typename Direct, typename Winograd>
-using Algorithm = std::variant<std::monostate, Direct, Winograd>;
+/// The stages of one of a kernel's algorithms, once generate() has built them.
+template<typename... Stages>
+using Algorithm = std::variant<std::monostate, Stages...>;
 
 class Conv2dForwardGenerator : public LayerGenerator<Conv2dForwardGenerator> {
 public:
@@ -87,6 +87,10 @@ public:
             auto &f = stages.emplace<Conv2dBackwardWeightsWinograd>(*tile, input, d_output, images, shape());
             place("row_products", f.row_products);
             bind(f);
+        } else if (entry.value() == "rows") {
+            auto &f = stages.emplace<Conv2dBackwardWeightsByRows>(input, d_output, images, shape());
+            place("row_sums", f.row_sums);
+            bind(f);
         } else {
             bind(stages.emplace<Conv2dBackwardWeights>(input, d_output, images, shape()));
         }
@@ -108,7 +112,7 @@ private:
         place("bias_rows", f.bias_rows);
     }
 
-    Algorithm<Conv2dBackwardWeights, Conv2dBackwardWeightsWinograd> stages;
+    Algorithm<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd> stages;
 };
 
 }  // namespace

@@ -42,7 +42,7 @@ void list_schedules() {
     list<InputForward>("input_fwd");
     list<Conv2dForward, Conv2dForwardWinograd>("conv2d_fwd");
     list<Conv2dBackwardData, Conv2dBackwardDataWinograd>("conv2d_bwd_data");
-    list<Conv2dBackwardWeights, Conv2dBackwardWeightsWinograd>("conv2d_bwd_weights");
+    list<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd>("conv2d_bwd_weights");
     list<ReluForward>("relu_fwd");
     list<ReluBackward>("relu_bwd");
     list<BatchNormStats>("batch_norm_stats");

@@ -50,6 +50,17 @@ std::vector<Workspace> transformed_backward(const Shape &s, const Set &) {
 
 std::vector<Workspace> bias_rows(const Shape &s, const Set &) { return {{"bias_rows", {s.out_c, s.out_h}}}; }
 
+/// Where the weights of a pixel's window, for all output channels, take no more than an eighth of the L1 cache.
+std::string few_weights(const Shape &s, const Set &set) {
+    if (set.family != "x86") return "the set is not x86";
+    const int bytes = s.out_c * s.in_c * s.kernel_w * s.kernel_h * int(sizeof(float));
+    return bytes > 4096 ? fmt::format("{} bytes of weights are too many", bytes) : "";
+}
+
+std::vector<Workspace> row_sums(const Shape &s, const Set &) {
+    return {{"row_sums", {s.out_c, s.in_c, s.kernel_w, s.kernel_h, s.out_h}}, {"bias_rows", {s.out_c, s.out_h}}};
+}
+
 template<const WinogradTile &tile>
 std::vector<Workspace> row_products(const Shape &s, const Set &) {
     return {{"row_products", {s.out_c, s.in_c, tile.inputs(), tile.inputs(), tile.tiles(s.out_h)}}, {"bias_rows", {s.out_c, s.out_h}}};
@@ -103,6 +114,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
         {"conv2d_bwd_weights",
          {{"winograd_f4", saves_products<winograd_f4>, row_products<winograd_f4>},
           {"winograd_f2", saves_products<winograd_f2>, row_products<winograd_f2>},
+          {"rows", few_weights, row_sums},
           {"register_tile", on_x86, bias_rows},
           reference}},
         {"relu_fwd", {{"channel_vectors", on_x86}, reference}},

@@ -91,4 +91,27 @@ struct Conv2dBackwardWeights : BiasGradient {
     }
 };
 
+/// The same sums, first within each row of outputs, then over the rows in order: where weights are few and pixels many, a row's weights are
+/// small change and its pixels are read once.
+struct Conv2dBackwardWeightsByRows : BiasGradient {
+    Halide::Var c{"c"}, dx{"dx"}, dy{"dy"};
+    Halide::RDom pixels;  // n, x
+    Halide::Func row_sums{"row_sums"}, d_weights{"d_weights"};
+
+    Conv2dBackwardWeightsByRows(const Halide::Func &input, const Halide::Func &d_output, const Halide::Expr &images, const Shape &s)
+        : BiasGradient(d_output, images, s), pixels(0, images, 0, s.out_w, "pixels") {
+        Halide::Expr in_x = pixels.y * s.stride_w + dx - s.pad_left;
+        Halide::Expr in_y = y * s.stride_h + dy - s.pad_top;
+        if (s.padded()) {
+            pixels.where(in_x >= 0 && in_x < s.in_w && in_y >= 0 && in_y < s.in_h);
+            in_x = clamp(in_x, 0, s.in_w - 1);
+            in_y = clamp(in_y, 0, s.in_h - 1);
+        }
+        row_sums(k, c, dx, dy, y) = 0.0f;
+        row_sums(k, c, dx, dy, y) += d_output(k, pixels.y, y, pixels.x) * input(c, in_x, in_y, pixels.x);
+        d_weights(k, c, dx, dy) = 0.0f;
+        d_weights(k, c, dx, dy) += row_sums(k, c, dx, dy, rows);
+    }
+};
+
 }  // namespace halcyon
