@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstdint>
 #include <map>
 #include <stdexcept>
 
@@ -37,6 +38,33 @@ std::string saves_products(const Shape &s, const Set &set) {
     const int direct = taps(s.in_h, s.out_h, s.pad_top) * taps(s.in_w, s.out_w, s.pad_left);
     const int tiled = tile.tiles(s.out_h) * tile.tiles(s.out_w) * tile.inputs() * tile.inputs();
     return direct < 1.5 * tiled ? fmt::format("{} products in tiles save too little beside {}", tiled, direct) : "";
+}
+
+/// Where the planes of all channels that a task keeps on its stack, an image longer than its block, take no more than 1 MiB.
+std::string fits_stack(const WinogradTile &tile, std::int64_t channels, int planes, int images) {
+    const std::int64_t kib = channels * planes * (images + 1) * int(sizeof(float)) / 1024;
+    return kib > 1024 ? fmt::format("tiles of {0}x{0} outputs need {1} KiB of stack", tile.outputs, kib) : "";
+}
+
+template<const WinogradTile &tile>
+std::string forward_tiles(const Shape &s, const Set &set) {
+    const std::string refusal = saves_products<tile>(s, set);
+    return refusal.empty() ? fits_stack(tile, s.in_c, tile.inputs() * tile.inputs(), WinogradImages::forward) : refusal;
+}
+
+/// The task makes all tiles of its images.
+template<const WinogradTile &tile>
+std::string backward_data_tiles(const Shape &s, const Set &set) {
+    const std::string refusal = saves_products<tile>(s, set);
+    const std::int64_t tiles = std::int64_t(tile.tiles(s.out_h)) * tile.tiles(s.out_w);
+    return refusal.empty() ? fits_stack(tile, tiles * s.out_c, tile.inputs() * tile.inputs(), WinogradImages::backward_data) : refusal;
+}
+
+/// The task makes one row of planes, of inputs and of gradients.
+template<const WinogradTile &tile>
+std::string backward_weights_tiles(const Shape &s, const Set &set) {
+    const std::string refusal = saves_products<tile>(s, set);
+    return refusal.empty() ? fits_stack(tile, s.in_c + s.out_c, tile.inputs(), WinogradImages::backward_weights) : refusal;
 }
 
 template<const WinogradTile &tile>
@@ -102,18 +130,18 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
     static const std::map<std::string, std::vector<Entry>, std::less<>> menus = {
         {"input_fwd", {{"rows", on_x86}, reference}},
         {"conv2d_fwd",
-         {{"winograd_f4", saves_products<winograd_f4>, transformed_forward<winograd_f4>},
-          {"winograd_f2", saves_products<winograd_f2>, transformed_forward<winograd_f2>},
+         {{"winograd_f4", forward_tiles<winograd_f4>, transformed_forward<winograd_f4>},
+          {"winograd_f2", forward_tiles<winograd_f2>, transformed_forward<winograd_f2>},
           {"register_tile", on_x86},
           reference}},
         {"conv2d_bwd_data",
-         {{"winograd_f4", saves_products<winograd_f4>, transformed_backward<winograd_f4>},
-          {"winograd_f2", saves_products<winograd_f2>, transformed_backward<winograd_f2>},
+         {{"winograd_f4", backward_data_tiles<winograd_f4>, transformed_backward<winograd_f4>},
+          {"winograd_f2", backward_data_tiles<winograd_f2>, transformed_backward<winograd_f2>},
           {"register_tile", on_x86, transposed_weights},
           reference}},
         {"conv2d_bwd_weights",
-         {{"winograd_f4", saves_products<winograd_f4>, row_products<winograd_f4>},
-          {"winograd_f2", saves_products<winograd_f2>, row_products<winograd_f2>},
+         {{"winograd_f4", backward_weights_tiles<winograd_f4>, row_products<winograd_f4>},
+          {"winograd_f2", backward_weights_tiles<winograd_f2>, row_products<winograd_f2>},
           {"rows", few_weights, row_sums},
           {"register_tile", on_x86, bias_rows},
           reference}},

@@ -29,6 +29,11 @@ struct WinogradTile {
 
 extern const WinogradTile winograd_f2, winograd_f4;
 
+/// Images that a task of the x86 schedules transforms at a time; of backward data at least so many, in multiples of it.
+struct WinogradImages {
+    static constexpr int forward = 16, backward_data = 4, backward_weights = 32;
+};
+
 /// The tile that the menu entry "winograd_f2" or "winograd_f4" names; null for other entries.
 const WinogradTile *winograd_tile(std::string_view entry);
 

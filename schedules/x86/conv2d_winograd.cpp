@@ -17,7 +17,7 @@ using Halide::TailStrategy;
 using Halide::Var;
 
 /// 2 vectors of channels x 4 images: the 8 sums in flight that two FMAs a cycle of latency 4 need.
-constexpr int tile_images = 4;
+constexpr int tile_images = WinogradImages::backward_data;
 
 int tile_channels(int channels, const Set &set) { return channels % (2 * set.vector_floats) ? set.vector_floats : 2 * set.vector_floats; }
 
@@ -67,7 +67,7 @@ void transform_weights(Stages &f, Var lanes, Var blocks, Var inner, Var outer, c
 /// image again. Input columns one after the other: all 36 pixels of a tile at once would be as many streams of memory.
 template<const WinogradTile &tile>
 void forward(Conv2dForwardWinograd &f, const Shape &s, const Set &set) {
-    constexpr int images = 16;
+    constexpr int images = WinogradImages::forward;
     const int vector = set.vector_floats, m = tile.outputs;
     Var no{"no"}, ni{"ni"}, ko{"ko"}, kb{"kb"}, ki{"ki"}, i{"i"}, j{"j"}, task{"task"}, blocks{"blocks"};
 
@@ -142,7 +142,7 @@ void backward_data(Conv2dBackwardDataWinograd &f, const Shape &s, const Set &set
 /// gradients into a few tens of KiB, then adds their products, for each of the m + 2 columns a, to all pairs of channels.
 template<const WinogradTile &tile>
 void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Set &set) {
-    constexpr int images = 32;
+    constexpr int images = WinogradImages::backward_weights;
     const int vector = set.vector_floats, channels = tile_channels(s.out_c, set);
     Var ko{"ko"}, ki{"ki"}, co{"co"}, ci{"ci"}, task{"task"}, block{"block"}, column{"column"};
     RVar no{"no"}, ni{"ni"};

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -54,4 +55,35 @@ TEST_CASE("kernel_gen has a schedule for every entry of every menu, and no other
     std::istringstream list(run("'" HALCYON_KERNEL_GEN "' --list"));
     for (KernelEntry line; list >> line.first >> line.second;) generated.insert(line);
     CHECK(generated == menus);
+}
+
+TEST_CASE("Winograd's tiles are refused where they save little or outgrow the stack") {
+    const auto refusal = [](const char *kernel, const char *entry, const Shape &shape) {
+        for (const Entry &candidate : menu(kernel))
+            if (candidate.name == entry) return candidate.refuses(shape, select_sets({"x86_avx2"}).front());
+        throw std::invalid_argument(entry);
+    };
+    const auto same = [](int extent, int channels) {
+        return Shape{.in_h = extent,
+                     .in_w = extent,
+                     .in_c = channels,
+                     .out_h = extent,
+                     .out_w = extent,
+                     .out_c = channels,
+                     .kernel_h = 3,
+                     .kernel_w = 3,
+                     .pad_top = 1,
+                     .pad_left = 1};
+    };
+    for (const char *kernel : {"conv2d_fwd", "conv2d_bwd_data", "conv2d_bwd_weights"}) {
+        INFO(kernel);
+        CHECK(refusal(kernel, "winograd_f4", same(8, 64)) == "");
+        CHECK(refusal(kernel, "winograd_f4", same(8, 20)) == "the channels are no whole vectors");
+        // Of 5x5 pixels, 169 pairs of rows and columns, four tiles make 64 outputs.
+        CHECK(refusal(kernel, "winograd_f4", same(5, 64)) == "144 products in tiles save too little beside 169");
+    }
+    CHECK(refusal("conv2d_fwd", "winograd_f4", same(64, 64)) == "");
+    CHECK(refusal("conv2d_bwd_data", "winograd_f4", same(64, 64)) == "tiles of 4x4 outputs need 11520 KiB of stack");
+    CHECK(refusal("conv2d_fwd", "winograd_f4", same(8, 512)) == "tiles of 4x4 outputs need 1224 KiB of stack");
+    CHECK(refusal("conv2d_bwd_weights", "winograd_f4", same(8, 1024)) == "tiles of 4x4 outputs need 1584 KiB of stack");
 }
