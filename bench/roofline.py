@@ -88,7 +88,7 @@ def draw_roof(machine, x, y):
     peak = machine["peak_gflops"]
     first_ridge = min(peak / level["gb_per_second"] for level in machine["bandwidths"])
     yield line(x(max(first_ridge, x.low)), y(peak), x(x.high), y(peak), "#444", **{"class": "roof", "stroke-width": 1.5})
-    yield text(x(x.high) - 6, y(peak) - 6, f"multiply-adds, {peak:.0f} GFLOP/s", "end", fill="#444")
+    yield text(x(max(first_ridge, x.low)) + 24, y(peak) - 6, f"multiply-adds, {peak:.0f} GFLOP/s", fill="#444")
     slope = math.degrees(math.atan2(y.per_decade, x.per_decade))
     for level in machine["bandwidths"]:
         bandwidth = level["gb_per_second"]
@@ -139,7 +139,7 @@ def draw_list(dots):
         yield f'<circle cx="{LIST + 6}" cy="{y - 4}" r="5" fill="{colour}"/>' + text(LIST + 18, y, name)
         y += LINE + 2
     y += LINE
-    columns = [(LIST + 16, "end"), (LIST + 24, "start"), (LIST + 390, "end"), (LIST + 450, "end"), (LIST + 524, "end")]
+    columns = [(LIST + 16, "end"), (LIST + 24, "start"), (LIST + 430, "end"), (LIST + 490, "end"), (LIST + 564, "end")]
     heads = ("", "kernel", "ms", "GFLOP/s", "% of bound")
     for (at, anchor), head in zip(columns, heads):
         yield text(at, y, head, anchor, font_weight="bold")
@@ -167,7 +167,7 @@ def draw(report, batch):
     whole_ms = sum(row["ms"] for row in rows)
     dots = [Dot(number, row, whole_ms, x, y) for number, row in enumerate(rows, 1)]
 
-    width, height = LIST + 540, max(TOP + PLOT_HEIGHT + 50, TOP + LINE * (len(rows) + 12))
+    width, height = LIST + 580, max(TOP + PLOT_HEIGHT + 50, TOP + LINE * (len(rows) + 12))
     title = f"{machine['auto']}, batch {batch}, threads: {machine['threads']}; {machine['cpu']}, {machine['date']}"
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="{FONT}">',

