@@ -101,15 +101,7 @@ void backward_weights_register_tile(Conv2dBackwardWeights &f, const Shape &s, co
         .unroll(ki)
         .unroll(ci)
         .parallel(task);
-    pixel_sum.compute_at(f.d_weights, co)
-        .vectorize(f.k, vector)
-        .unroll(f.k)
-        .unroll(f.c)
-        .update()
-        .reorder(f.k, f.c, ni)
-        .vectorize(f.k, vector)
-        .unroll(f.k)
-        .unroll(f.c);
+    sum_in_registers(pixel_sum, f.d_weights, co, f.k, f.c, ni, vector);
 
     bias_rows(f, vector);
 }
@@ -133,15 +125,7 @@ void backward_weights_rows(Conv2dBackwardWeightsByRows &f, const Shape &s, const
         .unroll(ki)
         .unroll(ci)
         .parallel(f.y);
-    pixel_sum.compute_at(f.row_sums, co)
-        .vectorize(f.k, vector)
-        .unroll(f.k)
-        .unroll(f.c)
-        .update()
-        .reorder(f.k, f.c, ni)
-        .vectorize(f.k, vector)
-        .unroll(f.k)
-        .unroll(f.c);
+    sum_in_registers(pixel_sum, f.row_sums, co, f.k, f.c, ni, vector);
     f.d_weights.vectorize(f.k, vector).update().reorder(f.k, f.c, f.dx, f.dy, f.rows).vectorize(f.k, vector);
     bias_rows(f, vector);
 }

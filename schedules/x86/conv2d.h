@@ -19,6 +19,20 @@ inline int power_of_two_divisor(int limit, int n) {
     return limit;
 }
 
+/// The sums over `images` of a tile of output channels `k` x input channels `c`, made in registers where `loop` of `consumer` takes them.
+inline void sum_in_registers(Halide::Func sums, Halide::Func consumer, const Halide::Var &loop, const Halide::Var &k, const Halide::Var &c,
+                             const Halide::RVar &images, int vector) {
+    sums.compute_at(consumer, loop)
+        .vectorize(k, vector)
+        .unroll(k)
+        .unroll(c)
+        .update()
+        .reorder(k, c, images)
+        .vectorize(k, vector)
+        .unroll(k)
+        .unroll(c);
+}
+
 /// The rows in parallel, all channels of a pixel at a time.
 inline void bias_rows(BiasGradient &f, int vector) {
     f.bias_rows.compute_root()

@@ -167,15 +167,7 @@ void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Se
         .unroll(ki)
         .unroll(ci)
         .parallel(task);
-    block_sum.compute_at(f.row_products, co)
-        .vectorize(f.k, vector)
-        .unroll(f.k)
-        .unroll(f.c)
-        .update()
-        .reorder(f.k, f.c, ni)
-        .vectorize(f.k, vector)
-        .unroll(f.k)
-        .unroll(f.c);
+    sum_in_registers(block_sum, f.row_products, co, f.k, f.c, ni, vector);
 
     for (auto &[transformed, rows, channel] :
          {std::tuple{f.transformed_input, f.input_rows, f.c}, {f.transformed_gradient, f.gradient_rows, f.k}}) {
