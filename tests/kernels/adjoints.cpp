@@ -91,10 +91,10 @@ Gradients by_oracles(const Network &net) {
 Gradients by_halide(Network net) {
     using namespace Halide;
     const Buffer<double> input_data(net.input.values.data(), {in_c, in_w, in_h, images}),
-        kernel_data(net.kernel.values.data(), {conv_c, in_c, 3, 3}), bias_data(net.bias.values.data(), {conv_c}),
-        gamma_data(net.gamma.values.data(), {conv_c}), beta_data(net.beta.values.data(), {conv_c}),
-        dense_data(net.dense.values.data(), {classes, conv_c, pool_w, pool_h}), dense_bias_data(net.dense_bias.values.data(), {classes}),
-        labels(net.labels.values.data(), {images});
+        kernel_data(net.kernel.values.data(), {conv_c, in_c, 3, 3}), bias_data(net.bias.values.data(), conv_c),
+        gamma_data(net.gamma.values.data(), conv_c), beta_data(net.beta.values.data(), conv_c),
+        dense_data(net.dense.values.data(), {classes, conv_c, pool_w, pool_h}), dense_bias_data(net.dense_bias.values.data(), classes),
+        labels(net.labels.values.data(), images);
 
     // Derivatives are taken with respect to Funcs, not buffers.
     Var c("c"), k("k"), x("x"), y("y"), n("n");
