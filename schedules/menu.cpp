@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <stdexcept>
 
@@ -15,6 +17,12 @@ namespace {
 std::string accepts(const Shape &, const Set &) { return ""; }
 
 std::string on_x86(const Shape &, const Set &set) { return set.family == "x86" ? "" : "the set is not x86"; }
+
+/// The first reason why not of an entry with several conditions; "" where all of them hold.
+std::string first_refusal(std::initializer_list<std::string> refusals) {
+    const auto refused = std::ranges::find_if(refusals, [](const std::string &refusal) { return !refusal.empty(); });
+    return refused == refusals.end() ? "" : *refused;
+}
 
 std::vector<Workspace> transposed_weights(const Shape &s, const Set &) {
     return {{"transposed", {s.in_c, s.out_c, s.kernel_w, s.kernel_h}}};
@@ -48,23 +56,22 @@ std::string fits_stack(const WinogradTile &tile, std::int64_t channels, int plan
 
 template<const WinogradTile &tile>
 std::string forward_tiles(const Shape &s, const Set &set) {
-    const std::string refusal = saves_products<tile>(s, set);
-    return refusal.empty() ? fits_stack(tile, s.in_c, tile.inputs() * tile.inputs(), WinogradImages::forward) : refusal;
+    return first_refusal({saves_products<tile>(s, set), fits_stack(tile, s.in_c, tile.inputs() * tile.inputs(), WinogradImages::forward)});
 }
 
 /// The task makes all tiles of its images.
 template<const WinogradTile &tile>
 std::string backward_data_tiles(const Shape &s, const Set &set) {
-    const std::string refusal = saves_products<tile>(s, set);
     const std::int64_t tiles = std::int64_t(tile.tiles(s.out_h)) * tile.tiles(s.out_w);
-    return refusal.empty() ? fits_stack(tile, tiles * s.out_c, tile.inputs() * tile.inputs(), WinogradImages::backward_data) : refusal;
+    const int planes = tile.inputs() * tile.inputs();
+    return first_refusal({saves_products<tile>(s, set), fits_stack(tile, tiles * s.out_c, planes, WinogradImages::backward_data)});
 }
 
 /// The task makes one row of planes, of inputs and of gradients.
 template<const WinogradTile &tile>
 std::string backward_weights_tiles(const Shape &s, const Set &set) {
-    const std::string refusal = saves_products<tile>(s, set);
-    return refusal.empty() ? fits_stack(tile, s.in_c + s.out_c, tile.inputs(), WinogradImages::backward_weights) : refusal;
+    return first_refusal(
+        {saves_products<tile>(s, set), fits_stack(tile, s.in_c + s.out_c, tile.inputs(), WinogradImages::backward_weights)});
 }
 
 template<const WinogradTile &tile>
@@ -120,8 +127,7 @@ std::string separate_windows(const Shape &s, const Set &set) {
 
 /// Of each channel a batch norm's gradient keeps what all its pixels share.
 std::string separate_windows_up_to_4096_channels(const Shape &s, const Set &set) {
-    const std::string refusal = on_x86_up_to<4096>(s, set);
-    return refusal.empty() ? separate_windows(s, set) : refusal;
+    return first_refusal({on_x86_up_to<4096>(s, set), separate_windows(s, set)});
 }
 
 const Entry reference{"reference", accepts};

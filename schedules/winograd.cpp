@@ -1,6 +1,16 @@
 #include "schedules/winograd.h"
 
+#include <cstddef>
+
 namespace halcyon {
+
+Matrix transposed(const Matrix &matrix) {
+    Matrix result(matrix[0].size(), std::vector<float>(matrix.size()));
+    for (std::size_t i = 0; i < matrix.size(); i++)
+        for (std::size_t j = 0; j < matrix[i].size(); j++) result[j][i] = matrix[i][j];
+    return result;
+}
+
 // Interpolation at 0, 1, -1 and infinity: the fractions are halves, so that sums of small integers stay exact.
 const WinogradTile winograd_f2{2,
                                {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}},

@@ -14,6 +14,8 @@ namespace halcyon {
 
 using Matrix = std::vector<std::vector<float>>;
 
+Matrix transposed(const Matrix &matrix);
+
 /// One axis of F(m x m, 3 x 3).
 struct WinogradTile {
     int outputs;     // m

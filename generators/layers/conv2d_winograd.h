@@ -35,13 +35,6 @@ inline Halide::Expr transform(const Matrix &matrix, const Halide::Expr &row, con
     return mux(row, rows);
 }
 
-inline Matrix transposed(const Matrix &matrix) {
-    Matrix result(matrix[0].size(), std::vector<float>(matrix.size()));
-    for (std::size_t i = 0; i < matrix.size(); i++)
-        for (std::size_t j = 0; j < matrix[i].size(); j++) result[j][i] = matrix[i][j];
-    return result;
-}
-
 /// An activation of width x height, of which tiles read more: the pixel at the border where it meets only outputs that are not there, else
 /// (`padding`) 0. Images beyond the batch repeat the last one, for blocks of images reach beyond it too.
 class ExtendedActivation {
@@ -60,6 +53,13 @@ private:
     Halide::Expr images_;
     bool padding_;
 };
+
+/// The gradient of the outputs, 0 in the part of the last tiles that has none.
+inline ExtendedActivation extended_gradient(const WinogradTile &tile, const Halide::Func &d_output, const Halide::Expr &images,
+                                            const Shape &s) {
+    const bool whole_tiles = s.out_w % tile.outputs == 0 && s.out_h % tile.outputs == 0;
+    return {d_output, s.out_w, s.out_h, images, !whole_tiles};
+}
 
 struct Conv2dForwardWinograd {
     Halide::Var k{"k"}, c{"c"}, x{"x"}, y{"y"}, n{"n"}, tx{"tx"}, ty{"ty"}, a{"a"}, b{"b"}, i{"i"};
@@ -109,13 +109,12 @@ struct Conv2dBackwardDataWinograd {
         using Halide::Expr;
         const int m = tile.outputs;
         const Matrix from_output = transposed(tile.output), from_input = transposed(tile.input);
-        const bool whole_tiles = s.out_w % m == 0 && s.out_h % m == 0;
-        const ExtendedActivation extended_gradient(d_output, s.out_w, s.out_h, images, !whole_tiles);
+        const ExtendedActivation gradient = extended_gradient(tile, d_output, images, s);
 
         weight_columns(c, k, a, i) = transform(tile.weights, a, [&](int dx) { return Expr(weights(k, c, dx, i)); });
         transformed_weights(c, k, a, b) = transform(tile.weights, b, [&](int dy) { return Expr(weight_columns(c, k, a, dy)); });
         gradient_columns(k, n, tx, ty, a, i) =
-            transform(from_output, a, [&](int column) { return extended_gradient(k, tx * m + column, ty * m + i, n); });
+            transform(from_output, a, [&](int column) { return gradient(k, tx * m + column, ty * m + i, n); });
         transformed_gradient(k, n, tx, ty, a, b) =
             transform(from_output, b, [&](int row) { return Expr(gradient_columns(k, n, tx, ty, a, row)); });
 
@@ -156,9 +155,8 @@ struct Conv2dBackwardWeightsWinograd : BiasGradient {
           tile_rows(0, tile.tiles(s.out_h), "tile_rows") {
         using Halide::Expr;
         const int m = tile.outputs;
-        const bool whole_tiles = s.out_w % m == 0 && s.out_h % m == 0;
         const ExtendedActivation extended_input(input, s.in_w, s.in_h, images, s.padded());
-        const ExtendedActivation extended_gradient(d_output, s.out_w, s.out_h, images, !whole_tiles);
+        const ExtendedActivation gradient = extended_gradient(tile, d_output, images, s);
         const Matrix from_output = transposed(tile.output), from_weights = transposed(tile.weights);
 
         input_coefficients(i, b) = table(tile.input);
@@ -170,7 +168,7 @@ struct Conv2dBackwardWeightsWinograd : BiasGradient {
 
         output_coefficients(i, b) = table(from_output);
         row = 0.0f;
-        for (int y = 0; y < m; y++) row += output_coefficients(y, b) * extended_gradient(k, tx * m + i, ty * m + y, n);
+        for (int y = 0; y < m; y++) row += output_coefficients(y, b) * gradient(k, tx * m + i, ty * m + y, n);
         gradient_rows(k, n, tx, ty, i, b) = row;
         transformed_gradient(k, n, tx, ty, a, b) =
             transform(from_output, a, [&](int x) { return Expr(gradient_rows(k, n, tx, ty, x, b)); });

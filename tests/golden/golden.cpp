@@ -89,7 +89,7 @@ double sum_of_magnitudes(std::span<const float> values) {
 }
 
 /// How many times larger the sums of absolute values, and so the rounding errors, are in tiles than in a direct convolution of ones: along
-/// an axis sum over a of |A'| |G 1| |B' 1| beside 3, over both axes the square of its mean square.
+/// an axis sum over a of |A'| |G 1| |B' 1| beside 3; over both axes their root mean square is the mean square along one, beside 9.
 double rounding_growth(const WinogradTile &tile) {
     double squares = 0;
     for (const std::vector<float> &row : tile.output) {

@@ -26,13 +26,6 @@ Plane transform(const Matrix &matrix, const Plane &values) {
     return result;
 }
 
-Matrix transposed(const Matrix &matrix) {
-    Matrix result(matrix[0].size(), std::vector<float>(matrix.size()));
-    for (std::size_t i = 0; i < matrix.size(); i++)
-        for (std::size_t j = 0; j < matrix[i].size(); j++) result[j][i] = matrix[i][j];
-    return result;
-}
-
 /// The absolute values of a square of `extent` pixels whose first is (x, y); 0 outside. Row by row.
 Plane square(const Array &activation, int extent, int c, int x, int y, int n) {
     Plane values(extent, std::vector<double>(extent));
