@@ -103,11 +103,13 @@ std::int64_t bytes_moved(const CompiledKernel &kernel, int batch) {
     return bytes;
 }
 
-/// How often the set's plan calls a kernel in these programs.
+/// How often the set's plan calls a kernel in a run of each of these programs; what it prepares once does not count.
 int calls_of(const std::string &symbol, const SetPlan &set, const std::vector<std::string> &programs) {
     std::ptrdiff_t calls = 0;
     for (const Program &program : set.programs)
-        if (std::ranges::find(programs, program.name) != programs.end()) calls += std::ranges::count(program.calls, symbol, &Call::symbol);
+        if (std::ranges::find(programs, program.name) != programs.end())
+            calls += std::count_if(program.calls.begin() + program.prepared_calls, program.calls.end(),
+                                   [&](const Call &call) { return call.symbol == symbol; });
     return static_cast<int>(calls);
 }
 
@@ -119,7 +121,7 @@ KernelResult row(const CompiledKernel &kernel, const SetPlan &set, int batch) {
             .entry = kernel.entry,
             .batch = sees ? batch : 0,
             .train_calls = calls_of(kernel.symbol, set, {"gradients", "adam"}),
-            .infer_calls = calls_of(kernel.symbol, set, {"infer"}),
+            .infer_calls = calls_of(kernel.symbol, set, {batch == 1 ? "infer_one" : "infer"}),
             .flops = find_kernel(kernel.kernel).flops(kernel.shape) * (sees ? batch : 1),
             .bytes = static_cast<double>(bytes_moved(kernel, batch))};
 }
@@ -166,7 +168,8 @@ void register_kernels(const halcyon_model &model, const BenchOptions &options, S
         }
         for (const CompiledKernel &kernel : set.kernels)
             for (const int batch : options.batches)
-                if (sees_the_batch(kernel) || batch == options.batches.front()) add(set, kernel, batch);
+                if (kernel.shape.batch > 0 ? batch == kernel.shape.batch : sees_the_batch(kernel) || batch == options.batches.front())
+                    add(set, kernel, batch);
     }
 }
 

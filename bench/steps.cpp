@@ -52,8 +52,8 @@ void infer(benchmark::State &state, Fixture &&fixture) {
 double flops_of(const SetPlan &set, const std::string &program_name) {
     double flops = 0;
     for (const Program &program : set.programs)
-        for (const Call &call : program.calls)
-            if (program.name == program_name && call.kernel.find("conv2d") != std::string::npos) flops += call.flops;
+        for (auto call = program.calls.begin() + program.prepared_calls; call != program.calls.end(); ++call)
+            if (program.name == program_name && call->kernel.find("conv2d") != std::string::npos) flops += call->flops;
     return flops;
 }
 
@@ -74,7 +74,7 @@ void register_steps(const halcyon_model &model, const BenchOptions &options, Res
         };
         for (const int batch : options.batches) {
             add("train", "gradients", batch, train);
-            add("infer", "infer", batch, infer);
+            add("infer", batch == 1 ? "infer_one" : "infer", batch, infer);
         }
     }
 }

@@ -1,9 +1,14 @@
 #include "compiler/fuse.h"
 
+#include "compiler/planner.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -11,23 +16,32 @@ namespace halcyon {
 namespace {
 
 /// Whether the menu has a tuned entry for the kernel; `line` becomes the entry's name or what every tuned entry said.
-Fusion find_tuned(const std::string &kernel, const Shape &shape, const Set &set, Menu menu) {
+Fusion find_tuned(const std::string &kernel, const Shape &shape, const Set &set, const PlanOptions &options) {
     std::vector<std::string> refusals;
-    for (const Entry &entry : menu(kernel)) {
+    for (const Entry &entry : options.menu(kernel)) {
         if (entry.name == "reference") continue;
-        const std::string refusal = entry.refuses(shape, set);
-        if (refusal.empty()) return {true, entry.name};
-        refusals.push_back(entry.name + ": " + refusal);
+        const std::string reason = refusal(entry, shape, set, options);
+        if (reason.empty()) return {true, entry.name};
+        refusals.push_back(entry.name + ": " + reason);
     }
     if (refusals.empty()) return {false, "no tuned entry"};
     return {false, fmt::format("{}", fmt::join(refusals, "; "))};
 }
 
+/// What of a convolution's shape its weights have.
+Shape weights_shape(const Shape &convolution) {
+    Shape shape;
+    shape.in_c = convolution.in_c, shape.out_c = convolution.out_c;
+    shape.in_h = shape.kernel_h = convolution.kernel_h, shape.in_w = shape.kernel_w = convolution.kernel_w;
+    shape.tile = convolution.tile;
+    return shape;
+}
+
 std::string call_of(const Operation &operation) { return fmt::format("{} of {}", operation.kernel, operation.layer); }
 
 /// Makes the call at `at` and the later one at `other` the one call `merged`, if a tuned entry does it.
-Fusion merge(Graph &graph, int at, int other, Operation merged, const Set &set, Menu menu) {
-    const Fusion tuned = find_tuned(merged.kernel, merged.shape, set, menu);
+Fusion merge(Graph &graph, int at, int other, Operation merged, const Set &set, const PlanOptions &options) {
+    const Fusion tuned = find_tuned(merged.kernel, merged.shape, set, options);
     const std::string both = call_of(graph.operations[at]) + " and " + call_of(graph.operations[other]);
     if (!tuned.taken) return {false, fmt::format("{} stay apart: {}", both, tuned.line)};
     graph.operations[at] = std::move(merged);
@@ -36,11 +50,11 @@ Fusion merge(Graph &graph, int at, int other, Operation merged, const Set &set, 
 }
 
 /// Merges the ReLU call at `relu` into the call at `at`, the only one to write what the ReLU reads.
-Fusion merge_relu(Graph &graph, int at, int relu, const Set &set, Menu menu) {
+Fusion merge_relu(Graph &graph, int at, int relu, const Set &set, const PlanOptions &options) {
     Operation merged = graph.operations[at];
     merged.shape.relu = 1;
     merged.outputs = graph.operations[relu].outputs;
-    return merge(graph, at, relu, std::move(merged), set, menu);
+    return merge(graph, at, relu, std::move(merged), set, options);
 }
 
 /// The one operation that reads what operation `at` writes first, if it runs `kernel`.
@@ -51,21 +65,21 @@ std::optional<int> only_reader(const Graph &graph, int at, std::string_view kern
 }
 
 /// A convolution's epilogue clamps its sums while they are in registers.
-std::optional<Fusion> convolution_with_relu(Graph &graph, int at, const Set &set, Menu menu) {
+std::optional<Fusion> convolution_with_relu(Graph &graph, int at, const Set &set, const PlanOptions &options) {
     if (graph.operations[at].kernel != "conv2d_fwd") return {};
     const std::optional<int> relu = only_reader(graph, at, "relu_fwd");
     if (!relu) return {};
-    return merge_relu(graph, at, *relu, set, menu);
+    return merge_relu(graph, at, *relu, set, options);
 }
 
 /// The gradient of a batch norm that normalises a ReLU's output reads that output anyway, and can mask by it.
-std::optional<Fusion> batch_norm_gradient_with_relu(Graph &graph, int at, const Set &set, Menu menu) {
+std::optional<Fusion> batch_norm_gradient_with_relu(Graph &graph, int at, const Set &set, const PlanOptions &options) {
     const Operation &batch_norm = graph.operations[at];
     if (batch_norm.kernel != "batch_norm_bwd_data") return {};
     const std::optional<int> relu = only_reader(graph, at, "relu_bwd");
     constexpr int input_of_batch_norm = 1, output_of_relu = 1;  // places among the kernels' inputs
     if (!relu || graph.operations[*relu].inputs[output_of_relu] != batch_norm.inputs[input_of_batch_norm]) return {};
-    return merge_relu(graph, at, *relu, set, menu);
+    return merge_relu(graph, at, *relu, set, options);
 }
 
 /// The two operations that read what the pool's gradient at `at` writes, if they are a batch norm's whole gradient.
@@ -94,7 +108,7 @@ Operation through_pool(Operation gradient, std::string kernel, const Operation &
 
 /// Both halves of a batch norm's gradient make the choice of the pool after it themselves, from the batch norm's own input: the gradient of
 /// the pool's input is never written, the normalised activation never read.
-std::optional<Fusion> pool_gradient_with_batch_norm(Graph &graph, int at, const Set &set, Menu menu) {
+std::optional<Fusion> pool_gradient_with_batch_norm(Graph &graph, int at, const Set &set, const PlanOptions &options) {
     const Operation pool = graph.operations[at];
     if (pool.kernel != "max_pool2d_bwd") return {};
     const std::optional<BatchNormGradient> gradient = batch_norm_before_pool(graph, at);
@@ -105,8 +119,8 @@ std::optional<Fusion> pool_gradient_with_batch_norm(Graph &graph, int at, const 
     const Operation stats = through_pool(graph.operations[gradient->stats], "batch_norm_pool_bwd_stats", pool, *batch_norm),
                     data = through_pool(graph.operations[gradient->data], "batch_norm_pool_bwd_data", pool, *batch_norm);
     const std::string all = fmt::format("{}, batch_norm_bwd_stats and batch_norm_bwd_data of {}", call_of(pool), stats.layer);
-    const Fusion tuned_stats = find_tuned(stats.kernel, stats.shape, set, menu),
-                 tuned_data = find_tuned(data.kernel, data.shape, set, menu);
+    const Fusion tuned_stats = find_tuned(stats.kernel, stats.shape, set, options),
+                 tuned_data = find_tuned(data.kernel, data.shape, set, options);
     for (const Fusion &tuned : {tuned_stats, tuned_data})
         if (!tuned.taken) return Fusion{false, fmt::format("{} stay apart: {}", all, tuned.line)};
     graph.operations[at] = stats;
@@ -116,7 +130,7 @@ std::optional<Fusion> pool_gradient_with_batch_norm(Graph &graph, int at, const 
 }
 
 /// A pool normalises what it compares.
-std::optional<Fusion> batch_norm_with_pool(Graph &graph, int at, const Set &set, Menu menu) {
+std::optional<Fusion> batch_norm_with_pool(Graph &graph, int at, const Set &set, const PlanOptions &options) {
     if (graph.operations[at].kernel != "batch_norm_fwd") return {};
     const std::optional<int> pool = only_reader(graph, at, "max_pool2d_fwd");
     if (!pool) return {};
@@ -124,11 +138,11 @@ std::optional<Fusion> batch_norm_with_pool(Graph &graph, int at, const Set &set,
     merged.kernel = "batch_norm_pool_fwd";
     merged.shape = graph.operations[*pool].shape;
     merged.outputs = graph.operations[*pool].outputs;
-    return merge(graph, at, *pool, std::move(merged), set, menu);
+    return merge(graph, at, *pool, std::move(merged), set, options);
 }
 
 /// Dropout decides on the pool's output while it is in registers.
-std::optional<Fusion> pool_with_dropout(Graph &graph, int at, const Set &set, Menu menu) {
+std::optional<Fusion> pool_with_dropout(Graph &graph, int at, const Set &set, const PlanOptions &options) {
     if (graph.operations[at].kernel != "batch_norm_pool_fwd") return {};
     const std::optional<int> reader = only_reader(graph, at, "dropout");
     if (!reader) return {};
@@ -138,24 +152,105 @@ std::optional<Fusion> pool_with_dropout(Graph &graph, int at, const Set &set, Me
     merged.shape.dropout = dropout.shape.dropout;
     merged.inputs.push_back(dropout.inputs[1]);
     merged.outputs = dropout.outputs;
-    return merge(graph, at, *reader, std::move(merged), set, menu);
+    return merge(graph, at, *reader, std::move(merged), set, options);
+}
+
+/// In inference the convolution is read by nothing but the batch norm, whose scale and shift come from the weights: what it computes is
+/// normalised and pooled in registers. The merged call stands where the pool stood, after those of the scale and the shift.
+std::optional<Fusion> convolution_with_pool(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    if (graph.operations[at].kernel != "conv2d_fwd") return {};
+    const std::optional<int> reader = only_reader(graph, at, "batch_norm_pool_fwd");
+    if (!reader) return {};
+    const Operation convolution = graph.operations[at], pool = graph.operations[*reader];
+    Operation merged = convolution;
+    merged.kernel = "conv2d_pool_fwd";
+    merged.shape = convolution.shape.with_pool(pool.shape);
+    merged.inputs.insert(merged.inputs.end(), pool.inputs.begin() + 1, pool.inputs.end());
+    merged.outputs = pool.outputs;
+    return merge(graph, *reader, at, std::move(merged), set, options);
+}
+
+/// A new value that what depends on weights alone writes.
+int add_derived_weight(Graph &graph, int like, const std::string &suffix, const std::vector<int> &extents) {
+    Buffer value = graph.values[like];
+    value.name += suffix;
+    value.home = Home::arena_fixed;
+    value.offset = 0;
+    value.extents = extents;
+    value.bytes = std::accumulate(extents.begin(), extents.end(), std::int64_t{4}, std::multiplies<>());
+    graph.values.push_back(std::move(value));
+    return int(graph.values.size()) - 1;
+}
+
+/// Without padding every output sums over whole windows: a convolution of scale * x + shift is one of x with other weights and another
+/// bias.
+std::optional<Fusion> batch_norm_into_convolution(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    const Operation batch_norm = graph.operations[at];
+    if (batch_norm.kernel != "batch_norm_fwd") return {};
+    const std::optional<int> reader = only_reader(graph, at, "conv2d_fwd");
+    if (!reader || graph.operations[*reader].shape.padded()) return {};
+    Operation &convolution = graph.operations[*reader];
+    const std::string both = call_of(batch_norm) + " and " + call_of(convolution);
+
+    Operation fold{
+        .kernel = "conv2d_fold", .layer = convolution.layer, .shape = weights_shape(convolution.shape), .inputs = {}, .outputs = {}};
+    const Fusion tuned = find_tuned(fold.kernel, fold.shape, set, options);
+    if (!tuned.taken) return Fusion{false, fmt::format("{} stay apart: {}", both, tuned.line)};
+    const int weights = convolution.inputs[1], bias = convolution.inputs[2], scale = batch_norm.inputs[1], shift = batch_norm.inputs[2];
+    fold.inputs = {weights, bias, scale, shift};
+    fold.outputs = {add_derived_weight(graph, weights, " folded", graph.values[weights].extents),
+                    add_derived_weight(graph, bias, " folded", graph.values[bias].extents)};
+    convolution.inputs = {batch_norm.inputs[0], fold.outputs[0], fold.outputs[1]};
+    graph.operations[at] = std::move(fold);
+    return Fusion{true, fmt::format("{} are one call with folded weights: {}", both, tuned.line)};
+}
+
+/// Where no run changes the weights, they are transformed for a convolution in tiles once.
+std::optional<Fusion> transform_weights(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    const Operation &convolution = graph.operations[at];
+    const bool forward = convolution.kernel == "conv2d_fwd" || convolution.kernel == "conv2d_pool_fwd";
+    const Shape &s = convolution.shape;
+    if (!graph.keeps_weights || !forward || s.tile > 0 || s.kernel_h != 3 || s.kernel_w != 3 || s.stride_h != 1 || s.stride_w != 1)
+        return {};
+    std::vector<std::string> refusals;
+    for (const int tile : {4, 2}) {
+        Operation tiled = convolution;
+        tiled.shape.tile = tile;
+        Operation weights{
+            .kernel = "winograd_weights", .layer = tiled.layer, .shape = weights_shape(tiled.shape), .inputs = {}, .outputs = {}};
+        const Fusion tuned = find_tuned(tiled.kernel, tiled.shape, set, options),
+                     tuned_weights = find_tuned(weights.kernel, weights.shape, set, options);
+        if (!tuned.taken || !tuned_weights.taken) {
+            refusals.push_back(fmt::format("tiles of {0}x{0}: {1}", tile, tuned.taken ? tuned_weights.line : tuned.line));
+            continue;
+        }
+        weights.inputs = {tiled.inputs[1]};
+        weights.outputs = {add_derived_weight(graph, tiled.inputs[1], " in tiles", tiled.shape.weights())};
+        tiled.inputs[1] = weights.outputs[0];
+        const std::string line = fmt::format("{} takes its weights in tiles of {}x{}: {}", call_of(tiled), tile, tile, tuned.line);
+        graph.operations[at] = std::move(tiled);
+        graph.operations.insert(graph.operations.begin() + at, std::move(weights));
+        return Fusion{true, line};
+    }
+    return Fusion{false, fmt::format("{} takes its weights as they are: {}", call_of(convolution), fmt::join(refusals, "; "))};
 }
 
 /// Tries to fuse the call at `at` with others. Nothing: it does not apply there.
-using Rule = std::optional<Fusion> (*)(Graph &graph, int at, const Set &set, Menu menu);
+using Rule = std::optional<Fusion> (*)(Graph &graph, int at, const Set &set, const PlanOptions &options);
 
 // The pool's gradient comes before the pool: after it nothing reads the pool's input backward.
 constexpr Rule rules[] = {
-    convolution_with_relu, batch_norm_gradient_with_relu, pool_gradient_with_batch_norm, batch_norm_with_pool, pool_with_dropout,
+    convolution_with_relu, batch_norm_gradient_with_relu, pool_gradient_with_batch_norm, batch_norm_with_pool,
+    pool_with_dropout,     batch_norm_into_convolution,   convolution_with_pool,         transform_weights,
 };
 
 }  // namespace
 
-std::vector<Fusion> fuse(Graph &graph, const Set &set, Menu menu) {
+std::vector<Fusion> fuse(Graph &graph, const Set &set, const PlanOptions &options) {
     std::vector<Fusion> fusions;
     for (const Rule rule : rules)
         for (int at = 0; at < int(graph.operations.size()); ++at)
-            if (std::optional<Fusion> fusion = rule(graph, at, set, menu)) fusions.push_back(std::move(*fusion));
+            if (std::optional<Fusion> fusion = rule(graph, at, set, options)) fusions.push_back(std::move(*fusion));
     return fusions;
 }
 

@@ -18,7 +18,9 @@ struct Fusion {
     std::string line;  // what was fused where, and by whose leave; or why not
 };
 
+struct PlanOptions;
+
 /// Applies every rule wherever it fits, and says where, in the order of the rules and then of the calls.
-std::vector<Fusion> fuse(Graph &graph, const Set &set, Menu menu = halcyon::menu);
+std::vector<Fusion> fuse(Graph &graph, const Set &set, const PlanOptions &options);
 
 }  // namespace halcyon

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 
 namespace halcyon {
@@ -86,6 +87,27 @@ std::vector<int> Graph::readers(int value) const {
     return found;
 }
 
+int Graph::move_preparations_first() {
+    std::vector<bool> is_constant;
+    for (const Buffer &value : values) is_constant.push_back(value.home == Home::parameters || value.home == Home::moving);
+    std::vector<Operation> preparations, others;
+    for (Operation &operation : operations) {
+        if (!std::ranges::all_of(operation.inputs, [&](int input) { return is_constant[input]; })) {
+            others.push_back(std::move(operation));
+            continue;
+        }
+        for (int output : operation.outputs) {
+            is_constant[output] = true;
+            values[output].home = Home::prepared;
+        }
+        preparations.push_back(std::move(operation));
+    }
+    const int count = int(preparations.size());
+    operations = std::move(preparations);
+    operations.insert(operations.end(), std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
+    return count;
+}
+
 int Slabs::find(const std::string &name) const {
     const auto found = std::ranges::find(parameters, name, &Parameter::name);
     if (found == parameters.end()) throw std::logic_error(fmt::format("there is no weight \"{}\"", name));
@@ -125,8 +147,8 @@ Graph lower_training(const Model &model, const Slabs &slabs) {
     return std::move(lowering).finish();
 }
 
-Graph lower_inference(const Model &model, const Slabs &slabs) {
-    Lowering lowering(model, slabs, "infer", Lowering::Mode::inference);
+Graph lower_inference(const Model &model, const Slabs &slabs, int batch) {
+    Lowering lowering(model, slabs, batch == 1 ? "infer_one" : "infer", Lowering::Mode::inference, batch);
     lower_forward(model, lowering);
     return std::move(lowering).finish();
 }
@@ -148,8 +170,10 @@ std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs) {
     };
 }
 
-Lowering::Lowering(const Model &model, const Slabs &slabs, std::string name, Mode mode) : model_(model), slabs_(slabs), mode_(mode) {
+Lowering::Lowering(const Model &model, const Slabs &slabs, std::string name, Mode mode, int batch)
+    : model_(model), slabs_(slabs), mode_(mode), batch_(batch) {
     graph_.name = std::move(name);
+    graph_.keeps_weights = mode == Mode::inference;
 }
 
 std::string Lowering::unique(const std::string &name) {

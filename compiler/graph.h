@@ -23,9 +23,14 @@ struct Graph {
     std::string name;            // of the program
     std::vector<Buffer> values;  // those in an arena have no place yet
     std::vector<Operation> operations;
+    bool keeps_weights = false;  // inference: the weights stay the same from run to run
 
     /// The operations that read `value`, in order.
     std::vector<int> readers(int value) const;
+
+    /// Moves the operations that depend on weights alone before all others, gives what they make the home `prepared`, and returns their
+    /// number.
+    int move_preparations_first();
 };
 
 /// Where each weight lies in the slabs.
@@ -45,8 +50,8 @@ Slabs lay_out_slabs(const Model &model);
 /// "gradients": the forward pass in training mode, the loss and the backward pass.
 Graph lower_training(const Model &model, const Slabs &slabs);
 
-/// "infer": the forward pass with moving statistics and the loss.
-Graph lower_inference(const Model &model, const Slabs &slabs);
+/// The forward pass with moving statistics and the loss: "infer" for any `batch` (0), "infer_one" for a batch of 1.
+Graph lower_inference(const Model &model, const Slabs &slabs, int batch = 0);
 
 /// "adam" and "sgd": one call on the whole slabs.
 std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs);
@@ -57,9 +62,11 @@ class Lowering {
 public:
     enum class Mode { training, inference };
 
-    Lowering(const Model &model, const Slabs &slabs, std::string name, Mode mode);
+    /// `batch`: as Shape::batch.
+    Lowering(const Model &model, const Slabs &slabs, std::string name, Mode mode, int batch = 0);
 
     bool training() const { return mode_ == Mode::training; }
+    int batch() const { return batch_; }
 
     /// A new value of a layer's making. A name taken already gets a number: "conv2d #2".
     int activation(const std::string &name, const FeatureMap &map);
@@ -105,6 +112,7 @@ private:
     const Model &model_;
     const Slabs &slabs_;
     Mode mode_;
+    int batch_;
     Graph graph_;
     int dropouts_ = 0;
     std::map<std::string, int> named_;           // weights and externals

@@ -21,6 +21,8 @@ double normalised_window(const Shape &s) {
     return 3 * window(s) + operations * outputs(s);
 }
 
+double convolution_and_pool(const Shape &s) { return convolution(s) + normalised_window<0>(s.pool()); }
+
 template<int operations>
 double per_input(const Shape &s) {
     return operations * inputs(s);
@@ -29,6 +31,11 @@ double per_input(const Shape &s) {
 template<int operations>
 double per_channel(const Shape &s) {
     return operations * double(s.in_c);
+}
+
+template<int operations>
+double per_weight(const Shape &s) {
+    return operations * double(s.out_c) * s.in_c * s.kernel_h * s.kernel_w;
 }
 
 template<int operations>
@@ -50,6 +57,21 @@ const std::vector<Kernel> &all_kernels() {
          "gathers a batch of byte images, scales it to 0..1 and flips it at random"},
 
         {"conv2d_fwd", {"input", "weights", "bias"}, {"output"}, {}, exact, convolution, "convolution, bias and (relu) ReLU"},
+        {"conv2d_pool_fwd",
+         {"input", "weights", "bias", "scale", "shift"},
+         {"output"},
+         {},
+         exact,
+         convolution_and_pool,
+         "convolution, bias, (relu) ReLU, and the pool's maximum over scale * that + shift"},
+        {"conv2d_fold",
+         {"weights", "bias", "scale", "shift"},
+         {"folded_weights", "folded_bias"},
+         {},
+         exact,
+         per_weight<3>,
+         "the weights and bias that take a scale and a shift of a convolution's input upon them"},
+        {"winograd_weights", {"weights"}, {"transformed_weights"}, {}, derived, per_weight<10>, "a 3x3 convolution's weights for tiles"},
         {"conv2d_bwd_data", {"d_output", "weights"}, {"d_input"}, {}, exact, convolution, "gradient of a convolution's input"},
         {"conv2d_bwd_weights",
          {"input", "d_output"},

@@ -72,7 +72,8 @@ int lower_relu(Lowering &lowering, const Layer &layer, int input) {
 }
 
 /// A convolution, which a dense layer is as well, with its activation. A softmax is left to the loss.
-int lower_convolution(Lowering &lowering, const Layer &layer, const Shape &shape, const std::string &activation, int input) {
+int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, const std::string &activation, int input) {
+    shape.batch = lowering.batch();
     const int weights = lowering.weight(layer, "kernel");
     const int bias = lowering.weight(layer, "bias");
     const int linear = lowering.activation(activation == "linear" ? layer.name : layer.name + "/linear", layer.out);

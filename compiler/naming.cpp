@@ -24,18 +24,28 @@ std::string padding_tag(const Shape &s) {
     return equal ? fmt::format("_p{}", s.pad_top) : fmt::format("_p{}_{}_{}_{}", s.pad_top, s.pad_left, below, right);
 }
 
-std::string shape_tag(std::string_view kernel, const Shape &s) {
-    if (s.elements > 0) return fmt::format("n{}", s.elements);
-    std::string tag = kernel == "batch_norm_fold" ? fmt::format("c{}", s.in_c) : fmt::format("h{}w{}c{}", s.in_h, s.in_w, s.in_c);
-    const bool convolution = kernel.starts_with("conv2d"), pool = kernel.find("pool") != kernel.npos;
-    if (convolution) tag += fmt::format("_k{}", s.out_c);
-    if (pool) tag += "_";
-    if (convolution || pool) tag += fmt::format("r{}s{}", s.kernel_h, s.kernel_w);
+/// The size, strides and padding of a convolution's or pool's window.
+std::string window_tag(const Shape &s) {
+    std::string tag = fmt::format("r{}s{}", s.kernel_h, s.kernel_w);
     if (s.stride_h != s.stride_w)
         tag += fmt::format("_t{}_{}", s.stride_h, s.stride_w);
     else if (s.stride_h > 1)
         tag += fmt::format("_t{}", s.stride_h);
-    if (convolution || pool) tag += padding_tag(s);
+    return tag + padding_tag(s);
+}
+
+std::string shape_tag(std::string_view kernel, const Shape &s) {
+    if (s.elements > 0) return fmt::format("n{}", s.elements);
+    const bool weights = kernel.ends_with("_fold") || kernel == "winograd_weights";
+    std::string tag = weights ? fmt::format("c{}", s.in_c) : fmt::format("h{}w{}c{}", s.in_h, s.in_w, s.in_c);
+    const bool convolution = kernel.starts_with("conv2d") || kernel == "winograd_weights",
+               pool = !convolution && kernel.find("pool") != kernel.npos;
+    if (convolution) tag += fmt::format("_k{}", s.out_c);
+    if (pool) tag += "_";
+    if (convolution || pool) tag += window_tag(s);
+    if (kernel == "conv2d_pool_fwd") tag += "_pool_" + window_tag(s.pool());
+    if (s.tile > 0) tag += fmt::format("_f{}", s.tile);
+    if (s.batch > 0) tag += fmt::format("_n{}", s.batch);
     if (s.relu) tag += "_relu";
     if (kernel.find("dropout") != kernel.npos) tag += fmt::format("_d{}", s.dropout);
     if (s.epsilon != 0 && s.epsilon != 1e-3f) tag += "_e" + identifier(s.epsilon);

@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::pair<Home, const char *> homes[] = {
     {Home::arena_batch, "arena_batch"}, {Home::arena_fixed, "arena_fixed"}, {Home::parameters, "parameters"},
     {Home::gradients, "gradients"},     {Home::moving, "moving"},           {Home::optimizer, "optimizer"},
-    {Home::external, "external"},
+    {Home::prepared, "prepared"},       {Home::external, "external"},
 };
 
 std::string home_name(Home home) {
@@ -145,6 +145,7 @@ Json write_program(const Program &program) {
     for (const Buffer &buffer : program.buffers) buffers.push_back(write_buffer(buffer));
     for (const Call &call : program.calls) calls.push_back(write_call(call, program.buffers));
     return {{"name", program.name},
+            {"prepared_calls", program.prepared_calls},
             {"arena_bytes_per_image", program.arena_bytes_per_image},
             {"arena_bytes_fixed", program.arena_bytes_fixed},
             {"buffers", buffers},
@@ -153,6 +154,7 @@ Json write_program(const Program &program) {
 
 Program parse_program(const Json &json) {
     Program program{.name = json.at("name"), .buffers = {}, .calls = {}};
+    program.prepared_calls = json.at("prepared_calls");
     program.arena_bytes_per_image = json.at("arena_bytes_per_image");
     program.arena_bytes_fixed = json.at("arena_bytes_fixed");
     std::map<std::string, int> names;
@@ -191,13 +193,19 @@ Json write_set(const SetPlan &set) {
     Json programs = Json::array(), kernels = Json::array();
     for (const Program &program : set.programs) programs.push_back(write_program(program));
     for (const CompiledKernel &kernel : set.kernels) kernels.push_back(write_kernel(kernel));
-    return {{"set", set.set},         {"target", set.target}, {"order", set.order == StorageOrder::hwnc ? "hwnc" : "nhwc"},
-            {"fusions", set.fusions}, {"programs", programs}, {"kernels", kernels}};
+    return {{"set", set.set},
+            {"target", set.target},
+            {"order", set.order == StorageOrder::hwnc ? "hwnc" : "nhwc"},
+            {"fusions", set.fusions},
+            {"prepared_bytes", set.prepared_bytes},
+            {"programs", programs},
+            {"kernels", kernels}};
 }
 
 SetPlan parse_set(const Json &json) {
     SetPlan set{.set = json.at("set"), .target = json.at("target"), .fusions = json.at("fusions"), .programs = {}, .kernels = {}};
     set.order = json.at("order") == "hwnc" ? StorageOrder::hwnc : StorageOrder::nhwc;
+    set.prepared_bytes = json.at("prepared_bytes");
     for (const Json &program : json.at("programs")) set.programs.push_back(parse_program(program));
     for (const Json &kernel : json.at("kernels")) set.kernels.push_back(parse_kernel(kernel));
     return set;

@@ -12,7 +12,7 @@
 namespace halcyon {
 
 /// Raised whenever plan.json's meaning changes; the runtime refuses a library of another version.
-constexpr int plan_version = 1;
+constexpr int plan_version = 2;
 
 /// What a buffer's bytes belong to.
 enum class Home {
@@ -22,6 +22,7 @@ enum class Home {
     gradients,    // a slab laid out like `parameters`
     moving,       // the slab of moving statistics: saved, not trained
     optimizer,    // two slabs laid out like `parameters`, one after the other
+    prepared,     // what a program's first calls make of the weights, kept until these change
     external,     // bound by the runtime by name: images, labels, indices, step, loss, correct, probabilities
 };
 
@@ -54,11 +55,12 @@ struct Call {
     std::int64_t bytes_per_image = 0, bytes_fixed = 0;  // read and written
 };
 
-/// A sequence of calls: "gradients" (forward and backward), "adam", "sgd", "infer".
+/// A sequence of calls: "gradients" (forward and backward), "adam", "sgd", "infer", and "infer_one", for a single image.
 struct Program {
     std::string name;
     std::vector<Buffer> buffers;
     std::vector<Call> calls;
+    int prepared_calls = 0;  // so many of the first depend on the weights alone: they are due only after these have changed
     std::int64_t arena_bytes_per_image = 0, arena_bytes_fixed = 0;
 };
 
@@ -75,6 +77,7 @@ struct SetPlan {
     StorageOrder order = StorageOrder::hwnc;
     std::vector<std::string> fusions;  // one line each: what was fused where
     std::vector<Program> programs;
+    std::int64_t prepared_bytes = 0;  // of all programs
     std::vector<CompiledKernel> kernels;
 };
 

@@ -119,8 +119,9 @@ void place(Program &program, Home arena, std::int64_t &arena_bytes) {
     arena_bytes = memory.bytes;
 }
 
-/// Drops the values that fusion left unused, finds the lifetimes of the others and places them.
-Program lay_out(std::string name, std::vector<Buffer> values, std::vector<Call> calls) {
+/// Drops the values that fusion left unused, finds the lifetimes of the others and places them. What is prepared stays, from
+/// `prepared_bytes` on.
+Program lay_out(std::string name, std::vector<Buffer> values, std::vector<Call> calls, std::int64_t &prepared_bytes) {
     Program program{.name = std::move(name), .buffers = {}, .calls = std::move(calls)};
     std::vector<int> places(values.size(), -1);
     for (int i = 0; i < int(program.calls.size()); ++i) {
@@ -138,6 +139,12 @@ Program lay_out(std::string name, std::vector<Buffer> values, std::vector<Call> 
         if (buffer.home != Home::arena_batch && buffer.home != Home::arena_fixed) buffer.first_call = buffer.last_call = 0;
     place(program, Home::arena_batch, program.arena_bytes_per_image);
     place(program, Home::arena_fixed, program.arena_bytes_fixed);
+
+    std::int64_t own_bytes = 0;
+    place(program, Home::prepared, own_bytes);
+    for (Buffer &buffer : program.buffers)
+        if (buffer.home == Home::prepared) buffer.offset += prepared_bytes;
+    prepared_bytes += own_bytes;
     return program;
 }
 
@@ -167,12 +174,14 @@ public:
     }
 
     void add_program(Graph graph) {
-        for (Fusion &fusion : fuse(graph, set_, options_.menu))
+        for (Fusion &fusion : fuse(graph, set_, options_))
             if (fusion.taken) plan_.fusions.push_back(graph.name + ": " + fusion.line);
+        const int prepared_calls = graph.move_preparations_first();
         std::vector<Buffer> values = graph.values;
         std::vector<Call> calls;
         for (const Operation &operation : graph.operations) calls.push_back(plan_call(operation, values));
-        plan_.programs.push_back(lay_out(graph.name, std::move(values), std::move(calls)));
+        plan_.programs.push_back(lay_out(graph.name, std::move(values), std::move(calls), plan_.prepared_bytes));
+        plan_.programs.back().prepared_calls = prepared_calls;
     }
 
     /// Adds every entry that accepts the kernel and shape of `like`, another set's.
@@ -264,7 +273,7 @@ std::string refusal(const Entry &entry, const Shape &shape, const Set &set, cons
 std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs) {
     std::vector<Graph> graphs = {lower_training(model, slabs)};
     for (Graph &optimizer : lower_optimizers(model, slabs)) graphs.push_back(std::move(optimizer));
-    graphs.push_back(lower_inference(model, slabs));
+    for (int batch : {0, 1}) graphs.push_back(lower_inference(model, slabs, batch));
     return graphs;
 }
 

@@ -111,7 +111,7 @@ std::string explain(const Model &model, const Plan &plan, const PlanOptions &opt
         const Set &set = options.sets[i];
         text += fmt::format("\nset {}: fusions\n", set.name);
         for (Graph graph : graphs)
-            for (const Fusion &fusion : fuse(graph, set, options.menu))
+            for (const Fusion &fusion : fuse(graph, set, options))
                 text += fmt::format("  {:<7}{}: {}\n", fusion.taken ? "taken" : "not", graph.name, fusion.line);
 
         text += fmt::format("\nset {}: entries\n", set.name);

@@ -1,20 +1,29 @@
 #include "generators/layers/conv2d.h"
 
 #include "generators/layer_generator.h"
+#include "generators/layers/conv2d_pool.h"
 #include "generators/layers/conv2d_winograd.h"
 #include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 
+#include <optional>
+#include <string>
 #include <variant>
 
 namespace halcyon {
 namespace {
 
 using Halide::Buffer;
+using Halide::Func;
 
 /// The stages of one of a kernel's algorithms, once generate() has built them.
 template<typename... Stages>
 using Algorithm = std::variant<std::monostate, Stages...>;
+
+/// The tile of a forward convolution: that of its weights, or of its entry; null for a direct one.
+const WinogradTile *forward_tile(const Shape &s, const std::string &entry) {
+    return s.tile > 0 ? winograd_tile(s.tile) : winograd_tile(entry);
+}
 
 class Conv2dForwardGenerator : public LayerGenerator<Conv2dForwardGenerator> {
 public:
@@ -24,10 +33,10 @@ public:
     Output<Buffer<float, 4>> output{"output"};
 
     void generate() {
-        if (const WinogradTile *tile = winograd_tile(entry.value())) {
+        if (const WinogradTile *tile = forward_tile(shape(), entry)) {
             auto &f = stages.emplace<Conv2dForwardWinograd>(*tile, input, weights, bias, input.dim(3).extent(), shape());
             output = f.output;
-            place("transformed_weights", f.transformed_weights);
+            if (f.own_weights) place("transformed_weights", f.own_weights->transformed_weights);
         } else {
             output = stages.emplace<Conv2dForward>(input, weights, bias, shape()).output;
         }
@@ -36,13 +45,94 @@ public:
     void schedule() {
         input_activations(input);
         output_activations(output);
-        dense(weights, {out_c, in_c, kernel_w, kernel_h});
+        dense(weights, shape().weights());
         dense(bias, {out_c});
         apply_schedule(stages, shape(), schedule_set(), entry);
     }
 
 private:
     Algorithm<Conv2dForward, Conv2dForwardWinograd> stages;
+};
+
+class Conv2dPoolForwardGenerator : public LayerGenerator<Conv2dPoolForwardGenerator> {
+public:
+    static constexpr const char *kernel = "conv2d_pool_fwd";
+    Input<Buffer<float, 4>> input{"input"}, weights{"weights"};
+    Input<Buffer<float, 1>> bias{"bias"}, scale{"scale"}, shift{"shift"};
+    Output<Buffer<float, 4>> output{"output"};
+
+    void generate() {
+        if (const WinogradTile *tile = forward_tile(shape(), entry)) {
+            auto &f = stages.emplace<Conv2dPoolForward<Conv2dForwardWinograd>>(scale, shift, shape(), *tile, Func(input), Func(weights),
+                                                                               Func(bias), input.dim(3).extent());
+            output = f.pooled.pool.output;
+            if (const auto &own = f.convolution.own_weights) place("transformed_weights", own->transformed_weights);
+        } else {
+            auto &f = stages.emplace<Conv2dPoolForward<Conv2dForward>>(scale, shift, shape(), Func(input), Func(weights), Func(bias));
+            output = f.pooled.pool.output;
+        }
+    }
+
+    void schedule() {
+        input_activations(input);
+        activations(output, out_c, pooled_w, pooled_h);
+        dense(weights, shape().weights());
+        dense(bias, {out_c});
+        dense(scale, {out_c});
+        dense(shift, {out_c});
+        apply_schedule(stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    Algorithm<Conv2dPoolForward<Conv2dForward>, Conv2dPoolForward<Conv2dForwardWinograd>> stages;
+};
+
+class Conv2dFoldGenerator : public LayerGenerator<Conv2dFoldGenerator> {
+public:
+    static constexpr const char *kernel = "conv2d_fold";
+    Input<Buffer<float, 4>> weights{"weights"};
+    Input<Buffer<float, 1>> bias{"bias"}, scale{"scale"}, shift{"shift"};
+    Output<Buffer<float, 4>> folded_weights{"folded_weights"};
+    Output<Buffer<float, 1>> folded_bias{"folded_bias"};
+
+    void generate() {
+        stages.emplace(weights, bias, scale, shift, shape());
+        folded_weights = stages->folded_weights;
+        folded_bias = stages->folded_bias;
+    }
+
+    void schedule() {
+        dense(weights, shape().weights());
+        dense(folded_weights, shape().weights());
+        dense(bias, {out_c});
+        dense(folded_bias, {out_c});
+        channel_values(scale, shift);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<Conv2dFold> stages;
+};
+
+class WinogradWeightsGenerator : public LayerGenerator<WinogradWeightsGenerator> {
+public:
+    static constexpr const char *kernel = "winograd_weights";
+    Input<Buffer<float, 4>> weights{"weights"};
+    Output<Buffer<float, 4>> transformed_weights{"transformed_weights"};
+
+    void generate() {
+        stages.emplace(*winograd_tile(shape().tile), weights);
+        transformed_weights = stages->transformed_weights;
+    }
+
+    void schedule() {
+        dense(weights, {out_c, in_c, kernel_w, kernel_h});
+        dense(transformed_weights, shape().weights());
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<WinogradWeights> stages;
 };
 
 class Conv2dBackwardDataGenerator : public LayerGenerator<Conv2dBackwardDataGenerator> {
@@ -119,5 +209,8 @@ private:
 }  // namespace halcyon
 
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dForwardGenerator, conv2d_fwd)
+HALIDE_REGISTER_GENERATOR(halcyon::Conv2dPoolForwardGenerator, conv2d_pool_fwd)
+HALIDE_REGISTER_GENERATOR(halcyon::Conv2dFoldGenerator, conv2d_fold)
+HALIDE_REGISTER_GENERATOR(halcyon::WinogradWeightsGenerator, winograd_weights)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dBackwardDataGenerator, conv2d_bwd_data)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dBackwardWeightsGenerator, conv2d_bwd_weights)

@@ -21,7 +21,11 @@ public:
     Halide::GeneratorParam<int> out_h{"out_h", 1}, out_w{"out_w", 1}, out_c{"out_c", 1};
     Halide::GeneratorParam<int> kernel_h{"kernel_h", 1}, kernel_w{"kernel_w", 1}, stride_h{"stride_h", 1}, stride_w{"stride_w", 1};
     Halide::GeneratorParam<int> pad_top{"pad_top", 0}, pad_left{"pad_left", 0};
-    Halide::GeneratorParam<int> relu{"relu", 0}, dropout{"dropout", 0}, elements{"elements", 0};
+    Halide::GeneratorParam<int> pool_h{"pool_h", 1}, pool_w{"pool_w", 1};
+    Halide::GeneratorParam<int> pool_stride_h{"pool_stride_h", 1}, pool_stride_w{"pool_stride_w", 1};
+    Halide::GeneratorParam<int> pool_pad_top{"pool_pad_top", 0}, pool_pad_left{"pool_pad_left", 0};
+    Halide::GeneratorParam<int> pooled_h{"pooled_h", 1}, pooled_w{"pooled_w", 1};
+    Halide::GeneratorParam<int> tile{"tile", 0}, batch{"batch", 0}, relu{"relu", 0}, dropout{"dropout", 0}, elements{"elements", 0};
     Halide::GeneratorParam<float> epsilon{"epsilon", 0}, momentum{"momentum", 0};
 
     /// Adds the entry's workspaces to the outputs.
@@ -36,8 +40,9 @@ public:
 
 protected:
     Shape shape() const {
-        return {in_h,     in_w,    in_c,     out_h, out_w,   out_c,    kernel_h, kernel_w, stride_h,
-                stride_w, pad_top, pad_left, relu,  dropout, elements, epsilon,  momentum};
+        return {in_h,     in_w,     in_c,     out_h,  out_w,  out_c,         kernel_h,      kernel_w,     stride_h,
+                stride_w, pad_top,  pad_left, pool_h, pool_w, pool_stride_h, pool_stride_w, pool_pad_top, pool_pad_left,
+                pooled_h, pooled_w, tile,     batch,  relu,   dropout,       elements,      epsilon,      momentum};
     }
 
     Set schedule_set() const { return select_sets({set.value()}).front(); }
@@ -51,16 +56,18 @@ protected:
         dense(*output, extents);
     }
 
-    /// Activations (c, x, y, n): the extents are known but for the batch. A tuned entry may also count on the set's storage order.
+    /// Activations (c, x, y, n): the extents are known, that of the batch where the shape says so. A tuned entry may also count on the
+    /// set's storage order.
     template<typename Buffer>
     void activations(Buffer &buffer, int channels, int width, int height) const {
         buffer.dim(0).set_bounds(0, channels);
         buffer.dim(1).set_bounds(0, width);
         buffer.dim(2).set_bounds(0, height);
         buffer.dim(3).set_min(0);
+        if (batch > 0) buffer.dim(3).set_extent(Halide::Expr(batch));
         if (entry.value() == "reference") return;
-        const Halide::Expr images = buffer.dim(3).extent();
         if (schedule_set().order == StorageOrder::hwnc) {
+            const Halide::Expr images = buffer.dim(3).extent();
             buffer.dim(3).set_stride(channels);
             buffer.dim(1).set_stride(images * channels);
             buffer.dim(2).set_stride(images * (channels * width));

@@ -41,6 +41,9 @@ void list(const char *kernel) {
 void list_schedules() {
     list<InputForward>("input_fwd");
     list<Conv2dForward, Conv2dForwardWinograd>("conv2d_fwd");
+    list<Conv2dPoolForward<Conv2dForward>, Conv2dPoolForward<Conv2dForwardWinograd>>("conv2d_pool_fwd");
+    list<Conv2dFold>("conv2d_fold");
+    list<WinogradWeights>("winograd_weights");
     list<Conv2dBackwardData, Conv2dBackwardDataWinograd>("conv2d_bwd_data");
     list<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd>("conv2d_bwd_weights");
     list<ReluForward>("relu_fwd");

@@ -38,23 +38,27 @@ bool verbose() {
 
 Executor::Executor(const halcyon_model &model, const Program &program, StorageOrder order, Memory &memory, Session &session)
     : program_(program), order_(order), memory_(memory), session_(session), verbose_(verbose()) {
-    for (const Call &call : program.calls) kernels_.push_back(find_compiled(model, call).call);
+    std::size_t arguments = 0;
+    for (const Call &call : program.calls) {
+        kernels_.push_back({find_compiled(model, call).call, arguments});
+        arguments += call.arguments.size() + 1;
+    }
 }
 
 void Executor::run(int batch, int records) {
     const ThreadPool::Step step(session_.threads());
-    void **arguments = binding(batch, records).arguments.data();
-    for (std::size_t i = 0; i < kernels_.size(); ++i) {
+    void **const arguments = binding(batch, records).arguments.data();
+    for (std::size_t i = prepared_ ? static_cast<std::size_t>(program_.prepared_calls) : 0; i < kernels_.size(); ++i) {
         const Call &call = program_.calls[i];
         const auto start = std::chrono::steady_clock::now();
-        if (const int code = kernels_[i](arguments)) fail(call, code);
+        if (const int code = kernels_[i].call(arguments + kernels_[i].arguments)) fail(call, code);
         if (verbose_) {
             const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
             fmt::print(stderr, "{:9.3f} ms  {:24} n={:<5} {:16} {}\n", elapsed.count(), call.layer, batch, call.entry,
                        kernel_name(call.kernel, call.shape));
         }
-        arguments += call.arguments.size() + 1;
     }
+    prepared_ = true;
 }
 
 Executor::Binding &Executor::binding(int batch, int records) {

@@ -7,6 +7,7 @@
 #include "runtime/session.h"
 #include "runtime/tensor.h"
 
+#include <cstddef>
 #include <deque>
 #include <map>
 #include <vector>
@@ -31,8 +32,14 @@ public:
     /// To be called after external buffers have been bound to other memory.
     void forget_bindings() { bindings_.clear(); }
 
+    /// To be called after weights have changed: the next run prepares anew what it makes of them.
+    void forget_preparations() { prepared_ = false; }
+
 private:
-    using Kernel = int (*)(void **arguments);
+    struct Kernel {
+        int (*call)(void **arguments);
+        std::size_t arguments;  // where its own begin
+    };
 
     /// The arguments of all calls, for one batch size.
     struct Binding {
@@ -49,6 +56,7 @@ private:
     Session &session_;
     void *user_context_ = &session_;
     bool verbose_;
+    bool prepared_ = false;        // the calls that depend on the weights alone have been made
     std::vector<Kernel> kernels_;  // as Program::calls
     std::map<int, Binding> bindings_;
 };

@@ -29,6 +29,7 @@ Memory::Memory(const Plan &plan, const SetPlan &set, int max_batch) : max_batch_
     allocate(Home::gradients, plan.parameter_bytes);
     allocate(Home::moving, plan.moving_bytes);
     allocate(Home::optimizer, 2 * plan.parameter_bytes);
+    allocate(Home::prepared, set.prepared_bytes);
     for (const Home home : {Home::parameters, Home::gradients, Home::moving, Home::optimizer}) std::ranges::fill(slab(home), 0.0F);
 }
 

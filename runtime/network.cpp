@@ -91,7 +91,7 @@ struct Network::Implementation {
     const SetPlan &set;
     Memory memory;
     Session session;
-    Executor gradients, adam, sgd, infer;
+    Executor gradients, adam, sgd, infer, infer_one;
 
     int records = 0;   // of the bound data
     int inferred = 0;  // images of the last infer()
@@ -104,8 +104,8 @@ struct Network::Implementation {
     Implementation(const halcyon_model &model, std::string_view set_name, int threads, int max_batch)
         : plan(plan_of(model)), set(find_set(plan, set_name)), memory(plan, set, checked_batch(max_batch)), session(threads),
           gradients(executor(model, "gradients")), adam(executor(model, "adam")), sgd(executor(model, "sgd")),
-          infer(executor(model, "infer")), indices(max_batch), step(step_words(plan.dropout_layers)), loss(max_batch), correct(max_batch),
-          probabilities(std::size_t(max_batch) * plan.classes) {
+          infer(executor(model, "infer")), infer_one(executor(model, "infer_one")), indices(max_batch),
+          step(step_words(plan.dropout_layers)), loss(max_batch), correct(max_batch), probabilities(std::size_t(max_batch) * plan.classes) {
         memory.bind("indices", indices.data());
         memory.bind("step", step.data());
         memory.bind("loss", loss.data());
@@ -115,6 +115,16 @@ struct Network::Implementation {
 
     Executor executor(const halcyon_model &model, std::string_view program) {
         return Executor(model, find_program(set, program), set.order, memory, session);
+    }
+
+    /// Of each program what it made of the weights.
+    void forget_preparations() {
+        for (Executor *program : {&gradients, &infer, &infer_one}) program->forget_preparations();
+    }
+
+    std::span<float> weights(Home slab) {
+        forget_preparations();
+        return memory.slab(slab);
     }
 
     std::span<float> view(Home home, const Parameter &parameter, std::size_t first = 0) {
@@ -189,12 +199,15 @@ void Network::initialize(std::uint32_t seed) {
     std::ranges::fill(optimizer_slab(), 0.0F);
 }
 
-std::span<float> Network::parameter_slab() { return self_->memory.slab(Home::parameters); }
+std::span<float> Network::parameter_slab() { return self_->weights(Home::parameters); }
 std::span<float> Network::gradient_slab() { return self_->memory.slab(Home::gradients); }
-std::span<float> Network::moving_slab() { return self_->memory.slab(Home::moving); }
+std::span<float> Network::moving_slab() { return self_->weights(Home::moving); }
 std::span<float> Network::optimizer_slab() { return self_->memory.slab(Home::optimizer); }
 
-std::span<float> Network::weight(const Parameter &parameter) { return self_->view(parameter.home, parameter); }
+std::span<float> Network::weight(const Parameter &parameter) {
+    self_->forget_preparations();
+    return self_->view(parameter.home, parameter);
+}
 
 std::span<float> Network::gradient(const Parameter &parameter) {
     self_->require_trainable(parameter);
@@ -212,24 +225,27 @@ void Network::bind_data(const std::uint8_t *images, const std::uint8_t *labels, 
     self_->records = records;
     self_->gradients.forget_bindings();
     self_->infer.forget_bindings();
+    self_->infer_one.forget_bindings();
 }
 
 BatchResult Network::gradients(std::span<const std::int32_t> records, const StepValues &step) {
     self_->select(records);
     self_->set_step(step, static_cast<int>(records.size()));
     self_->gradients.run(static_cast<int>(records.size()), self_->records);
+    self_->forget_preparations();  // the moving statistics have changed
     return self_->sums(records.size());
 }
 
 void Network::update(Optimizer optimizer, const StepValues &step) {
     self_->set_optimizer(optimizer, step);
     (optimizer == Optimizer::adam ? self_->adam : self_->sgd).run(max_batch(), self_->records);
+    self_->forget_preparations();
 }
 
 BatchResult Network::infer(std::span<const std::int32_t> records) {
     self_->select(records);
     self_->set_step(StepValues{}, static_cast<int>(records.size()));  // no flips
-    self_->infer.run(static_cast<int>(records.size()), self_->records);
+    (records.size() == 1 ? self_->infer_one : self_->infer).run(static_cast<int>(records.size()), self_->records);
     self_->inferred = static_cast<int>(records.size());
     return self_->sums(records.size());
 }

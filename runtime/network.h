@@ -67,6 +67,9 @@ public:
     /// Every weight by its initializer, a function of `seed` alone; gradients and the optimizer's state to zero.
     void initialize(std::uint32_t seed);
 
+    // Programs keep what they make of the weights until a span of these is asked for or they are trained: after an infer(), ask anew
+    // before writing.
+
     /// The slabs, padding between the weights (always zero) included. `optimizer_slab` is two slabs laid out like the parameters': the
     /// first and second moments of Adam, or SGD's velocity and nothing.
     std::span<float> parameter_slab();

@@ -28,6 +28,22 @@ std::vector<Workspace> transposed_weights(const Shape &s, const Set &) {
     return {{"transposed", {s.in_c, s.out_c, s.kernel_w, s.kernel_h}}};
 }
 
+template<std::string (*first)(const Shape &, const Set &), std::string (*second)(const Shape &, const Set &)>
+std::string both(const Shape &s, const Set &set) {
+    return first_refusal({first(s, set), second(s, set)});
+}
+
+std::string many_images(const Shape &s, const Set &) { return s.batch == 1 ? "a single image fills no block of images" : ""; }
+std::string one_image(const Shape &s, const Set &) { return s.batch == 1 ? "" : "it tiles the pixels of a single image"; }
+std::string plain_weights(const Shape &s, const Set &) { return s.tile > 0 ? "the weights are for tiles" : ""; }
+
+std::string whole_output_vectors(const Shape &s, const Set &set) {
+    return first_refusal({on_x86(s, set), s.out_c % set.vector_floats ? "the output channels are no whole vectors" : ""});
+}
+
+std::string direct(const Shape &s, const Set &set) { return first_refusal({on_x86(s, set), plain_weights(s, set)}); }
+std::string direct_one_image(const Shape &s, const Set &set) { return first_refusal({direct(s, set), one_image(s, set)}); }
+
 /// Pairs of an output and an input along an axis that a 3-tap window connects.
 int taps(int in, int out, int pad) {
     int pairs = 0;
@@ -42,6 +58,7 @@ template<const WinogradTile &tile>
 std::string saves_products(const Shape &s, const Set &set) {
     if (set.family != "x86") return "the set is not x86";
     if (s.kernel_h != 3 || s.kernel_w != 3 || s.stride_h != 1 || s.stride_w != 1) return "not 3x3 with stride 1";
+    if (s.tile > 0 && s.tile != tile.outputs) return "the weights are for other tiles";
     if (s.in_c % set.vector_floats || s.out_c % set.vector_floats) return "the channels are no whole vectors";
     const int direct = taps(s.in_h, s.out_h, s.pad_top) * taps(s.in_w, s.out_w, s.pad_left);
     const int tiled = tile.tiles(s.out_h) * tile.tiles(s.out_w) * tile.inputs() * tile.inputs();
@@ -56,7 +73,25 @@ std::string fits_stack(const WinogradTile &tile, std::int64_t channels, int plan
 
 template<const WinogradTile &tile>
 std::string forward_tiles(const Shape &s, const Set &set) {
-    return first_refusal({saves_products<tile>(s, set), fits_stack(tile, s.in_c, tile.inputs() * tile.inputs(), WinogradImages::forward)});
+    return first_refusal({many_images(s, set), saves_products<tile>(s, set),
+                          fits_stack(tile, s.in_c, tile.inputs() * tile.inputs(), WinogradImages::forward)});
+}
+
+/// A single image reads all weights for its own tiles alone, so they must have been transformed before, and for fewer than 4 tiles it would
+/// wait for memory. It keeps all tiles' inputs on the stack.
+template<const WinogradTile &tile>
+std::string forward_tiles_one_image(const Shape &s, const Set &set) {
+    const int tiles = tile.tiles(s.out_h) * tile.tiles(s.out_w);
+    return first_refusal({one_image(s, set), s.tile > 0 ? "" : "the weights are not for tiles", saves_products<tile>(s, set),
+                          tiles < 4 ? fmt::format("{} tiles are too few for the weights", tiles) : "",
+                          fits_stack(tile, tiles * s.in_c, tile.inputs() * tile.inputs(), 0)});
+}
+
+/// Where the tiles are made of whole windows of the pool behind them.
+template<const WinogradTile &tile>
+std::string whole_windows(const Shape &s, const Set &) {
+    const bool separate = s.pool_stride_h == s.pool_h && s.pool_stride_w == s.pool_w && s.pool_pad_top == 0 && s.pool_pad_left == 0;
+    return separate && tile.outputs % s.pool_h == 0 && tile.outputs % s.pool_w == 0 ? "" : "the pool's windows do not divide the tiles";
 }
 
 /// The task makes all tiles of its images.
@@ -76,6 +111,7 @@ std::string backward_weights_tiles(const Shape &s, const Set &set) {
 
 template<const WinogradTile &tile>
 std::vector<Workspace> transformed_forward(const Shape &s, const Set &) {
+    if (s.tile > 0) return {};
     return {{"transformed_weights", {s.out_c, s.in_c, tile.inputs(), tile.inputs()}}};
 }
 template<const WinogradTile &tile>
@@ -138,8 +174,21 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
         {"conv2d_fwd",
          {{"winograd_f4", forward_tiles<winograd_f4>, transformed_forward<winograd_f4>},
           {"winograd_f2", forward_tiles<winograd_f2>, transformed_forward<winograd_f2>},
-          {"register_tile", on_x86},
+          {"winograd_f4_one_image", forward_tiles_one_image<winograd_f4>},
+          {"winograd_f2_one_image", forward_tiles_one_image<winograd_f2>},
+          {"pixel_tile", direct_one_image},
+          {"register_tile", direct},
           reference}},
+        {"conv2d_pool_fwd",
+         {{"winograd_f4", both<forward_tiles<winograd_f4>, whole_windows<winograd_f4>>, transformed_forward<winograd_f4>},
+          {"winograd_f2", both<forward_tiles<winograd_f2>, whole_windows<winograd_f2>>, transformed_forward<winograd_f2>},
+          {"winograd_f4_one_image", both<forward_tiles_one_image<winograd_f4>, whole_windows<winograd_f4>>},
+          {"winograd_f2_one_image", both<forward_tiles_one_image<winograd_f2>, whole_windows<winograd_f2>>},
+          {"pixel_tile", direct_one_image},
+          {"register_tile", direct},
+          reference}},
+        {"conv2d_fold", {{"channel_vectors", on_x86}, reference}},
+        {"winograd_weights", {{"channel_vectors", whole_output_vectors}, reference}},
         {"conv2d_bwd_data",
          {{"winograd_f4", backward_data_tiles<winograd_f4>, transformed_backward<winograd_f4>},
           {"winograd_f2", backward_data_tiles<winograd_f2>, transformed_backward<winograd_f2>},

@@ -3,11 +3,12 @@
 
 #include <compare>
 #include <string>
+#include <vector>
 
 namespace halcyon {
 
 /// One kernel's sizes and compile-time constants. A kernel reads the fields its algorithm names and leaves the
-/// others at their defaults. The batch is not among them: it is a run-time extent.
+/// others at their defaults.
 struct Shape {
     // The activations the layer reads and writes: rows, columns, channels.
     int in_h = 1, in_w = 1, in_c = 1;
@@ -17,6 +18,18 @@ struct Shape {
     int kernel_h = 1, kernel_w = 1;
     int stride_h = 1, stride_w = 1;
     int pad_top = 0, pad_left = 0;
+
+    // The max pool fused behind a convolution, over its out_h x out_w outputs: its window, likewise, and its own outputs.
+    int pool_h = 1, pool_w = 1;
+    int pool_stride_h = 1, pool_stride_w = 1;
+    int pool_pad_top = 0, pool_pad_left = 0;
+    int pooled_h = 1, pooled_w = 1;
+
+    // The weights are given in the transformed domain of Winograd's F(tile x tile, 3 x 3), tile 2 or 4; 0: as they are.
+    int tile = 0;
+
+    // The batch, where a kernel is compiled for that many images alone; 0: a run-time extent, any number from 1 up.
+    int batch = 0;
 
     // 1: a ReLU is fused in: an epilogue of a forward kernel, a mask (input > 0) of a backward one.
     int relu = 0;
@@ -32,8 +45,33 @@ struct Shape {
 
     auto operator<=>(const Shape &) const = default;
 
+    /// The max pool fused behind, as a layer of its own.
+    Shape pool() const {
+        Shape s;
+        s.in_h = out_h, s.in_w = out_w, s.in_c = out_c;
+        s.out_h = pooled_h, s.out_w = pooled_w, s.out_c = out_c;
+        s.kernel_h = pool_h, s.kernel_w = pool_w, s.stride_h = pool_stride_h, s.stride_w = pool_stride_w;
+        s.pad_top = pool_pad_top, s.pad_left = pool_pad_left;
+        return s;
+    }
+
+    /// A convolution's own shape with `pool` fused behind.
+    Shape with_pool(const Shape &pool) const {
+        Shape s = *this;
+        s.pool_h = pool.kernel_h, s.pool_w = pool.kernel_w, s.pool_stride_h = pool.stride_h, s.pool_stride_w = pool.stride_w;
+        s.pool_pad_top = pool.pad_top, s.pool_pad_left = pool.pad_left;
+        s.pooled_h = pool.out_h, s.pooled_w = pool.out_w;
+        return s;
+    }
+
     int pad_bottom() const { return (out_h - 1) * stride_h + kernel_h - in_h - pad_top; }
     int pad_right() const { return (out_w - 1) * stride_w + kernel_w - in_w - pad_left; }
+
+    /// The extents of a convolution's weights: output channels, input channels, columns, rows.
+    std::vector<int> weights() const {
+        if (tile > 0) return {out_c, in_c, tile + 2, tile + 2};
+        return {out_c, in_c, kernel_w, kernel_h};
+    }
 
     /// True where a window can reach outside the input.
     bool padded() const { return pad_top > 0 || pad_left > 0 || pad_bottom() > 0 || pad_right() > 0; }
@@ -55,6 +93,16 @@ void for_each_field(S &shape, Visit &&visit) {
     visit("stride_w", shape.stride_w);
     visit("pad_top", shape.pad_top);
     visit("pad_left", shape.pad_left);
+    visit("pool_h", shape.pool_h);
+    visit("pool_w", shape.pool_w);
+    visit("pool_stride_h", shape.pool_stride_h);
+    visit("pool_stride_w", shape.pool_stride_w);
+    visit("pool_pad_top", shape.pool_pad_top);
+    visit("pool_pad_left", shape.pool_pad_left);
+    visit("pooled_h", shape.pooled_h);
+    visit("pooled_w", shape.pooled_w);
+    visit("tile", shape.tile);
+    visit("batch", shape.batch);
     visit("relu", shape.relu);
     visit("dropout", shape.dropout);
     visit("elements", shape.elements);

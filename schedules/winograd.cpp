@@ -29,10 +29,11 @@ const WinogradTile winograd_f4{
      {0, 0, 1}},
     {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}}};
 
+const WinogradTile *winograd_tile(int outputs) { return outputs == 2 ? &winograd_f2 : outputs == 4 ? &winograd_f4 : nullptr; }
+
 const WinogradTile *winograd_tile(std::string_view entry) {
-    if (entry == "winograd_f2") return &winograd_f2;
-    if (entry == "winograd_f4") return &winograd_f4;
-    return nullptr;
+    constexpr std::string_view prefix = "winograd_f";
+    return entry.starts_with(prefix) ? winograd_tile(entry.at(prefix.size()) - '0') : nullptr;
 }
 
 }  // namespace halcyon

@@ -36,7 +36,10 @@ struct WinogradImages {
     static constexpr int forward = 16, backward_data = 4, backward_weights = 32;
 };
 
-/// The tile that the menu entry "winograd_f2" or "winograd_f4" names; null for other entries.
+/// The tile of 2x2 or 4x4 outputs; null for other sizes.
+const WinogradTile *winograd_tile(int outputs);
+
+/// The tile that a menu entry "winograd_f2..." or "winograd_f4..." names; null for other entries.
 const WinogradTile *winograd_tile(std::string_view entry);
 
 }  // namespace halcyon

@@ -32,6 +32,20 @@ struct Conv2dForward {
     }
 };
 
+/// The weights and bias with which a convolution of `input`, without padding, is that of scale * input + shift.
+struct Conv2dFold {
+    Halide::Var k{"k"}, c{"c"}, dx{"dx"}, dy{"dy"};
+    Halide::RDom taps;  // c, dx, dy
+    Halide::Func folded_weights{"folded_weights"}, folded_bias{"folded_bias"};
+
+    Conv2dFold(const Halide::Func &weights, const Halide::Func &bias, const Halide::Func &scale, const Halide::Func &shift, const Shape &s)
+        : taps(0, s.in_c, 0, s.kernel_w, 0, s.kernel_h, "taps") {
+        folded_weights(k, c, dx, dy) = weights(k, c, dx, dy) * scale(c);
+        folded_bias(k) = bias(k);
+        folded_bias(k) += weights(k, taps.x, taps.y, taps.z) * shift(taps.x);
+    }
+};
+
 /// The gradient of the input: every output that a pixel took part in gives its gradient back through the same weight.
 /// d_input(c, x, y, n) = sum over k, dx, dy of weights(k, c, dx, dy) * d_output(k, out_x, out_y, n) where out_x * stride + dx - pad = x.
 struct Conv2dBackwardData {

@@ -10,6 +10,7 @@
 #include <Halide.h>
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace halcyon {
@@ -61,22 +62,36 @@ inline ExtendedActivation extended_gradient(const WinogradTile &tile, const Hali
     return {d_output, s.out_w, s.out_h, images, !whole_tiles};
 }
 
+/// G w G' of every pair of channels.
+struct WinogradWeights {
+    Halide::Var k{"k"}, c{"c"}, a{"a"}, b{"b"}, i{"i"};
+    Halide::Func weight_columns{"weight_columns"}, transformed_weights{"transformed_weights"};
+
+    WinogradWeights(const WinogradTile &tile, const Halide::Func &weights) {
+        using Halide::Expr;
+        weight_columns(k, c, a, i) = transform(tile.weights, a, [&](int dx) { return Expr(weights(k, c, dx, i)); });
+        transformed_weights(k, c, a, b) = transform(tile.weights, b, [&](int dy) { return Expr(weight_columns(k, c, a, dy)); });
+    }
+};
+
+/// Shape::tile says whether `weights` are transformed already.
 struct Conv2dForwardWinograd {
     Halide::Var k{"k"}, c{"c"}, x{"x"}, y{"y"}, n{"n"}, tx{"tx"}, ty{"ty"}, a{"a"}, b{"b"}, i{"i"};
     Halide::RDom channels;  // c
-    Halide::Func weight_columns{"weight_columns"}, transformed_weights{"transformed_weights"};
+    int outputs;            // of a tile, along either axis
+    std::optional<WinogradWeights> own_weights;
     Halide::Func input_columns{"input_columns"}, transformed_input{"transformed_input"};
     Halide::Func sum{"sum"}, products{"products"}, output_columns{"output_columns"}, output{"output"};
 
     Conv2dForwardWinograd(const WinogradTile &tile, const Halide::Func &input, const Halide::Func &weights, const Halide::Func &bias,
                           const Halide::Expr &images, const Shape &s)
-        : channels(0, s.in_c, "channels") {
+        : channels(0, s.in_c, "channels"), outputs(tile.outputs) {
         using Halide::Expr;
-        const int m = tile.outputs;
+        const int m = outputs;
         const ExtendedActivation extended_input(input, s.in_w, s.in_h, images, s.padded());
+        if (s.tile == 0) own_weights.emplace(tile, weights);
+        const Halide::Func transformed_weights = own_weights ? own_weights->transformed_weights : weights;
 
-        weight_columns(k, c, a, i) = transform(tile.weights, a, [&](int dx) { return Expr(weights(k, c, dx, i)); });
-        transformed_weights(k, c, a, b) = transform(tile.weights, b, [&](int dy) { return Expr(weight_columns(k, c, a, dy)); });
         input_columns(c, n, tx, ty, a, i) = transform(
             tile.input, a, [&](int column) { return extended_input(c, tx * m + column - s.pad_left, ty * m + i - s.pad_top, n); });
         transformed_input(c, n, tx, ty, a, b) =

@@ -8,6 +8,46 @@ void reference(Conv2dForward &f) {
     f.sum.compute_at(f.output, f.x).update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z);
 }
 
+void reference(Conv2dFold &f) { f.folded_bias.update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z); }
+
+void reference(WinogradWeights &f) { f.weight_columns.compute_at(f.transformed_weights, f.k); }
+
+// One tile of one image at a time, all its channels transformed on the stack (which only MemoryType::Register takes whatever their number).
+void reference(Conv2dForwardWinograd &f) {
+    Halide::Var i{"i"}, j{"j"};
+    f.output.split(f.x, f.tx, i, f.outputs, Halide::TailStrategy::GuardWithIf)
+        .split(f.y, f.ty, j, f.outputs, Halide::TailStrategy::GuardWithIf)
+        .reorder(i, j, f.k, f.tx, f.ty, f.n);
+    f.products.compute_at(f.output, f.k).bound_extent(f.tx, 1).bound_extent(f.ty, 1);
+    f.sum.compute_at(f.products, f.k);
+    f.transformed_input.compute_at(f.output, f.tx).bound_extent(f.tx, 1).bound_extent(f.ty, 1).store_in(Halide::MemoryType::Register);
+}
+
+namespace {
+
+// One row of windows of one image at a time, the convolution's rows that it takes on the stack: no more than `rows`.
+template<typename Convolution>
+void row_of_windows(Conv2dPoolForward<Convolution> &f, const Halide::Expr &rows) {
+    auto &[convolution, pooled] = f;
+    reference(convolution);
+    pooled.pool.output.parallel(pooled.pool.n);
+    convolution.output.serial(convolution.n)
+        .compute_at(pooled.pool.output, pooled.pool.y)
+        .bound_storage(convolution.y, rows)
+        .store_in(Halide::MemoryType::Register);
+}
+
+}  // namespace
+
+void reference(Conv2dPoolForward<Conv2dForward> &f) { row_of_windows(f, f.pooled.pool.taps.y.extent()); }
+
+// Whole rows of tiles, one above and one below among them for all that Halide can tell.
+void reference(Conv2dPoolForward<Conv2dForwardWinograd> &f) {
+    const int outputs = f.convolution.outputs;
+    row_of_windows(f, f.pooled.pool.taps.y.extent() + 3 * outputs);
+    f.convolution.output.align_bounds(f.convolution.y, outputs);
+}
+
 void reference(Conv2dBackwardData &f) {
     f.d_input.parallel(f.n);
     f.sum.compute_at(f.d_input, f.x).update().reorder(f.c, f.taps.x, f.taps.y, f.taps.z);

@@ -5,6 +5,8 @@
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
+#include "generators/layers/conv2d_pool.h"
+#include "generators/layers/conv2d_winograd.h"
 #include "generators/layers/dropout.h"
 #include "generators/layers/input.h"
 #include "generators/layers/max_pool2d.h"
@@ -16,6 +18,11 @@ namespace halcyon {
 
 void reference(InputForward &);
 void reference(Conv2dForward &);
+void reference(Conv2dPoolForward<Conv2dForward> &);
+void reference(Conv2dPoolForward<Conv2dForwardWinograd> &);
+void reference(Conv2dFold &);
+void reference(WinogradWeights &);
+void reference(Conv2dForwardWinograd &);
 void reference(Conv2dBackwardData &);
 void reference(Conv2dBackwardWeights &);
 void reference(ReluForward &);

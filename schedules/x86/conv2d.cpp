@@ -13,13 +13,17 @@
 //   4x4x128 -> 128     78          76                87
 #include "generators/layers/conv2d.h"
 
+#include "generators/layers/conv2d_pool.h"
 #include "schedules/schedules.h"
 #include "schedules/x86/conv2d.h"
+
+#include <algorithm>
 
 namespace halcyon {
 namespace {
 
 using Halide::Func;
+using Halide::MemoryType;
 using Halide::RDom;
 using Halide::RVar;
 using Halide::Stage;
@@ -37,10 +41,24 @@ struct RegisterTile {
     }
 };
 
-/// Tiles `out`, whose `sum` runs over `taps` (summed channels, dx, dy), over its channels and images. A tile's weights stay in the L1 cache
-/// while it slides over the batch. Where channels or images are no multiple of the tile, the last one moves back (ShiftInwards): the
-/// overlap is computed twice, with the same bits. Batches smaller than a tile go image by image.
-void tile_over_images(Func out, Func sum, const RDom &taps, int summed_channels, Var c, Var x, Var y, Var n, const RegisterTile &tile) {
+/// A tile of channels x images stays in registers over all `taps` (summed channels, dx, dy); it is made where `loop` of `out` takes it.
+void sum_tile(Func sum, Func out, const Var &loop, const RDom &taps, int summed_channels, const Var &c, const Var &n, int vector) {
+    sum.compute_at(out, loop)
+        .vectorize(c, vector)
+        .unroll(c)
+        .unroll(n)
+        .update()
+        .reorder(c, n, taps.x, taps.y, taps.z)
+        .vectorize(c, vector)
+        .unroll(c)
+        .unroll(n)
+        .unroll(taps.x, divisor_up_to(4, summed_channels));
+}
+
+/// Tiles `out` over its channels and images. A tile's weights stay in the L1 cache while it slides over the batch. Where channels or images
+/// are no multiple of the tile, the last one moves back (ShiftInwards): the overlap is computed twice, with the same bits. Batches smaller
+/// than a tile go image by image. Returns the loop over tiles.
+Var tile_over_images(Func out, Var c, Var x, Var y, Var n, const RegisterTile &tile) {
     Var co{"co"}, ci{"ci"}, no{"no"}, ni{"ni"}, pixel{"pixel"}, task{"task"};
     const auto tile_by = [&](Stage stage, int images) {
         stage.split(c, co, ci, tile.channels, TailStrategy::ShiftInwards)
@@ -55,26 +73,110 @@ void tile_over_images(Func out, Func sum, const RDom &taps, int summed_channels,
     };
     tile_by(out.specialize(out.output_buffer().dim(3).extent() >= tile.images), tile.images);
     tile_by(out, 1);
-    sum.compute_at(out, no)
-        .vectorize(c, tile.vector)
-        .unroll(c)
-        .unroll(n)
-        .update()
-        .reorder(c, n, taps.x, taps.y, taps.z)
-        .vectorize(c, tile.vector)
-        .unroll(c)
-        .unroll(n)
-        .unroll(taps.x, divisor_up_to(4, summed_channels));
+    return no;
 }
 
 void forward_register_tile(Conv2dForward &f, const Shape &s, const Set &set) {
-    tile_over_images(f.output, f.sum, f.taps, s.in_c, f.k, f.x, f.y, f.n, RegisterTile(s.out_c, set));
+    const RegisterTile tile(s.out_c, set);
+    const Var loop = tile_over_images(f.output, f.k, f.x, f.y, f.n, tile);
+    sum_tile(f.sum, f.output, loop, f.taps, s.in_c, f.k, f.n, tile.vector);
+}
+
+/// The convolution's outputs under a window go no further than the L1 cache. Tiles divide the channels: behind one that moved back, Halide
+/// would have the convolution read weights beyond the last.
+void forward_pool_register_tile(Conv2dPoolForward<Conv2dForward> &f, const Shape &s, const Set &set) {
+    RegisterTile tile(s.out_c, set);
+    tile.vector = power_of_two_divisor(tile.vector, s.out_c);
+    tile.channels = tile.vector * divisor_up_to(2, s.out_c / tile.vector);
+    auto &[convolution, pooled] = f;
+    MaxPool2dForward &pool = pooled.pool;
+    const Var loop = tile_over_images(pool.output, pool.c, pool.x, pool.y, pool.n, tile);
+    convolution.output.compute_at(pool.output, loop)
+        .store_in(MemoryType::Register)
+        .bound_storage(convolution.x, s.pool_w)
+        .bound_storage(convolution.y, s.pool_h)
+        .reorder(convolution.k, convolution.n, convolution.x, convolution.y)
+        .vectorize(convolution.k, tile.vector)
+        .unroll(convolution.k)
+        .unroll(convolution.n);
+    sum_tile(convolution.sum, convolution.output, convolution.x, convolution.taps, s.in_c, convolution.k, convolution.n, tile.vector);
+    pool.largest.compute_at(pool.output, loop).vectorize(pool.c, tile.vector);
+    pool.largest.update().reorder(pool.c, pool.taps.x, pool.taps.y, pool.n).vectorize(pool.c, tile.vector);
+}
+
+void fold_channel_vectors(Conv2dFold &f, const Shape &s, const Set &set) {
+    const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
+    f.folded_weights.vectorize(f.k, vector);
+    f.folded_bias.vectorize(f.k, vector).update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z).vectorize(f.k, vector);
+}
+
+/// The same for the pixels of a tile of one image.
+void sum_pixels(Conv2dForward &f, const Shape &s, const Var &loop, int vector) {
+    f.sum.compute_at(f.output, loop)
+        .vectorize(f.k, vector)
+        .unroll(f.k)
+        .unroll(f.x)
+        .unroll(f.y)
+        .update()
+        .reorder(f.k, f.x, f.y, f.taps.x, f.taps.y, f.taps.z)
+        .vectorize(f.k, vector)
+        .unroll(f.k)
+        .unroll(f.x)
+        .unroll(f.y)
+        .unroll(f.taps.x, divisor_up_to(4, s.in_c));
+}
+
+void forward_pixel_tile(Conv2dForward &f, const Shape &s, const Set &set) {
+    const int vector = RegisterTile(s.out_c, set).vector;
+    const PixelTile tile = cheapest_tile(s.out_w, s.out_h, s.out_c / vector, set);
+    Var ko{"ko"}, ki{"ki"}, xo{"xo"}, xi{"xi"}, yo{"yo"}, yi{"yi"}, task{"task"};
+    f.output.split(f.k, ko, ki, tile.vectors * vector, TailStrategy::ShiftInwards)
+        .split(f.x, xo, xi, tile.width, TailStrategy::ShiftInwards)
+        .split(f.y, yo, yi, tile.height, TailStrategy::ShiftInwards)
+        .reorder(ki, xi, yi, f.n, xo, yo, ko)
+        .fuse(yo, ko, task)
+        .vectorize(ki, vector)
+        .unroll(ki)
+        .unroll(xi)
+        .unroll(yi)
+        .parallel(task);
+    sum_pixels(f, s, xo, vector);
+}
+
+/// A task makes the rows of the convolution under a row of windows, for a tile's channels.
+void forward_pool_pixel_tile(Conv2dPoolForward<Conv2dForward> &f, const Shape &s, const Set &set) {
+    const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
+    const int width = std::min(s.out_w, (s.pooled_w - 1) * s.pool_stride_w + s.pool_w - s.pool_pad_left);  // all that the pool reads
+    PixelTile tile = cheapest_tile(width, 1, s.out_c / vector, set);
+    tile.vectors = divisor_up_to(tile.vectors, s.out_c / vector);
+    auto &[convolution, pooled] = f;
+    MaxPool2dForward &pool = pooled.pool;
+    Var ko{"ko"}, ki{"ki"}, xo{"xo"}, xi{"xi"}, task{"task"};
+    pool.output.split(pool.c, ko, ki, tile.vectors * vector)
+        .reorder(ki, pool.x, pool.n, pool.y, ko)
+        .fuse(pool.y, ko, task)
+        .vectorize(ki, vector)
+        .unroll(ki)
+        .parallel(task);
+    convolution.output.compute_at(pool.output, task)
+        .store_in(MemoryType::Register)
+        .bound_storage(convolution.y, s.pool_h)
+        .split(convolution.x, xo, xi, tile.width, TailStrategy::ShiftInwards)
+        .reorder(convolution.k, xi, convolution.n, xo, convolution.y)
+        .vectorize(convolution.k, vector)
+        .unroll(convolution.k)
+        .unroll(xi);
+    sum_pixels(convolution, s, xo, vector);
+    pool.largest.compute_at(pool.output, pool.x).vectorize(pool.c, vector).unroll(pool.c);
+    pool.largest.update().reorder(pool.c, pool.taps.x, pool.taps.y).vectorize(pool.c, vector).unroll(pool.c);
 }
 
 void backward_data_register_tile(Conv2dBackwardData &f, const Shape &s, const Set &set) {
     Var tap{"tap"};
     f.transposed.compute_root().fuse(f.dx, f.dy, tap).parallel(tap);
-    tile_over_images(f.d_input, f.sum, f.taps, s.out_c, f.c, f.x, f.y, f.n, RegisterTile(s.in_c, set));
+    const RegisterTile tile(s.in_c, set);
+    const Var loop = tile_over_images(f.d_input, f.c, f.x, f.y, f.n, tile);
+    sum_tile(f.sum, f.d_input, loop, f.taps, s.out_c, f.c, f.n, tile.vector);
 }
 
 /// A tile of output channels x 4 input channels of one tap is summed over 8 images of one pixel in registers, then added to d_weights. What
@@ -134,7 +236,21 @@ void backward_weights_rows(Conv2dBackwardWeightsByRows &f, const Shape &s, const
 
 template<>
 const std::vector<NamedSchedule<Conv2dForward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dForward>> schedules = {{"register_tile", forward_register_tile}};
+    static const std::vector<NamedSchedule<Conv2dForward>> schedules = {{"pixel_tile", forward_pixel_tile},
+                                                                        {"register_tile", forward_register_tile}};
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<Conv2dPoolForward<Conv2dForward>>> &x86_schedules() {
+    static const std::vector<NamedSchedule<Conv2dPoolForward<Conv2dForward>>> schedules = {{"pixel_tile", forward_pool_pixel_tile},
+                                                                                           {"register_tile", forward_pool_register_tile}};
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<Conv2dFold>> &x86_schedules() {
+    static const std::vector<NamedSchedule<Conv2dFold>> schedules = {{"channel_vectors", fold_channel_vectors}};
     return schedules;
 }
 

@@ -2,8 +2,12 @@
 #pragma once
 
 #include "generators/layers/conv2d.h"
+#include "schedules/menu.h"
 
 #include <Halide.h>
+
+#include <algorithm>
+#include <limits>
 
 namespace halcyon {
 
@@ -17,6 +21,31 @@ inline int divisor_up_to(int limit, int n) {
 inline int power_of_two_divisor(int limit, int n) {
     while (n % limit) limit /= 2;
     return limit;
+}
+
+/// Pixels and vectors of channels of one image that stay in registers over all taps.
+struct PixelTile {
+    int width = 1, height = 1, vectors = 1;
+
+    /// In half cycles a tap: its multiply-adds or its loads, of which a core does two a cycle, and at least the 4 cycles that a sum takes.
+    int cost() const { return std::max({width * height * vectors, width * height + vectors, 8}); }
+};
+
+/// The tile that computes width x height pixels of `vectors` vectors of channels at the least cost, where those at the edges compute some
+/// pixels twice. Of equal ones that with the most vectors: it loads less.
+inline PixelTile cheapest_tile(int width, int height, int vectors, const Set &set) {
+    const auto tiles = [](int extent, int size) { return (extent + size - 1) / size; };
+    PixelTile best;
+    int least = std::numeric_limits<int>::max();
+    for (PixelTile tile; tile.vectors <= vectors; tile.vectors++)
+        for (tile.height = 1; tile.height <= height; tile.height++)
+            for (tile.width = 1; tile.width <= width; tile.width++) {
+                // The sums, a vector of weights for each of the channels, and the pixel they are multiplied by.
+                if (tile.width * tile.height * tile.vectors + tile.vectors + 1 > set.vector_registers) break;
+                const int cost = tile.cost() * tiles(width, tile.width) * tiles(height, tile.height) * tiles(vectors, tile.vectors);
+                if (cost <= least) best = tile, least = cost;
+            }
+    return best;
 }
 
 /// The sums over `images` of a tile of output channels `k` x input channels `c`, made in registers where `loop` of `consumer` takes them.

@@ -9,6 +9,7 @@
 //   4x4x128 -> 128   2x2      196         158               118
 #include "generators/layers/conv2d_winograd.h"
 
+#include "generators/layers/conv2d_pool.h"
 #include "schedules/schedules.h"
 #include "schedules/x86/conv2d.h"
 
@@ -70,32 +71,88 @@ void transform_weights(Stages &f, Var lanes, Var blocks, Var inner, Var outer, c
     f.weight_columns.compute_at(f.transformed_weights, inner).vectorize(lanes, set.vector_floats).unroll(f.a).unroll(f.i);
 }
 
+/// What a task makes of a tile: outputs of the convolution, or those of the pool behind it.
+struct TileOutput {
+    Func func;
+    Var k, x, y, n;
+    int columns, rows;
+};
+
+TileOutput tile_output(const Conv2dForwardWinograd &f, const Shape &) { return {f.output, f.k, f.x, f.y, f.n, f.outputs, f.outputs}; }
+
+TileOutput tile_output(const Conv2dPoolForward<Conv2dForwardWinograd> &f, const Shape &s) {
+    const MaxPool2dForward &pool = f.pooled.pool;
+    const int outputs = f.convolution.outputs;
+    return {pool.output, pool.c, pool.x, pool.y, pool.n, outputs / s.pool_w, outputs / s.pool_h};
+}
+
+/// The last stage: a tile's outputs for a vector of channels, where `loop` of `out` takes them.
+void transform_back(Conv2dForwardWinograd &f, const TileOutput &out, const Var &loop, const Set &set) {
+    f.output_columns.compute_at(out.func, loop)
+        .bound_extent(f.tx, 1)
+        .bound_extent(f.ty, 1)
+        .vectorize(f.k, set.vector_floats)
+        .unroll(f.i)
+        .unroll(f.b);
+}
+
+/// The same with the pool, whose windows are made of the whole tile.
+void transform_back(Conv2dPoolForward<Conv2dForwardWinograd> &f, const TileOutput &out, const Var &loop, const Set &set) {
+    auto &[convolution, pooled] = f;
+    transform_back(convolution, out, loop, set);
+    Var xi{"xi"}, yi{"yi"};
+    convolution.output.compute_at(out.func, loop)
+        .align_bounds(convolution.x, convolution.outputs)
+        .align_bounds(convolution.y, convolution.outputs)
+        .bound_storage(convolution.x, convolution.outputs)
+        .bound_storage(convolution.y, convolution.outputs)
+        .split(convolution.x, convolution.x, xi, convolution.outputs)
+        .split(convolution.y, convolution.y, yi, convolution.outputs)
+        .reorder(convolution.k, xi, yi, convolution.x, convolution.y)
+        .vectorize(convolution.k, set.vector_floats)
+        .unroll(xi)
+        .unroll(yi);
+    MaxPool2dForward &pool = pooled.pool;
+    pool.largest.compute_at(out.func, pool.x).vectorize(pool.c, set.vector_floats);
+    pool.largest.update()
+        .reorder(pool.c, pool.taps.x, pool.taps.y)
+        .vectorize(pool.c, set.vector_floats)
+        .unroll(pool.taps.x)
+        .unroll(pool.taps.y);
+}
+
+Conv2dForwardWinograd &convolution_of(Conv2dForwardWinograd &f) { return f; }
+Conv2dForwardWinograd &convolution_of(Conv2dPoolForward<Conv2dForwardWinograd> &f) { return f.convolution; }
+
 /// A task makes one tile of the picture for a block of 16 images: it transforms their inputs, all channels, and then, 32 output channels
 /// at a time, multiplies and transforms back. The inputs of F(4x4) with 64 channels are 147 KiB. Blocks beyond the batch compute its last
 /// image again. Input columns one after the other: all 36 pixels of a tile at once would be as many streams of memory.
-template<const WinogradTile &tile>
-void forward(Conv2dForwardWinograd &f, const Shape &s, const Set &set) {
+template<typename Stages>
+void forward(Stages &stages, const Shape &s, const Set &set) {
     constexpr int images = WinogradImages::forward;
-    const int vector = set.vector_floats, m = tile.outputs;
-    Var no{"no"}, ni{"ni"}, ko{"ko"}, kb{"kb"}, ki{"ki"}, i{"i"}, j{"j"}, task{"task"}, blocks{"blocks"};
+    const int vector = set.vector_floats;
+    Conv2dForwardWinograd &f = convolution_of(stages);
+    const TileOutput out = tile_output(stages, s);
+    Var no{"no"}, ni{"ni"}, ko{"ko"}, kb{"kb"}, ki{"ki"}, task{"task"}, blocks{"blocks"};
 
-    f.output.split(f.x, f.tx, i, m, TailStrategy::GuardWithIf)
-        .split(f.y, f.ty, j, m, TailStrategy::GuardWithIf)
-        .split(f.n, no, ni, images, TailStrategy::GuardWithIf)
-        .split(f.k, ko, kb, divisor_up_to(32, s.out_c))
+    Func(out.func)
+        .split(out.x, f.tx, out.x, out.columns, TailStrategy::GuardWithIf)
+        .split(out.y, f.ty, out.y, out.rows, TailStrategy::GuardWithIf)
+        .split(out.n, no, ni, images, TailStrategy::GuardWithIf)
+        .split(out.k, ko, kb, divisor_up_to(32, s.out_c))
         .split(kb, kb, ki, vector)
-        .reorder(ki, i, j, kb, ni, ko, no, f.tx, f.ty)
+        .reorder(ki, out.x, out.y, kb, ni, ko, no, f.tx, f.ty)
         .vectorize(ki)
-        .unroll(i)
-        .unroll(j)
+        .unroll(out.x)
+        .unroll(out.y)
         .fuse(f.tx, f.ty, task)
         .fuse(no, task, task)
         .parallel(task);
-    f.output_columns.compute_at(f.output, kb).bound_extent(f.tx, 1).bound_extent(f.ty, 1).vectorize(f.k, vector).unroll(f.i).unroll(f.b);
-    on_stack(f.products, f.n, images).compute_at(f.output, ko).bound_extent(f.tx, 1).bound_extent(f.ty, 1);
+    transform_back(stages, out, kb, set);
+    on_stack(f.products, f.n, images).compute_at(out.func, ko).bound_extent(f.tx, 1).bound_extent(f.ty, 1);
     multiply(f, f.k, s.out_c, s.in_c, set);
     on_stack(f.transformed_input, f.n, images)
-        .compute_at(f.output, task)
+        .compute_at(out.func, task)
         .bound_extent(f.tx, 1)
         .bound_extent(f.ty, 1)
         .reorder(f.a, f.b, f.c, f.n, f.tx, f.ty)
@@ -103,6 +160,69 @@ void forward(Conv2dForwardWinograd &f, const Shape &s, const Set &set) {
         .unroll(f.a)
         .unroll(f.b);
     f.input_columns.compute_at(f.transformed_input, f.n).reorder(f.a, f.c, f.i).vectorize(f.c, vector).unroll(f.a);
+    if (f.own_weights) transform_weights(*f.own_weights, f.own_weights->k, blocks, blocks, f.own_weights->c, set);
+}
+
+/// One image: its tiles are transformed first, then a task multiplies them all by the weights of a cache line of output channels and
+/// transforms back.
+template<typename Stages>
+void forward_one_image(Stages &stages, const Shape &s, const Set &set) {
+    Conv2dForwardWinograd &f = convolution_of(stages);
+    const TileOutput out = tile_output(stages, s);
+    const int vector = set.vector_floats, channels = tile_channels(s.out_c, set);
+    const int tiles_x = (s.out_w + f.outputs - 1) / f.outputs, tiles_y = (s.out_h + f.outputs - 1) / f.outputs;
+    const PixelTile block = cheapest_tile(tiles_x, tiles_y, channels / vector, set);
+    Var ko{"ko"}, ki{"ki"}, co{"co"}, xo{"xo"}, xi{"xi"}, yo{"yo"}, yi{"yi"}, task{"task"};
+
+    Func(out.func)
+        .split(out.x, f.tx, out.x, out.columns, TailStrategy::GuardWithIf)
+        .split(out.y, f.ty, out.y, out.rows, TailStrategy::GuardWithIf)
+        .split(out.k, task, ko, channels)
+        .split(ko, ko, ki, vector)
+        .reorder(ki, out.x, out.y, ko, f.tx, f.ty, out.n, task)
+        .vectorize(ki)
+        .unroll(out.x)
+        .unroll(out.y)
+        .parallel(task);
+    transform_back(stages, out, ko, set);
+    f.products.compute_at(out.func, task)
+        .store_in(MemoryType::Register)
+        .bound_extent(f.tx, tiles_x)
+        .bound_extent(f.ty, tiles_y)
+        .split(f.k, ko, ki, block.vectors * vector)
+        .split(f.tx, xo, xi, block.width, TailStrategy::ShiftInwards)
+        .split(f.ty, yo, yi, block.height, TailStrategy::ShiftInwards)
+        .reorder(ki, xi, yi, f.n, xo, yo, ko, f.a, f.b)
+        .vectorize(ki, vector)
+        .unroll(ki)
+        .unroll(xi)
+        .unroll(yi);
+    f.sum.compute_at(f.products, xo)
+        .vectorize(f.k, vector)
+        .unroll(f.k)
+        .unroll(f.tx)
+        .unroll(f.ty)
+        .update()
+        .reorder(f.k, f.tx, f.ty, f.channels)
+        .vectorize(f.k, vector)
+        .unroll(f.k)
+        .unroll(f.tx)
+        .unroll(f.ty)
+        .unroll(f.channels, divisor_up_to(4, s.in_c));
+    f.transformed_input.compute_root()
+        .store_in(MemoryType::Register)
+        .split(f.c, co, f.c, vector)
+        .reorder(f.c, f.a, f.b, f.n, f.tx, co, f.ty)
+        .fuse(co, f.ty, task)
+        .vectorize(f.c)
+        .unroll(f.a)
+        .unroll(f.b)
+        .parallel(task);
+    f.input_columns.compute_at(f.transformed_input, f.tx).reorder(f.c, f.a, f.i).vectorize(f.c, vector).unroll(f.a);
+}
+
+void weights_channel_vectors(WinogradWeights &f, const Shape &, const Set &set) {
+    Var blocks{"blocks"};
     transform_weights(f, f.k, blocks, blocks, f.c, set);
 }
 
@@ -190,12 +310,31 @@ void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Se
     bias_rows(f, vector);
 }
 
+template<typename Stages>
+std::vector<NamedSchedule<Stages>> forward_schedules() {
+    return {{"winograd_f4", forward<Stages>},
+            {"winograd_f2", forward<Stages>},
+            {"winograd_f4_one_image", forward_one_image<Stages>},
+            {"winograd_f2_one_image", forward_one_image<Stages>}};
+}
+
 }  // namespace
 
 template<>
 const std::vector<NamedSchedule<Conv2dForwardWinograd>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dForwardWinograd>> schedules = {{"winograd_f4", forward<winograd_f4>},
-                                                                                {"winograd_f2", forward<winograd_f2>}};
+    static const auto schedules = forward_schedules<Conv2dForwardWinograd>();
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<Conv2dPoolForward<Conv2dForwardWinograd>>> &x86_schedules() {
+    static const auto schedules = forward_schedules<Conv2dPoolForward<Conv2dForwardWinograd>>();
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<WinogradWeights>> &x86_schedules() {
+    static const std::vector<NamedSchedule<WinogradWeights>> schedules = {{"channel_vectors", weights_channel_vectors}};
     return schedules;
 }
 

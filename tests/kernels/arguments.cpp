@@ -10,7 +10,15 @@ namespace {
 
 using oracle::Array;
 
-/// Words, bytes and indices; the same for every kernel.
+/// What winograd_weights makes of small integers.
+Array make_transformed_weights(const Shape &s, Random &random) {
+    std::vector<Array> arguments = {random.integers({s.out_c, s.in_c, 3, 3}, -3, 3), Array(s.weights())};
+    oracle::find_oracle("winograd_weights")(s, arguments);
+    for (double &value : arguments[1].values) value = float(value);
+    return arguments[1];
+}
+
+/// Words, bytes, indices and transformed weights; the same for every kernel.
 bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, int batch, Random &random) {
     const std::vector<int> extents = {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)};
     if (buffer.name == "images")
@@ -21,6 +29,8 @@ bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &ker
         tensor = random.integers(extents, 0, kernel.shape.in_c - 1);
     else if (buffer.name == "step")
         tensor = make_step(extents[0], 0.3, batch);
+    else if (buffer.name == "weights" && kernel.shape.tile > 0 && kernel.kernel != "winograd_weights")
+        tensor = make_transformed_weights(kernel.shape, random);
     else
         return false;
     return true;
@@ -39,7 +49,7 @@ void make_signed(Array &scale) {
 /// Integers from -3 to 3: many zeros for ReLUs and many ties for pools, whose odd channels are negative so that a padding of 0 would win.
 void fill_integers(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
     for (double &value : tensor.values) value = random.integer(-3, 3);
-    if (kernel.kernel.starts_with("batch_norm_pool") && buffer.name == "scale") make_signed(tensor);
+    if (kernel.kernel.find("_pool_") != std::string::npos && buffer.name == "scale") make_signed(tensor);
     if (!kernel.kernel.starts_with("max_pool2d") || buffer.name != "input") return;
     for (std::size_t i = 0; i < tensor.values.size(); i++)
         if (i % tensor.extent(0) % 2 == 1) tensor.values[i] -= 4;

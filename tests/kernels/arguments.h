@@ -34,6 +34,9 @@ constexpr int test_records = 11;
 /// updated in place.
 Arguments make_arguments(const CompiledKernel &kernel, int batch, Random &random);
 
+/// The tile of a convolution by Winograd's algorithm; null for others.
+const WinogradTile *tile_of(const CompiledKernel &kernel);
+
 /// Whether the entry computes small integers exactly, however it orders its sums.
 bool is_exact(const CompiledKernel &kernel);
 
@@ -46,6 +49,7 @@ Arguments tolerances(const CompiledKernel &kernel, const Arguments &before, cons
 double sum_error(double terms, double magnitude);
 
 /// The tolerances of a convolution by Winograd's algorithm.
-void winograd_tolerances(const WinogradTile &tile, const Shape &shape, const Arguments &before, Arguments &tolerance);
+void winograd_tolerances(const WinogradTile &tile, const Shape &shape, const Arguments &before, const Arguments &after,
+                         Arguments &tolerance);
 
 }  // namespace halcyon

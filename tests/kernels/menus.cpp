@@ -86,4 +86,21 @@ TEST_CASE("Winograd's tiles are refused where they save little or outgrow the st
     CHECK(refusal("conv2d_bwd_data", "winograd_f4", same(64, 64)) == "tiles of 4x4 outputs need 11520 KiB of stack");
     CHECK(refusal("conv2d_fwd", "winograd_f4", same(8, 512)) == "tiles of 4x4 outputs need 1224 KiB of stack");
     CHECK(refusal("conv2d_bwd_weights", "winograd_f4", same(8, 1024)) == "tiles of 4x4 outputs need 1584 KiB of stack");
+
+    Shape one = same(16, 64);
+    one.batch = 1, one.tile = 4;
+    CHECK(refusal("conv2d_fwd", "winograd_f4", one) == "a single image fills no block of images");
+    CHECK(refusal("conv2d_fwd", "winograd_f4_one_image", one) == "");
+    CHECK(refusal("conv2d_fwd", "winograd_f2_one_image", one) == "the weights are for other tiles");
+    CHECK(refusal("conv2d_fwd", "pixel_tile", one) == "the weights are for tiles");
+    one.tile = 0;
+    CHECK(refusal("conv2d_fwd", "winograd_f4_one_image", one) == "the weights are not for tiles");
+    CHECK(refusal("conv2d_fwd", "pixel_tile", one) == "");
+    one = same(4, 64);
+    one.batch = 1, one.tile = 4;
+    CHECK(refusal("conv2d_fwd", "winograd_f4_one_image", one) == "1 tiles are too few for the weights");
+    Shape pooled = same(16, 64).with_pool(
+        {.in_h = 16, .in_w = 16, .out_h = 5, .out_w = 5, .kernel_h = 3, .kernel_w = 3, .stride_h = 3, .stride_w = 3});
+    CHECK(refusal("conv2d_pool_fwd", "winograd_f4", pooled) == "the pool's windows do not divide the tiles");
+    CHECK(refusal("conv2d_pool_fwd", "register_tile", pooled) == "");
 }

@@ -1,6 +1,7 @@
 #include "tests/kernels/oracle.h"
 
 #include "generators/step.h"
+#include "schedules/winograd.h"
 
 #include <fmt/format.h>
 
@@ -27,6 +28,25 @@ std::array<std::uint32_t, 2> philox2x32(std::array<std::uint32_t, 2> counter, st
         key += 0x9E3779B9;
     }
     return counter;
+}
+
+// The rows of 0 and of infinity hold the first and the last weight alone, those of 1 and -1 differ in the second.
+Array plain_weights(const Shape &s, const Array &weights) {
+    if (s.tile == 0) return weights;
+    const Matrix &g = winograd_tile(s.tile)->weights;
+    const int last = s.tile + 1;
+    const auto weight = [&](int i, const auto &transformed) -> double {
+        if (i == 0) return transformed(0) / g[0][0];
+        if (i == 2) return transformed(last) / g[last][2];
+        return (transformed(1) - transformed(2)) / (double(g[1][1]) - double(g[2][1]));
+    };
+    Array plain({s.out_c, s.in_c, 3, 3});
+    for (int k = 0; k < s.out_c; k++)
+        for (int c = 0; c < s.in_c; c++)
+            for (int dy = 0; dy < 3; dy++)
+                for (int dx = 0; dx < 3; dx++)
+                    plain(k, c, dx, dy) = weight(dx, [&](int a) { return weight(dy, [&](int b) { return weights(k, c, a, b); }); });
+    return plain;
 }
 
 std::uint32_t stream_key(std::uint32_t seed, std::uint32_t epoch, std::uint32_t stream) { return philox2x32({epoch, stream}, seed)[0]; }
@@ -74,7 +94,8 @@ void input_fwd(const Shape &, const Array &images, const Array &indices, const A
     });
 }
 
-void conv2d_fwd(const Shape &s, const Array &input, const Array &weights, const Array &bias, Array &output) {
+void conv2d_fwd(const Shape &s, const Array &input, const Array &given_weights, const Array &bias, Array &output) {
+    const Array weights = plain_weights(s, given_weights);
     for_each_element(output, [&](int k, int x, int y, int n) { output(k, x, y, n) = bias(k); });
     for_each_position(output, [&](int x, int y, int n) {
         for_each_tap(s, x, y, [&](int in_x, int in_y, int dx, int dy) {
@@ -84,6 +105,28 @@ void conv2d_fwd(const Shape &s, const Array &input, const Array &weights, const 
     });
     if (s.relu)
         for (double &value : output.values) value = std::max(value, 0.0);
+}
+
+void conv2d_fold(const Shape &s, const Array &weights, const Array &bias, const Array &scale, const Array &shift, Array &folded_weights,
+                 Array &folded_bias) {
+    folded_bias = bias;
+    for (int k = 0; k < s.out_c; k++)
+        for (int c = 0; c < s.in_c; c++)
+            for (int dy = 0; dy < s.kernel_h; dy++)
+                for (int dx = 0; dx < s.kernel_w; dx++) {
+                    folded_weights(k, c, dx, dy) = weights(k, c, dx, dy) * scale(c);
+                    folded_bias(k) += weights(k, c, dx, dy) * shift(c);
+                }
+}
+
+/// G w G'
+void winograd_weights(const Shape &s, const Array &weights, Array &transformed_weights) {
+    const Matrix &g = winograd_tile(s.tile)->weights;
+    clear(transformed_weights);
+    for_each_element(transformed_weights, [&](int k, int c, int a, int b) {
+        for (int dy = 0; dy < 3; dy++)
+            for (int dx = 0; dx < 3; dx++) transformed_weights(k, c, a, b) += double(g[a][dx]) * double(g[b][dy]) * weights(k, c, dx, dy);
+    });
 }
 
 void conv2d_bwd_data(const Shape &s, const Array &d_output, const Array &weights, Array &d_input) {
@@ -219,6 +262,13 @@ void batch_norm_pool_dropout_fwd(const Shape &s, const Array &input, const Array
     dropout(s, pooled, step, output);
 }
 
+void conv2d_pool_fwd(const Shape &s, const Array &input, const Array &weights, const Array &bias, const Array &scale, const Array &shift,
+                     Array &output) {
+    Array convolution({s.out_c, s.out_w, s.out_h, input.extent(3)});
+    conv2d_fwd(s, input, weights, bias, convolution);
+    batch_norm_pool_fwd(s.pool(), convolution, scale, shift, output);
+}
+
 /// The gradient of what the pool reads.
 Array through_pool(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift) {
     Array normalised = input, d_normalised = input;
@@ -302,6 +352,9 @@ Oracle find_oracle(std::string_view kernel) {
     static const std::map<std::string, Oracle, std::less<>> oracles = {
         {"input_fwd", listed<input_fwd>},
         {"conv2d_fwd", listed<conv2d_fwd>},
+        {"conv2d_pool_fwd", listed<conv2d_pool_fwd>},
+        {"conv2d_fold", listed<conv2d_fold>},
+        {"winograd_weights", listed<winograd_weights>},
         {"conv2d_bwd_data", listed<conv2d_bwd_data>},
         {"conv2d_bwd_weights", listed<conv2d_bwd_weights>},
         {"relu_fwd", listed<relu_fwd>},

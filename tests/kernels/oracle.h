@@ -37,6 +37,9 @@ using Oracle = void (*)(const Shape &, std::vector<Array> &arguments);
 /// The oracle of a kernel; throws std::invalid_argument where there is none.
 Oracle find_oracle(std::string_view kernel);
 
+/// A convolution's weights as they were before winograd_weights transformed them, where the shape says that they are.
+Array plain_weights(const Shape &shape, const Array &weights);
+
 /// Philox2x32-10 (Salmon, Moraes, Dror and Shaw: Parallel random numbers: as easy as 1, 2, 3; SC 2011).
 std::array<std::uint32_t, 2> philox2x32(std::array<std::uint32_t, 2> counter, std::uint32_t key);
 

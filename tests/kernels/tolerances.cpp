@@ -222,8 +222,12 @@ bool has_binary_fractions(const WinogradTile &tile) {
 
 double sum_error(double terms, double magnitude) { return std::min(terms, 6 * std::sqrt(terms)) * u * magnitude; }
 
+const WinogradTile *tile_of(const CompiledKernel &compiled) {
+    return compiled.shape.tile > 0 ? winograd_tile(compiled.shape.tile) : winograd_tile(compiled.entry);
+}
+
 bool is_exact(const CompiledKernel &compiled) {
-    const WinogradTile *tile = winograd_tile(compiled.entry);
+    const WinogradTile *tile = tile_of(compiled);
     return find_kernel(compiled.kernel).exactness == Exactness::exact && (!tile || has_binary_fractions(*tile));
 }
 
@@ -231,8 +235,8 @@ Arguments tolerances(const CompiledKernel &compiled, const Arguments &before, co
     Arguments tolerance = before;
     for (Array &tensor : tolerance.tensors) std::fill(tensor.values.begin(), tensor.values.end(), 0.0);
     if (is_exact(compiled)) return tolerance;
-    if (const WinogradTile *tile = winograd_tile(compiled.entry)) {
-        winograd_tolerances(*tile, compiled.shape, before, tolerance);
+    if (const WinogradTile *tile = tile_of(compiled)) {
+        winograd_tolerances(*tile, compiled.shape, before, after, tolerance);
         return tolerance;
     }
     const auto rule = rules.find(before.kernel->name);

@@ -83,6 +83,28 @@ void forward(const WinogradTile &tile, const Shape &s, const Array &input, const
     });
 }
 
+/// The pool's largest is no further from the exact one than the furthest of its window; a product and a sum round as well.
+void forward_pool(const WinogradTile &tile, const Shape &s, const Arguments &before, const Arguments &after, Array &tolerance) {
+    Array convolution({s.out_c, s.out_w, s.out_h, tolerance.extent(3)});
+    forward(tile, s, before["input"], before["weights"], convolution);
+    std::vector<Array> pool = {convolution, before["scale"], before["shift"], tolerance};
+    for (double &scale : pool[1].values) scale = std::abs(scale);
+    for (double &shift : pool[2].values) shift = 0;
+    oracle::find_oracle("batch_norm_pool_fwd")(s.pool(), pool);
+    tolerance = pool[3];
+    for (std::size_t i = 0; i < tolerance.values.size(); i++)
+        tolerance.values[i] += sum_error(2, std::abs(after["output"].values[i]) + 2 * std::abs(before["shift"](int(i) % s.out_c)));
+}
+
+/// A weight's transform is a sum of up to nine terms of three factors.
+void transformed_weights(const WinogradTile &tile, const Shape &s, const Array &weights, Array &tolerance) {
+    const auto magnitudes = transform_weights(tile, s, weights);
+    for (int k = 0; k < s.out_c; k++)
+        for (int c = 0; c < s.in_c; c++)
+            for (int b = 0; b < tile.inputs(); b++)
+                for (int a = 0; a < tile.inputs(); a++) tolerance(k, c, a, b) = sum_error(9, magnitudes[k][c][b][a]);
+}
+
 void backward_data(const WinogradTile &tile, const Shape &s, const Array &d_output, const Array &weights, Array &tolerance) {
     const auto transformed = transform_weights(tile, s, weights);
     const Matrix from_output = transposed(tile.output), from_input = transposed(tile.input);
@@ -125,8 +147,15 @@ void backward_weights(const WinogradTile &tile, const Shape &s, const Array &inp
 
 }  // namespace
 
-void winograd_tolerances(const WinogradTile &tile, const Shape &s, const Arguments &before, Arguments &tolerance) {
-    if (before.kernel->name == "conv2d_fwd")
+void winograd_tolerances(const WinogradTile &tile, const Shape &s, const Arguments &arguments, const Arguments &after,
+                         Arguments &tolerance) {
+    Arguments before = arguments;
+    if (before.kernel->name.ends_with("_fwd")) before["weights"] = oracle::plain_weights(s, arguments["weights"]);
+    if (before.kernel->name == "winograd_weights")
+        transformed_weights(tile, s, before["weights"], tolerance["transformed_weights"]);
+    else if (before.kernel->name == "conv2d_pool_fwd")
+        forward_pool(tile, s, before, after, tolerance["output"]);
+    else if (before.kernel->name == "conv2d_fwd")
         forward(tile, s, before["input"], before["weights"], tolerance["output"]);
     else if (before.kernel->name == "conv2d_bwd_data")
         backward_data(tile, s, before["d_output"], before["weights"], tolerance["d_input"]);

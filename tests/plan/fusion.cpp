@@ -164,6 +164,69 @@ TEST_CASE("batch norm and pool need no dropout") {
     }
 }
 
+TEST_CASE("in inference a batch norm is folded into the convolution after it, unless that is padded") {
+    const std::string four = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "relu"})";
+    Graph graph = inference_graph(four + ", " + batch_norm + ", " + four);
+    const Operation normalise = find(graph, "batch_norm_fwd");
+    fuse(graph, x86_avx2(), tuned_menu);
+    CHECK(count(graph, "batch_norm_fwd") == 0);
+    const Operation &fold = find(graph, "conv2d_fold");
+    CHECK(graph.values[fold.inputs[0]].name == "conv2d_1/kernel");
+    CHECK(graph.values[fold.inputs[1]].name == "conv2d_1/bias");
+    CHECK(fold.inputs[2] == normalise.inputs[1]);
+    CHECK(fold.inputs[3] == normalise.inputs[2]);
+    const Operation &weights = *std::ranges::find(graph.operations, std::vector{fold.outputs[0]}, &Operation::inputs);
+    CHECK(weights.kernel == "winograd_weights");
+    const auto convolution = std::ranges::find(graph.operations, normalise.inputs[0], [](const Operation &o) { return o.inputs[0]; });
+    REQUIRE(convolution != graph.operations.end());
+    CHECK(convolution->kernel == "conv2d_fwd");
+    CHECK(convolution->inputs == std::vector<int>{normalise.inputs[0], weights.outputs[0], fold.outputs[1]});
+
+    for (Graph apart :
+         {inference_graph(four + ", " + batch_norm + ", " + conv_relu), training_graph(four + ", " + batch_norm + ", " + four)}) {
+        fuse(apart, x86_avx2(), tuned_menu);
+        CHECK(count(apart, "batch_norm_fwd") == 1);
+        CHECK(count(apart, "conv2d_fold") == 0);
+    }
+}
+
+TEST_CASE("in inference a convolution normalises and pools what it computes") {
+    Graph graph = inference_graph(conv_relu + ", " + conv_relu + ", " + batch_norm + ", " + pool);
+    const Operation normalise = find(graph, "batch_norm_fwd"), pooling = find(graph, "max_pool2d_fwd");
+    fuse(graph, x86_avx2(), tuned_menu);
+    const Operation &fused = find(graph, "conv2d_pool_fwd");
+    REQUIRE(fused.inputs.size() == 5);
+    CHECK(fused.inputs[3] == normalise.inputs[1]);
+    CHECK(fused.inputs[4] == normalise.inputs[2]);
+    CHECK(fused.outputs == pooling.outputs);
+    CHECK(fused.shape.relu == 1);
+    Shape pool_shape = pooling.shape;
+    CHECK(fused.shape.pool() == pool_shape);
+    CHECK_FALSE(is_used(graph, normalise.inputs[0]));
+
+    Graph training = training_graph(conv_relu + ", " + conv_relu + ", " + batch_norm + ", " + pool);
+    fuse(training, x86_avx2(), tuned_menu);
+    CHECK(count(training, "conv2d_pool_fwd", 1) == 0);
+}
+
+TEST_CASE("weights are transformed once where they stay the same and tiles take them") {
+    const Model model = cifar10();
+    const auto tiles = [](Graph graph, const PlanOptions &options) {
+        fuse(graph, x86_avx2(), options);
+        std::vector<int> found;
+        for (const Operation &operation : graph.operations)
+            if (operation.kernel == "winograd_weights") found.push_back(operation.shape.tile);
+        return found;
+    };
+    const Slabs slabs = lay_out_slabs(model);
+    CHECK(tiles(lower_inference(model, slabs), {}) == std::vector<int>{4, 4, 4, 2});
+    // A single image has too few tiles of 4x4 in the late layers, and too few of 2x2 in the last.
+    CHECK(tiles(lower_inference(model, slabs, 1), {}) == std::vector<int>{4, 4, 2});
+    CHECK(tiles(lower_training(model, slabs), {}).empty());
+    CHECK(tiles(lower_inference(model, slabs), {.sets = {}, .without = {"winograd"}}).empty());
+    CHECK(tiles(lower_inference(model, slabs), {.sets = {}, .without = {"winograd_f4"}}) == std::vector<int>{2, 2, 2, 2});
+}
+
 TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
     const std::string three = R"({"type": "conv2d", "filters": 3, "kernel_size": 3}, )";
     Graph graph = training_graph(three + batch_norm + ", " + pool + ", " + dropout);

@@ -139,6 +139,20 @@ TEST_CASE("in plans of the shipped network no two live buffers overlap") {
         }
 }
 
+TEST_CASE("what programs prepare stays: no two of a set's buffers overlap") {
+    const SetPlan set = make_plan(cifar10(), {.sets = {x86_avx2()}}).sets[0];
+    std::vector<Lifetime> lifetimes;
+    MemoryPlan memory{.offsets = {}, .bytes = set.prepared_bytes};
+    for (const Program &program : set.programs)
+        for (const Buffer &buffer : program.buffers)
+            if (buffer.home == Home::prepared) {
+                lifetimes.push_back({buffer.bytes, 0, 0});
+                memory.offsets.push_back(buffer.offset);
+            }
+    CHECK(lifetimes.size() > 20);
+    check_plan(lifetimes, memory);
+}
+
 TEST_CASE("weights and their gradients lie at the same places and do not overlap") {
     const Plan plan = make_plan(cifar10(), {.sets = {x86_avx2()}});
     for (const Home home : {Home::parameters, Home::moving}) {

@@ -42,7 +42,7 @@ TEST_CASE("a set has one program for each thing the runtime does") {
     for (const SetPlan &set : plan.sets) {
         std::vector<std::string> names;
         for (const Program &program : set.programs) names.push_back(program.name);
-        CHECK(names == std::vector<std::string>{"gradients", "adam", "sgd", "infer"});
+        CHECK(names == std::vector<std::string>{"gradients", "adam", "sgd", "infer", "infer_one"});
     }
 }
 
@@ -155,6 +155,13 @@ TEST_CASE("names say the shape, and only what the kernel uses of it") {
     CHECK(kernel_name("batch_norm_stats", shape) == "batch_norm_stats__h4w4c8_e1em05_m0p9");
     CHECK(symbol_name("m", "batch_norm_stats", shape, "x86_avx2", "rows") == "m_batch_norm_stats__h4w4c8_e1em05_m0p9__x86_avx2_rows");
     CHECK(symbol_name("m", "batch_norm_stats", shape, "reference", "reference") == "m_batch_norm_stats__h4w4c8_e1em05_m0p9__reference");
+    Shape one = convolution(13, 3, 1, 0, 11).with_pool(convolution(11, 2, 2, 0, 6));
+    one.tile = 4, one.batch = 1;
+    CHECK(kernel_name("conv2d_pool_fwd", one) == "conv2d_pool_fwd__h13w13c64_k32r3s3_pool_r2s2_t2_p0_0_1_1_f4_n1");
+    Shape weights{.in_h = 3, .in_w = 3, .in_c = 64, .out_c = 32, .kernel_h = 3, .kernel_w = 3};
+    CHECK(kernel_name("conv2d_fold", weights) == "conv2d_fold__c64_k32r3s3");
+    weights.tile = 2;
+    CHECK(kernel_name("winograd_weights", weights) == "winograd_weights__c64_k32r3s3_f2");
     Shape slab;
     slab.elements = 1200;
     CHECK(kernel_name("adam", slab) == "adam__n1200");
@@ -203,6 +210,23 @@ TEST_CASE("with all entries every set has what the others planned") {
     CHECK(has(0, "t_relu_fwd__h6w6c4__x86_avx2_tuned"));
 }
 
+TEST_CASE("what depends on weights alone comes first") {
+    const Plan plan = make_plan(cifar10(), {.sets = {x86_avx2()}});
+    for (const Program &program : plan.sets[0].programs) {
+        CAPTURE(program.name);
+        CHECK((program.prepared_calls > 0) == program.name.starts_with("infer"));
+        for (int i = 0; i < int(program.calls.size()); ++i) {
+            const Call &call = program.calls[i];
+            const std::size_t inputs = find_kernel(call.kernel).inputs.size();
+            const bool from_weights = std::all_of(call.arguments.begin(), call.arguments.begin() + inputs, [&](int argument) {
+                const Home home = program.buffers[argument].home;
+                return home == Home::parameters || home == Home::moving || home == Home::prepared;
+            });
+            CHECK(from_weights == (i < program.prepared_calls));
+        }
+    }
+}
+
 TEST_CASE("work is counted per image") {
     const Plan plan = make_plan(make_model(small), {.sets = {x86_avx2()}, .menu = reference_menu});
     const Program &gradients = program(plan.sets[0], "gradients");
@@ -246,9 +270,9 @@ TEST_CASE("a plan that cannot be read says so") {
     CHECK(failure("{").rfind("the plan cannot be read (", 0) == 0);
     CHECK(failure("{}").rfind("the plan cannot be read (", 0) == 0);
     std::string newer = text;
-    newer.replace(newer.find("\"version\": 1"), 12, "\"version\": 9");
+    newer.replace(newer.find("\"version\": 2"), 12, "\"version\": 9");
     CHECK(failure(newer) ==
-          "the plan cannot be read (its version is 9, this program reads 1); build the model again with this version's halcyonc");
+          "the plan cannot be read (its version is 9, this program reads 2); build the model again with this version's halcyonc");
     std::string lost = text;
     const std::size_t name = lost.find("\"name\":\"d dense/kernel\"");
     REQUIRE(name != std::string::npos);

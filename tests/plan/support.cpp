@@ -96,6 +96,8 @@ const std::vector<Entry> &reference_menu(std::string_view) {
     return reference;
 }
 
+std::vector<Fusion> fuse(Graph &graph, const Set &set, Menu menu) { return fuse(graph, set, PlanOptions{.sets = {set}, .menu = menu}); }
+
 const Set &x86_avx2() { return *std::ranges::find(all_sets(), "x86_avx2", &Set::name); }
 
 }  // namespace halcyon

@@ -31,4 +31,7 @@ const std::vector<Entry> &reference_menu(std::string_view kernel);
 
 const Set &x86_avx2();
 
+/// Fusion with the entries of a menu.
+std::vector<Fusion> fuse(Graph &graph, const Set &set, Menu menu = halcyon::menu);
+
 }  // namespace halcyon

@@ -6,8 +6,10 @@
 
 #include "halcyon_cifar10.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -104,6 +106,60 @@ TEST_CASE("any number of threads computes the same bits") {
         const std::vector<float> alone = train(set, 1);
         CHECK(train(set, 2) == alone);
         CHECK(train(set, 5) == alone);
+    }
+}
+
+TEST_CASE("inference follows the weights, whoever changes them") {
+    const std::string set = runnable_sets().front();
+    const auto make = [&] {
+        auto network = std::make_unique<Network>(*halcyon_cifar10(), set, 2, record_count);
+        network->initialize(5);
+        network->bind_data(data.images.data(), data.labels.data(), record_count);
+        return network;
+    };
+    const auto probabilities = [&](Network &network, int batch) {
+        network.infer(data.first(batch));
+        return std::vector<float>(network.probabilities().begin(), network.probabilities().end());
+    };
+    for (const int batch : {1, 3}) {
+        CAPTURE(batch);
+        const auto used = make(), fresh = make();
+        const std::vector<float> before = probabilities(*used, batch);
+        for (Network *network : {used.get(), fresh.get()}) {
+            network->gradients(data.first(8), step_values(1));
+            network->update(Optimizer::adam, step_values(1));
+        }
+        const std::vector<float> trained = probabilities(*used, batch);
+        CHECK(trained != before);
+        CHECK(trained == probabilities(*fresh, batch));
+
+        // The moving statistics alone, and a weight by hand.
+        for (Network *network : {used.get(), fresh.get()}) network->gradients(data.first(8), step_values(2));
+        const std::vector<float> moved = probabilities(*used, batch);
+        const auto other = make();
+        std::ranges::copy(used->parameter_slab(), other->parameter_slab().begin());
+        std::ranges::copy(used->moving_slab(), other->moving_slab().begin());
+        CHECK(moved != trained);
+        CHECK(moved == probabilities(*other, batch));
+        used->weight(used->plan().parameters.front())[0] += 1;
+        CHECK(probabilities(*used, batch) != moved);
+    }
+}
+
+TEST_CASE("an image alone gets the probabilities that it gets in a batch") {
+    for (const std::string &set : runnable_sets()) {
+        CAPTURE(set);
+        Network network(*halcyon_cifar10(), set, 2, record_count);
+        network.initialize(5);
+        network.bind_data(data.images.data(), data.labels.data(), record_count);
+        network.gradients(data.first(33), step_values(1));
+        network.update(Optimizer::adam, step_values(1));
+        network.infer(data.first(2));
+        const std::vector<float> together(network.probabilities().begin(), network.probabilities().end());
+        const std::vector<std::int32_t> second = {data.first(2)[1]};
+        network.infer(second);
+        for (std::size_t i = 0; i < network.probabilities().size(); ++i)
+            CHECK(std::abs(network.probabilities()[i] - together[together.size() / 2 + i]) < 1e-5);
     }
 }
 
