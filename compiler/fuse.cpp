@@ -82,11 +82,11 @@ std::optional<Fusion> batch_norm_gradient_with_relu(Graph &graph, int at, const 
     return merge_relu(graph, at, *relu, set, options);
 }
 
-/// The two operations that read what the pool's gradient at `at` writes, if they are a batch norm's whole gradient.
+/// The two operations that read what the one at `at` writes, if they are a batch norm's whole gradient.
 struct BatchNormGradient {
     int stats, data;
 };
-std::optional<BatchNormGradient> batch_norm_before_pool(const Graph &graph, int at) {
+std::optional<BatchNormGradient> batch_norm_gradient_of(const Graph &graph, int at) {
     const std::vector<int> readers = graph.readers(graph.operations[at].outputs[0]);
     if (readers.size() != 2 || graph.operations[readers[0]].kernel != "batch_norm_bwd_stats" ||
         graph.operations[readers[1]].kernel != "batch_norm_bwd_data")
@@ -111,7 +111,7 @@ Operation through_pool(Operation gradient, std::string kernel, const Operation &
 std::optional<Fusion> pool_gradient_with_batch_norm(Graph &graph, int at, const Set &set, const PlanOptions &options) {
     const Operation pool = graph.operations[at];
     if (pool.kernel != "max_pool2d_bwd") return {};
-    const std::optional<BatchNormGradient> gradient = batch_norm_before_pool(graph, at);
+    const std::optional<BatchNormGradient> gradient = batch_norm_gradient_of(graph, at);
     constexpr int input_of_pool = 1;  // place among the kernel's inputs
     const auto batch_norm = std::ranges::find(graph.operations, std::vector{pool.inputs[input_of_pool]}, &Operation::outputs);
     if (!gradient || batch_norm == graph.operations.end() || batch_norm->kernel != "batch_norm_fwd") return {};
@@ -205,6 +205,54 @@ std::optional<Fusion> batch_norm_into_convolution(Graph &graph, int at, const Se
     return Fusion{true, fmt::format("{} are one call with folded weights: {}", both, tuned.line)};
 }
 
+/// Whether a pass over the weights is small beside one over the input of, say, 16 images.
+bool has_few_weights(const Shape &convolution) {
+    const std::int64_t weights = std::int64_t{convolution.out_c} * convolution.in_c * convolution.kernel_h * convolution.kernel_w;
+    return weights < std::int64_t{16} * convolution.in_h * convolution.in_w * convolution.in_c;
+}
+
+/// In training as well: forward as above; backward, the gradients of gamma and beta follow from that of the folded weights, instead of a
+/// pass over activations. The normalised activation is never written.
+std::optional<Fusion> batch_norm_into_trained_convolution(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    const Operation batch_norm = graph.operations[at];
+    if (batch_norm.kernel != "batch_norm_fwd") return {};
+    const std::vector<int> readers = graph.readers(batch_norm.outputs[0]);
+    if (readers.size() != 2 || graph.operations[readers[0]].kernel != "conv2d_fwd" ||
+        graph.operations[readers[1]].kernel != "conv2d_bwd_weights")
+        return {};
+    const Operation forward = graph.operations[readers[0]], backward_weights = graph.operations[readers[1]];
+    const int weights = forward.inputs[1], bias = forward.inputs[2], d_output = backward_weights.inputs[1];
+    const auto backward_data = std::ranges::find(graph.operations, std::vector{d_output, weights}, &Operation::inputs);
+    if (forward.shape.padded() || backward_data == graph.operations.end()) return {};
+    const std::optional<BatchNormGradient> gradient = batch_norm_gradient_of(graph, int(backward_data - graph.operations.begin()));
+    if (!gradient) return {};
+    const Operation stats = graph.operations[gradient->stats];
+
+    const std::string both = fmt::format("{} and {}", call_of(batch_norm), call_of(forward));
+    if (!has_few_weights(forward.shape)) return Fusion{false, fmt::format("{} stay apart: the weights are many beside the input", both)};
+    Operation fold{.kernel = "conv2d_fold", .layer = forward.layer, .shape = weights_shape(forward.shape), .inputs = {}, .outputs = {}};
+    Operation fold_backward{.kernel = "conv2d_fold_bwd", .layer = forward.layer, .shape = fold.shape, .inputs = {}, .outputs = {}};
+    for (const Operation &operation : {fold, fold_backward})
+        if (const Fusion tuned = find_tuned(operation.kernel, operation.shape, set, options); !tuned.taken)
+            return Fusion{false, fmt::format("{} stay apart: {}", both, tuned.line)};
+
+    const int input = batch_norm.inputs[0], scale = batch_norm.inputs[1], shift = batch_norm.inputs[2];
+    const int mean = stats.inputs[2], inv_std = stats.inputs[3];
+    const int d_weights = backward_weights.outputs[0], d_bias = backward_weights.outputs[1];
+    const int d_folded = add_derived_weight(graph, d_weights, " folded", graph.values[d_weights].extents);
+    fold.inputs = {weights, bias, scale, shift};
+    fold.outputs = {add_derived_weight(graph, weights, " folded", graph.values[weights].extents),
+                    add_derived_weight(graph, bias, " folded", graph.values[bias].extents)};
+    fold_backward.inputs = {weights, scale, shift, mean, inv_std, d_folded, d_bias};
+    fold_backward.outputs = {d_weights, stats.outputs[0], stats.outputs[1]};
+    graph.operations[readers[0]].inputs = {input, fold.outputs[0], fold.outputs[1]};
+    graph.operations[readers[1]].inputs[0] = input;
+    graph.operations[readers[1]].outputs[0] = d_folded;
+    graph.operations[at] = std::move(fold);
+    graph.operations[gradient->stats] = std::move(fold_backward);
+    return Fusion{true, fmt::format("{} take folded weights, forward and backward", both)};
+}
+
 /// Where no run changes the weights, they are transformed for a convolution in tiles once.
 std::optional<Fusion> transform_weights(Graph &graph, int at, const Set &set, const PlanOptions &options) {
     const Operation &convolution = graph.operations[at];
@@ -240,8 +288,9 @@ using Rule = std::optional<Fusion> (*)(Graph &graph, int at, const Set &set, con
 
 // The pool's gradient comes before the pool: after it nothing reads the pool's input backward.
 constexpr Rule rules[] = {
-    convolution_with_relu, batch_norm_gradient_with_relu, pool_gradient_with_batch_norm, batch_norm_with_pool,
-    pool_with_dropout,     batch_norm_into_convolution,   convolution_with_pool,         transform_weights,
+    convolution_with_relu, batch_norm_gradient_with_relu, pool_gradient_with_batch_norm,       batch_norm_with_pool,
+    pool_with_dropout,     batch_norm_into_convolution,   batch_norm_into_trained_convolution, convolution_with_pool,
+    transform_weights,
 };
 
 }  // namespace

@@ -135,6 +135,36 @@ private:
     std::optional<WinogradWeights> stages;
 };
 
+class Conv2dFoldBackwardGenerator : public LayerGenerator<Conv2dFoldBackwardGenerator> {
+public:
+    static constexpr const char *kernel = "conv2d_fold_bwd";
+    Input<Buffer<float, 4>> weights{"weights"};
+    Input<Buffer<float, 1>> scale{"scale"}, shift{"shift"}, mean{"mean"}, inv_std{"inv_std"};
+    Input<Buffer<float, 4>> d_folded_weights{"d_folded_weights"};
+    Input<Buffer<float, 1>> d_bias{"d_bias"};
+    Output<Buffer<float, 4>> d_weights{"d_weights"};
+    Output<Buffer<float, 1>> d_gamma{"d_gamma"}, d_beta{"d_beta"};
+
+    void generate() {
+        stages.emplace(weights, scale, shift, mean, inv_std, d_folded_weights, d_bias, shape());
+        d_weights = stages->d_weights;
+        d_gamma = stages->d_gamma;
+        d_beta = stages->d_beta;
+    }
+
+    void schedule() {
+        dense(weights, shape().weights());
+        dense(d_folded_weights, shape().weights());
+        dense(d_weights, shape().weights());
+        dense(d_bias, {out_c});
+        channel_values(scale, shift, mean, inv_std, d_gamma, d_beta);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<Conv2dFoldBackward> stages;
+};
+
 class Conv2dBackwardDataGenerator : public LayerGenerator<Conv2dBackwardDataGenerator> {
 public:
     static constexpr const char *kernel = "conv2d_bwd_data";
@@ -212,5 +242,6 @@ HALIDE_REGISTER_GENERATOR(halcyon::Conv2dForwardGenerator, conv2d_fwd)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dPoolForwardGenerator, conv2d_pool_fwd)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dFoldGenerator, conv2d_fold)
 HALIDE_REGISTER_GENERATOR(halcyon::WinogradWeightsGenerator, winograd_weights)
+HALIDE_REGISTER_GENERATOR(halcyon::Conv2dFoldBackwardGenerator, conv2d_fold_bwd)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dBackwardDataGenerator, conv2d_bwd_data)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dBackwardWeightsGenerator, conv2d_bwd_weights)

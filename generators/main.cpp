@@ -43,6 +43,7 @@ void list_schedules() {
     list<Conv2dForward, Conv2dForwardWinograd>("conv2d_fwd");
     list<Conv2dPoolForward<Conv2dForward>, Conv2dPoolForward<Conv2dForwardWinograd>>("conv2d_pool_fwd");
     list<Conv2dFold>("conv2d_fold");
+    list<Conv2dFoldBackward>("conv2d_fold_bwd");
     list<WinogradWeights>("winograd_weights");
     list<Conv2dBackwardData, Conv2dBackwardDataWinograd>("conv2d_bwd_data");
     list<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd>("conv2d_bwd_weights");

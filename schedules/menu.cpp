@@ -188,6 +188,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           {"register_tile", direct},
           reference}},
         {"conv2d_fold", {{"channel_vectors", on_x86}, reference}},
+        {"conv2d_fold_bwd", {{"channel_vectors", on_x86}, reference}},
         {"winograd_weights", {{"channel_vectors", whole_output_vectors}, reference}},
         {"conv2d_bwd_data",
          {{"winograd_f4", backward_data_tiles<winograd_f4>, transformed_backward<winograd_f4>},

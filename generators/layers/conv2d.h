@@ -46,6 +46,29 @@ struct Conv2dFold {
     }
 };
 
+/// The gradients of what Conv2dFold made its weights and bias of, in training, where the scale and shift come from a batch norm's gamma,
+/// beta and statistics: with d_scale = sum of weights * d_folded_weights and d_shift = sum of weights * d_bias,
+///   d_weights = scale * d_folded_weights + shift * d_bias, d_gamma = (d_scale - mean * d_shift) * inv_std, d_beta = d_shift.
+/// They are sums over weights of what would be sums over pixels: every tap meets every output, so that a channel's normalised values enter
+/// the batch norm's own sums through the same products.
+struct Conv2dFoldBackward {
+    Halide::Var k{"k"}, c{"c"}, dx{"dx"}, dy{"dy"};
+    Halide::RDom taps;          // k, dx, dy
+    Halide::Func sums{"sums"};  // d_scale, d_shift
+    Halide::Func d_weights{"d_weights"}, d_gamma{"d_gamma"}, d_beta{"d_beta"};
+
+    Conv2dFoldBackward(const Halide::Func &weights, const Halide::Func &scale, const Halide::Func &shift, const Halide::Func &mean,
+                       const Halide::Func &inv_std, const Halide::Func &d_folded_weights, const Halide::Func &d_bias, const Shape &s)
+        : taps(0, s.out_c, 0, s.kernel_w, 0, s.kernel_h, "taps") {
+        d_weights(k, c, dx, dy) = scale(c) * d_folded_weights(k, c, dx, dy) + shift(c) * d_bias(k);
+        const Halide::Expr weight = weights(taps.x, c, taps.y, taps.z);
+        sums(c) = Halide::Tuple(0.0f, 0.0f);
+        sums(c) = Halide::Tuple(sums(c)[0] + weight * d_folded_weights(taps.x, c, taps.y, taps.z), sums(c)[1] + weight * d_bias(taps.x));
+        d_gamma(c) = (sums(c)[0] - mean(c) * sums(c)[1]) * inv_std(c);
+        d_beta(c) = sums(c)[1];
+    }
+};
+
 /// The gradient of the input: every output that a pixel took part in gives its gradient back through the same weight.
 /// d_input(c, x, y, n) = sum over k, dx, dy of weights(k, c, dx, dy) * d_output(k, out_x, out_y, n) where out_x * stride + dx - pad = x.
 struct Conv2dBackwardData {

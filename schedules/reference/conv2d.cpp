@@ -10,6 +10,11 @@ void reference(Conv2dForward &f) {
 
 void reference(Conv2dFold &f) { f.folded_bias.update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z); }
 
+void reference(Conv2dFoldBackward &f) {
+    f.d_beta.compute_with(f.d_gamma, f.c);
+    f.sums.compute_at(f.d_gamma, f.c);
+}
+
 void reference(WinogradWeights &f) { f.weight_columns.compute_at(f.transformed_weights, f.k); }
 
 // One tile of one image at a time, all its channels transformed on the stack (which only MemoryType::Register takes whatever their number).

@@ -21,6 +21,7 @@ void reference(Conv2dForward &);
 void reference(Conv2dPoolForward<Conv2dForward> &);
 void reference(Conv2dPoolForward<Conv2dForwardWinograd> &);
 void reference(Conv2dFold &);
+void reference(Conv2dFoldBackward &);
 void reference(WinogradWeights &);
 void reference(Conv2dForwardWinograd &);
 void reference(Conv2dBackwardData &);

@@ -106,8 +106,27 @@ void forward_pool_register_tile(Conv2dPoolForward<Conv2dForward> &f, const Shape
 
 void fold_channel_vectors(Conv2dFold &f, const Shape &s, const Set &set) {
     const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
-    f.folded_weights.vectorize(f.k, vector);
-    f.folded_bias.vectorize(f.k, vector).update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z).vectorize(f.k, vector);
+    Var ko{"ko"};
+    f.folded_weights.vectorize(f.k, vector).parallel(f.c);
+    f.folded_bias.vectorize(f.k, vector)
+        .update()
+        .split(f.k, ko, f.k, vector)
+        .reorder(f.k, f.taps.x, f.taps.y, f.taps.z, ko)
+        .vectorize(f.k)
+        .parallel(ko);
+}
+
+/// The sums of a channel run in the lanes of a vector, over all taps, and then over the lanes in order.
+void fold_backward_channel_vectors(Conv2dFoldBackward &f, const Shape &s, const Set &set) {
+    const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
+    Var lane{"lane"};
+    RVar ko{"ko"}, ki{"ki"};
+    f.d_weights.vectorize(f.k, vector).parallel(f.c);
+    f.sums.compute_root().update().split(f.taps.x, ko, ki, vector);
+    Func lanes = f.sums.update().rfactor(ki, lane);
+    f.sums.parallel(f.c).update().parallel(f.c);
+    lanes.compute_at(f.sums, f.c).vectorize(lane).update().reorder(lane, ko, f.taps.y, f.taps.z).vectorize(lane);
+    for (Func out : {f.d_gamma, f.d_beta}) out.vectorize(f.c, set.vector_floats, TailStrategy::GuardWithIf);
 }
 
 /// The same for the pixels of a tile of one image.
@@ -172,9 +191,9 @@ void forward_pool_pixel_tile(Conv2dPoolForward<Conv2dForward> &f, const Shape &s
 }
 
 void backward_data_register_tile(Conv2dBackwardData &f, const Shape &s, const Set &set) {
+    const RegisterTile tile(s.in_c, set);
     Var tap{"tap"};
     f.transposed.compute_root().fuse(f.dx, f.dy, tap).parallel(tap);
-    const RegisterTile tile(s.in_c, set);
     const Var loop = tile_over_images(f.d_input, f.c, f.x, f.y, f.n, tile);
     sum_tile(f.sum, f.d_input, loop, f.taps, s.out_c, f.c, f.n, tile.vector);
 }
@@ -257,6 +276,12 @@ const std::vector<NamedSchedule<Conv2dFold>> &x86_schedules() {
 template<>
 const std::vector<NamedSchedule<Conv2dBackwardData>> &x86_schedules() {
     static const std::vector<NamedSchedule<Conv2dBackwardData>> schedules = {{"register_tile", backward_data_register_tile}};
+    return schedules;
+}
+
+template<>
+const std::vector<NamedSchedule<Conv2dFoldBackward>> &x86_schedules() {
+    static const std::vector<NamedSchedule<Conv2dFoldBackward>> schedules = {{"channel_vectors", fold_backward_channel_vectors}};
     return schedules;
 }
 

@@ -35,6 +35,13 @@ Arrays run(std::string_view kernel, const Shape &shape, Arrays inputs, const std
     return {arguments.begin() + first_output, arguments.end()};
 }
 
+/// The largest difference of two elements.
+double distance(const Array &a, const Array &b) {
+    double largest = 0;
+    for (std::size_t i = 0; i < a.values.size(); i++) largest = std::max(largest, std::abs(a.values[i] - b.values[i]));
+    return largest;
+}
+
 std::vector<int> extents_of(const Array &tensor) { return {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)}; }
 
 /// Central differences with step h are wrong by h^2/6 times the third derivative and by the rounding of the values over h. At h = cbrt(eps)
@@ -325,4 +332,33 @@ TEST_CASE("gradients of a sum") {
                                 }};
     Random random(8);
     check(sum, {random.reals(extents, -1, 1), random.reals(extents, -1, 1)});
+}
+
+TEST_CASE("the gradients through folded weights are those of batch norm and convolution apart") {
+    Random random(7);
+    const Shape s = window_shape(5, 4, 3, 2, 3, 2, 1, 1, false);
+    const std::vector<int> in = {s.in_c, s.in_w, s.in_h, 3}, out = {s.out_c, s.out_w, s.out_h, 3}, weight = s.weights();
+    const Array x = random.reals(in, 0, 2), weights = random.reals(weight, -1, 1), bias = random.reals({s.out_c}, -1, 1);
+    const Array gamma = random.reals({s.in_c}, -1, 1), beta = random.reals({s.in_c}, -1, 1), d_output = random.reals(out, -1, 1);
+    const Array zeros({s.in_c});
+    Shape norm = s;
+    norm.epsilon = 1e-3f, norm.momentum = 0.9f;
+    std::vector<Array> stats = {x, gamma, beta, zeros, zeros, zeros, zeros, zeros, zeros};
+    find_oracle("batch_norm_stats")(norm, stats);
+    const Array &mean = stats[3], &inv_std = stats[4], &scale = stats[5], &shift = stats[6];
+
+    const Array normalised = run("batch_norm_fwd", s, {x, scale, shift}, {in})[0];
+    const Arrays apart = run("conv2d_bwd_weights", s, {normalised, d_output}, {weight, {s.out_c}});
+    const Array d_normalised = run("conv2d_bwd_data", s, {d_output, weights}, {in})[0];
+    const Arrays d_stats = run("batch_norm_bwd_stats", s, {d_normalised, x, mean, inv_std}, {{s.in_c}, {s.in_c}});
+
+    const Arrays folded = run("conv2d_fold", s, {weights, bias, scale, shift}, {weight, {s.out_c}});
+    CHECK(distance(run("conv2d_fwd", s, {x, folded[0], folded[1]}, {out})[0], run("conv2d_fwd", s, {normalised, weights, bias}, {out})[0]) <
+          1e-12);
+    const Arrays d_folded = run("conv2d_bwd_weights", s, {x, d_output}, {weight, {s.out_c}});
+    const Arrays together =
+        run("conv2d_fold_bwd", s, {weights, scale, shift, mean, inv_std, d_folded[0], d_folded[1]}, {weight, {s.in_c}, {s.in_c}});
+    CHECK(distance(together[0], apart[0]) < 1e-12);
+    CHECK(distance(together[1], d_stats[0]) < 1e-12);
+    CHECK(distance(together[2], d_stats[1]) < 1e-12);
 }

@@ -119,6 +119,22 @@ void conv2d_fold(const Shape &s, const Array &weights, const Array &bias, const 
                 }
 }
 
+void conv2d_fold_bwd(const Shape &s, const Array &weights, const Array &scale, const Array &shift, const Array &mean, const Array &inv_std,
+                     const Array &d_folded_weights, const Array &d_bias, Array &d_weights, Array &d_gamma, Array &d_beta) {
+    for (int c = 0; c < s.in_c; c++) {
+        double d_scale = 0, d_shift = 0;
+        for (int k = 0; k < s.out_c; k++)
+            for (int dy = 0; dy < s.kernel_h; dy++)
+                for (int dx = 0; dx < s.kernel_w; dx++) {
+                    d_weights(k, c, dx, dy) = scale(c) * d_folded_weights(k, c, dx, dy) + shift(c) * d_bias(k);
+                    d_scale += weights(k, c, dx, dy) * d_folded_weights(k, c, dx, dy);
+                    d_shift += weights(k, c, dx, dy) * d_bias(k);
+                }
+        d_gamma(c) = (d_scale - mean(c) * d_shift) * inv_std(c);
+        d_beta(c) = d_shift;
+    }
+}
+
 /// G w G'
 void winograd_weights(const Shape &s, const Array &weights, Array &transformed_weights) {
     const Matrix &g = winograd_tile(s.tile)->weights;
@@ -354,6 +370,7 @@ Oracle find_oracle(std::string_view kernel) {
         {"conv2d_fwd", listed<conv2d_fwd>},
         {"conv2d_pool_fwd", listed<conv2d_pool_fwd>},
         {"conv2d_fold", listed<conv2d_fold>},
+        {"conv2d_fold_bwd", listed<conv2d_fold_bwd>},
         {"winograd_weights", listed<winograd_weights>},
         {"conv2d_bwd_data", listed<conv2d_bwd_data>},
         {"conv2d_bwd_weights", listed<conv2d_bwd_weights>},

@@ -93,6 +93,7 @@ TEST_CASE("the gradient of a batch norm masks by the ReLU before it") {
     fuse(graph, x86_avx2(), tuned_menu);
     CHECK(count(graph, "relu_bwd") == 0);
     const auto fused = std::ranges::find(graph.operations, "batch_norm_bwd_data", &Operation::kernel);
+    REQUIRE(fused != graph.operations.end());
     CHECK(fused->shape.relu == 1);
     CHECK(fused->outputs == relu.outputs);
 }
@@ -182,12 +183,43 @@ TEST_CASE("in inference a batch norm is folded into the convolution after it, un
     CHECK(convolution->kernel == "conv2d_fwd");
     CHECK(convolution->inputs == std::vector<int>{normalise.inputs[0], weights.outputs[0], fold.outputs[1]});
 
-    for (Graph apart :
-         {inference_graph(four + ", " + batch_norm + ", " + conv_relu), training_graph(four + ", " + batch_norm + ", " + four)}) {
+    for (Graph apart : {inference_graph(four + ", " + batch_norm + ", " + conv_relu)}) {
         fuse(apart, x86_avx2(), tuned_menu);
         CHECK(count(apart, "batch_norm_fwd") == 1);
         CHECK(count(apart, "conv2d_fold") == 0);
     }
+}
+
+TEST_CASE("in training a batch norm is folded where weights are few, and its gradient follows from the folded weights'") {
+    const std::string four = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "relu"})";
+    Graph graph = training_graph(four + ", " + batch_norm + ", " + four);
+    const Operation normalise = find(graph, "batch_norm_fwd"), stats = find(graph, "batch_norm_bwd_stats");
+    const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
+    CHECK(lines(fusions, true).back() ==
+          "batch_norm_fwd of batch_normalization and conv2d_fwd of conv2d_1 take folded weights, forward and backward");
+    for (const char *gone : {"batch_norm_fwd", "batch_norm_bwd_stats"}) CHECK(count(graph, gone) == 0);
+    CHECK_FALSE(is_used(graph, normalise.outputs[0]));
+
+    const Operation &fold = find(graph, "conv2d_fold"), &fold_backward = find(graph, "conv2d_fold_bwd");
+    CHECK(fold.inputs[2] == normalise.inputs[1]);
+    CHECK(fold.inputs[3] == normalise.inputs[2]);
+    const std::vector<int> readers = graph.readers(normalise.inputs[0]);  // the statistics, the convolution and two gradients
+    REQUIRE(readers.size() == 4);
+    const Operation &forward = graph.operations[readers[1]], &backward_weights = graph.operations[readers[2]];
+    CHECK(forward.inputs == std::vector<int>{normalise.inputs[0], fold.outputs[0], fold.outputs[1]});
+    CHECK(backward_weights.kernel == "conv2d_bwd_weights");
+    CHECK(fold_backward.inputs == std::vector<int>{fold.inputs[0], fold.inputs[2], fold.inputs[3], stats.inputs[2], stats.inputs[3],
+                                                   backward_weights.outputs[0], backward_weights.outputs[1]});
+    CHECK(graph.values[fold_backward.outputs[0]].name == "d conv2d_1/kernel");
+    CHECK(fold_backward.outputs[1] == stats.outputs[0]);
+    CHECK(fold_backward.outputs[2] == stats.outputs[1]);
+    CHECK(&backward_weights < &fold_backward);
+
+    const std::string many = R"({"type": "conv2d", "filters": 64, "kernel_size": 3, "activation": "relu"})";
+    Graph apart = training_graph(four + ", " + batch_norm + ", " + many);
+    CHECK(lines(fuse(apart, x86_avx2(), tuned_menu), false).back() ==
+          "batch_norm_fwd of batch_normalization and conv2d_fwd of conv2d_1 stay apart: the weights are many beside the input");
+    CHECK(count(apart, "batch_norm_bwd_stats") == 1);
 }
 
 TEST_CASE("in inference a convolution normalises and pools what it computes") {
