@@ -36,7 +36,7 @@ std::string window_tag(const Shape &s) {
 
 std::string shape_tag(std::string_view kernel, const Shape &s) {
     if (s.elements > 0) return fmt::format("n{}", s.elements);
-    const bool weights = kernel.ends_with("_fold") || kernel == "winograd_weights";
+    const bool weights = kernel.find("_fold") != kernel.npos || kernel == "winograd_weights";
     std::string tag = weights ? fmt::format("c{}", s.in_c) : fmt::format("h{}w{}c{}", s.in_h, s.in_w, s.in_c);
     const bool convolution = kernel.starts_with("conv2d") || kernel == "winograd_weights",
                pool = !convolution && kernel.find("pool") != kernel.npos;

@@ -160,6 +160,7 @@ TEST_CASE("names say the shape, and only what the kernel uses of it") {
     CHECK(kernel_name("conv2d_pool_fwd", one) == "conv2d_pool_fwd__h13w13c64_k32r3s3_pool_r2s2_t2_p0_0_1_1_f4_n1");
     Shape weights{.in_h = 3, .in_w = 3, .in_c = 64, .out_c = 32, .kernel_h = 3, .kernel_w = 3};
     CHECK(kernel_name("conv2d_fold", weights) == "conv2d_fold__c64_k32r3s3");
+    CHECK(kernel_name("conv2d_fold_bwd", weights) == "conv2d_fold_bwd__c64_k32r3s3");
     weights.tile = 2;
     CHECK(kernel_name("winograd_weights", weights) == "winograd_weights__c64_k32r3s3_f2");
     Shape slab;
