@@ -11,6 +11,8 @@
 //   13x13x64 -> 64     90          95                75
 //   6x6x64  -> 128     92          93                83
 //   4x4x128 -> 128     78          76                87
+//
+// One image: 32x32x3 98, 4x4x128 59, whose 4 pixels read 576 KiB of weights.
 #include "generators/layers/conv2d.h"
 
 #include "generators/layers/conv2d_pool.h"
