@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bench/results.h"
+#include "compiler/plan.h"
 #include "runtime/model.h"
 #include "runtime/session.h"
 
@@ -19,14 +20,15 @@ struct BenchOptions {
 /// The shape in a compiled kernel's name: "h15w15c32_k64r3s3" of cifar10_conv2d_fwd__h15w15c32_k64r3s3__x86_avx2_register_tile.
 std::string shape_of(std::string_view symbol);
 
-/// Every compiled kernel of every set that this machine can run, for each batch. `session` must outlive the run.
-void register_kernels(const halcyon_model &model, const BenchOptions &options, Session &session, Results &results);
+/// Every compiled kernel of every set that this machine can run, for each batch. All but `results` must outlive the run; `plan` is the
+/// model's.
+void register_kernels(const halcyon_model &model, const Plan &plan, const BenchOptions &options, Session &session, Results &results);
 
 /// A step of training and an inference for every set that this machine can run, for each batch.
-void register_steps(const halcyon_model &model, const BenchOptions &options, Results &results);
+void register_steps(const halcyon_model &model, const Plan &plan, const BenchOptions &options, Results &results);
 
 /// oneDNN's convolutions on the shapes of the model's, for each batch, as a set "onednn" whose entries are its implementations. Only where
 /// the build has HALCYON_BENCH_ONEDNN.
-void register_onednn(const halcyon_model &model, const BenchOptions &options, Results &results);
+void register_onednn(const Plan &plan, const BenchOptions &options, Results &results);
 
 }  // namespace halcyon

@@ -148,20 +148,19 @@ std::string shape_of(std::string_view symbol) {
     return std::string(symbol.substr(begin, symbol.find("__", begin) - begin));
 }
 
-void register_kernels(const halcyon_model &model, const BenchOptions &options, Session &session, Results &results) {
-    const auto plan = std::make_shared<const Plan>(plan_of(model));
+void register_kernels(const halcyon_model &model, const Plan &plan, const BenchOptions &options, Session &session, Results &results) {
     const auto add = [&](const SetPlan &set, const CompiledKernel &kernel, int batch) {
         results.kernels.push_back(row(kernel, set, batch));
         const halcyon_kernel &function = find_function(model, kernel.symbol);
         benchmark::RegisterBenchmark(results.kernels.back().name().c_str(),
-                                     [plan, &set, &kernel, &function, batch, &session](benchmark::State &state) {
+                                     [&set, &kernel, &function, batch, &session](benchmark::State &state) {
                                          run(state, function, kernel, set, batch, session);
                                      })
             ->UseRealTime()
             ->MinTime(0.05)
             ->Unit(benchmark::kMillisecond);
     };
-    for (const SetPlan &set : plan->sets) {
+    for (const SetPlan &set : plan.sets) {
         if (const std::string reason = why_not(select_sets({set.set}).front()); !reason.empty()) {
             fmt::print(stderr, "skipped {}: {}\n", set.set, reason);
             continue;

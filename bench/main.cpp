@@ -70,15 +70,16 @@ int main(int argc, char **argv) {
     }
 
     const halcyon_model &model = *halcyon_cifar10();
+    const halcyon::Plan plan = halcyon::plan_of(model);
     halcyon::Session session(arguments.options.threads);
     halcyon::Results results{.peaks = halcyon::measure_machine_peaks(session.threads()),
                              .threads = arguments.options.threads,
-                             .automatic = halcyon::choose_set("auto", halcyon::compiled_sets(halcyon::plan_of(model))).name};
-    halcyon::register_kernels(model, arguments.options, session, results);
+                             .automatic = halcyon::choose_set("auto", halcyon::compiled_sets(plan)).name};
+    halcyon::register_kernels(model, plan, arguments.options, session, results);
 #ifdef HALCYON_BENCH_ONEDNN
-    halcyon::register_onednn(model, arguments.options, results);
+    halcyon::register_onednn(plan, arguments.options, results);
 #endif
-    halcyon::register_steps(model, arguments.options, results);
+    halcyon::register_steps(model, plan, arguments.options, results);
     halcyon::Reporter reporter(results);
     benchmark::RunSpecifiedBenchmarks(&reporter);
     benchmark::Shutdown();

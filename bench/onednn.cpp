@@ -115,7 +115,7 @@ bool has_counterpart(const CompiledKernel &kernel) {
 
 }  // namespace
 
-void register_onednn(const halcyon_model &model, const BenchOptions &options, Results &results) {
+void register_onednn(const Plan &plan, const BenchOptions &options, Results &results) {
     omp_set_num_threads(options.threads);
     const auto add = [&](const CompiledKernel &kernel, int batch) {
         const Convolution convolution(kernel.kernel, kernel.shape, batch);
@@ -134,7 +134,7 @@ void register_onednn(const halcyon_model &model, const BenchOptions &options, Re
             ->Unit(benchmark::kMillisecond);
     };
     std::set<std::pair<std::string, Shape>> seen;
-    for (const SetPlan &set : plan_of(model).sets)
+    for (const SetPlan &set : plan.sets)
         for (const CompiledKernel &kernel : set.kernels)
             if (has_counterpart(kernel) && seen.emplace(kernel.kernel, kernel.shape).second)
                 for (const int batch : options.batches) add(kernel, batch);

@@ -20,8 +20,8 @@ struct Fixture {
     Network network;
     std::vector<std::int32_t> records;
 
-    Fixture(const halcyon_model &model, const std::string &set, int threads, int batch)
-        : data(make_synthetic(Split::train, batch)), network(model, set, threads, batch), records(static_cast<std::size_t>(batch)) {
+    Fixture(const halcyon_model &model, const Plan &plan, const std::string &set, int threads, int batch)
+        : data(make_synthetic(Split::train, batch)), network(model, plan, set, threads, batch), records(static_cast<std::size_t>(batch)) {
         network.initialize(1);
         network.bind_data(data.images.data(), data.labels.data(), data.size());
         std::iota(records.begin(), records.end(), 0);
@@ -59,14 +59,14 @@ double flops_of(const SetPlan &set, const std::string &program_name) {
 
 }  // namespace
 
-void register_steps(const halcyon_model &model, const BenchOptions &options, Results &results) {
-    for (const SetPlan &set : plan_of(model).sets) {
+void register_steps(const halcyon_model &model, const Plan &plan, const BenchOptions &options, Results &results) {
+    for (const SetPlan &set : plan.sets) {
         if (!why_not(select_sets({set.set}).front()).empty()) continue;
         const auto add = [&](const char *step, const char *program, int batch, auto function) {
             results.steps.push_back({.step = step, .set = set.set, .batch = batch, .flops = batch * flops_of(set, program)});
             benchmark::RegisterBenchmark(results.steps.back().name().c_str(),
-                                         [&model, set = set.set, threads = options.threads, batch, function](benchmark::State &state) {
-                                             function(state, Fixture(model, set, threads, batch));
+                                         [&model, &plan, &set, threads = options.threads, batch, function](benchmark::State &state) {
+                                             function(state, Fixture(model, plan, set.set, threads, batch));
                                          })
                 ->UseRealTime()
                 ->MinTime(1)

@@ -61,7 +61,9 @@ halcyon_status halcyon_open(const halcyon_model *model, const char *schedule, in
     halcyon_network *handle = *network = new (std::nothrow) halcyon_network;
     if (!handle) return HALCYON_FAILED;
     return guarded(handle, [&] {
-        handle->network.emplace(*model, choose_set(schedule, compiled_sets(plan_of(*model))).name, threads, max_batch);
+        Plan plan = plan_of(*model);
+        const Set &set = choose_set(schedule, compiled_sets(plan));
+        handle->network.emplace(*model, std::move(plan), set.name, threads, max_batch);
         handle->records.resize(static_cast<std::size_t>(max_batch));
         std::iota(handle->records.begin(), handle->records.end(), 0);
         handle->no_labels.resize(handle->records.size());

@@ -13,6 +13,7 @@
 #include <functional>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 namespace halcyon {
 
@@ -101,8 +102,8 @@ struct Network::Implementation {
     std::vector<std::uint32_t> step;
     std::vector<float> loss, correct, probabilities;
 
-    Implementation(const halcyon_model &model, std::string_view set_name, int threads, int max_batch)
-        : plan(plan_of(model)), set(find_set(plan, set_name)), memory(plan, set, checked_batch(max_batch)), session(threads),
+    Implementation(const halcyon_model &model, Plan model_plan, std::string_view set_name, int threads, int max_batch)
+        : plan(std::move(model_plan)), set(find_set(plan, set_name)), memory(plan, set, checked_batch(max_batch)), session(threads),
           gradients(executor(model, "gradients")), adam(executor(model, "adam")), sgd(executor(model, "sgd")),
           infer(executor(model, "infer")), infer_one(executor(model, "infer_one")), indices(max_batch),
           step(step_words(plan.dropout_layers)), loss(max_batch), correct(max_batch), probabilities(std::size_t(max_batch) * plan.classes) {
@@ -183,8 +184,8 @@ struct Network::Implementation {
     }
 };
 
-Network::Network(const halcyon_model &model, std::string_view set, int threads, int max_batch)
-    : self_(std::make_unique<Implementation>(model, set, threads, max_batch)) {}
+Network::Network(const halcyon_model &model, Plan plan, std::string_view set, int threads, int max_batch)
+    : self_(std::make_unique<Implementation>(model, std::move(plan), set, threads, max_batch)) {}
 Network::~Network() = default;
 
 const Plan &Network::plan() const { return self_->plan; }

@@ -52,10 +52,11 @@ std::vector<std::string> compiled_sets(const Plan &plan);
 /// One network on one schedule set. Not to be called from two threads at once; two networks are independent of each other.
 class Network {
 public:
-    /// `set` is one of the plan's sets that this machine can run (choose_set() in runtime/machine.h picks one); `threads` >= 1 counts the
-    /// caller. The weights are zero until initialize() or until they are written. Throws std::runtime_error where the model is of another
-    /// version, has no such set or lacks a kernel, std::invalid_argument for less than one thread or image.
-    Network(const halcyon_model &model, std::string_view set, int threads, int max_batch);
+    /// `plan` is plan_of(model), which callers have at hand already: its text takes longer to read than the weights to initialise. `set` is
+    /// one of its sets that this machine can run (choose_set() in runtime/machine.h picks one); `threads` >= 1 counts the caller. The
+    /// weights are zero until initialize() or until they are written. Throws std::runtime_error where the model has no such set or lacks a
+    /// kernel, std::invalid_argument for less than one thread or image.
+    Network(const halcyon_model &model, Plan plan, std::string_view set, int threads, int max_batch);
     ~Network();
     Network(const Network &) = delete;
     Network &operator=(const Network &) = delete;

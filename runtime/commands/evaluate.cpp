@@ -9,15 +9,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace halcyon {
 
 int run_evaluate(const halcyon_model &model, const EvaluateOptions &options) {
-    const Plan plan = plan_of(model);
+    Plan plan = plan_of(model);
     const Set &set = choose_set(options.schedule, compiled_sets(plan));
     const DataSource source = choose_data(options.data);
     const Dataset test = source.load(Split::test, plan);
-    Network network(model, set.name, hardware_threads(), std::min(options.batch, test.size()));
+    Network network(model, std::move(plan), set.name, hardware_threads(), std::min(options.batch, test.size()));
     load_weights(options.weights, network);
     const Evaluation result = *evaluate(network, test);
 

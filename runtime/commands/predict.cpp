@@ -64,11 +64,13 @@ void print_prediction(const std::string &image, std::span<const float> probabili
 }  // namespace
 
 int run_predict(const halcyon_model &model, const PredictOptions &options) {
-    const Plan plan = plan_of(model);
+    Plan plan = plan_of(model);
     const Images images =
         options.records ? take_records(choose_data(options.data), *options.records, plan) : read_images(options.images, plan);
     const int batch = std::min(64, images.data.size());
-    Network network(model, choose_set("auto", compiled_sets(plan)).name, hardware_threads(), batch);
+    const Set &set = choose_set("auto", compiled_sets(plan));
+    Network network(model, std::move(plan), set.name, hardware_threads(), batch);
+    const int classes = network.plan().classes;
     const std::vector<std::string> trained_names = load_weights(options.weights, network);
     const std::vector<std::string> &class_names = trained_names.empty() ? images.data.class_names : trained_names;
 
@@ -79,9 +81,8 @@ int run_predict(const halcyon_model &model, const PredictOptions &options) {
         for (int i = first; i < std::min(first + batch, images.data.size()); ++i) records.push_back(i);
         network.infer(records);
         for (const std::int32_t i : records)
-            print_prediction(images.names[std::size_t(i)],
-                             network.probabilities().subspan(std::size_t(i - first) * plan.classes, plan.classes), class_names,
-                             options.json);
+            print_prediction(images.names[std::size_t(i)], network.probabilities().subspan(std::size_t(i - first) * classes, classes),
+                             class_names, options.json);
     }
     return exit_done;
 }

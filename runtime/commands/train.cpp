@@ -14,6 +14,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace halcyon {
 namespace {
@@ -51,8 +52,9 @@ std::string absolute_or_empty(const std::string &path) {
     return path.empty() ? "" : std::filesystem::absolute(path).lexically_normal().string();
 }
 
-std::unique_ptr<Network> make_network(const halcyon_model &model, const RunConfig &config) {
-    return std::make_unique<Network>(model, config.schedule, config.threads, std::min(config.recipe.batch, config.images()));
+std::unique_ptr<Network> make_network(const halcyon_model &model, Plan plan, const RunConfig &config) {
+    return std::make_unique<Network>(model, std::move(plan), config.schedule, config.threads,
+                                     std::min(config.recipe.batch, config.images()));
 }
 
 Recipe resolve_recipe(const TrainOptions &options, const Plan &plan) {
@@ -88,7 +90,7 @@ int train(Network &network, const RunConfig &config, const DataSource &source, c
 }
 
 int start_run(const halcyon_model &model, const TrainOptions &options) {
-    const Plan plan = plan_of(model);
+    Plan plan = plan_of(model);
     const DataSource source = choose_data(options.data);
     RunConfig config;
     config.model = plan.model;
@@ -104,11 +106,11 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
 
     const Data data = load_data(source, config.evaluate, plan);
     config.train_images = data.train.size();
-    const auto network = make_network(model, config);
+    const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
     if (!config.init.empty()) load_weights(config.init, *network);
 
-    const RunFolder folder = options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / plan.model, config)
+    const RunFolder folder = options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model, config)
                                                  : RunFolder::create(options.out, config);
     return train(*network, config, source, data, folder, {});
 }
@@ -126,7 +128,7 @@ RunFolder resumed_folder(const RunFolder &run, const std::string &out, const Run
 }
 
 int resume_run(const halcyon_model &model, const TrainOptions &options) {
-    const Plan plan = plan_of(model);
+    Plan plan = plan_of(model);
     const RunFolder run = RunFolder::open(options.resume);
     RunConfig config = run.read_config();
     if (config.model != plan.model)
@@ -143,7 +145,7 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
                                              data.train.size(), run.path().string(), config.train_images));
     config.data = absolute_or_empty(source.folder);
 
-    const auto network = make_network(model, config);
+    const auto network = make_network(model, std::move(plan), config);
     const TrainingState state = load_checkpoint(run.last(), *network, optimizer_of(config.recipe)).state;
     if (state.position < 0 || state.position > config.images())
         throw std::runtime_error(fmt::format("{}: at image {} of an epoch, but this run's have {}: it belongs to another run",

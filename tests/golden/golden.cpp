@@ -161,7 +161,7 @@ void check_ten_steps(const std::string &set) {
     const Golden golden;
     const Batch batch(golden);
     const auto images = static_cast<int>(batch.records.size());
-    Network network(*halcyon_cifar10(), set, hardware_threads(), images);
+    Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, hardware_threads(), images);
     network.initialize(golden.number("weights_seed"));
     network.bind_data(batch.images.data(), batch.labels.data(), images);
     check_initial_weights(network, golden);

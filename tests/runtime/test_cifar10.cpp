@@ -62,7 +62,7 @@ std::vector<std::string> runnable_sets() {
 
 /// The weights, bit for bit, after a few steps of different batch sizes.
 std::vector<float> train(const std::string &set, int threads) {
-    Network network(*halcyon_cifar10(), set, threads, record_count);
+    Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, threads, record_count);
     network.initialize(5);
     network.bind_data(data.images.data(), data.labels.data(), record_count);
     int update = 1;
@@ -81,7 +81,7 @@ std::vector<float> train(const std::string &set, int threads) {
 
 TEST_CASE("no kernel allocates in a steady step") {
     for (const std::string &set : runnable_sets()) {
-        Network network(*halcyon_cifar10(), set, 2, record_count);
+        Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, 2, record_count);
         network.initialize(1);
         network.bind_data(data.images.data(), data.labels.data(), record_count);
         const auto run = [&](int batch) {
@@ -166,7 +166,7 @@ TEST_CASE("an image alone gets the probabilities that it gets in a batch") {
 TEST_CASE("training on one batch lowers its loss") {
     for (const std::string &set : runnable_sets()) {
         CAPTURE(set);
-        Network network(*halcyon_cifar10(), set, 2, record_count);
+        Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, 2, record_count);
         network.initialize(1);
         network.bind_data(data.images.data(), data.labels.data(), record_count);
         const auto loss = [&](int update) {

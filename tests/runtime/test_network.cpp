@@ -37,7 +37,8 @@ struct Fixture {
     TinyModel model;
     Network network;
 
-    explicit Fixture(int threads = 1, int max_batch = 4) : network(model.library(), "reference", threads, max_batch) {
+    explicit Fixture(int threads = 1, int max_batch = 4)
+        : network(model.library(), plan_of(model.library()), "reference", threads, max_batch) {
         network.bind_data(images, labels, 5);
         std::ranges::copy(Floats{1, 2, -1, 0}, weight("dense/kernel").begin());
         std::ranges::copy(Floats{1, 0}, weight("dense/bias").begin());
@@ -202,7 +203,9 @@ TEST_CASE("a kernel's failure is an exception that names it, and the network can
 }
 
 TEST_CASE("a library that does not fit its plan is refused") {
-    const auto error_of = [](const TinyModel &model) { return message_of([&] { Network(model.library(), "reference", 1, 4); }); };
+    const auto error_of = [](const TinyModel &model, const char *set = "reference") {
+        return message_of([&] { Network(model.library(), plan_of(model.library()), set, 1, 4); });
+    };
     TinyModel lacking;
     lacking.kernels.pop_back();
     CHECK(contains(error_of(lacking), "no kernel tiny_sgd"));
@@ -215,19 +218,19 @@ TEST_CASE("a library that does not fit its plan is refused") {
     for (Program &program : outside.sets[0].programs)
         program.arena_bytes_per_image = std::min<std::int64_t>(program.arena_bytes_per_image, 64);
     const TinyModel overlapping(outside);
-    Network network(overlapping.library(), "reference", 1, 4);
+    Network network(overlapping.library(), outside, "reference", 1, 4);
     network.bind_data(images, labels, 5);
     CHECK(contains(message_of([&] { network.infer(Records{0}); }), "\"input\" outside"));
 
     halcyon_model newer = lacking.library();
     newer.abi_version = HALCYON_ABI_VERSION + 1;
-    CHECK(contains(message_of([&] { Network(newer, "reference", 1, 4); }), "ABI version"));
-    CHECK(contains(message_of([&] { Network(lacking.library(), "x86_avx2", 1, 4); }), "\"x86_avx2\"; there are reference"));
+    CHECK(contains(message_of([&] { plan_of(newer); }), "ABI version"));
+    CHECK(contains(error_of(lacking, "x86_avx2"), "\"x86_avx2\"; there are reference"));
 }
 
 TEST_CASE("a network without data says so") {
     const TinyModel model;
-    Network network(model.library(), "reference", 1, 4);
+    Network network(model.library(), plan_of(model.library()), "reference", 1, 4);
     CHECK(contains(message_of([&] { network.infer(Records{0}); }), "no record 0; there are 0"));
 }
 

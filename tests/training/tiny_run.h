@@ -24,7 +24,7 @@ inline std::string fastest_set() {
 }
 
 inline std::unique_ptr<Network> make_network(int threads = 2, int max_batch = tiny_batch) {
-    return std::make_unique<Network>(*halcyon_cifar10(), fastest_set(), threads, max_batch);
+    return std::make_unique<Network>(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), fastest_set(), threads, max_batch);
 }
 
 inline RunConfig tiny_config(int epochs = 2) {
