@@ -1,5 +1,7 @@
 #include "runtime/dataset.h"
 
+#include "runtime/memory.h"
+
 #include <cstdio>
 #include <fmt/format.h>
 #include <fstream>
@@ -100,6 +102,7 @@ Dataset load_cifar10(const fs::path &folder, Split split) {
     data.class_names = read_class_names(inner / "batches.meta.txt");
     data.labels.reserve(total);
     data.images.reserve(total * image_bytes);
+    prefer_huge_pages(data.images.data(), total * image_bytes);
     for (std::size_t i = 0; i < records.size(); i++) append_records(inner / files_of(split)[i], records[i], data);
     return data;
 }

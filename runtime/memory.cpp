@@ -3,17 +3,27 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
+#include <memory>
 #include <new>
 #include <stdexcept>
+#include <sys/mman.h>
 
 namespace halcyon {
+
+void prefer_huge_pages(void *begin, std::size_t bytes) {
+    constexpr std::size_t huge_page = 2 << 20;
+    std::size_t space = bytes;
+    void *aligned = begin;
+    // Advice: where the system has none, pages are small as before.
+    if (std::align(huge_page, huge_page, aligned, space)) ::madvise(aligned, space / huge_page * huge_page, MADV_HUGEPAGE);
+}
 
 Block::Block(std::int64_t bytes) : size_(bytes) {
     constexpr std::int64_t alignment = 64;  // a cache line, and the widest vector
     data_.reset(
         static_cast<std::byte *>(std::aligned_alloc(alignment, static_cast<std::size_t>((bytes + alignment - 1) / alignment * alignment))));
     if (!data_ && bytes > 0) throw std::bad_alloc();
+    prefer_huge_pages(data_.get(), static_cast<std::size_t>(bytes));
 }
 
 Memory::Memory(const Plan &plan, const SetPlan &set, int max_batch) : max_batch_(max_batch) {
