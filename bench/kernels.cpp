@@ -1,6 +1,7 @@
 #include "bench/benchmarks.h"
 
 #include "compiler/kernels.h"
+#include "compiler/traffic.h"
 #include "generators/step.h"
 #include "runtime/machine.h"
 #include "runtime/network.h"
@@ -94,15 +95,6 @@ bool sees_the_batch(const CompiledKernel &kernel) {
     });
 }
 
-/// Read and written: every argument once, those updated in place twice.
-std::int64_t bytes_moved(const CompiledKernel &kernel, int batch) {
-    const std::vector<std::string> &updated = find_kernel(kernel.kernel).updated;
-    std::int64_t bytes = 0;
-    for (const Buffer &argument : kernel.arguments)
-        bytes += bytes_of(argument, batch) * (std::ranges::find(updated, argument.name) != updated.end() ? 2 : 1);
-    return bytes;
-}
-
 /// How often the set's plan calls a kernel in a run of each of these programs; what it prepares once does not count.
 int calls_of(const std::string &symbol, const SetPlan &set, const std::vector<std::string> &programs) {
     std::ptrdiff_t calls = 0;
@@ -123,12 +115,16 @@ KernelResult row(const CompiledKernel &kernel, const SetPlan &set, int batch) {
             .train_calls = calls_of(kernel.symbol, set, {"gradients", "adam"}),
             .infer_calls = calls_of(kernel.symbol, set, {batch == 1 ? "infer_one" : "infer"}),
             .flops = find_kernel(kernel.kernel).flops(kernel.shape) * (sees ? batch : 1),
-            .bytes = static_cast<double>(bytes_moved(kernel, batch))};
+            .bytes = static_cast<double>(traffic(find_kernel(kernel.kernel), kernel.arguments).bytes(batch))};
 }
 
 void run(benchmark::State &state, const halcyon_kernel &function, const CompiledKernel &kernel, const SetPlan &set, int batch,
-         Session &session) {
+         Session &session, std::vector<int> &tasks) {
     BoundKernel call(function, kernel, set, batch, session);
+    tasks.clear();
+    session.record_loops(&tasks);
+    call();
+    session.record_loops(nullptr);
     const ThreadPool::Step awake(session.threads());
     for (auto iteration : state) {
         static_cast<void>(iteration);
@@ -152,10 +148,11 @@ void register_kernels(const halcyon_model &model, const Plan &plan, const BenchO
     const auto add = [&](const SetPlan &set, const CompiledKernel &kernel, int batch) {
         results.kernels.push_back(row(kernel, set, batch));
         const halcyon_kernel &function = find_function(model, kernel.symbol);
-        benchmark::RegisterBenchmark(results.kernels.back().name().c_str(),
-                                     [&set, &kernel, &function, batch, &session](benchmark::State &state) {
-                                         run(state, function, kernel, set, batch, session);
-                                     })
+        benchmark::RegisterBenchmark(
+            results.kernels.back().name().c_str(),
+            [&set, &kernel, &function, batch, &session, &results, index = results.kernels.size() - 1](benchmark::State &state) {
+                run(state, function, kernel, set, batch, session, results.kernels[index].tasks);
+            })
             ->UseRealTime()
             ->MinTime(0.05)
             ->Unit(benchmark::kMillisecond);

@@ -78,16 +78,6 @@ std::int64_t cache_bytes(int level, int threads, std::int64_t common) {
 
 }  // namespace
 
-double MachinePeaks::bandwidth_for(double bytes) const {
-    for (const Bandwidth &level : bandwidths)
-        if (bytes <= static_cast<double>(level.bytes)) return level.gb_per_second;
-    return bandwidths.back().gb_per_second;
-}
-
-double MachinePeaks::bound(double flops, double bytes) const {
-    return std::max(flops / (gflops * 1e9), bytes / (bandwidth_for(bytes) * 1e9));
-}
-
 MachinePeaks measure_machine_peaks(ThreadPool &threads) {
     const std::int64_t l2 = cache_bytes(2, threads.size(), (512 << 10) * threads.size());
     const std::int64_t l3 = std::max<std::int64_t>(cache_bytes(3, threads.size(), 16 << 20), 2 * l2);

@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <ctime>
@@ -29,6 +30,7 @@ const Column kernel_columns[] = {
     {"train", "train_calls"},
     {"infer", "infer_calls"},
     {"ms", "ms", 3},
+    {"tasks", "tasks"},
     {"GFLOP/s", "gflops", 1},
     {"GB/s", "gb_per_second", 1},
     {"% peak", "percent_of_peak", 1},
@@ -51,6 +53,7 @@ const Column step_columns[] = {
 std::string cell(const ordered_json &value, int decimals) {
     if (value.is_null()) return "-";
     if (value.is_string()) return value;
+    if (value.is_array()) return value.empty() ? "-" : fmt::format("{}", fmt::join(value.get<std::vector<int>>(), "+"));
     return fmt::format("{:.{}f}", value.get<double>(), decimals);
 }
 
@@ -120,6 +123,7 @@ ordered_json kernel_row(const KernelResult &kernel, const Results &results) {
             {"flop", kernel.flops},
             {"bytes", kernel.bytes},
             {"ms", 1e3 * kernel.seconds},
+            {"tasks", kernel.tasks},
             {"gflops", kernel.flops / kernel.seconds / 1e9},
             {"gb_per_second", kernel.bytes / kernel.seconds / 1e9},
             {"percent_of_peak", 100 * kernel.flops / kernel.seconds / (peaks.gflops * 1e9)},

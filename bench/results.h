@@ -17,6 +17,7 @@ struct KernelResult {
     int train_calls = 0, infer_calls = 0;  // in a step of the set's own plan; no calls: there to be compared
     double flops = 0, bytes = 0;           // of a call; bytes read and written
     double seconds = 0;                    // 0: has not run
+    std::vector<int> tasks = {};           // of its parallel loops, in their order
 
     /// Its benchmark's: conv2d_fwd/h32w32c3_k32r3s3/x86_avx2/register_tile/64.
     std::string name() const;

@@ -1,6 +1,8 @@
 // halcyonc, the model compiler's command line.
 #include "compiler/build.h"
+#include "compiler/measurements.h"
 #include "compiler/model.h"
+#include "compiler/options.h"
 #include "compiler/planner.h"
 #include "compiler/report.h"
 
@@ -11,6 +13,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,6 +31,8 @@ struct Arguments {
     std::vector<std::string> without;
 
     bool explain = false, json = false;
+    int batch = 64;
+    std::string bench;
 
     std::string output, cache, kernel_gen;
     int jobs = 1;
@@ -44,7 +49,9 @@ void plan(const Arguments &arguments) {
     const Model model = load_model(arguments.model);
     const PlanOptions options = plan_options(arguments);
     const Plan plan = make_plan(model, options);
-    std::string text = arguments.json ? to_json(plan) : describe(plan);
+    std::optional<Measurements> measured;
+    if (!arguments.bench.empty()) measured = read_measurements(arguments.bench);
+    std::string text = arguments.json ? to_json(plan) : describe(plan, arguments.batch, measured);
     if (arguments.explain && !arguments.json) text += explain(model, plan, options);
     fmt::print("{}", text);
 }
@@ -92,6 +99,10 @@ int main(int argc, char **argv) {
     add_plan_options(plan_command, arguments);
     plan_command.add_flag("--explain", arguments.explain, "every fusion and every schedule entry, taken or refused, with the reason");
     plan_command.add_flag("--json", arguments.json, "print plan.json");
+    plan_command.add_option("--batch", arguments.batch, "the images for which a step's bytes are added up")
+        ->check(CLI::Range(1, largest_size))
+        ->capture_default_str();
+    plan_command.add_option("--bench", arguments.bench, "what cifar10_bench --json wrote: shows each call's tasks, bound and time");
 
     CLI::App &build_command = *app.add_subcommand("build", "compile a model into a static library");
     add_plan_options(build_command, arguments);

@@ -3,6 +3,7 @@
 #include "compiler/kernels.h"
 #include "compiler/memory_plan.h"
 #include "compiler/naming.h"
+#include "compiler/traffic.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -77,35 +78,6 @@ Buffer workspace_buffer(const std::string &name, const Workspace &workspace) {
     buffer.bytes = 4;
     for (int extent : workspace.extents) buffer.bytes *= extent;
     return buffer;
-}
-
-/// What one pass over a buffer moves: `fixed` bytes, or bytes for each image where it has an extent for the batch or the records.
-struct Traffic {
-    std::int64_t per_image = 0, fixed = 0;
-};
-
-Traffic traffic(const Buffer &buffer) {
-    std::int64_t bytes = buffer.type == "uint8" ? 1 : 4;
-    bool images = false;
-    for (int extent : buffer.extents)
-        if (extent > 0)
-            bytes *= extent;
-        else
-            images = true;
-    return images ? Traffic{bytes, 0} : Traffic{0, bytes};
-}
-
-/// Adds what `call` reads and writes: every argument once, those updated in place twice.
-void count_traffic(Call &call, const Kernel &kernel, const std::vector<Buffer> &buffers) {
-    const auto count = [&](const Buffer &buffer) {
-        const Traffic moved = traffic(buffer);
-        call.bytes_per_image += moved.per_image;
-        call.bytes_fixed += moved.fixed;
-    };
-    for (int argument : call.arguments) count(buffers[argument]);
-    for (std::size_t i = 0; i < kernel.outputs.size(); ++i)
-        if (std::ranges::find(kernel.updated, kernel.outputs[i]) != kernel.updated.end())
-            count(buffers[call.arguments[kernel.inputs.size() + i]]);
 }
 
 void place(Program &program, Home arena, std::int64_t &arena_bytes) {
@@ -219,7 +191,11 @@ private:
             values.push_back(workspace_buffer(fmt::format("{} {} {}", operation.layer, kernel.name, workspace.name), workspace));
         }
         call.flops = kernel.flops(operation.shape);
-        count_traffic(call, kernel, values);
+        std::vector<Buffer> arguments;
+        for (int argument : call.arguments) arguments.push_back(values[argument]);
+        const Traffic moved = traffic(kernel, arguments);
+        call.bytes_per_image = moved.per_image;
+        call.bytes_fixed = moved.fixed;
         return call;
     }
 

@@ -2,11 +2,13 @@
 
 #include "compiler/memory_plan.h"
 #include "compiler/naming.h"
+#include "compiler/traffic.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 namespace halcyon {
@@ -31,16 +33,72 @@ std::string describe_layers(const Plan &plan) {
                               grouped(plan.trainable), grouped(plan.non_trainable));
 }
 
-std::string describe_calls(const Program &program) {
+/// For whom calls are shown: a set's plan, so many images, and a machine where there are measurements.
+struct Setting {
+    std::string set;
+    int batch;
+    const std::optional<Measurements> &measured;
+};
+
+/// What calls move and, on the machine of the measurements, take.
+struct Cost {
+    std::int64_t bytes = 0;
+    double least_ms = 0, ms = 0;  // ms: NaN where not all were measured
+
+    Cost &operator+=(const Cost &other) {
+        bytes += other.bytes;
+        least_ms += other.least_ms;
+        ms += other.ms;
+        return *this;
+    }
+};
+
+Cost cost(const Call &call, const Setting &setting) {
+    Cost cost{.bytes = Traffic{call.bytes_per_image, call.bytes_fixed}.bytes(setting.batch)};
+    if (!setting.measured) return cost;
+    const double flops = call.flops * (call.bytes_per_image > 0 ? setting.batch : 1);
+    cost.least_ms = 1e3 * setting.measured->peaks.bound(flops, double(cost.bytes));
+    const MeasuredKernel *kernel = setting.measured->find(setting.set, call, setting.batch);
+    cost.ms = kernel ? kernel->milliseconds : std::nan("");
+    return cost;
+}
+
+Cost cost(const Program &program, const Setting &setting) {
+    Cost sum;
+    for (const Call &call : program.calls) sum += cost(call, setting);
+    return sum;
+}
+
+std::string mebibytes(std::int64_t bytes) { return fmt::format("{:.2f}", double(bytes) / (1 << 20)); }
+
+std::string milliseconds(double ms) { return std::isnan(ms) ? "-" : fmt::format("{:.3f}", ms); }
+
+/// "4+36": the tasks of one parallel loop after the other.
+std::string tasks(const Call &call, const Setting &setting) {
+    const MeasuredKernel *kernel = setting.measured->find(setting.set, call, setting.batch);
+    return kernel && !kernel->tasks.empty() ? fmt::format("{}", fmt::join(kernel->tasks, "+")) : "-";
+}
+
+std::string describe_calls(const Program &program, const Setting &setting) {
     double flops = 0;
     for (const Call &call : program.calls) flops += call.flops;
-    std::string text = fmt::format("\n  program {}: {} calls, {:.2f} MFLOP\n", program.name, program.calls.size(), flops / 1e6);
-    text += fmt::format("  {:>3}  {:<24}{:<58}{:<20}{:>9}{:>11}{:>11}  why\n", "", "layer", "kernel", "entry", "MFLOP", "KiB/image",
-                        "KiB fixed");
+    const Cost sum = cost(program, setting);
+    std::string text = fmt::format("\n  program {}: {} calls, {:.2f} MFLOP; {} images move {} MiB", program.name, program.calls.size(),
+                                   flops / 1e6, setting.batch, mebibytes(sum.bytes));
+    if (setting.measured) text += fmt::format(", at least {} ms, measured {} ms", milliseconds(sum.least_ms), milliseconds(sum.ms));
+    text +=
+        fmt::format("\n  {:>3}  {:<24}{:<58}{:<20}{:>9}{:>11}{:>11}", "", "layer", "kernel", "entry", "MFLOP", "KiB/image", "KiB fixed");
+    if (setting.measured) text += fmt::format("{:>9}{:>10}{:>9}{:>18}", "MiB", "least ms", "ms", "tasks");
+    text += "  why\n";
     for (std::size_t i = 0; i < program.calls.size(); ++i) {
         const Call &call = program.calls[i];
-        text += fmt::format("  {:>3}  {:<24}{:<58}{:<20}{:>9.3f}{:>11}{:>11}  {}\n", i, call.layer, kernel_name(call.kernel, call.shape),
-                            call.entry, call.flops / 1e6, kibibytes(call.bytes_per_image), kibibytes(call.bytes_fixed), call.reason);
+        text += fmt::format("  {:>3}  {:<24}{:<58}{:<20}{:>9.3f}{:>11}{:>11}", i, call.layer, kernel_name(call.kernel, call.shape),
+                            call.entry, call.flops / 1e6, kibibytes(call.bytes_per_image), kibibytes(call.bytes_fixed));
+        const Cost one = cost(call, setting);
+        if (setting.measured)
+            text += fmt::format("{:>9}{:>10}{:>9}{:>18}", mebibytes(one.bytes), milliseconds(one.least_ms), milliseconds(one.ms),
+                                tasks(call, setting));
+        text += fmt::format("  {}\n", call.reason);
     }
     return text;
 }
@@ -67,12 +125,12 @@ std::string draw_arena(const Program &program, Home arena, std::int64_t bytes, c
     return text;
 }
 
-std::string describe_set(const SetPlan &set) {
+std::string describe_set(const SetPlan &set, const Setting &setting) {
     std::string text = fmt::format("\nset {}: {}, activations stored as {}, {} kernels\n", set.set, set.target,
                                    set.order == StorageOrder::hwnc ? "H, W, N, C" : "N, H, W, C", set.kernels.size());
     for (const std::string &fusion : set.fusions) text += fmt::format("  fused in {}\n", fusion);
     for (const Program &program : set.programs) {
-        text += describe_calls(program);
+        text += describe_calls(program, setting);
         text += draw_arena(program, Home::arena_batch, program.arena_bytes_per_image, "arena", " an image");
         text += draw_arena(program, Home::arena_fixed, program.arena_bytes_fixed, "fixed arena", "");
     }
@@ -98,9 +156,14 @@ std::string explain_kernel(const CompiledKernel &kernel, const std::string &take
 
 }  // namespace
 
-std::string describe(const Plan &plan) {
+std::string describe(const Plan &plan, int batch, const std::optional<Measurements> &measured) {
     std::string text = describe_layers(plan);
-    for (const SetPlan &set : plan.sets) text += describe_set(set);
+    if (measured)
+        text +=
+            fmt::format("\nmeasured on {}, threads: {}, {:.0f} GFLOP/s; a call takes at least its operations at that rate, or its bytes "
+                        "at the bandwidth of the nearest level that they fit in\n",
+                        measured->cpu, measured->threads, measured->peaks.gflops);
+    for (const SetPlan &set : plan.sets) text += describe_set(set, {set.set, batch, measured});
     return text;
 }
 

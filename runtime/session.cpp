@@ -23,6 +23,14 @@ std::string Session::take_error() {
     return std::exchange(error_, {});
 }
 
+int Session::parallel_for(int min, int extent, ThreadPool::Task task, void *context) {
+    if (loops_) {
+        const std::lock_guard lock(mutex_);
+        loops_->push_back(extent);
+    }
+    return threads_.parallel_for(min, extent, task, context);
+}
+
 namespace {
 
 struct Loop {
@@ -58,7 +66,7 @@ void halide_print(void *, const char *message) { std::fputs(message, stderr); }
 
 int halide_do_par_for(void *user_context, halide_task_t task, int min, int size, std::uint8_t *closure) {
     halcyon::Loop loop{user_context, task, closure};
-    if (user_context) return static_cast<Session *>(user_context)->threads().parallel_for(min, size, halcyon::Loop::run, &loop);
+    if (user_context) return static_cast<Session *>(user_context)->parallel_for(min, size, halcyon::Loop::run, &loop);
     for (int i = 0; i < size; ++i)
         if (const int code = halcyon::Loop::run(&loop, min + i)) return code;
     return 0;

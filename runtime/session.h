@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace halcyon {
 
@@ -26,6 +27,13 @@ public:
     /// The message kept, which is then forgotten; "" where there is none.
     std::string take_error();
 
+    /// From here on the number of tasks of every parallel loop of the kernels is added to `tasks`, in the order that the loops begin; null:
+    /// no more.
+    void record_loops(std::vector<int> *tasks) { loops_ = tasks; }
+
+    /// Runs a parallel loop of a kernel, like ThreadPool::parallel_for().
+    int parallel_for(int min, int extent, ThreadPool::Task task, void *context);
+
     /// Counts a call of halide_malloc.
     void count_allocation() noexcept { allocations_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -36,6 +44,7 @@ private:
     ThreadPool threads_;
     std::mutex mutex_;
     std::string error_;
+    std::vector<int> *loops_ = nullptr;
     std::atomic<std::int64_t> allocations_ = 0;
 };
 

@@ -102,3 +102,14 @@ TEST_CASE("the table's columns line up") {
     CHECK(rows[0].size() == rows[2].size());
     CHECK(rows[1].starts_with("a_kernel_with_a_long_name  h4"));
 }
+
+TEST_CASE("a row has the tasks of every parallel loop") {
+    Results results = results_on_a_machine();
+    results.kernels = {kernel("loops", "fast", 1, 1e9, 1e3, 1), kernel("serial", "fast", 1, 1e9, 1e3, 2)};
+    results.kernels[0].tasks = {36, 4};
+    const ordered_json rows = report(results).at("kernels");
+    CHECK(rows[1].at("tasks") == ordered_json({36, 4}));
+    CHECK(rows[0].at("tasks").empty());
+    const std::string text = table(report(results));
+    CHECK(text.find(" 36+4 ") != std::string::npos);
+}

@@ -71,6 +71,22 @@ TEST_CASE("kernels' loops run on the session's threads") {
     CHECK(visits.count == 100);
 }
 
+TEST_CASE("a session records loops and their tasks while it is asked to") {
+    for (const int threads : {1, 3}) {
+        Session session(threads);
+        Visits visits;
+        std::vector<int> tasks;
+        const auto loop = [&](int size) { halide_do_par_for(&session, visit, 0, size, reinterpret_cast<std::uint8_t *>(&visits)); };
+        loop(2);
+        session.record_loops(&tasks);
+        loop(36);
+        loop(4);
+        session.record_loops(nullptr);
+        loop(2);
+        CHECK(tasks == std::vector<int>{36, 4});
+    }
+}
+
 TEST_CASE("without a session loops are serial and stop at an error") {
     Visits visits;
     CHECK(halide_do_par_for(nullptr, visit, 3, 100, reinterpret_cast<std::uint8_t *>(&visits)) == 42);
