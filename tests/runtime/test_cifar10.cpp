@@ -112,7 +112,7 @@ TEST_CASE("any number of threads computes the same bits") {
 TEST_CASE("inference follows the weights, whoever changes them") {
     const std::string set = runnable_sets().front();
     const auto make = [&] {
-        auto network = std::make_unique<Network>(*halcyon_cifar10(), set, 2, record_count);
+        auto network = std::make_unique<Network>(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, 2, record_count);
         network->initialize(5);
         network->bind_data(data.images.data(), data.labels.data(), record_count);
         return network;
@@ -149,7 +149,7 @@ TEST_CASE("inference follows the weights, whoever changes them") {
 TEST_CASE("an image alone gets the probabilities that it gets in a batch") {
     for (const std::string &set : runnable_sets()) {
         CAPTURE(set);
-        Network network(*halcyon_cifar10(), set, 2, record_count);
+        Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, 2, record_count);
         network.initialize(5);
         network.bind_data(data.images.data(), data.labels.data(), record_count);
         network.gradients(data.first(33), step_values(1));
