@@ -61,16 +61,33 @@ void Executor::run(int batch, int records) {
     prepared_ = true;
 }
 
-Executor::Binding &Executor::binding(int batch, int records) {
-    if (const auto known = bindings_.find(batch); known != bindings_.end()) return known->second;
-
-    Binding binding;
-    for (const Buffer &buffer : program_.buffers) binding.tensors.emplace_back(buffer, order_, memory_.address(buffer), batch, records);
+Executor::Binding Executor::bind(int batch, int records) {
+    Binding binding{
+        .tensors = std::vector<std::optional<Tensor>>(program_.buffers.size()), .arguments = {}, .external_version = external_version_};
+    for (std::size_t i = 0; i < program_.buffers.size(); ++i) {
+        const Buffer &buffer = program_.buffers[i];
+        binding.tensors[i].emplace(buffer, order_, memory_.address(buffer), batch, records);
+    }
     for (const Call &call : program_.calls) {
         binding.arguments.push_back(&user_context_);
-        for (const int buffer : call.arguments) binding.arguments.push_back(binding.tensors.at(static_cast<std::size_t>(buffer)).get());
+        for (const int buffer : call.arguments) binding.arguments.push_back(binding.tensors.at(static_cast<std::size_t>(buffer))->get());
     }
-    return bindings_.emplace(batch, std::move(binding)).first->second;
+    return binding;
+}
+
+Executor::Binding &Executor::binding(int batch, int records) {
+    const auto known = bindings_.find(batch);
+    if (known == bindings_.end()) return bindings_.emplace(batch, bind(batch, records)).first->second;
+
+    Binding &binding = known->second;
+    if (binding.external_version == external_version_) return binding;
+    // In place: the arguments point at the tensors.
+    for (std::size_t i = 0; i < program_.buffers.size(); ++i) {
+        const Buffer &buffer = program_.buffers[i];
+        if (buffer.home == Home::external) binding.tensors[i].emplace(buffer, order_, memory_.address(buffer), batch, records);
+    }
+    binding.external_version = external_version_;
+    return binding;
 }
 
 void Executor::fail(const Call &call, int code) {

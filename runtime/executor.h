@@ -8,8 +8,8 @@
 #include "runtime/tensor.h"
 
 #include <cstddef>
-#include <deque>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace halcyon {
@@ -30,7 +30,7 @@ public:
     void run(int batch, int records);
 
     /// To be called after external buffers have been bound to other memory.
-    void forget_bindings() { bindings_.clear(); }
+    void rebind() { ++external_version_; }
 
     /// To be called after weights have changed: the next run prepares anew what it makes of them.
     void forget_preparations() { prepared_ = false; }
@@ -43,10 +43,12 @@ private:
 
     /// The arguments of all calls, for one batch size.
     struct Binding {
-        std::deque<Tensor> tensors;     // as Program::buffers
-        std::vector<void *> arguments;  // call after call: the user_context's address, then the buffers'
+        std::vector<std::optional<Tensor>> tensors;  // as Program::buffers
+        std::vector<void *> arguments;               // call after call: the user_context's address, then the buffers'
+        int external_version;
     };
 
+    Binding bind(int batch, int records);
     Binding &binding(int batch, int records);
     [[noreturn]] void fail(const Call &call, int code);
 
@@ -59,6 +61,7 @@ private:
     bool prepared_ = false;        // the calls that depend on the weights alone have been made
     std::vector<Kernel> kernels_;  // as Program::calls
     std::map<int, Binding> bindings_;
+    int external_version_ = 0;  // of what the external buffers are bound to
 };
 
 }  // namespace halcyon

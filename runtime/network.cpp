@@ -224,9 +224,7 @@ void Network::bind_data(const std::uint8_t *images, const std::uint8_t *labels, 
     self_->memory.bind("images", images);
     self_->memory.bind("labels", labels);
     self_->records = records;
-    self_->gradients.forget_bindings();
-    self_->infer.forget_bindings();
-    self_->infer_one.forget_bindings();
+    for (Executor *program : {&self_->gradients, &self_->infer, &self_->infer_one}) program->rebind();
 }
 
 BatchResult Network::gradients(std::span<const std::int32_t> records, const StepValues &step) {
