@@ -22,12 +22,13 @@ def parse_arguments():
     parser.add_argument("--data", default=os.environ.get("CIFAR10_DIR"), help="default: CIFAR10_DIR, else the synthetic set")
     parser.add_argument("--threads", default="1")
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--within", nargs=2, type=float, metavar=("MS", "MIB"), help="fail where the best run takes more of either")
+    parser.add_argument("--within", nargs=2, type=float, metavar=("MS", "MIB"), help="fail where the best run takes more CPU time, or memory beyond the data")
     return parser.parse_args()
 
 
 def measure(command):
-    """Milliseconds to the end of the first step, which is the first call of the optimizer, and the peak of resident memory in bytes."""
+    """Milliseconds to the end of the first step, which is the first call of the optimizer; those that the main thread was on a CPU; and the peak
+    of resident memory in bytes."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         run = subprocess.Popen([*command, "--out", f"{folder}/run"], env=os.environ | {"HALCYON_VERBOSE": "1"}, text=True,
@@ -38,12 +39,13 @@ def measure(command):
             if " adam_" in line:
                 break
         milliseconds = 1e3 * (time.perf_counter() - start)
+        on_cpu = int(pathlib.Path(f"/proc/{run.pid}/schedstat").read_text().split()[0]) / 1e6
         calls += run.stderr
         _, status, usage = os.wait4(run.pid, 0)
         run.returncode = os.waitstatus_to_exitcode(status)
     if run.returncode != 0:
         sys.exit(f"{' '.join(command)}: {calls[-1].strip() if calls else 'failed'}")
-    return milliseconds, 1024 * usage.ru_maxrss
+    return milliseconds, on_cpu, 1024 * usage.ru_maxrss
 
 
 def main():
@@ -53,11 +55,12 @@ def main():
     if arguments.data:
         command += ["--data", arguments.data]
         data_bytes = sum(file.stat().st_size for file in pathlib.Path(arguments.data).rglob("*.bin"))
-    times, peaks = zip(*(measure(command) for _ in range(arguments.runs)))
+    times, on_cpu, peaks = zip(*(measure(command) for _ in range(arguments.runs)))
     beyond = [(peak - data_bytes) / 2**20 for peak in peaks]
-    print(f"to the first finished step: {statistics.median(times):.0f} ms ({min(times):.0f} to {max(times):.0f} in {len(times)} runs)")
+    print(f"to the first finished step: {statistics.median(times):.0f} ms ({min(times):.0f} to {max(times):.0f} in {len(times)} runs), "
+          f"on the CPU {statistics.median(on_cpu):.0f} ms")
     print(f"peak memory beyond the {data_bytes / 2**20:.0f} MiB of data: {statistics.median(beyond):.1f} MiB")
-    if arguments.within and (min(times) > arguments.within[0] or min(beyond) > arguments.within[1]):
+    if arguments.within and (min(on_cpu) > arguments.within[0] or min(beyond) > arguments.within[1]):
         sys.exit(f"more than {arguments.within[0]:g} ms or {arguments.within[1]:g} MiB")
 
 
