@@ -104,7 +104,37 @@ protected:
         }
     }
 
+    /// An autoscheduler also wants to know how large each argument may be: as large as it must be, and of the batch 64 images.
+    Halide::Pipeline build_pipeline() override {
+        const Halide::Pipeline pipeline = Halide::Generator<T>::build_pipeline();
+        if (entry.value() == "autoscheduled") estimate_arguments();
+        return pipeline;
+    }
+
 private:
+    static Halide::Expr estimate(const Halide::Expr &extent) { return extent.defined() && is_const(extent) ? extent : 64; }
+
+    void estimate_arguments() {
+        for (const auto &argument : this->arginfos()) {
+            if (argument.dir == Halide::Internal::ArgInfoDirection::Output)
+                for (Halide::Func &output : this->output_func(argument.name)) estimate_output(output);
+            else
+                for (Halide::Parameter &input : this->input_parameter(argument.name)) estimate_input(input);
+        }
+    }
+
+    static void estimate_input(Halide::Parameter &input) {
+        for (int d = 0; d < input.dimensions(); d++) {
+            input.set_min_constraint_estimate(d, 0);
+            input.set_extent_constraint_estimate(d, estimate(input.extent_constraint(d)));
+        }
+    }
+
+    static void estimate_output(Halide::Func &output) {
+        for (Halide::OutputImageParam &buffer : output.output_buffers())
+            for (int d = 0; d < output.dimensions(); d++) buffer.dim(d).set_estimate(0, estimate(buffer.parameter().extent_constraint(d)));
+    }
+
     struct WorkspaceOutput {
         Halide::GeneratorOutput<Halide::Buffer<>> *output;
         std::vector<int> extents;

@@ -4,8 +4,9 @@
 //   kernel_gen --cache DIR -g ...      takes the object from DIR where the same pipeline was compiled before
 //   kernel_gen --list                  one line "kernel entry" for every schedule that is bound to a kernel
 //
-// An object is kept under a hash of the serialized pipeline (algorithm and schedule), the target, the function's name and Halide's version:
-// whatever else changes in the sources, only kernels whose loops change are compiled again.
+// An object is kept under a hash of the serialized pipeline (algorithm and schedule), the target, the function's name, Halide's version and
+// the autoscheduler, if one is to schedule the pipeline, with its parameters: whatever else changes in the sources, only kernels whose
+// loops change are compiled again.
 #include "generators/layers/conv2d_winograd.h"
 #include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
@@ -34,7 +35,7 @@ void list_tuned(const char *kernel) {
 /// The schedules of every algorithm of a kernel; the first one has the reference.
 template<typename... Algorithms>
 void list(const char *kernel) {
-    fmt::print("{} reference\n", kernel);
+    fmt::print("{0} autoscheduled\n{0} reference\n", kernel);
     (list_tuned<Algorithms>(kernel), ...);
 }
 
@@ -68,6 +69,9 @@ void list_schedules() {
     list<Sgd>("sgd");
 }
 
+/// A command line, the program first.
+using Words = std::vector<std::string>;
+
 /// What the cache needs of an ordinary generator command line.
 struct Arguments {
     std::string generator, function, folder = ".";
@@ -75,17 +79,17 @@ struct Arguments {
     Halide::GeneratorParamsMap parameters;
 };
 
-Arguments parse(int argc, char **argv) {
+Arguments parse(const Words &words) {
     Arguments arguments;
-    for (int i = 1; i < argc; i++) {
-        const std::string_view word = argv[i];
+    for (std::size_t i = 1; i < words.size(); i++) {
+        const std::string_view word = words[i];
         const auto equals = word.find('=');
-        if (word == "-g" && i + 1 < argc)
-            arguments.generator = argv[++i];
-        else if (word == "-f" && i + 1 < argc)
-            arguments.function = argv[++i];
-        else if (word == "-o" && i + 1 < argc)
-            arguments.folder = argv[++i];
+        if (word == "-g" && i + 1 < words.size())
+            arguments.generator = words[++i];
+        else if (word == "-f" && i + 1 < words.size())
+            arguments.function = words[++i];
+        else if (word == "-o" && i + 1 < words.size())
+            arguments.folder = words[++i];
         else if (word.starts_with("target="))
             arguments.target = word.substr(equals + 1);
         else if (equals != std::string_view::npos)
@@ -108,8 +112,9 @@ std::string cache_key(const Arguments &arguments) {
     for (const auto &[name, value] : arguments.parameters) generator->set_generatorparam_value(name, value);
     std::vector<uint8_t> pipeline;
     Halide::serialize_pipeline(generator->build_pipeline(), pipeline);
-    const std::string rest = fmt::format("{} {} {}.{}.{}", arguments.target, arguments.function, HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
-                                         HALIDE_VERSION_PATCH);
+    const std::string rest =
+        fmt::format("{} {} {}.{}.{}{}", arguments.target, arguments.function, HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
+                    HALIDE_VERSION_PATCH, generator->context().autoscheduler_params().to_string());
     const std::uint64_t pipeline_hash = hash(0xcbf29ce484222325, pipeline.data(), pipeline.size());
     return fmt::format("{:016x}", hash(pipeline_hash, rest.data(), rest.size()));
 }
@@ -121,32 +126,48 @@ void copy_atomically(const fs::path &from, const fs::path &to) {
     fs::rename(temporary, to);
 }
 
-int generate_with_cache(const fs::path &cache, int argc, char **argv) {
-    const Arguments arguments = parse(argc, argv);
+int generate(Words words) {
+    std::vector<char *> argv;
+    for (std::string &word : words) argv.push_back(word.data());
+    return Halide::Internal::generate_filter_main(int(argv.size()), argv.data());
+}
+
+int generate_with_cache(const fs::path &cache, const Words &words) {
+    const Arguments arguments = parse(words);
     const fs::path object = fs::path(arguments.folder) / (arguments.function + ".o");
     const fs::path cached = cache / (cache_key(arguments) + ".o");
     if (fs::exists(cached)) {
         copy_atomically(cached, object);
         return 0;
     }
-    if (const int status = Halide::Internal::generate_filter_main(argc, argv)) return status;
+    if (const int status = generate(words)) return status;
     fs::create_directories(cache);
     copy_atomically(object, cached);
     return 0;
 }
 
-int run(int argc, char **argv) {
-    const std::string_view first = argc > 1 ? argv[1] : "";
+/// Adds what an autoscheduled entry needs: the plugin, which is called like its set, and that it schedules for two cores.
+void add_autoscheduler(Words &words) {
+    Halide::GeneratorParamsMap parameters = parse(words).parameters;
+    if (parameters["entry"] != "autoscheduled") return;
+    const Set set = select_sets({parameters["set"]}).front();
+    words.insert(words.end(), {"-p", fmt::format(HALCYON_HALIDE_PLUGINS "/libautoschedule_{}.so", set.name),
+                               "autoscheduler=" + set.autoscheduler, "autoscheduler.parallelism=2"});
+}
+
+int run(Words words) {
+    const std::string first = words.size() > 1 ? words[1] : "";
     if (first == "--list") {
         list_schedules();
         return 0;
     }
-    if (first == "--cache" && argc > 2) {
-        const fs::path cache = argv[2];
-        argv[2] = argv[0];
-        return generate_with_cache(cache, argc - 2, argv + 2);
+    fs::path cache;
+    if (first == "--cache" && words.size() > 2) {
+        cache = words[2];
+        words.erase(words.begin() + 1, words.begin() + 3);
     }
-    return Halide::Internal::generate_filter_main(argc, argv);
+    add_autoscheduler(words);
+    return cache.empty() ? generate(words) : generate_with_cache(cache, words);
 }
 
 /// One line on stderr.
@@ -160,7 +181,7 @@ int fail(const std::string &message) {
 
 int main(int argc, char **argv) {
     try {
-        return halcyon::run(argc, argv) == 0 ? 0 : 1;
+        return halcyon::run({argv, argv + argc}) == 0 ? 0 : 1;
     } catch (const Halide::Error &error) {  // no std::exception
         return halcyon::fail(error.what());
     } catch (const std::exception &error) {

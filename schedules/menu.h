@@ -19,11 +19,13 @@ struct Set {
     std::string family;         // "x86"; a family names several sets
     std::string halide_target;  // explicit, never "host"
     StorageOrder order;
-    int vector_floats;     // floats in one vector register
-    int vector_registers;  // architectural vector registers
+    int vector_floats;            // floats in one vector register
+    int vector_registers;         // architectural vector registers
+    std::string autoscheduler{};  // "Adams2019", of Halide's: what schedules the kernels instead of our entries; "": nothing
 };
 
-/// Every set this build knows, fastest first: `auto` takes the first that the machine can run.
+/// Every set this build knows, fastest first: `auto` takes the first that the machine can run. Those of autoschedulers, there to be
+/// compared, are last.
 const std::vector<Set> &all_sets();
 
 /// The sets that `names` selects, in the order of all_sets(); a name is a set or a family.

@@ -29,6 +29,7 @@ const std::vector<NamedSchedule<Stages>> &x86_schedules();
 /// Schedules `stages` by the menu entry called `entry`; throws Halide::CompileError where no function is bound to that name.
 template<typename Stages>
 void apply_schedule(Stages &stages, const Shape &shape, const Set &set, const std::string &entry) {
+    if (entry == "autoscheduled") return;  // Halide's plugin does it, once the generator has built the pipeline
     if constexpr (requires { reference(stages); })
         if (entry == "reference") return reference(stages);
     for (const NamedSchedule<Stages> &schedule : x86_schedules<Stages>())

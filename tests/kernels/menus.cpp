@@ -2,8 +2,13 @@
 #include "compiler/kernels.h"
 #include "schedules/menu.h"
 #include "tests/catch.h"
+#include "tests/data/files.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -55,6 +60,58 @@ TEST_CASE("kernel_gen has a schedule for every entry of every menu, and no other
     std::istringstream list(run("'" HALCYON_KERNEL_GEN "' --list"));
     for (KernelEntry line; list >> line.first >> line.second;) generated.insert(line);
     CHECK(generated == menus);
+}
+
+TEST_CASE("an autoscheduler schedules the kernels of its set but for those that it fails on, and none of another") {
+    const Shape tiles{.in_h = 8, .in_w = 8, .in_c = 64, .out_h = 6, .out_w = 6, .out_c = 64, .kernel_h = 3, .kernel_w = 3, .elements = 64};
+    const std::set<std::pair<std::string, std::string>> failures = {{"batch_norm_stats", "Mullapudi2016"},
+                                                                    {"batch_norm_stats", "Adams2019"},
+                                                                    {"batch_norm_pool_dropout_fwd", "Adams2019"},
+                                                                    {"batch_norm_pool_bwd_stats", "Adams2019"},
+                                                                    {"batch_norm_pool_bwd_data", "Adams2019"}};
+    for (const Kernel &kernel : all_kernels())
+        for (const Set &set : all_sets()) {
+            CAPTURE(kernel.name, set.name);
+            std::set<std::string> accepting;
+            for (const Entry &entry : menu(kernel.name))
+                if (entry.refuses(tiles, set).empty()) accepting.insert(entry.name);
+            const bool fails = failures.contains({kernel.name, set.autoscheduler});
+            CHECK(accepting.contains("autoscheduled") == (!set.autoscheduler.empty() && !fails));
+            if (!set.autoscheduler.empty()) CHECK(accepting.size() == (fails ? 1 : 2));  // the reference is the other
+        }
+}
+
+TEST_CASE("an autoscheduler takes plain algorithms alone") {
+    const Set set = select_sets({"li2018"}).front();
+    for (const char *kernel : {"conv2d_fwd", "winograd_weights"})
+        for (const Entry &entry : menu(kernel)) CHECK(entry.refuses(Shape{.tile = 4}, set).empty() == (entry.name == "reference"));
+    for (const Entry &entry : menu("conv2d_pool_fwd")) CHECK(entry.refuses(Shape{.pool_h = 2}, set).empty() == (entry.name == "reference"));
+}
+
+TEST_CASE("autoschedulers are not taken unasked") {
+    for (const Set &set : select_sets({"reference", "x86"})) CHECK(set.autoscheduler == "");
+    CHECK(select_sets({"autoscheduled"}).size() == 3);
+    const auto by_hand = [](const Set &set) { return set.autoscheduler.empty(); };
+    CHECK(std::ranges::is_partitioned(all_sets(), by_hand));  // `auto` takes the first that runs
+}
+
+TEST_CASE("an autoscheduler's object is its own, and the same again") {
+    const TemporaryFolder folder;
+    const auto make = [&](const Set &set, const char *cache) {
+        run(fmt::format("'" HALCYON_KERNEL_GEN "' --cache '{0}/{1}' -g batch_norm_fwd -f f -e object -o '{0}' target={2} "
+                        "set={3} entry=autoscheduled in_c=32",
+                        folder.path().string(), cache, set.halide_target, set.name));
+        return read_bytes(folder / "f.o");
+    };
+    std::map<std::string, std::string> objects;
+    for (const Set &set : select_sets({"autoscheduled"})) objects[make(set, "cache")] = set.name;
+    CHECK(objects.size() == 3);
+    for (const auto &[object, set] : objects)
+        for (const char *cache : {"cache", "empty_cache"}) {
+            CAPTURE(set, cache);
+            CHECK(object.size() > 1000);
+            CHECK((make(select_sets({set}).front(), cache) == object));
+        }
 }
 
 TEST_CASE("Winograd's tiles are refused where they save little or outgrow the stack") {

@@ -228,6 +228,31 @@ TEST_CASE("what depends on weights alone comes first") {
     }
 }
 
+TEST_CASE("an autoscheduled set trains by the calls of the hand-written one, with a schedule of its own") {
+    const Plan plan = make_plan(cifar10(), {.sets = select_sets({"x86_avx2", "li2018"})});
+    REQUIRE(plan.sets.size() == 2);
+    const auto calls = [](const SetPlan &set) {
+        std::vector<std::string> names;
+        for (const Call &call : program(set, "gradients").calls) names.push_back(kernel_name(call.kernel, call.shape));
+        return names;
+    };
+    CHECK(calls(plan.sets[0]) == calls(plan.sets[1]));
+    CHECK(plan.sets[0].order == plan.sets[1].order);
+    CHECK(plan.sets[0].target == plan.sets[1].target);
+    for (const CompiledKernel &kernel : plan.sets[1].kernels) CHECK(kernel.entry == "autoscheduled");
+}
+
+TEST_CASE("what an autoscheduler fails on is the reference's, and is not fused") {
+    const Plan plan = make_plan(cifar10(), {.sets = select_sets({"adams2019"})});
+    const Program &gradients = program(plan.sets[0], "gradients");
+    const Call &stats = find_call(gradients, "batch_norm_stats", "batch_normalization");
+    CHECK(stats.entry == "reference");
+    CHECK(stats.reason == "pixel_tiles: the set is not x86; autoscheduled: Adams2019 reorders loops whose order counts");
+    for (const char *apart : {"max_pool2d_bwd", "dropout"})
+        CHECK(
+            std::ranges::any_of(gradients.calls, [&](const Call &call) { return call.kernel == apart && call.entry == "autoscheduled"; }));
+}
+
 TEST_CASE("work is counted per image") {
     const Plan plan = make_plan(make_model(small), {.sets = {x86_avx2()}, .menu = reference_menu});
     const Program &gradients = program(plan.sets[0], "gradients");
