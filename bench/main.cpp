@@ -2,6 +2,7 @@
 #include "bench/benchmarks.h"
 #include "bench/reporter.h"
 #include "halcyon_cifar10.h"
+#include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/network.h"
 
@@ -10,8 +11,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +60,17 @@ struct Arguments {
     }
 };
 
+/// Of the devices that the plan's sets run on here, as far as they tell.
+std::map<std::string, halcyon::MachinePeaks> device_peaks(const halcyon::Plan &plan) {
+    std::map<std::string, halcyon::MachinePeaks> peaks;
+    for (const halcyon::Set &set : halcyon::select_sets(halcyon::compiled_sets(plan))) {
+        if (!set.on_device() || !halcyon::why_not(set).empty()) continue;
+        const halcyon::DeviceDescription device = halcyon::describe_device(set.name);
+        if (device.gflops > 0) peaks[set.name] = {device.gflops, {{"memory", INT64_MAX, device.gb_per_second}}};
+    }
+    return peaks;
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -75,6 +89,7 @@ int main(int argc, char **argv) {
     halcyon::Results results{.peaks = halcyon::measure_machine_peaks(session.threads()),
                              .threads = arguments.options.threads,
                              .automatic = halcyon::choose_set("auto", halcyon::compiled_sets(plan)).name};
+    results.device_peaks = device_peaks(plan);
     halcyon::register_kernels(model, plan, arguments.options, session, results);
 #ifdef HALCYON_BENCH_ONEDNN
     halcyon::register_onednn(plan, arguments.options, results);

@@ -1,5 +1,7 @@
 #include "bench/results.h"
 
+#include "runtime/device.h"
+
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -109,28 +111,45 @@ ordered_json times_reference(const KernelResult &kernel, const std::vector<Kerne
 
 ordered_json batch_or_none(int batch) { return batch > 0 ? ordered_json(batch) : ordered_json(nullptr); }
 
-ordered_json kernel_row(const KernelResult &kernel, const Results &results) {
-    const MachinePeaks &peaks = results.peaks;
-    const double bound = peaks.bound(kernel.flops, kernel.bytes);
-    const bool compute = bound > kernel.bytes / (peaks.bandwidth_for(kernel.bytes) * 1e9);
-    return {{"kernel", kernel.kernel},
-            {"shape", kernel.shape},
-            {"set", kernel.set},
-            {"entry", kernel.entry},
-            {"batch", batch_or_none(kernel.batch)},
-            {"train_calls", kernel.train_calls},
-            {"infer_calls", kernel.infer_calls},
-            {"flop", kernel.flops},
-            {"bytes", kernel.bytes},
-            {"ms", 1e3 * kernel.seconds},
-            {"tasks", kernel.tasks},
-            {"gflops", kernel.flops / kernel.seconds / 1e9},
-            {"gb_per_second", kernel.bytes / kernel.seconds / 1e9},
-            {"percent_of_peak", 100 * kernel.flops / kernel.seconds / (peaks.gflops * 1e9)},
-            {"bound", compute ? "compute" : "memory"},
+/// The least seconds that a kernel can take; 0 where nothing is known of its device.
+double bound_of(const KernelResult &kernel, const Results &results) {
+    const MachinePeaks *peaks = results.peaks_of(kernel.set);
+    return peaks ? peaks->bound(kernel.flops, kernel.bytes) : 0;
+}
+
+ordered_json percent_of_peak(double flops, double seconds, const MachinePeaks *peaks) {
+    return peaks ? ordered_json(100 * flops / seconds / (peaks->gflops * 1e9)) : ordered_json(nullptr);
+}
+
+/// What a kernel's time is compared with; nothing where nothing is known of its device.
+ordered_json bound_columns(const KernelResult &kernel, const Results &results) {
+    const MachinePeaks *peaks = results.peaks_of(kernel.set);
+    if (!peaks) return {{"bound", nullptr}, {"percent_of_bound", nullptr}, {"lost_ms", nullptr}};
+    const double bound = bound_of(kernel, results);
+    const bool compute = bound > kernel.bytes / (peaks->bandwidth_for(kernel.bytes) * 1e9);
+    return {{"bound", compute ? "compute" : "memory"},
             {"percent_of_bound", 100 * bound / kernel.seconds},
-            {"lost_ms", 1e3 * (kernel.seconds - bound)},
-            {"times_reference", times_reference(kernel, results.kernels)}};
+            {"lost_ms", 1e3 * (kernel.seconds - bound)}};
+}
+
+ordered_json kernel_row(const KernelResult &kernel, const Results &results) {
+    ordered_json row = {{"kernel", kernel.kernel},
+                        {"shape", kernel.shape},
+                        {"set", kernel.set},
+                        {"entry", kernel.entry},
+                        {"batch", batch_or_none(kernel.batch)},
+                        {"train_calls", kernel.train_calls},
+                        {"infer_calls", kernel.infer_calls},
+                        {"flop", kernel.flops},
+                        {"bytes", kernel.bytes},
+                        {"ms", 1e3 * kernel.seconds},
+                        {"tasks", kernel.tasks},
+                        {"gflops", kernel.flops / kernel.seconds / 1e9},
+                        {"gb_per_second", kernel.bytes / kernel.seconds / 1e9},
+                        {"percent_of_peak", percent_of_peak(kernel.flops, kernel.seconds, results.peaks_of(kernel.set))}};
+    row.update(bound_columns(kernel, results));
+    row["times_reference"] = times_reference(kernel, results.kernels);
+    return row;
 }
 
 ordered_json step_row(const StepResult &step, const Results &results) {
@@ -141,7 +160,7 @@ ordered_json step_row(const StepResult &step, const Results &results) {
             {"ms", 1e3 * step.seconds},
             {"images_per_second", step.batch / step.seconds},
             {"gflops", step.flops / step.seconds / 1e9},
-            {"percent_of_peak", 100 * step.flops / step.seconds / (results.peaks.gflops * 1e9)}};
+            {"percent_of_peak", percent_of_peak(step.flops, step.seconds, results.peaks_of(step.set))}};
 }
 
 }  // namespace
@@ -151,6 +170,12 @@ std::string KernelResult::name() const {
 }
 
 std::string StepResult::name() const { return fmt::format("step/{}/{}/{}", step, set, batch); }
+
+const MachinePeaks *Results::peaks_of(const std::string &set) const {
+    const auto device = device_peaks.find(set);
+    if (device != device_peaks.end()) return &device->second;
+    return device_of(set) ? nullptr : &peaks;
+}
 
 void Results::record(const std::string &name, double seconds) {
     for (KernelResult &kernel : kernels)
@@ -164,7 +189,7 @@ ordered_json report(const Results &results) {
     std::erase_if(kernels, [](const KernelResult &kernel) { return kernel.seconds == 0; });
     std::ranges::stable_sort(kernels, {}, [&](const KernelResult &kernel) {
         const bool taken = kernel.set == results.automatic && kernel.train_calls + kernel.infer_calls > 0;
-        return std::tuple(!taken, results.peaks.bound(kernel.flops, kernel.bytes) - kernel.seconds);
+        return std::tuple(!taken, bound_of(kernel, results) - kernel.seconds);
     });
     ordered_json rows = ordered_json::array(), steps = ordered_json::array();
     for (const KernelResult &kernel : kernels) rows.push_back(kernel_row(kernel, results));

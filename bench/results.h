@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,15 @@ struct StepResult {
 };
 
 struct Results {
-    MachinePeaks peaks;
+    MachinePeaks peaks;                                     // of the host
+    std::map<std::string, MachinePeaks> device_peaks = {};  // by set, of the devices that tell
     int threads = 1;
     std::string automatic;  // the set that `--schedule auto` takes here
     std::vector<KernelResult> kernels = {};
     std::vector<StepResult> steps = {};
+
+    /// What a set's kernels are compared with; null for a device that does not tell.
+    const MachinePeaks *peaks_of(const std::string &set) const;
 
     /// Gives the benchmark of this name its time.
     void record(const std::string &name, double seconds);

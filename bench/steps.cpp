@@ -7,6 +7,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <chrono>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -29,22 +30,26 @@ struct Fixture {
 };
 
 void train(benchmark::State &state, Fixture &&fixture) {
-    StepValues step;
-    step.learning_rate = 1e-3f;
-    step.flip_probability = 0.5f;
-    step.dropout_rates.assign(static_cast<std::size_t>(fixture.network.plan().dropout_layers), 0.1f);
+    TrainingStep step{fixture.records, {}};
+    step.values.learning_rate = 1e-3f;
+    step.values.flip_probability = 0.5f;
+    step.values.dropout_rates.assign(static_cast<std::size_t>(fixture.network.plan().dropout_layers), 0.1f);
+    std::vector<TrainingStep> steps(static_cast<std::size_t>(fixture.network.steps_ahead()), step);
     for (auto iteration : state) {
         static_cast<void>(iteration);
-        fixture.network.gradients(fixture.records, step);
-        fixture.network.update(Optimizer::adam, step);
-        step.update++;
+        const auto begin = std::chrono::steady_clock::now();
+        fixture.network.train(Optimizer::adam, steps);
+        const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+        state.SetIterationTime(elapsed.count() / static_cast<double>(steps.size()));
     }
 }
 
 void infer(benchmark::State &state, Fixture &&fixture) {
     for (auto iteration : state) {
         static_cast<void>(iteration);
+        const auto begin = std::chrono::steady_clock::now();
         fixture.network.infer(fixture.records);
+        state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
     }
 }
 
@@ -68,7 +73,7 @@ void register_steps(const halcyon_model &model, const Plan &plan, const BenchOpt
                                          [&model, &plan, &set, threads = options.threads, batch, function](benchmark::State &state) {
                                              function(state, Fixture(model, plan, set.set, threads, batch));
                                          })
-                ->UseRealTime()
+                ->UseManualTime()
                 ->MinTime(1)
                 ->Unit(benchmark::kMillisecond);
         };

@@ -19,7 +19,7 @@ namespace {
 Fusion find_tuned(const std::string &kernel, const Shape &shape, const Set &set, const PlanOptions &options) {
     std::vector<std::string> refusals;
     for (const Entry &entry : options.menu(kernel)) {
-        if (entry.name == "reference") continue;
+        if (is_reference(entry.name)) continue;
         const std::string reason = refusal(entry, shape, set, options);
         if (reason.empty()) return {true, entry.name};
         refusals.push_back(entry.name + ": " + reason);
@@ -286,11 +286,12 @@ std::optional<Fusion> transform_weights(Graph &graph, int at, const Set &set, co
 /// Tries to fuse the call at `at` with others. Nothing: it does not apply there.
 using Rule = std::optional<Fusion> (*)(Graph &graph, int at, const Set &set, const PlanOptions &options);
 
-// The pool's gradient comes before the pool: after it nothing reads the pool's input backward.
+// The pool's gradient comes before the pool: after it nothing reads the pool's input backward. Weights go into tiles before a convolution
+// takes its pool, for in tiles it takes windows that a direct one refuses.
 constexpr Rule rules[] = {
     convolution_with_relu, batch_norm_gradient_with_relu, pool_gradient_with_batch_norm,       batch_norm_with_pool,
-    pool_with_dropout,     batch_norm_into_convolution,   batch_norm_into_trained_convolution, convolution_with_pool,
-    transform_weights,
+    pool_with_dropout,     batch_norm_into_convolution,   batch_norm_into_trained_convolution, transform_weights,
+    convolution_with_pool,
 };
 
 }  // namespace

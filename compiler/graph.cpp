@@ -11,10 +11,6 @@
 namespace halcyon {
 namespace {
 
-constexpr std::int64_t alignment = 64;
-
-std::int64_t align(std::int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
-
 std::int64_t product(const std::vector<int> &sizes) {
     std::int64_t result = 1;
     for (int size : sizes) result *= size;
@@ -129,7 +125,7 @@ Slabs lay_out_slabs(const Model &model) {
                                         .fan_in = int(weight.fan_in),
                                         .fan_out = int(weight.fan_out)});
             slabs.extents.push_back(weight.extents);
-            end += align(4 * count);
+            end += align_buffer(4 * count);
         }
     }
     return slabs;

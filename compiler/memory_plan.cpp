@@ -1,15 +1,13 @@
 #include "compiler/memory_plan.h"
 
+#include "compiler/plan.h"
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
 
 namespace halcyon {
 namespace {
-
-constexpr std::int64_t alignment = 64;
-
-std::int64_t align(std::int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 bool meet(const Lifetime &a, const Lifetime &b) { return a.first <= b.last && b.first <= a.last; }
 
@@ -44,8 +42,8 @@ MemoryPlan plan_memory(const std::vector<Lifetime> &lifetimes) {
         std::vector<Piece> taken;
         for (auto placed = order.begin(); placed != current; ++placed)
             if (meet(lifetime, lifetimes[*placed]))
-                taken.push_back({plan.offsets[*placed], plan.offsets[*placed] + align(lifetimes[*placed].bytes)});
-        const std::int64_t bytes = align(lifetime.bytes);
+                taken.push_back({plan.offsets[*placed], plan.offsets[*placed] + align_buffer(lifetimes[*placed].bytes)});
+        const std::int64_t bytes = align_buffer(lifetime.bytes);
         plan.offsets[*current] = best_gap(std::move(taken), bytes);
         plan.bytes = std::max(plan.bytes, plan.offsets[*current] + bytes);
     }
@@ -58,7 +56,7 @@ std::int64_t most_alive(const std::vector<Lifetime> &lifetimes) {
     for (const Lifetime &at : lifetimes) {
         std::int64_t alive = 0;
         for (const Lifetime &lifetime : lifetimes)
-            if (lifetime.first <= at.first && at.first <= lifetime.last) alive += align(lifetime.bytes);
+            if (lifetime.first <= at.first && at.first <= lifetime.last) alive += align_buffer(lifetime.bytes);
         most = std::max(most, alive);
     }
     return most;

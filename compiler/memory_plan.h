@@ -13,8 +13,8 @@ struct Lifetime {
 };
 
 struct MemoryPlan {
-    std::vector<std::int64_t> offsets;  // of each buffer, multiples of 64
-    std::int64_t bytes = 0;             // the arena's size, a multiple of 64
+    std::vector<std::int64_t> offsets;  // of each buffer, multiples of buffer_alignment
+    std::int64_t bytes = 0;             // the arena's size, a multiple of buffer_alignment
 };
 
 /// Greedy by size: the largest first, each into the smallest gap that holds it among the buffers placed already that live at the same
@@ -22,7 +22,7 @@ struct MemoryPlan {
 /// bound.)
 MemoryPlan plan_memory(const std::vector<Lifetime> &lifetimes);
 
-/// The most bytes alive during one call, each buffer rounded up to 64: no plan is smaller.
+/// The most bytes alive during one call, each buffer rounded up to buffer_alignment: no plan is smaller.
 std::int64_t most_alive(const std::vector<Lifetime> &lifetimes);
 
 }  // namespace halcyon

@@ -30,6 +30,13 @@ enum class Home {
 constexpr int batch_extent = -1;
 constexpr int records_extent = -2;
 
+/// Offsets are multiples of this many bytes: a cache line, the widest vector, and what OpenCL devices ask of a part of a buffer (128 for
+/// PoCL, 512 for NVIDIA's). The largest batch multiplies those of activations, so that they stay multiples.
+constexpr std::int64_t buffer_alignment = 512;
+
+/// `bytes` rounded up to whole alignments.
+constexpr std::int64_t align_buffer(std::int64_t bytes) { return (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment; }
+
 struct Buffer {
     std::string name;  // "conv2d_1", "conv2d_1/kernel", "d conv2d_1/kernel", ...
     std::string type;  // "float32", "int32", "uint32", "uint8"
@@ -38,7 +45,7 @@ struct Buffer {
     std::vector<int> extents;
 
     Home home = Home::arena_batch;
-    std::int64_t offset = 0;            // bytes from the start of its home, a multiple of 64
+    std::int64_t offset = 0;            // bytes from the start of its home, a multiple of buffer_alignment
     std::int64_t bytes = 0;             // without alignment; per image for arena_batch; 0 for external
     int first_call = 0, last_call = 0;  // the lifetime, for buffers in the arenas
 };

@@ -32,7 +32,7 @@ void check_left_out(const PlanOptions &options) {
         const auto is_on_menu = [&](const Kernel &kernel) {
             return std::ranges::any_of(options.menu(kernel.name), [&](const Entry &entry) { return is_called(entry.name, name); });
         };
-        if (name == "reference") throw std::runtime_error("the entry \"reference\" cannot be left out: it is what remains");
+        if (is_reference(name)) throw std::runtime_error(fmt::format("the entry \"{}\" cannot be left out: it is what remains", name));
         if (std::ranges::none_of(all_kernels(), is_on_menu))
             throw std::runtime_error(fmt::format("there is no entry \"{}\" to do without", name));
     }
@@ -159,7 +159,7 @@ public:
     /// Adds every entry that accepts the kernel and shape of `like`, another set's.
     void add_entries(const CompiledKernel &like) {
         for (const Entry &entry : options_.menu(like.kernel)) {
-            const bool wanted = entry.name != "reference" || set_.name == "reference";
+            const bool wanted = !is_reference(entry.name) || set_.on_device() || set_.name == "reference";
             if (wanted && refusal(entry, like.shape, set_, options_).empty()) add_kernel(like.kernel, like.shape, entry, like.arguments);
         }
     }

@@ -18,8 +18,8 @@ using Pins = std::map<std::string, std::string>;
 struct PlanOptions {
     std::vector<Set> sets;
 
-    /// Compiles, beside what the programs call, every entry that accepts a kernel of any of the sets, in every set; the reference entry in
-    /// the set `reference` alone. For tests and benchmarks.
+    /// Compiles, beside what the programs call, every entry that accepts a kernel of any of the sets, in every set; the host's reference
+    /// entry in the set `reference` alone. For tests and benchmarks.
     bool all_entries = false;
 
     std::map<std::string, Pins> pins = {};  // by the set's name

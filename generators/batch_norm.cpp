@@ -1,7 +1,6 @@
 #include "generators/layers/batch_norm.h"
 
 #include "generators/layer_generator.h"
-#include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 
 #include <optional>
@@ -20,7 +19,7 @@ public:
     Output<Buffer<float, 1>> moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
 
     void generate() {
-        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape());
+        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), entry.value() == "rows");
         mean = stages->mean;
         inv_std = stages->inv_std;
         scale = stages->scale;

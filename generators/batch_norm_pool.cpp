@@ -1,7 +1,6 @@
 #include "generators/layers/batch_norm_pool.h"
 
 #include "generators/layer_generator.h"
-#include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 
 #include <optional>

@@ -2,8 +2,8 @@
 
 #include "generators/layer_generator.h"
 #include "generators/layers/conv2d_pool.h"
+#include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
-#include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 
 #include <optional>
@@ -25,6 +25,9 @@ const WinogradTile *forward_tile(const Shape &s, const std::string &entry) {
     return s.tile > 0 ? winograd_tile(s.tile) : winograd_tile(entry);
 }
 
+/// Whether the entry is one of the devices' tiles.
+bool is_staged(const std::string &entry) { return entry == "shared_tile" || entry == "sliced"; }
+
 class Conv2dForwardGenerator : public LayerGenerator<Conv2dForwardGenerator> {
 public:
     static constexpr const char *kernel = "conv2d_fwd";
@@ -37,6 +40,9 @@ public:
             auto &f = stages.emplace<Conv2dForwardWinograd>(*tile, input, weights, bias, input.dim(3).extent(), shape());
             output = f.output;
             if (f.own_weights) place("transformed_weights", f.own_weights->transformed_weights);
+        } else if (is_staged(entry)) {
+            const BlockTile block = block_tile(entry.value(), in_c, out_c, shape());
+            output = stages.emplace<Conv2dForwardStaged>(block, input, weights, bias, input.dim(3).extent(), shape()).output;
         } else {
             output = stages.emplace<Conv2dForward>(input, weights, bias, shape()).output;
         }
@@ -51,7 +57,7 @@ public:
     }
 
 private:
-    Algorithm<Conv2dForward, Conv2dForwardWinograd> stages;
+    Algorithm<Conv2dForward, Conv2dForwardWinograd, Conv2dForwardStaged> stages;
 };
 
 class Conv2dPoolForwardGenerator : public LayerGenerator<Conv2dPoolForwardGenerator> {
@@ -176,6 +182,9 @@ public:
             auto &f = stages.emplace<Conv2dBackwardDataWinograd>(*tile, d_output, weights, d_output.dim(3).extent(), shape());
             d_input = f.d_input;
             place("transformed_weights", f.transformed_weights);
+        } else if (is_staged(entry)) {
+            const BlockTile block = block_tile(entry.value(), out_c, in_c, shape());
+            d_input = stages.emplace<Conv2dBackwardDataStaged>(block, d_output, weights, d_output.dim(3).extent(), shape()).d_input;
         } else {
             auto &f = stages.emplace<Conv2dBackwardData>(d_output, weights, shape());
             d_input = f.d_input;
@@ -191,7 +200,7 @@ public:
     }
 
 private:
-    Algorithm<Conv2dBackwardData, Conv2dBackwardDataWinograd> stages;
+    Algorithm<Conv2dBackwardData, Conv2dBackwardDataWinograd, Conv2dBackwardDataStaged> stages;
 };
 
 class Conv2dBackwardWeightsGenerator : public LayerGenerator<Conv2dBackwardWeightsGenerator> {
@@ -207,6 +216,11 @@ public:
             auto &f = stages.emplace<Conv2dBackwardWeightsWinograd>(*tile, input, d_output, images, shape());
             place("row_products", f.row_products);
             bind(f);
+        } else if (is_staged(entry)) {
+            auto &f = stages.emplace<Conv2dBackwardWeightsStaged>(input, d_output, images, shape());
+            d_weights = f.d_weights;
+            d_bias = f.d_bias;
+            place("parts", f.parts);
         } else if (entry.value() == "rows") {
             auto &f = stages.emplace<Conv2dBackwardWeightsByRows>(input, d_output, images, shape());
             place("row_sums", f.row_sums);
@@ -232,7 +246,7 @@ private:
         place("bias_rows", f.bias_rows);
     }
 
-    Algorithm<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd> stages;
+    Algorithm<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd, Conv2dBackwardWeightsStaged> stages;
 };
 
 }  // namespace

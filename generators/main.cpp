@@ -7,8 +7,8 @@
 // An object is kept under a hash of the serialized pipeline (algorithm and schedule), the target, the function's name, Halide's version and
 // the autoscheduler, if one is to schedule the pipeline, with its parameters: whatever else changes in the sources, only kernels whose
 // loops change are compiled again.
+#include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
-#include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 
 #include <Halide.h>
@@ -29,25 +29,26 @@ namespace fs = std::filesystem;
 
 template<typename Stages>
 void list_tuned(const char *kernel) {
-    for (const NamedSchedule<Stages> &schedule : x86_schedules<Stages>()) fmt::print("{} {}\n", kernel, schedule.entry);
+    for (const NamedSchedule<Stages> &schedule : tuned_schedules<Stages>()) fmt::print("{} {}\n", kernel, schedule.entry);
 }
 
-/// The schedules of every algorithm of a kernel; the first one has the reference.
+/// The schedules of every algorithm of a kernel; the first one has the references.
 template<typename... Algorithms>
 void list(const char *kernel) {
-    fmt::print("{0} autoscheduled\n{0} reference\n", kernel);
+    fmt::print("{0} autoscheduled\n{0} reference\n{0} gpu_reference\n", kernel);
     (list_tuned<Algorithms>(kernel), ...);
 }
 
 void list_schedules() {
     list<InputForward>("input_fwd");
-    list<Conv2dForward, Conv2dForwardWinograd>("conv2d_fwd");
+    list<Conv2dForward, Conv2dForwardWinograd, Conv2dForwardStaged>("conv2d_fwd");
     list<Conv2dPoolForward<Conv2dForward>, Conv2dPoolForward<Conv2dForwardWinograd>>("conv2d_pool_fwd");
     list<Conv2dFold>("conv2d_fold");
     list<Conv2dFoldBackward>("conv2d_fold_bwd");
     list<WinogradWeights>("winograd_weights");
-    list<Conv2dBackwardData, Conv2dBackwardDataWinograd>("conv2d_bwd_data");
-    list<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd>("conv2d_bwd_weights");
+    list<Conv2dBackwardData, Conv2dBackwardDataWinograd, Conv2dBackwardDataStaged>("conv2d_bwd_data");
+    list<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd, Conv2dBackwardWeightsStaged>(
+        "conv2d_bwd_weights");
     list<ReluForward>("relu_fwd");
     list<ReluBackward>("relu_bwd");
     list<BatchNormStats>("batch_norm_stats");

@@ -1,7 +1,6 @@
 #include "generators/layers/relu.h"
 
 #include "generators/layer_generator.h"
-#include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 
 #include <optional>

@@ -1,7 +1,6 @@
 #include "generators/layers/softmax_cross_entropy.h"
 
 #include "generators/layer_generator.h"
-#include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 
 #include <optional>

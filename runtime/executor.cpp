@@ -47,12 +47,14 @@ Executor::Executor(const halcyon_model &model, const Program &program, StorageOr
 
 void Executor::run(int batch, int records) {
     const ThreadPool::Step step(session_.threads());
+    memory_.begin_run();
     void **const arguments = binding(batch, records).arguments.data();
     for (std::size_t i = prepared_ ? static_cast<std::size_t>(program_.prepared_calls) : 0; i < kernels_.size(); ++i) {
         const Call &call = program_.calls[i];
         const auto start = std::chrono::steady_clock::now();
         if (const int code = kernels_[i].call(arguments + kernels_[i].arguments)) fail(call, code);
         if (verbose_) {
+            memory_.wait();
             const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
             fmt::print(stderr, "{:9.3f} ms  {:24} n={:<5} {:16} {}\n", elapsed.count(), call.layer, batch, call.entry,
                        kernel_name(call.kernel, call.shape));
@@ -66,7 +68,7 @@ Executor::Binding Executor::bind(int batch, int records) {
         .tensors = std::vector<std::optional<Tensor>>(program_.buffers.size()), .arguments = {}, .external_version = external_version_};
     for (std::size_t i = 0; i < program_.buffers.size(); ++i) {
         const Buffer &buffer = program_.buffers[i];
-        binding.tensors[i].emplace(buffer, order_, memory_.address(buffer), batch, records);
+        binding.tensors[i].emplace(buffer, order_, memory_.place(buffer), batch, records);
     }
     for (const Call &call : program_.calls) {
         binding.arguments.push_back(&user_context_);
@@ -84,7 +86,7 @@ Executor::Binding &Executor::binding(int batch, int records) {
     // In place: the arguments point at the tensors.
     for (std::size_t i = 0; i < program_.buffers.size(); ++i) {
         const Buffer &buffer = program_.buffers[i];
-        if (buffer.home == Home::external) binding.tensors[i].emplace(buffer, order_, memory_.address(buffer), batch, records);
+        if (buffer.home == Home::external) binding.tensors[i].emplace(buffer, order_, memory_.place(buffer), batch, records);
     }
     binding.external_version = external_version_;
     return binding;

@@ -97,15 +97,15 @@ halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *image
                                   const halcyon_step *step, double *loss) {
     return guarded(network, [&] {
         const std::span<const std::int32_t> records = network->bind(images, labels, count);
-        StepValues values;
-        values.seed = step->seed;
-        values.epoch = static_cast<std::uint32_t>(step->update);  // every step draws its own random numbers
-        values.update = step->update;
-        values.learning_rate = step->learning_rate;
-        values.flip_probability = step->flip_probability;
-        values.dropout_rates.assign(static_cast<std::size_t>(network->get().plan().dropout_layers), step->dropout_rate);
-        const BatchResult batch = network->get().gradients(records, values);
-        network->get().update(Optimizer::adam, values);
+        TrainingStep training;
+        training.records.assign(records.begin(), records.end());
+        training.values.seed = step->seed;
+        training.values.epoch = static_cast<std::uint32_t>(step->update);  // every step draws its own random numbers
+        training.values.update = step->update;
+        training.values.learning_rate = step->learning_rate;
+        training.values.flip_probability = step->flip_probability;
+        training.values.dropout_rates.assign(static_cast<std::size_t>(network->get().plan().dropout_layers), step->dropout_rate);
+        const BatchResult batch = network->get().train(Optimizer::adam, {&training, 1}).front();
         if (loss) *loss = batch.loss / count;
     });
 }

@@ -1,5 +1,7 @@
 #include "runtime/machine.h"
 
+#include "runtime/device.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -44,6 +46,16 @@ const CpuFeature *find_feature(std::string_view name) {
     return found == std::end(cpu_features) ? nullptr : found;
 }
 
+/// Why there is no device for a set's kernels; "" where there is one.
+std::string why_no_device(const Set &set) {
+    try {
+        describe_device(set.name);
+        return "";
+    } catch (const std::runtime_error &error) {
+        return error.what();
+    }
+}
+
 }  // namespace
 
 int hardware_threads() {
@@ -70,7 +82,8 @@ bool cpu_has(std::string_view feature) {
 
 std::string why_not(const Set &set) {
     const std::vector<std::string> missing = missing_features(set.halide_target, cpu_has);
-    return missing.empty() ? "" : fmt::format("this CPU has no {}", fmt::join(missing, ", no "));
+    if (!missing.empty()) return fmt::format("this CPU has no {}", fmt::join(missing, ", no "));
+    return set.on_device() ? why_no_device(set) : "";
 }
 
 const Set &choose_set(std::string_view wanted, const std::vector<std::string> &compiled) {

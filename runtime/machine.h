@@ -19,7 +19,8 @@ std::vector<std::string> missing_features(std::string_view halide_target, bool (
 /// Whether this CPU has a feature and the operating system saves its registers. Throws std::invalid_argument for an unknown feature.
 bool cpu_has(std::string_view feature);
 
-/// "" where this machine can run `set`, else why not, in a few words: "this CPU has no avx512_skylake".
+/// "" where this machine can run the kernels of `set`, else why not, in a few words: "this CPU has no avx512_skylake". Asks for a device
+/// once.
 std::string why_not(const Set &set);
 
 /// The set that `--schedule` means: `wanted` is "auto" (the first of all_sets() that is compiled in and runs here) or a set's name.

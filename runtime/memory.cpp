@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <new>
 #include <stdexcept>
 #include <sys/mman.h>
+#include <utility>
 
 namespace halcyon {
 
@@ -26,33 +28,83 @@ Block::Block(std::int64_t bytes) : size_(bytes) {
     prefer_huge_pages(data_.get(), static_cast<std::size_t>(bytes));
 }
 
-Memory::Memory(const Plan &plan, const SetPlan &set, int max_batch) : max_batch_(max_batch) {
+Place place_of(const void *memory) { return {.host = static_cast<std::byte *>(const_cast<void *>(memory))}; }
+
+TwinBlock::TwinBlock(const halide_device_interface_t *device, Session &session, std::int64_t bytes) : host_(bytes) {
+    if (device && bytes > 0) device_.emplace(device, session, bytes);
+}
+
+Place TwinBlock::place(std::int64_t offset) {
+    if (!device_) return {.host = host_.data() + offset};
+    return {.device = device_->device(), .on_device = device_->at(offset)};
+}
+
+void TwinBlock::send(std::int64_t bytes) {
+    if (device_) device_->send(0, host_.data(), bytes);
+}
+
+void TwinBlock::fetch(std::int64_t bytes) {
+    if (device_) device_->fetch(0, host_.data(), bytes);
+}
+
+void TwinBlock::wait() {
+    if (device_) device_->wait();
+}
+
+PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, std::span<const std::uint8_t> images,
+                       std::span<const std::uint8_t> labels)
+    : images_(place_of(images.data())), labels_(place_of(labels.data())), records_(static_cast<int>(labels.size())) {
+    const auto copy = [&](std::span<const std::uint8_t> bytes, Place &place, std::optional<DeviceBlock> &block) {
+        block.emplace(device, session, static_cast<std::int64_t>(bytes.size()));
+        block->send(0, bytes.data(), static_cast<std::int64_t>(bytes.size()));
+        place = {.device = device, .on_device = block->at(0)};
+    };
+    if (!device) return;
+    copy(images, images_, images_on_device_);
+    copy(labels, labels_, labels_on_device_);
+}
+
+namespace {
+
+constexpr std::array slabs = {Home::parameters, Home::gradients, Home::moving, Home::optimizer};
+
+}  // namespace
+
+Memory::Memory(const Plan &plan, const SetPlan &set, int max_batch, Session &session) : max_batch_(max_batch) {
     std::int64_t arena_per_image = 0, arena_fixed = 0;
     for (const Program &program : set.programs) {
         arena_per_image = std::max(arena_per_image, program.arena_bytes_per_image);
         arena_fixed = std::max(arena_fixed, program.arena_bytes_fixed);
     }
-    const auto allocate = [&](Home home, std::int64_t bytes) { blocks_[static_cast<std::size_t>(home)] = Block(bytes); };
-    allocate(Home::arena_batch, arena_per_image * max_batch);
-    allocate(Home::arena_fixed, arena_fixed);
-    allocate(Home::parameters, plan.parameter_bytes);
-    allocate(Home::gradients, plan.parameter_bytes);
-    allocate(Home::moving, plan.moving_bytes);
-    allocate(Home::optimizer, 2 * plan.parameter_bytes);
-    allocate(Home::prepared, set.prepared_bytes);
-    for (const Home home : {Home::parameters, Home::gradients, Home::moving, Home::optimizer}) std::ranges::fill(slab(home), 0.0F);
+    const std::map<Home, std::int64_t> bytes = {{Home::arena_batch, arena_per_image * max_batch},
+                                                {Home::arena_fixed, arena_fixed},
+                                                {Home::parameters, plan.parameter_bytes},
+                                                {Home::gradients, plan.parameter_bytes},
+                                                {Home::moving, plan.moving_bytes},
+                                                {Home::optimizer, 2 * plan.parameter_bytes},
+                                                {Home::prepared, set.prepared_bytes}};
+    for (int home = 0; home < static_cast<int>(Home::external); ++home)
+        blocks_.emplace_back(device_of(set.set), session, bytes.at(static_cast<Home>(home)));
+    for (const Home home : slabs) {
+        is_on_host_[static_cast<std::size_t>(home)] = true;
+        std::ranges::fill(slab(home), 0.0F);
+    }
 }
 
 std::span<float> Memory::slab(Home home) {
-    return {reinterpret_cast<float *>(block(home).data()), static_cast<std::size_t>(block(home).size()) / sizeof(float)};
+    TwinBlock &slab = block(home);
+    if (!std::exchange(is_on_host_[static_cast<std::size_t>(home)], true)) slab.fetch(slab.size());
+    return {reinterpret_cast<float *>(slab.host()), static_cast<std::size_t>(slab.size()) / sizeof(float)};
 }
 
-void Memory::bind(std::string_view name, const void *memory) {
-    // Kernels take inputs and outputs alike as pointers to mutable bytes.
-    external_.insert_or_assign(std::string(name), static_cast<std::byte *>(const_cast<void *>(memory)));
+void Memory::begin_run() {
+    for (const Home home : slabs)
+        if (std::exchange(is_on_host_[static_cast<std::size_t>(home)], false)) block(home).send(block(home).size());
 }
 
-std::byte *Memory::address(const Buffer &buffer) const {
+void Memory::bind(std::string_view name, const Place &place) { external_.insert_or_assign(std::string(name), place); }
+
+Place Memory::place(const Buffer &buffer) {
     if (buffer.home == Home::external) {
         const auto bound = external_.find(buffer.name);
         if (bound == external_.end()) throw std::runtime_error(fmt::format("nothing is bound to the network's \"{}\"", buffer.name));
@@ -61,7 +113,7 @@ std::byte *Memory::address(const Buffer &buffer) const {
     const std::int64_t images = buffer.home == Home::arena_batch ? max_batch_ : 1;
     if (buffer.offset < 0 || (buffer.offset + buffer.bytes) * images > block(buffer.home).size())
         throw std::runtime_error(fmt::format("the plan places buffer \"{}\" outside its memory", buffer.name));
-    return block(buffer.home).data() + buffer.offset * images;
+    return block(buffer.home).place(buffer.offset * images);
 }
 
 }  // namespace halcyon

@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -82,6 +84,10 @@ float corrected_learning_rate(const StepValues &step) {
     return static_cast<float>(step.learning_rate * std::sqrt(1.0 - std::pow(step.beta2, t)) / (1.0 - std::pow(step.beta1, t)));
 }
 
+/// Steps that a device is given at once. In 64 of them it computes for tens of milliseconds, beside which a copy of their results and the
+/// wait for it are nothing.
+constexpr int device_steps_ahead = 64;
+
 /// Chances in 1/65536, the resolution of the 16 random bits that decide.
 std::uint32_t threshold(float probability) { return static_cast<std::uint32_t>(std::lround(probability * 65536.0F)); }
 
@@ -90,28 +96,75 @@ std::uint32_t threshold(float probability) { return static_cast<std::uint32_t>(s
 struct Network::Implementation {
     Plan plan;
     const SetPlan &set;
-    Memory memory;
+    const halide_device_interface_t *device;  // null: the host
     Session session;
+    Memory memory;
     Executor gradients, adam, sgd, infer, infer_one;
 
-    int records = 0;   // of the bound data
-    int inferred = 0;  // images of the last infer()
+    std::optional<PlacedData> data;  // the network's own
+    int records = 0;                 // of the bound data
+    int inferred = 0;                // images of the last infer()
 
-    // The external buffers.
-    std::vector<std::int32_t> indices;
-    std::vector<std::uint32_t> step;
-    std::vector<float> loss, correct, probabilities;
+    // The external buffers, a row for each step that train() takes.
+    int steps_ahead;
+    Rows<std::int32_t> indices;
+    Rows<std::uint32_t> step;
+    Rows<float> loss, correct, probabilities;
+    std::vector<BatchResult> results;
+    int bound_row = -1;
+    double prepare_seconds = 0;
 
     Implementation(const halcyon_model &model, Plan model_plan, std::string_view set_name, int threads, int max_batch)
-        : plan(std::move(model_plan)), set(find_set(plan, set_name)), memory(plan, set, checked_batch(max_batch)), session(threads),
-          gradients(executor(model, "gradients")), adam(executor(model, "adam")), sgd(executor(model, "sgd")),
-          infer(executor(model, "infer")), infer_one(executor(model, "infer_one")), indices(max_batch),
-          step(step_words(plan.dropout_layers)), loss(max_batch), correct(max_batch), probabilities(std::size_t(max_batch) * plan.classes) {
-        memory.bind("indices", indices.data());
-        memory.bind("step", step.data());
-        memory.bind("loss", loss.data());
-        memory.bind("correct", correct.data());
-        memory.bind("probabilities", probabilities.data());
+        : plan(std::move(model_plan)), set(find_set(plan, set_name)), device(device_of(set_name)), session(threads),
+          memory(plan, set, checked_batch(max_batch), session), gradients(executor(model, "gradients")), adam(executor(model, "adam")),
+          sgd(executor(model, "sgd")), infer(executor(model, "infer")), infer_one(executor(model, "infer_one")),
+          steps_ahead(device ? device_steps_ahead : 1), indices(device, session, steps_ahead, std::size_t(max_batch)),
+          step(device, session, steps_ahead, std::size_t(step_words(plan.dropout_layers))),
+          loss(device, session, steps_ahead, std::size_t(max_batch)), correct(device, session, steps_ahead, std::size_t(max_batch)),
+          probabilities(device, session, 1, std::size_t(max_batch) * plan.classes), results(std::size_t(steps_ahead)) {
+        memory.bind("probabilities", probabilities.place(0));
+        bind_row(0);
+        if (device) prepare_seconds = prepare();
+    }
+
+    /// Runs every program once, on a black image, and leaves the weights at zero: a device loads a kernel's code when it is first called,
+    /// and compiles it where the driver has not kept it. Returns the seconds it took.
+    double prepare() {
+        const auto begin = std::chrono::steady_clock::now();
+        const std::vector<std::uint8_t> image(std::size_t(plan.in_c) * plan.in_h * plan.in_w), label(1);
+        const PlacedData black(device, session, image, label);
+        bind_data(black);
+        select(0, std::vector<std::int32_t>{0});
+        set_step(0, StepValues{}, 1);
+        set_optimizer(0, Optimizer::adam, StepValues{});
+        send(1);
+        for (Executor *program : {&gradients, &adam, &sgd, &infer, &infer_one}) program->run(1, 1);
+        for (const Home home : {Home::parameters, Home::gradients, Home::moving, Home::optimizer})
+            std::ranges::fill(memory.slab(home), 0.0F);
+        forget_preparations();
+        records = 0;  // of the image nothing is kept
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    }
+
+    /// The programs that run next read and write this row.
+    void bind_row(int row) {
+        if (std::exchange(bound_row, row) == row) return;
+        memory.bind("indices", indices.place(row));
+        memory.bind("step", step.place(row));
+        memory.bind("loss", loss.place(row));
+        memory.bind("correct", correct.place(row));
+        rebind();
+    }
+
+    void rebind() {
+        for (Executor *program : {&gradients, &adam, &sgd, &infer, &infer_one}) program->rebind();
+    }
+
+    void bind_data(const PlacedData &placed) {
+        memory.bind("images", placed.images());
+        memory.bind("labels", placed.labels());
+        records = placed.records();
+        rebind();
     }
 
     Executor executor(const halcyon_model &model, std::string_view program) {
@@ -136,19 +189,19 @@ struct Network::Implementation {
         if (parameter.home != Home::parameters) throw std::invalid_argument(fmt::format("weight {} is not trained", parameter.name));
     }
 
-    void select(std::span<const std::int32_t> batch) {
-        if (batch.empty() || batch.size() > indices.size())
-            throw std::invalid_argument(fmt::format("a batch of {} images: it must have 1 to {}", batch.size(), indices.size()));
+    void select(int row, std::span<const std::int32_t> batch) {
+        if (batch.empty() || batch.size() > std::size_t(memory.max_batch()))
+            throw std::invalid_argument(fmt::format("a batch of {} images: it must have 1 to {}", batch.size(), memory.max_batch()));
         for (const std::int32_t record : batch)
             if (record < 0 || record >= records)
                 throw std::invalid_argument(fmt::format("there is no record {}; there are {}", record, records));
-        std::ranges::copy(batch, indices.begin());
+        std::ranges::copy(batch, indices[row].begin());
     }
 
-    void set_word(int field, float value) { step[std::size_t(field)] = std::bit_cast<std::uint32_t>(value); }
-    void set_word(int field, std::uint32_t value) { step[std::size_t(field)] = value; }
-
-    void set_step(const StepValues &values, int batch) {
+    void set_step(int row, const StepValues &values, std::size_t batch) {
+        const auto set_word = [words = step[row]](int field, auto value) {
+            words[std::size_t(field)] = std::bit_cast<std::uint32_t>(value);
+        };
         set_word(step_seed, values.seed);
         set_word(step_epoch, values.epoch);
         set_word(step_position, values.position);
@@ -166,7 +219,10 @@ struct Network::Implementation {
         }
     }
 
-    void set_optimizer(Optimizer optimizer, const StepValues &values) {
+    void set_optimizer(int row, Optimizer optimizer, const StepValues &values) {
+        const auto set_word = [words = step[row]](int field, float value) {
+            words[std::size_t(field)] = std::bit_cast<std::uint32_t>(value);
+        };
         set_word(step_learning_rate, optimizer == Optimizer::adam ? corrected_learning_rate(values) : values.learning_rate);
         set_word(step_beta1, values.beta1);
         set_word(step_beta2, values.beta2);
@@ -174,12 +230,34 @@ struct Network::Implementation {
         set_word(step_momentum, values.momentum);
     }
 
-    BatchResult sums(std::size_t batch) const {
+    /// Gives the kernels the first rows of what they read.
+    void send(int rows) {
+        indices.send(rows);
+        step.send(rows);
+    }
+
+    void run_gradients(int row, std::size_t batch) {
+        bind_row(row);
+        gradients.run(static_cast<int>(batch), records);
+        forget_preparations();  // the moving statistics have changed
+    }
+
+    void run_update(int row, Optimizer optimizer) {
+        bind_row(row);
+        (optimizer == Optimizer::adam ? adam : sgd).run(memory.max_batch(), records);
+        forget_preparations();
+    }
+
+    /// Gets the first rows of what the kernels wrote.
+    void fetch(int rows) {
+        loss.fetch(rows);
+        correct.fetch(rows);
+    }
+
+    BatchResult sums(int row, std::size_t batch) const {
         BatchResult result;
-        for (std::size_t n = 0; n < batch; ++n) {
-            result.loss += loss[n];
-            result.correct += correct[n] > 0;
-        }
+        for (const float image : loss[row].first(batch)) result.loss += image;
+        for (const float image : correct[row].first(batch)) result.correct += image > 0;
         return result;
     }
 };
@@ -191,6 +269,7 @@ Network::~Network() = default;
 const Plan &Network::plan() const { return self_->plan; }
 const std::string &Network::set() const { return self_->set.set; }
 int Network::max_batch() const { return self_->memory.max_batch(); }
+double Network::prepare_seconds() const { return self_->prepare_seconds; }
 
 void Network::initialize(std::uint32_t seed) {
     const std::uint32_t key = stream_key(seed, 0, stream_init);
@@ -220,38 +299,71 @@ std::span<float> Network::optimizer_state(const Parameter &parameter, int slot) 
     return self_->view(Home::optimizer, parameter, std::size_t(slot) * parameter_slab().size());
 }
 
+PlacedData Network::place(const std::uint8_t *images, const std::uint8_t *labels, int records) {
+    const std::size_t image_bytes = std::size_t(plan().in_c) * plan().in_h * plan().in_w, count(records);
+    return {self_->device, self_->session, {images, count * image_bytes}, {labels, count}};
+}
+
+void Network::bind_data(const PlacedData &data) { self_->bind_data(data); }
+
 void Network::bind_data(const std::uint8_t *images, const std::uint8_t *labels, int records) {
-    self_->memory.bind("images", images);
-    self_->memory.bind("labels", labels);
-    self_->records = records;
-    for (Executor *program : {&self_->gradients, &self_->infer, &self_->infer_one}) program->rebind();
+    self_->bind_data(self_->data.emplace(place(images, labels, records)));
 }
 
 BatchResult Network::gradients(std::span<const std::int32_t> records, const StepValues &step) {
-    self_->select(records);
-    self_->set_step(step, static_cast<int>(records.size()));
-    self_->gradients.run(static_cast<int>(records.size()), self_->records);
-    self_->forget_preparations();  // the moving statistics have changed
-    return self_->sums(records.size());
+    self_->select(0, records);
+    self_->set_step(0, step, records.size());
+    self_->send(1);
+    self_->run_gradients(0, records.size());
+    self_->fetch(1);
+    return self_->sums(0, records.size());
 }
 
 void Network::update(Optimizer optimizer, const StepValues &step) {
-    self_->set_optimizer(optimizer, step);
-    (optimizer == Optimizer::adam ? self_->adam : self_->sgd).run(max_batch(), self_->records);
-    self_->forget_preparations();
+    self_->set_optimizer(0, optimizer, step);
+    self_->send(1);
+    self_->run_update(0, optimizer);
+}
+
+int Network::steps_ahead() const { return self_->steps_ahead; }
+
+std::span<const BatchResult> Network::train(Optimizer optimizer, std::span<const TrainingStep> steps) {
+    const int rows = static_cast<int>(steps.size());
+    if (rows < 1 || rows > steps_ahead())
+        throw std::invalid_argument(fmt::format("{} steps at once: it must be 1 to {}", rows, steps_ahead()));
+    for (int row = 0; row < rows; ++row) {
+        const TrainingStep &step = steps[std::size_t(row)];
+        self_->select(row, step.records);
+        self_->set_step(row, step.values, step.records.size());
+        self_->set_optimizer(row, optimizer, step.values);
+    }
+    self_->send(rows);
+    for (int row = 0; row < rows; ++row) {
+        self_->run_gradients(row, steps[std::size_t(row)].records.size());
+        self_->run_update(row, optimizer);
+    }
+    self_->fetch(rows);
+    for (int row = 0; row < rows; ++row) self_->results[std::size_t(row)] = self_->sums(row, steps[std::size_t(row)].records.size());
+    return std::span(self_->results).first(steps.size());
 }
 
 BatchResult Network::infer(std::span<const std::int32_t> records) {
-    self_->select(records);
-    self_->set_step(StepValues{}, static_cast<int>(records.size()));  // no flips
+    self_->select(0, records);
+    self_->set_step(0, StepValues{}, records.size());  // no flips
+    self_->send(1);
+    self_->bind_row(0);
     (records.size() == 1 ? self_->infer_one : self_->infer).run(static_cast<int>(records.size()), self_->records);
+    self_->fetch(1);
     self_->inferred = static_cast<int>(records.size());
-    return self_->sums(records.size());
+    return self_->sums(0, records.size());
 }
 
-std::span<const float> Network::probabilities() const {
-    return {self_->probabilities.data(), std::size_t(self_->inferred) * self_->plan.classes};
+std::span<const float> Network::probabilities() {
+    self_->probabilities.fetch(1);
+    return self_->probabilities[0].first(std::size_t(self_->inferred) * self_->plan.classes);
 }
+
+void *Network::cuda_stream() const { return self_->session.cuda_stream(); }
 
 std::int64_t Network::allocations() const { return self_->session.allocations(); }
 

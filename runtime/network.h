@@ -6,6 +6,7 @@
 #pragma once
 
 #include "compiler/plan.h"
+#include "runtime/memory.h"
 #include "runtime/model.h"
 
 #include <cstdint>
@@ -37,6 +38,12 @@ struct StepValues {
     float momentum = 0;                                   // SGD
 };
 
+/// One step of training: what Network::train() takes.
+struct TrainingStep {
+    std::vector<std::int32_t> records;
+    StepValues values;
+};
+
 /// Sums over the images of a batch, added in order.
 struct BatchResult {
     double loss = 0;
@@ -65,11 +72,14 @@ public:
     const std::string &set() const;
     int max_batch() const;
 
+    /// What the constructor took to load all kernels into a device; 0 on the host.
+    double prepare_seconds() const;
+
     /// Every weight by its initializer, a function of `seed` alone; gradients and the optimizer's state to zero.
     void initialize(std::uint32_t seed);
 
-    // Programs keep what they make of the weights until a span of these is asked for or they are trained: after an infer(), ask anew
-    // before writing.
+    // Programs keep what they make of the weights until a span of these is asked for or they are trained, and a device has copies of its
+    // own: after every run, ask anew before reading or writing.
 
     /// The slabs, padding between the weights (always zero) included. `optimizer_slab` is two slabs laid out like the parameters': the
     /// first and second moments of Adam, or SGD's velocity and nothing.
@@ -85,8 +95,13 @@ public:
     /// The optimizer's state of a trainable weight: slot 0 is Adam's first moment or SGD's velocity, slot 1 Adam's second moment.
     std::span<float> optimizer_state(const Parameter &parameter, int slot);
 
-    /// The data that records are numbers of, which must outlive its use: `images` has in_c * in_h * in_w bytes a record, in planes (x
-    /// innermost, then y, c), `labels` one byte a record (anything below plan().classes where there are none).
+    /// A data set where the kernels read it: `images` has in_c * in_h * in_w bytes a record, in planes (x innermost, then y, c), `labels`
+    /// one byte a record (anything below plan().classes where there are none). On the host both must outlive its use; a device gets a copy.
+    PlacedData place(const std::uint8_t *images, const std::uint8_t *labels, int records);
+
+    /// The data that records are numbers of, which must outlive its use.
+    void bind_data(const PlacedData &data);
+    /// The same for data that the network places and keeps.
     void bind_data(const std::uint8_t *images, const std::uint8_t *labels, int records);
 
     /// Forward in training mode and backward, over 1 .. max_batch records: leaves the gradients of the mean loss in gradient_slab() and
@@ -97,11 +112,22 @@ public:
     /// One step of the optimizer with what is in gradient_slab().
     void update(Optimizer optimizer, const StepValues &step);
 
+    /// How many steps train() takes at once: 1 on the host; as many on a device as it computes while the host prepares and reads others.
+    int steps_ahead() const;
+
+    /// gradients() and update() for each of 1 .. steps_ahead() steps in turn. Between them a device neither waits for the host nor copies
+    /// anything from or to it. Returns their results, which the next call overwrites. Throws like gradients().
+    std::span<const BatchResult> train(Optimizer optimizer, std::span<const TrainingStep> steps);
+
     /// Forward with the moving statistics and without dropout, over 1 .. max_batch records. Throws like gradients().
     BatchResult infer(std::span<const std::int32_t> records);
 
     /// Of the last infer(): (classes, n), the classes of an image side by side.
-    std::span<const float> probabilities() const;
+    std::span<const float> probabilities();
+
+    /// The stream of the kernels of the set cuda, a CUstream in the device's primary context, for libraries that are to work in their
+    /// order; null for other sets.
+    void *cuda_stream() const;
 
     /// Calls of halide_malloc by the kernels since construction: no more after the first step.
     std::int64_t allocations() const;

@@ -31,6 +31,12 @@ int Session::parallel_for(int min, int extent, ThreadPool::Task task, void *cont
     return threads_.parallel_for(min, extent, task, context);
 }
 
+void *Session::cuda_context(bool create) {
+    if (!cuda_.context() && create)
+        if (const std::string reason = cuda_.open(); !reason.empty()) report(reason);
+    return cuda_.context();
+}
+
 namespace {
 
 struct Loop {

@@ -2,6 +2,7 @@
 // so that two networks in one program share nothing.
 #pragma once
 
+#include "runtime/cuda.h"
 #include "runtime/threads.h"
 
 #include <atomic>
@@ -34,6 +35,11 @@ public:
     /// Runs a parallel loop of a kernel, like ThreadPool::parallel_for().
     int parallel_for(int min, int extent, ThreadPool::Task task, void *context);
 
+    /// The CUDA context of the session's kernels and their stream. The first call opens them where `create`; null where there are none, and
+    /// the reason is then reported.
+    void *cuda_context(bool create);
+    void *cuda_stream() const { return cuda_.stream(); }
+
     /// Counts a call of halide_malloc.
     void count_allocation() noexcept { allocations_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -46,6 +52,7 @@ private:
     std::string error_;
     std::vector<int> *loops_ = nullptr;
     std::atomic<std::int64_t> allocations_ = 0;
+    CudaStream cuda_;
 };
 
 }  // namespace halcyon

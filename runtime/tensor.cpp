@@ -40,7 +40,7 @@ halide_type_t halide_type(std::string_view type) {
     throw std::invalid_argument(fmt::format("there is no buffer type \"{}\"", type));
 }
 
-Tensor::Tensor(const Buffer &buffer, StorageOrder order, void *memory, int batch, int records) {
+Tensor::Tensor(const Buffer &buffer, StorageOrder order, const Place &place, int batch, int records) {
     const std::vector<std::int64_t> extents = extents_of(buffer, batch, records);
     if (extents.size() > dimensions_.size())
         throw std::invalid_argument(
@@ -58,7 +58,9 @@ Tensor::Tensor(const Buffer &buffer, StorageOrder order, void *memory, int batch
         dimensions_[d] = halide_dimension_t(0, extent, stride);
         stride *= extent;
     }
-    buffer_.host = static_cast<std::uint8_t *>(memory);
+    buffer_.host = reinterpret_cast<std::uint8_t *>(place.host);
+    buffer_.device = place.on_device;
+    buffer_.device_interface = place.device;
     buffer_.dimensions = static_cast<std::int32_t>(extents.size());
     buffer_.dim = dimensions_.data();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/plan.h"
+#include "runtime/memory.h"
 
 #include <HalideRuntime.h>
 
@@ -23,11 +24,11 @@ halide_type_t halide_type(std::string_view type);
 /// A halide_buffer_t with its dimensions. It points into itself, so it stays where it is made.
 class Tensor {
 public:
-    /// Binds `buffer` to `memory`, which holds elements_of(buffer, batch, records) elements and is not owned. Activations, which are the
-    /// 4-D buffers whose last extent is the batch, (c, x, y, n), have the strides of `order`; all others are dense, first extent innermost.
-    /// Throws std::invalid_argument for more than 5 dimensions and std::length_error for 2^31 bytes or more, which Halide's 32-bit offsets
-    /// cannot reach.
-    Tensor(const Buffer &buffer, StorageOrder order, void *memory, int batch, int records = 0);
+    /// Binds `buffer` to the memory at `place`, which holds elements_of(buffer, batch, records) elements and is not owned. Activations,
+    /// which are the 4-D buffers whose last extent is the batch, (c, x, y, n), have the strides of `order`; all others are dense, first
+    /// extent innermost. Throws std::invalid_argument for more than 5 dimensions and std::length_error for 2^31 bytes or more, which
+    /// Halide's 32-bit offsets cannot reach.
+    Tensor(const Buffer &buffer, StorageOrder order, const Place &place, int batch, int records = 0);
     Tensor(const Tensor &) = delete;
     Tensor &operator=(const Tensor &) = delete;
 

@@ -29,18 +29,20 @@ Optimizer optimizer_of(const Recipe &recipe) { return recipe.optimizer.name == "
 
 Trainer::Trainer(Network &network, const RunConfig &config, const Dataset &train, const Dataset *test, const RunFolder &folder,
                  const TrainingState &state)
-    : network_(network), config_(config), train_(train), test_(test), folder_(folder), optimizer_(optimizer_of(config.recipe)),
-      images_(config.images()), state_(state) {
+    : network_(network), config_(config), train_(train), folder_(folder), optimizer_(optimizer_of(config.recipe)), images_(config.images()),
+      state_(state), train_data_(place(network, train)) {
     const Recipe &recipe = config.recipe;
     const std::vector<double> rates = dropout_rates(recipe, network.plan().dropout_layers);
-    step_.seed = config.seed;
-    step_.flip_probability = static_cast<float>(recipe.flip);
-    step_.dropout_rates.assign(rates.begin(), rates.end());
-    step_.beta1 = static_cast<float>(recipe.optimizer.beta_1);
-    step_.beta2 = static_cast<float>(recipe.optimizer.beta_2);
-    step_.epsilon = static_cast<float>(recipe.optimizer.epsilon);
-    step_.momentum = static_cast<float>(recipe.optimizer.momentum);
-    records_.reserve(static_cast<std::size_t>(recipe.batch));
+    TrainingStep step;
+    step.values.seed = config.seed;
+    step.values.flip_probability = static_cast<float>(recipe.flip);
+    step.values.dropout_rates.assign(rates.begin(), rates.end());
+    step.values.beta1 = static_cast<float>(recipe.optimizer.beta_1);
+    step.values.beta2 = static_cast<float>(recipe.optimizer.beta_2);
+    step.values.epsilon = static_cast<float>(recipe.optimizer.epsilon);
+    step.values.momentum = static_cast<float>(recipe.optimizer.momentum);
+    steps_.assign(static_cast<std::size_t>(network.steps_ahead()), step);
+    if (test) test_data_.emplace(place(network, *test));
 }
 
 bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
@@ -48,8 +50,8 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     save();
     while (state_.epoch < static_cast<std::uint32_t>(config_.recipe.epochs)) {
         const bool trained = train_epoch(progress, stop_requested);
-        const auto evaluation = trained && test_ ? evaluate(network_, *test_, stop_requested) : std::nullopt;
-        const bool stopped = !trained || (test_ && !evaluation);
+        const auto evaluation = trained && test_data_ ? evaluate(network_, *test_data_, stop_requested) : std::nullopt;
+        const bool stopped = !trained || (test_data_ && !evaluation);
         progress.clear();
         if (stopped) {
             save();
@@ -62,47 +64,55 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
 
 /// What is left of the epoch; false where it was stopped inside.
 bool Trainer::train_epoch(Progress &progress, const StopRequested &stop_requested) {
-    network_.bind_data(train_.images.data(), train_.labels.data(), images_);
+    network_.bind_data(train_data_);
     progress.begin_epoch(static_cast<int>(state_.epoch) + 1, config_.recipe.epochs, images_, state_.position);
     while (state_.position < images_) {
         if (stop_requested()) return false;
         const Clock::time_point begin = Clock::now();
-        train_step();
+        train_steps();
         state_.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
         progress.update(state_.position, state_.loss / state_.position, double(state_.correct) / state_.position);
     }
     return true;
 }
 
-void Trainer::train_step() {
-    choose_records();
-    set_step_values();
-    const BatchResult result = network_.gradients(records_, step_);
+/// As many steps as the network takes at once and the epoch still has.
+void Trainer::train_steps() {
+    std::size_t steps = 0;
+    for (int position = state_.position; steps < steps_.size() && position < images_; ++steps) {
+        choose_records(steps_[steps], position);
+        set_values(steps_[steps], static_cast<int>(steps), position);
+        position += static_cast<int>(steps_[steps].records.size());
+    }
+    const std::span<const BatchResult> results = network_.train(optimizer_, std::span(steps_).first(steps));
+    for (std::size_t i = 0; i < steps; ++i) add(results[i], steps_[i]);
+}
+
+/// The images of the batch at `position` of the epoch: the last one may be smaller.
+void Trainer::choose_records(TrainingStep &step, int position) const {
+    step.records.resize(static_cast<std::size_t>(std::min(config_.recipe.batch, images_ - position)));
+    std::iota(step.records.begin(), step.records.end(), position);
+    if (!config_.shuffle) return;
+    const Shuffle shuffle(config_.seed, state_.epoch, static_cast<std::uint32_t>(images_));
+    for (std::int32_t &record : step.records) record = static_cast<std::int32_t>(shuffle(static_cast<std::uint32_t>(record)));
+}
+
+/// What the kernels read of the recipe and of the state, `index` steps from now.
+void Trainer::set_values(TrainingStep &step, int index, int position) const {
+    step.values.epoch = state_.epoch;
+    step.values.position = static_cast<std::uint32_t>(position);
+    step.values.update = state_.step + index + 1;
+    step.values.learning_rate = static_cast<float>(learning_rate(config_.recipe.learning_rate, state_.step + index, total_steps()));
+}
+
+void Trainer::add(const BatchResult &result, const TrainingStep &step) {
     if (!std::isfinite(result.loss))
         throw std::runtime_error(fmt::format("the loss became {} in epoch {}, step {}: try a lower learning rate; {} is left as it was",
                                              result.loss, state_.epoch + 1, state_.step + 1, folder_.last().string()));
-    network_.update(optimizer_, step_);
-
     state_.step += 1;
-    state_.position += static_cast<int>(records_.size());
+    state_.position += static_cast<int>(step.records.size());
     state_.loss += result.loss;
     state_.correct += result.correct;
-}
-
-/// The images of the next batch: the last one of an epoch may be smaller.
-void Trainer::choose_records() {
-    records_.resize(static_cast<std::size_t>(std::min(config_.recipe.batch, images_ - state_.position)));
-    std::iota(records_.begin(), records_.end(), state_.position);
-    if (!config_.shuffle) return;
-    const Shuffle shuffle(config_.seed, state_.epoch, static_cast<std::uint32_t>(images_));
-    for (std::int32_t &record : records_) record = static_cast<std::int32_t>(shuffle(static_cast<std::uint32_t>(record)));
-}
-
-void Trainer::set_step_values() {
-    step_.epoch = state_.epoch;
-    step_.position = static_cast<std::uint32_t>(state_.position);
-    step_.update = state_.step + 1;
-    step_.learning_rate = static_cast<float>(learning_rate(config_.recipe.learning_rate, state_.step, total_steps()));
 }
 
 EpochMetrics Trainer::metrics(const std::optional<Evaluation> &evaluation) const {
@@ -139,9 +149,11 @@ std::int64_t Trainer::total_steps() const {
     return steps_per_epoch * config_.recipe.epochs;
 }
 
-std::optional<Evaluation> evaluate(Network &network, const Dataset &data, const StopRequested &stop_requested) {
-    network.bind_data(data.images.data(), data.labels.data(), data.size());
-    std::vector<std::int32_t> records(static_cast<std::size_t>(data.size()));
+PlacedData place(Network &network, const Dataset &data) { return network.place(data.images.data(), data.labels.data(), data.size()); }
+
+std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, const StopRequested &stop_requested) {
+    network.bind_data(data);
+    std::vector<std::int32_t> records(static_cast<std::size_t>(data.records()));
     std::iota(records.begin(), records.end(), 0);
     BatchResult sums;
     for (std::span<const std::int32_t> rest = records; !rest.empty();) {
@@ -152,7 +164,7 @@ std::optional<Evaluation> evaluate(Network &network, const Dataset &data, const 
         sums.correct += result.correct;
         rest = rest.subspan(batch);
     }
-    return Evaluation{sums.loss / data.size(), double(sums.correct) / data.size(), data.size()};
+    return Evaluation{sums.loss / data.records(), double(sums.correct) / data.records(), data.records()};
 }
 
 }  // namespace halcyon

@@ -26,9 +26,12 @@ struct Evaluation {
     int images = 0;
 };
 
+/// A data set where the kernels of `network` read it; on the host `data` must outlive its use.
+PlacedData place(Network &network, const Dataset &data);
+
 /// The network's loss and accuracy on `data`, in batches of its max_batch(); nothing where it was stopped.
 std::optional<Evaluation> evaluate(
-    Network &network, const Dataset &data, const StopRequested &stop_requested = [] { return false; });
+    Network &network, const PlacedData &data, const StopRequested &stop_requested = [] { return false; });
 
 /// The optimizer that a recipe names.
 Optimizer optimizer_of(const Recipe &recipe);
@@ -49,9 +52,10 @@ public:
 
 private:
     bool train_epoch(Progress &progress, const StopRequested &stop_requested);
-    void train_step();
-    void choose_records();
-    void set_step_values();
+    void train_steps();
+    void choose_records(TrainingStep &step, int position) const;
+    void set_values(TrainingStep &step, int index, int position) const;
+    void add(const BatchResult &result, const TrainingStep &step);
     void finish_epoch(const EpochMetrics &metrics, Progress &progress);
     EpochMetrics metrics(const std::optional<Evaluation> &evaluation) const;
     void save() const;
@@ -61,14 +65,14 @@ private:
     Network &network_;
     const RunConfig &config_;
     const Dataset &train_;
-    const Dataset *test_;
     const RunFolder &folder_;
 
     const Optimizer optimizer_;
     const int images_;  // of an epoch
     TrainingState state_;
-    StepValues step_;                    // what the kernels read of the state and the recipe
-    std::vector<std::int32_t> records_;  // of the batch
+    std::vector<TrainingStep> steps_;  // that are computed at once
+    PlacedData train_data_;
+    std::optional<PlacedData> test_data_;
 };
 
 }  // namespace halcyon

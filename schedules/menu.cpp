@@ -1,5 +1,6 @@
 #include "schedules/menu.h"
 
+#include "schedules/block_tile.h"
 #include "schedules/winograd.h"
 
 #include <fmt/format.h>
@@ -14,7 +15,8 @@
 namespace halcyon {
 namespace {
 
-std::string accepts(const Shape &, const Set &) { return ""; }
+std::string on_host(const Shape &, const Set &set) { return set.on_device() ? "the set runs on a device" : ""; }
+std::string on_device(const Shape &, const Set &set) { return set.on_device() ? "" : "the set runs on the host"; }
 
 std::string on_x86(const Shape &, const Set &set) { return set.family == "x86" ? "" : "the set is not x86"; }
 
@@ -43,6 +45,10 @@ std::string whole_output_vectors(const Shape &s, const Set &set) {
 
 std::string direct(const Shape &s, const Set &set) { return first_refusal({on_x86(s, set), plain_weights(s, set)}); }
 std::string direct_one_image(const Shape &s, const Set &set) { return first_refusal({direct(s, set), one_image(s, set)}); }
+
+/// What a window that reaches beyond the convolution reads of it Halide bounds by the whole picture, and a few rows of that are all there
+/// is room for.
+std::string windows_inside(const Shape &s, const Set &) { return s.pool().padded() ? "the pool's windows reach beyond its input" : ""; }
 
 /// Pairs of an output and an input along an axis that a 3-tap window connects.
 int taps(int in, int out, int pad) {
@@ -166,6 +172,36 @@ std::string separate_windows_up_to_4096_channels(const Shape &s, const Set &set)
     return first_refusal({on_x86_up_to<4096>(s, set), separate_windows(s, set)});
 }
 
+/// Where 64 images make blocks for most of a GPU's processors, of which an H100 has 132, and a block's shared memory, 48 KiB, holds them.
+std::string shared_tiles(const Shape &s, int from, int to, int width, int height) {
+    const BlockTile tile = shared_tile(from, to, s);
+    const int blocks = width * height * (to / tile.channels), bytes = shared_bytes(tile, s);
+    return first_refusal({s.tile > 0 ? "the weights are for tiles" : "", s.batch == 1 ? "a single image fills no block of images" : "",
+                          blocks < 100 ? fmt::format("{} blocks of 64 images are too few", blocks) : "",
+                          bytes > 48 * 1024 ? fmt::format("a block needs {} bytes of shared memory", bytes) : ""});
+}
+
+std::string forward_shared_tile(const Shape &s, const Set &set) {
+    return first_refusal({on_device(s, set), shared_tiles(s, s.in_c, s.out_c, s.out_w, s.out_h)});
+}
+std::string backward_data_shared_tile(const Shape &s, const Set &set) {
+    return first_refusal({on_device(s, set), shared_tiles(s, s.out_c, s.in_c, s.in_w, s.in_h)});
+}
+
+std::string direct_on_device(const Shape &s, const Set &set) { return first_refusal({on_device(s, set), plain_weights(s, set)}); }
+
+/// The sums of each part of the pixels.
+std::vector<Workspace> weight_parts(const Shape &s, const Set &) {
+    const WeightsTile tile(s);
+    return {{"parts", {s.out_c, tile.columns_of_all, tile.parts}}};
+}
+
+/// A thread merges each row of a channel's tiles, 32 channels a block.
+template<int Shape::*rows>
+std::string rows_of_threads(const Shape &s, const Set &set) {
+    return first_refusal({on_device(s, set), s.*rows > 32 ? "more than 32 rows do not fit a block" : ""});
+}
+
 /// Halide's autoschedulers take the plain algorithms alone: weights in tiles are Winograd's.
 std::string by_autoscheduler(const Shape &s, const Set &set) {
     return first_refusal({set.autoscheduler.empty() ? "the set has no autoscheduler" : "", plain_weights(s, set)});
@@ -185,18 +221,18 @@ std::string by_one_that_ends(const Shape &s, const Set &set) {
     return set.autoscheduler == "Adams2019" ? "Adams2019 takes too much time and memory" : by_autoscheduler(s, set);
 }
 
-/// For a convolution and its pool: what windows that reach beyond it read Halide bounds by the whole picture, in the other entries too,
-/// which are compiled for every shape that some set plans.
-std::string by_one_of_windows_inside(const Shape &s, const Set &set) {
-    return first_refusal({by_autoscheduler(s, set), s.pool().padded() ? "the pool's windows reach beyond its input" : ""});
-}
-
 const Entry autoscheduled{"autoscheduled", by_autoscheduler};
-const Entry reference{"reference", accepts};
+const Entry reference{"reference", on_host}, gpu_reference{"gpu_reference", on_device};
+const Entry gpu_reference_direct{"gpu_reference", both<on_device, plain_weights>};
+
+/// The device's, where it sums over the batch in two steps.
+Entry gpu_reference_with(std::vector<Workspace> (*workspaces)(const Shape &, const Set &)) {
+    return {"gpu_reference", on_device, workspaces};
+}
 
 const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
     static const std::map<std::string, std::vector<Entry>, std::less<>> menus = {
-        {"input_fwd", {{"rows", on_x86}, autoscheduled, reference}},
+        {"input_fwd", {{"rows", on_x86}, autoscheduled, reference, gpu_reference}},
         {"conv2d_fwd",
          {{"winograd_f4", forward_tiles<winograd_f4>, transformed_forward<winograd_f4>},
           {"winograd_f2", forward_tiles<winograd_f2>, transformed_forward<winograd_f2>},
@@ -204,52 +240,83 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           {"winograd_f2_one_image", forward_tiles_one_image<winograd_f2>},
           {"pixel_tile", direct_one_image},
           {"register_tile", direct},
+          {"shared_tile", forward_shared_tile},
+          {"sliced", direct_on_device},
           autoscheduled,
-          reference}},
+          reference,
+          gpu_reference_direct}},
         {"conv2d_pool_fwd",
          {{"winograd_f4", both<forward_tiles<winograd_f4>, whole_windows<winograd_f4>>, transformed_forward<winograd_f4>},
           {"winograd_f2", both<forward_tiles<winograd_f2>, whole_windows<winograd_f2>>, transformed_forward<winograd_f2>},
           {"winograd_f4_one_image", both<forward_tiles_one_image<winograd_f4>, whole_windows<winograd_f4>>},
           {"winograd_f2_one_image", both<forward_tiles_one_image<winograd_f2>, whole_windows<winograd_f2>>},
-          {"pixel_tile", direct_one_image},
-          {"register_tile", direct},
-          {"autoscheduled", by_one_of_windows_inside},
-          reference}},
-        {"conv2d_fold", {{"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"conv2d_fold_bwd", {{"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"winograd_weights", {{"channel_vectors", whole_output_vectors}, autoscheduled, reference}},
+          {"pixel_tile", both<direct_one_image, windows_inside>},
+          {"register_tile", both<direct, windows_inside>},
+          {"autoscheduled", both<by_autoscheduler, windows_inside>},
+          reference,
+          gpu_reference_direct}},
+        {"conv2d_fold", {{"channel_vectors", on_x86}, {"shared_sums", on_device}, autoscheduled, reference, gpu_reference}},
+        {"conv2d_fold_bwd", {{"channel_vectors", on_x86}, {"shared_sums", on_device}, autoscheduled, reference, gpu_reference}},
+        {"winograd_weights", {{"channel_vectors", whole_output_vectors}, autoscheduled, reference, gpu_reference}},
         {"conv2d_bwd_data",
          {{"winograd_f4", backward_data_tiles<winograd_f4>, transformed_backward<winograd_f4>},
           {"winograd_f2", backward_data_tiles<winograd_f2>, transformed_backward<winograd_f2>},
           {"register_tile", on_x86, transposed_weights},
+          {"shared_tile", backward_data_shared_tile},
+          {"sliced", on_device},
           autoscheduled,
-          reference}},
+          reference,
+          gpu_reference}},
         {"conv2d_bwd_weights",
          {{"winograd_f4", backward_weights_tiles<winograd_f4>, row_products<winograd_f4>},
           {"winograd_f2", backward_weights_tiles<winograd_f2>, row_products<winograd_f2>},
           {"rows", few_weights, row_sums},
           {"register_tile", on_x86, bias_rows},
+          {"shared_tile", on_device, weight_parts},
           autoscheduled,
-          reference}},
-        {"relu_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"relu_bwd", {{"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"batch_norm_stats", {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles}, {"autoscheduled", by_one_that_keeps_order}, reference}},
-        {"batch_norm_fold", {{"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"batch_norm_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"batch_norm_bwd_stats", {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles}, autoscheduled, reference}},
-        {"batch_norm_bwd_data", {{"channel_vectors", on_x86_up_to<4096>}, autoscheduled, reference}},
-        {"batch_norm_pool_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"batch_norm_pool_dropout_fwd", {{"lanes", on_x86_up_to<16384>}, {"autoscheduled", by_one_that_ends}, reference}},
-        {"batch_norm_pool_bwd_stats", {{"pixel_tiles", on_x86_up_to<4096>, pool_tiles}, {"autoscheduled", by_one_that_ends}, reference}},
-        {"batch_norm_pool_bwd_data", {{"windows", separate_windows_up_to_4096_channels}, {"autoscheduled", by_one_that_ends}, reference}},
-        {"max_pool2d_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"max_pool2d_bwd", {{"windows", separate_windows}, {"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"dropout", {{"lanes", on_x86_up_to<16384>}, autoscheduled, reference}},
-        {"add", {{"channel_vectors", on_x86}, autoscheduled, reference}},
-        {"softmax_cross_entropy_fwd", {{"class_vectors", on_x86_up_to<4096>}, autoscheduled, reference}},
-        {"softmax_cross_entropy_bwd", {{"class_vectors", on_x86}, autoscheduled, reference}},
-        {"adam", {{"one_pass", whole_vectors}, autoscheduled, reference}},
-        {"sgd", {{"one_pass", whole_vectors}, autoscheduled, reference}},
+          reference,
+          gpu_reference_with(bias_rows)}},
+        {"relu_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"relu_bwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"batch_norm_stats",
+         {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles},
+          {"rows", rows_of_threads<&Shape::in_h>, pixel_tiles},
+          {"autoscheduled", by_one_that_keeps_order},
+          reference,
+          gpu_reference_with(pixel_tiles)}},
+        {"batch_norm_fold", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"batch_norm_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"batch_norm_bwd_stats",
+         {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles},
+          {"rows", rows_of_threads<&Shape::in_h>, pixel_tiles},
+          autoscheduled,
+          reference,
+          gpu_reference_with(pixel_tiles)}},
+        {"batch_norm_bwd_data",
+         {{"channel_vectors", on_x86_up_to<4096>}, {"elements", on_device}, autoscheduled, reference, gpu_reference}},
+        {"batch_norm_pool_fwd", {{"channel_vectors", on_x86}, {"elements", on_device}, autoscheduled, reference, gpu_reference}},
+        {"batch_norm_pool_dropout_fwd",
+         {{"lanes", on_x86_up_to<16384>}, {"elements", on_device}, {"autoscheduled", by_one_that_ends}, reference, gpu_reference}},
+        {"batch_norm_pool_bwd_stats",
+         {{"pixel_tiles", on_x86_up_to<4096>, pool_tiles},
+          {"rows", rows_of_threads<&Shape::out_h>, pool_tiles},
+          {"autoscheduled", by_one_that_ends},
+          reference,
+          gpu_reference_with(pool_tiles)}},
+        {"batch_norm_pool_bwd_data",
+         {{"windows", separate_windows_up_to_4096_channels},
+          {"elements", on_device},
+          {"autoscheduled", by_one_that_ends},
+          reference,
+          gpu_reference}},
+        {"max_pool2d_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"max_pool2d_bwd", {{"windows", separate_windows}, {"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"dropout", {{"lanes", on_x86_up_to<16384>}, autoscheduled, reference, gpu_reference}},
+        {"add", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"softmax_cross_entropy_fwd", {{"class_vectors", on_x86_up_to<4096>}, autoscheduled, reference, gpu_reference}},
+        {"softmax_cross_entropy_bwd", {{"class_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"adam", {{"one_pass", whole_vectors}, autoscheduled, reference, gpu_reference}},
+        {"sgd", {{"one_pass", whole_vectors}, autoscheduled, reference, gpu_reference}},
     };
     return menus;
 }
@@ -259,10 +326,12 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
 const std::vector<Set> &all_sets() {
     constexpr const char *avx2 = "x86-64-linux-sse41-avx-f16c-fma-avx2";
     static const std::vector<Set> sets = {
+        {"cuda", "gpu", "x86-64-linux-sse41-cuda-cuda_capability_80", StorageOrder::hwnc, 4, 16},
         {"x86_avx512", "x86", "x86-64-linux-sse41-avx-f16c-fma-avx2-avx512-avx512_skylake", StorageOrder::hwnc, 16, 32},
         {"x86_avx2", "x86", avx2, StorageOrder::hwnc, 8, 16},
         {"x86_sse41", "x86", "x86-64-linux-sse41", StorageOrder::hwnc, 4, 16},
         {"reference", "reference", "x86-64-linux-sse41", StorageOrder::nhwc, 4, 16},
+        {"opencl", "gpu", "x86-64-linux-sse41-opencl", StorageOrder::hwnc, 4, 16},
         {"mullapudi2016", "autoscheduled", avx2, StorageOrder::hwnc, 8, 16, "Mullapudi2016"},
         {"adams2019", "autoscheduled", avx2, StorageOrder::hwnc, 8, 16, "Adams2019"},
         {"li2018", "autoscheduled", avx2, StorageOrder::hwnc, 8, 16, "Li2018"},

@@ -16,16 +16,19 @@ enum class StorageOrder { nhwc, hwnc };
 /// A target with a complete plan of its own: what `--schedule` names.
 struct Set {
     std::string name;           // "x86_avx2"
-    std::string family;         // "x86"; a family names several sets
+    std::string family;         // "x86", "gpu"; a family names several sets
     std::string halide_target;  // explicit, never "host"
     StorageOrder order;
     int vector_floats;            // floats in one vector register
     int vector_registers;         // architectural vector registers
     std::string autoscheduler{};  // "Adams2019", of Halide's: what schedules the kernels instead of our entries; "": nothing
+
+    /// The kernels run on a device with memory of its own.
+    bool on_device() const { return family == "gpu"; }
 };
 
-/// Every set this build knows, fastest first: `auto` takes the first that the machine can run. Those of autoschedulers, there to be
-/// compared, are last.
+/// Every set this build knows, fastest first: `auto` takes the first that the machine can run. OpenCL's devices may be anything, even the
+/// CPU, and autoschedulers are there to be compared: nobody gets them unasked.
 const std::vector<Set> &all_sets();
 
 /// The sets that `names` selects, in the order of all_sets(); a name is a set or a family.
@@ -40,7 +43,7 @@ struct Workspace {
 
 /// One way of scheduling a kernel.
 struct Entry {
-    std::string name;  // "register_tile"; the last entry of every menu is "reference"
+    std::string name;  // "register_tile"
 
     /// "" where the entry can be taken, else the reason why not.
     std::string (*refuses)(const Shape &, const Set &);
@@ -49,7 +52,10 @@ struct Entry {
     std::vector<Workspace> (*workspaces)(const Shape &, const Set &) = nullptr;
 };
 
-/// The entries of `kernel`, best first; the last one accepts every shape. Throws std::invalid_argument for an unknown kernel.
+/// Whether this is the entry that remains where no other accepts: "reference" takes every shape on the host, "gpu_reference" on devices.
+inline bool is_reference(std::string_view entry) { return entry == "reference" || entry == "gpu_reference"; }
+
+/// The entries of `kernel`, best first; the last two are the references. Throws std::invalid_argument for an unknown kernel.
 const std::vector<Entry> &menu(std::string_view kernel);
 
 }  // namespace halcyon

@@ -12,19 +12,22 @@ namespace halcyon {
 /// The batch's statistics, the scale and shift they make, and the moving statistics, updated in place.
 ///
 /// Variances are merged tile by tile (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983), never as
-/// E[x^2] - E[x]^2: sums of squares about a tile's own mean neither cancel nor fall below zero. A tile is one pixel of all images.
+/// E[x^2] - E[x]^2: sums of squares about a tile's own mean neither cancel nor fall below zero. A tile is one pixel of all images. They are
+/// merged one after the other, or (`by_rows`) each row's first and then the rows.
 struct BatchNormStats {
     Halide::Var c{"c"}, moment{"moment"}, x{"x"}, y{"y"};
-    Halide::RDom images, tiles;  // n; x, y
+    Halide::RDom images, tiles;    // n; x, y
+    Halide::RDom row_tiles, rows;  // x; y
     Halide::Func tile_sum{"tile_sum"}, tile_mean{"tile_mean"}, tile_squares{"tile_squares"};
     Halide::Func tile{"tile"};      // moment 0: the tile's mean, 1: the sum of squares about it
-    Halide::Func merged{"merged"};  // the mean and the sum of squares about it, of the tiles so far
+    Halide::Func row{"row"};        // the same of the row's tiles so far
+    Halide::Func merged{"merged"};  // the same of all tiles so far
     Halide::Func mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
     Halide::Func moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
 
     BatchNormStats(const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &beta, const Halide::Expr &batch,
-                   const Shape &s)
-        : images(0, batch, "images"), tiles(0, s.in_w, 0, s.in_h, "tiles") {
+                   const Shape &s, bool by_rows = false)
+        : images(0, batch, "images"), tiles(0, s.in_w, 0, s.in_h, "tiles"), row_tiles(0, s.in_w, "row_tiles"), rows(0, s.in_h, "rows") {
         const Halide::Expr tile_size = Halide::cast<float>(batch);
         tile_sum(c, x, y) = 0.0f;
         tile_sum(c, x, y) += input(c, x, y, images);
@@ -35,21 +38,33 @@ struct BatchNormStats {
         tile(c, moment, x, y) = select(moment == 0, tile_mean(c, x, y), tile_squares(c, x, y));
 
         merged(c) = Halide::Tuple(0.0f, 0.0f);
-        const Halide::Expr before = Halide::cast<float>(tiles.y * s.in_w + tiles.x);  // tiles merged so far
-        const Halide::Expr delta = tile(c, 0, tiles.x, tiles.y) - merged(c)[0];
-        merged(c) = Halide::Tuple(merged(c)[0] + delta / (before + 1.0f),
-                                  merged(c)[1] + (tile(c, 1, tiles.x, tiles.y) + delta * delta * (tile_size * before / (before + 1.0f))));
+        if (by_rows) {
+            row(c, y) = Halide::Tuple(0.0f, 0.0f);
+            row(c, y) = merge(row(c, y), Halide::Tuple(tile(c, 0, row_tiles, y), tile(c, 1, row_tiles, y)), row_tiles, tile_size);
+            merged(c) = merge(merged(c), row(c, rows), rows, tile_size * float(s.in_w));
+        } else {
+            const Halide::Tuple next(tile(c, 0, tiles.x, tiles.y), tile(c, 1, tiles.x, tiles.y));
+            merged(c) = merge(merged(c), next, tiles.y * s.in_w + tiles.x, tile_size);
+        }
 
-        const Halide::Expr variance = merged(c)[1] / (tile_size * float(s.in_w * s.in_h));
+        const Halide::Expr variance = merged(c)[1] / (tile_size * float(s.in_w * s.in_h)), inverse = 1.0f / sqrt(variance + s.epsilon);
         mean(c) = merged(c)[0];
-        inv_std(c) = 1.0f / sqrt(variance + s.epsilon);
-        scale(c) = gamma(c) * inv_std(c);
-        shift(c) = beta(c) - mean(c) * scale(c);
+        inv_std(c) = inverse;
+        scale(c) = gamma(c) * inverse;
+        shift(c) = beta(c) - merged(c)[0] * (gamma(c) * inverse);
 
         moving_mean(c) = Halide::undef<float>();
-        moving_mean(c) = moving_mean(c) * s.momentum + mean(c) * (1 - s.momentum);
+        moving_mean(c) = moving_mean(c) * s.momentum + merged(c)[0] * (1 - s.momentum);
         moving_variance(c) = Halide::undef<float>();
         moving_variance(c) = moving_variance(c) * s.momentum + variance * (1 - s.momentum);
+    }
+
+private:
+    /// The mean and the sum of squares about it of `before` tiles so far and one more, each of `size` values.
+    static Halide::Tuple merge(const Halide::Tuple &so_far, const Halide::Tuple &next, const Halide::Expr &before,
+                               const Halide::Expr &size) {
+        const Halide::Expr count = Halide::cast<float>(before), delta = next[0] - so_far[0];
+        return Halide::Tuple(so_far[0] + delta / (count + 1.0f), so_far[1] + (next[1] + delta * delta * (size * count / (count + 1.0f))));
     }
 };
 

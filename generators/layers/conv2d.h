@@ -35,14 +35,16 @@ struct Conv2dForward {
 /// The weights and bias with which a convolution of `input`, without padding, is that of scale * input + shift.
 struct Conv2dFold {
     Halide::Var k{"k"}, c{"c"}, dx{"dx"}, dy{"dy"};
-    Halide::RDom taps;  // c, dx, dy
+    Halide::RDom taps;                // c, dx, dy
+    Halide::Func shifted{"shifted"};  // the bias with what the shift adds
     Halide::Func folded_weights{"folded_weights"}, folded_bias{"folded_bias"};
 
     Conv2dFold(const Halide::Func &weights, const Halide::Func &bias, const Halide::Func &scale, const Halide::Func &shift, const Shape &s)
         : taps(0, s.in_c, 0, s.kernel_w, 0, s.kernel_h, "taps") {
         folded_weights(k, c, dx, dy) = weights(k, c, dx, dy) * scale(c);
-        folded_bias(k) = bias(k);
-        folded_bias(k) += weights(k, taps.x, taps.y, taps.z) * shift(taps.x);
+        shifted(k) = bias(k);
+        shifted(k) += weights(k, taps.x, taps.y, taps.z) * shift(taps.x);
+        folded_bias(k) = shifted(k);
     }
 };
 

@@ -20,7 +20,7 @@ int run_evaluate(const halcyon_model &model, const EvaluateOptions &options) {
     const Dataset test = source.load(Split::test, plan);
     Network network(model, std::move(plan), set.name, hardware_threads(), std::min(options.batch, test.size()));
     load_weights(options.weights, network);
-    const Evaluation result = *evaluate(network, test);
+    const Evaluation result = *evaluate(network, place(network, test));
 
     if (options.json) {
         fmt::print("{}\n",

@@ -1,5 +1,6 @@
 #include "runtime/commands/commands.h"
 
+#include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/network.h"
 
@@ -22,6 +23,9 @@ std::string why_not(const SetPlan &plan) {
     return known == all_sets().end() ? "this program does not know it" : why_not(*known);
 }
 
+/// What a set runs on where it can: "this machine", or the device.
+std::string runs_on(const SetPlan &plan) { return device_of(plan.set) ? to_string(describe_device(plan.set)) : "this machine"; }
+
 /// The calls of a set's programs, each compiled kernel once.
 std::vector<Call> distinct_calls(const SetPlan &set) {
     std::vector<Call> calls;
@@ -40,7 +44,12 @@ void print_json(const Plan &plan, const std::string &automatic) {
             kernels.push_back(
                 {{"kernel", call.kernel}, {"layer", call.layer}, {"entry", call.entry}, {"reason", call.reason}, {"symbol", call.symbol}});
         const std::string reason = why_not(set);
-        sets.push_back({{"name", set.set}, {"target", set.target}, {"runs", reason.empty()}, {"reason", reason}, {"kernels", kernels}});
+        sets.push_back({{"name", set.set},
+                        {"target", set.target},
+                        {"runs", reason.empty()},
+                        {"reason", reason},
+                        {"device", reason.empty() ? runs_on(set) : ""},
+                        {"kernels", kernels}});
     }
     fmt::print("{}\n", ordered_json({{"auto", automatic}, {"sets", sets}}).dump());
 }
@@ -64,7 +73,7 @@ void print_text(const Plan &plan, const std::string &automatic) {
     fmt::print("model {}: {} schedule sets, auto takes {}\n", plan.model, plan.sets.size(), automatic.empty() ? "none" : automatic);
     for (const SetPlan &set : plan.sets) {
         const std::string reason = why_not(set);
-        fmt::print("\n{}: {}\n    target {}\n", set.set, reason.empty() ? "runs on this machine" : "cannot run here: " + reason,
+        fmt::print("\n{}: {}\n    target {}\n", set.set, reason.empty() ? "runs on " + runs_on(set) : "cannot run here: " + reason,
                    set.target);
         print_kernels(set);
     }

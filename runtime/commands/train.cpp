@@ -1,5 +1,6 @@
 #include "runtime/commands/commands.h"
 
+#include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/recipe.h"
 #include "runtime/run_folder.h"
@@ -66,14 +67,33 @@ Recipe resolve_recipe(const TrainOptions &options, const Plan &plan) {
     return recipe;
 }
 
+/// What the run computes on.
+std::string describe_schedule(const Network &network, const RunConfig &config) {
+    if (!device_of(config.schedule)) return fmt::format("{}, {} threads", config.schedule, config.threads);
+    return fmt::format("{} on {}, kernels loaded in {:.1f} s", config.schedule, to_string(describe_device(config.schedule)),
+                       network.prepare_seconds());
+}
+
+/// The device that `auto` would have preferred to the set it took, and why not: "; no cuda: there is no CUDA device". "" where there is
+/// none.
+std::string missing_device(std::string_view set, const std::vector<std::string> &compiled) {
+    for (const Set &preferred : all_sets()) {
+        if (preferred.name == set) break;
+        if (preferred.on_device() && std::ranges::find(compiled, preferred.name) != compiled.end())
+            return fmt::format("; no {}: {}", preferred.name, why_not(preferred));
+    }
+    return "";
+}
+
 /// Trains to the end, or until a signal.
-int train(Network &network, const RunConfig &config, const DataSource &source, const Data &data, const RunFolder &folder,
+int train(Network &network, const RunConfig &config, bool automatic, const DataSource &source, const Data &data, const RunFolder &folder,
           const TrainingState &state) {
     fmt::print("data      {}, {} training images", source.description(), config.images());
     if (data.test) fmt::print(", {} test images", data.test->size());
     fmt::print("\nrecipe    {}, epochs {}, batch {}, seed {}\n", config.recipe.name, config.recipe.epochs, config.recipe.batch,
                config.seed);
-    fmt::print("schedule  {}, {} threads\n", config.schedule, config.threads);
+    fmt::print("schedule  {}{}\n", describe_schedule(network, config),
+               automatic ? missing_device(config.schedule, compiled_sets(network.plan())) : "");
     fmt::print("out       {}\n", folder.path().string());
     std::fflush(stdout);
 
@@ -101,7 +121,8 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     config.shuffle = !options.no_shuffle;
     config.evaluate = !options.no_evaluate;
     config.init = absolute_or_empty(options.init);
-    config.schedule = choose_set(options.schedule.value_or("auto"), compiled_sets(plan)).name;
+    const std::string schedule = options.schedule.value_or("auto");
+    config.schedule = choose_set(schedule, compiled_sets(plan)).name;
     config.threads = options.threads.value_or(hardware_threads());
 
     const Data data = load_data(source, config.evaluate, plan);
@@ -112,7 +133,7 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
 
     const RunFolder folder = options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model, config)
                                                  : RunFolder::create(options.out, config);
-    return train(*network, config, source, data, folder, {});
+    return train(*network, config, schedule == "auto", source, data, folder, {});
 }
 
 /// The folder that a resumed run writes into: its own, unless --out names another.
@@ -161,7 +182,7 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     if (config.recipe.epochs != epochs_before)
         fmt::print("{} epochs instead of {}: the learning rate follows its schedule over the new total from here on\n",
                    config.recipe.epochs, epochs_before);
-    return train(*network, config, source, data, resumed_folder(run, options.out, config), state);
+    return train(*network, config, options.schedule == "auto", source, data, resumed_folder(run, options.out, config), state);
 }
 
 /// A run goes on as it began: options that would change it are refused.

@@ -4,6 +4,7 @@ namespace halcyon {
 namespace {
 
 using Halide::Func;
+using Halide::Stage;
 using Halide::TailStrategy;
 using Halide::Var;
 
@@ -14,10 +15,11 @@ constexpr int block = 64;
 
 void reference(BatchNormStats &f) {
     Var co{"co"}, ci{"ci"};
-    for (Func stage : {f.mean, f.inv_std}) stage.split(f.c, co, ci, block, TailStrategy::GuardWithIf).parallel(co);
-    f.moving_variance.update().split(f.c, co, ci, block, TailStrategy::GuardWithIf).parallel(co);
-    f.inv_std.compute_with(f.mean, co);
-    f.moving_variance.update().compute_with(f.mean, co);
+    for (Stage output :
+         {Stage(f.mean), Stage(f.inv_std), Stage(f.scale), Stage(f.shift), f.moving_mean.update(), f.moving_variance.update()}) {
+        output.split(f.c, co, ci, block, TailStrategy::GuardWithIf).parallel(co);
+        if (output.name() != Stage(f.mean).name()) output.compute_with(f.mean, co);
+    }
     f.merged.compute_at(f.mean, co).update().reorder(f.c, f.tiles.x, f.tiles.y);
     for (Func stage : {f.tile_sum, f.tile_mean, f.tile_squares}) stage.compute_at(f.merged, f.tiles.x);
     f.tile_sum.update().reorder(f.c, f.images);

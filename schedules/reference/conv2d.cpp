@@ -8,7 +8,7 @@ void reference(Conv2dForward &f) {
     f.sum.compute_at(f.output, f.x).update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z);
 }
 
-void reference(Conv2dFold &f) { f.folded_bias.update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z); }
+void reference(Conv2dFold &f) { f.shifted.compute_at(f.folded_bias, f.k); }
 
 void reference(Conv2dFoldBackward &f) {
     f.d_beta.compute_with(f.d_gamma, f.c);

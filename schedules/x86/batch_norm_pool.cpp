@@ -40,12 +40,13 @@ void forward_lanes(BatchNormPoolDropoutForward &f, const Shape &s, const Set &se
 
 void backward_stats_pixel_tiles(BatchNormPoolBackwardStats &f, const Shape &s, const Set &set) {
     const int vector = channel_vector(s.in_c, set);
+    const TailStrategy tail = s.in_c % vector ? TailStrategy::GuardWithIf : TailStrategy::Auto;
     ChosenInput &chosen = f.chosen;
     gradient_tiles(f.stats, pooled_shape(s), set);
-    chosen.choice.compute_at(f.stats.tile_sums, gradient_block()).vectorize(chosen.c, vector).unroll(chosen.c);
+    chosen.choice.compute_at(f.stats.tile_sums, gradient_block()).vectorize(chosen.c, vector, tail).unroll(chosen.c);
     chosen.choice.update()
         .reorder(chosen.c, chosen.taps.x, chosen.taps.y)
-        .vectorize(chosen.c, vector)
+        .vectorize(chosen.c, vector, tail)
         .unroll(chosen.c)
         .unroll(chosen.taps.x)
         .unroll(chosen.taps.y);

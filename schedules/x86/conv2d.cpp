@@ -110,12 +110,8 @@ void fold_channel_vectors(Conv2dFold &f, const Shape &s, const Set &set) {
     const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
     Var ko{"ko"};
     f.folded_weights.vectorize(f.k, vector).parallel(f.c);
-    f.folded_bias.vectorize(f.k, vector)
-        .update()
-        .split(f.k, ko, f.k, vector)
-        .reorder(f.k, f.taps.x, f.taps.y, f.taps.z, ko)
-        .vectorize(f.k)
-        .parallel(ko);
+    f.folded_bias.split(f.k, ko, f.k, vector).vectorize(f.k).parallel(ko);
+    f.shifted.compute_at(f.folded_bias, ko).vectorize(f.k).update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z).vectorize(f.k);
 }
 
 /// The sums of a channel run in the lanes of a vector, over all taps, and then over the lanes in order.

@@ -187,3 +187,5 @@ TEST_CASE("ten Adam steps agree with Keras's: reference") { check_ten_steps("ref
 TEST_CASE("ten Adam steps agree with Keras's: x86_sse41") { check_ten_steps("x86_sse41"); }
 TEST_CASE("ten Adam steps agree with Keras's: x86_avx2") { check_ten_steps("x86_avx2"); }
 TEST_CASE("ten Adam steps agree with Keras's: x86_avx512") { check_ten_steps("x86_avx512"); }
+TEST_CASE("ten Adam steps agree with Keras's: cuda") { check_ten_steps("cuda"); }
+TEST_CASE("ten Adam steps agree with Keras's: opencl") { check_ten_steps("opencl"); }

@@ -1,12 +1,14 @@
 // Every compiled kernel of a model, of every set, against the oracles: stamped out of the plan in the model's library.
 #include "compiler/kernels.h"
 #include "compiler/plan.h"
+#include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/model.h"
 #include "runtime/session.h"
 #include "runtime/tensor.h"
 #include "schedules/menu.h"
 #include "tests/catch.h"
+#include "tests/devices/device_calls.h"
 #include "tests/kernels/arguments.h"
 #include "tests/kernels/data.h"
 
@@ -21,6 +23,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -46,11 +49,36 @@ public:
     GuardedBuffer(const Buffer &buffer, StorageOrder order, int batch)
         : bytes_(elements_of(buffer, batch, test_records) * halide_type(buffer.type).bytes()),
           memory_(new (std::align_val_t(64)) std::uint8_t[guard + bytes_ + guard]),
-          tensor_(buffer, order, memory_.get() + guard, batch, test_records) {
+          tensor_(buffer, order, place_of(memory_.get() + guard), batch, test_records) {
         std::memset(memory_.get(), 0xFF, guard + bytes_ + guard);
     }
 
     halide_buffer_t *get() { return tensor_.get(); }
+
+    /// Copies the whole memory to a device, guards and all, and gives the argument its place in there. As in a network the argument has no
+    /// host's memory.
+    void send(const halide_device_interface_t *device, void *session) {
+        const int element = get()->type.bytes();
+        whole_dimensions_.fill(halide_dimension_t(0, 1, 0));
+        whole_dimensions_[0] = halide_dimension_t(-int(guard) / element, int(guard + bytes_ + guard) / element, 1);
+        whole_.host = memory_.get();
+        whole_.type = get()->type;
+        whole_.dimensions = get()->dimensions;
+        whole_.dim = whole_dimensions_.data();
+        whole_.set_host_dirty();
+        REQUIRE(halide_copy_to_device(session, &whole_, device) == 0);
+        REQUIRE(halide_device_crop(session, &whole_, get()) == 0);
+        get()->host = nullptr;
+    }
+
+    /// Copies all of it back and leaves the device.
+    void fetch(void *session) {
+        REQUIRE(halide_device_release_crop(session, get()) == 0);
+        get()->host = memory_.get() + guard;
+        whole_.set_device_dirty();
+        REQUIRE(halide_copy_to_host(session, &whole_) == 0);
+        REQUIRE(halide_device_free(session, &whole_) == 0);
+    }
 
     void write(const oracle::Array &values) {
         for_each_element([&](void *element, int i, int j, int k, int l) { store(element, values(i, j, k, l)); });
@@ -128,14 +156,40 @@ private:
     std::size_t bytes_;
     std::unique_ptr<std::uint8_t[], Delete> memory_;
     Tensor tensor_;
+    std::array<halide_dimension_t, 5> whole_dimensions_;
+    halide_buffer_t whole_{};  // on a device
 };
 
+/// What each kernel of a device asked of it.
+std::map<std::string, int> launches_of;
+
+/// Calls a device's kernel: it computes all of its outputs there, in launches that every GPU accepts.
+int call_on_device(const CompiledKernel &compiled, std::vector<std::unique_ptr<GuardedBuffer>> &buffers, std::vector<void *> &argv,
+                   const halide_device_interface_t *device, Session &session) {
+    for (const auto &buffer : buffers) buffer->send(device, &session);
+    DeviceCalls::counted = {};
+    const int code = find_compiled(compiled.symbol).call(argv.data());
+    CHECK(DeviceCalls::counted.launches > 0);
+    if (!is_reference(compiled.entry)) CHECK(DeviceCalls::counted.launches <= 2);
+    launches_of[compiled.symbol] = DeviceCalls::counted.launches;
+    CHECK(DeviceCalls::counted.most_threads <= 1024);
+    CHECK(DeviceCalls::counted.most_shared_bytes <= 48 * 1024);
+    CHECK(DeviceCalls::counted.allocations == 0);
+    for (std::size_t i = 0; i < buffers.size(); i++) {
+        CAPTURE(compiled.arguments[i].name);
+        CHECK_FALSE(buffers[i]->get()->host_dirty());
+        CHECK(buffers[i]->get()->device_dirty() == (i >= find_kernel(compiled.kernel).inputs.size()));
+    }
+    for (const auto &buffer : buffers) buffer->fetch(&session);
+    return code;
+}
+
 /// Calls a kernel once and returns its outputs; checks that it fails in nothing and touches only them. What it does not write stays NaN.
-Arguments call(const CompiledKernel &compiled, StorageOrder order, const Arguments &before, int batch, Session &session) {
+Arguments call(const CompiledKernel &compiled, const Set &set, const Arguments &before, int batch, Session &session) {
     const Kernel &kernel = *before.kernel;
     std::vector<std::unique_ptr<GuardedBuffer>> buffers;
     for (std::size_t i = 0; i < compiled.arguments.size(); i++) {
-        buffers.push_back(std::make_unique<GuardedBuffer>(compiled.arguments[i], order, batch));
+        buffers.push_back(std::make_unique<GuardedBuffer>(compiled.arguments[i], set.order, batch));
         const bool is_read = i < kernel.inputs.size() || is_updated(kernel, compiled.arguments[i].name);
         if (is_read) buffers[i]->write(before.tensors[i]);
     }
@@ -145,7 +199,8 @@ Arguments call(const CompiledKernel &compiled, StorageOrder order, const Argumen
     void *user_context = &session;
     std::vector<void *> argv = {&user_context};
     for (const auto &buffer : buffers) argv.push_back(buffer->get());
-    const int code = find_compiled(compiled.symbol).call(argv.data());
+    const halide_device_interface_t *device = device_of(set.name);
+    const int code = device ? call_on_device(compiled, buffers, argv, device, session) : find_compiled(compiled.symbol).call(argv.data());
     INFO(session.take_error());
     REQUIRE(code == 0);
 
@@ -214,12 +269,13 @@ private:
 
 /// Images a batch: the one that the kernel is compiled for, or that its autoscheduler was told to expect, since fewer may not fill what it
 /// split; else all of these where a kernel is cheap, else as many of the first as its naive oracle can do in a fraction of a second. Tiles
-/// of 4, 6, 8 or 12 images meet batches that are smaller, equal, one more, one less.
+/// of 4, 6, 8 or 12 images meet batches that are smaller, equal, one more, one less, a device's blocks of 16, 32 or 64 images such that are
+/// smaller or one more.
 std::vector<int> batch_sizes(const CompiledKernel &compiled, const Set &set) {
     if (compiled.shape.batch > 0) return {compiled.shape.batch};
     if (!set.autoscheduler.empty()) return {64};
     constexpr double budget = 1.5e8;  // floating-point operations
-    constexpr int sizes[] = {7, 1, 13, 5, 2, 6, 3, 4, 8, 9, 11, 12, 17, 33};
+    constexpr int sizes[] = {7, 1, 13, 5, 2, 6, 3, 4, 8, 9, 11, 12, 17, 33, 65};
     const double flops = find_kernel(compiled.kernel).flops(compiled.shape);
     std::vector<int> batches;
     double spent = 0;
@@ -246,8 +302,7 @@ void check_kernel(const CompiledKernel &compiled, const Set &set) {
         trust.count(expected);
         if (exact && batch == *std::max_element(batches.begin(), batches.end())) Trust::check_sums(compiled, before);
 
-        const Arguments actual = call(compiled, set.order, before, batch, one_thread),
-                        again = call(compiled, set.order, before, batch, three_threads);
+        const Arguments actual = call(compiled, set, before, batch, one_thread), again = call(compiled, set, before, batch, three_threads);
         const Arguments tolerance = tolerances(compiled, before, expected);
         for (const std::string &output : kernel.outputs) {
             INFO(output);
@@ -272,7 +327,7 @@ void check_dropout_at_rate_0(const CompiledKernel &compiled, const Set &set) {
     before["step"] = make_step(before["step"].extent(0), 0, batch);
     Arguments expected = before;
     oracle::find_oracle(compiled.kernel)(compiled.shape, expected.tensors);
-    const Arguments after = call(compiled, set.order, before, batch, session);
+    const Arguments after = call(compiled, set, before, batch, session);
     CHECK((after["output"].values == expected["output"].values));
 }
 
@@ -330,6 +385,12 @@ void check_set(const std::string &name) {
         check_kernel(compiled, set);
         if (compiled.kernel.find("dropout") != std::string::npos) check_dropout_at_rate_0(compiled, set);
     }
+    if (device_of(name))
+        for (const Program &program : planned->programs) {
+            int launches = 0;
+            for (const Call &call : program.calls) launches += launches_of.at(call.symbol);
+            fmt::print("{}: {} launches for the {} calls of {}\n", name, launches, program.calls.size(), program.name);
+        }
 }
 
 }  // namespace
@@ -339,6 +400,8 @@ TEST_CASE("reference") { check_set("reference"); }
 TEST_CASE("x86_sse41") { check_set("x86_sse41"); }
 TEST_CASE("x86_avx2") { check_set("x86_avx2"); }
 TEST_CASE("x86_avx512") { check_set("x86_avx512"); }
+TEST_CASE("cuda") { check_set("cuda"); }
+TEST_CASE("opencl") { check_set("opencl"); }
 TEST_CASE("mullapudi2016") { check_set("mullapudi2016"); }
 TEST_CASE("adams2019") { check_set("adams2019"); }
 TEST_CASE("li2018") { check_set("li2018"); }
@@ -347,7 +410,8 @@ TEST_CASE("every set has a test case") {
     std::vector<std::string> names;
     for (const Set &set : all_sets()) names.push_back(set.name);
     std::sort(names.begin(), names.end());
-    CHECK(names == std::vector<std::string>{"adams2019", "li2018", "mullapudi2016", "reference", "x86_avx2", "x86_avx512", "x86_sse41"});
+    CHECK(names == std::vector<std::string>{"adams2019", "cuda", "li2018", "mullapudi2016", "opencl", "reference", "x86_avx2", "x86_avx512",
+                                            "x86_sse41"});
 }
 
 TEST_CASE("compiled functions take the arguments of the kernel list and the menu") {

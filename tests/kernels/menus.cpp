@@ -31,17 +31,33 @@ std::string run(const std::string &command) {
 
 }  // namespace
 
-TEST_CASE("every menu ends in a reference that accepts anything") {
+TEST_CASE("every menu ends in two references, of which a set takes the one for where it runs, whatever the shape") {
     Shape odd{.in_h = 13, .in_w = 1, .in_c = 7, .out_h = 5, .out_w = 1, .out_c = 1, .kernel_h = 5, .kernel_w = 3, .stride_h = 3};
     odd.pad_top = 2, odd.relu = 1, odd.dropout = 9, odd.elements = 1, odd.epsilon = 0.5f, odd.momentum = 1;
     for (const Kernel &kernel : all_kernels()) {
         INFO(kernel.name);
         const std::vector<Entry> &entries = menu(kernel.name);
-        REQUIRE_FALSE(entries.empty());
-        CHECK(entries.back().name == "reference");
+        REQUIRE(entries.size() >= 2);
+        const Entry &on_host = entries[entries.size() - 2], &on_device = entries.back();
+        CHECK(on_host.name == "reference");
+        CHECK(on_device.name == "gpu_reference");
         for (const Set &set : all_sets())
-            for (const Shape &shape : {Shape{}, odd}) CHECK(entries.back().refuses(shape, set) == "");
+            for (const Shape &shape : {Shape{}, odd}) {
+                CHECK(on_host.refuses(shape, set) == (set.on_device() ? "the set runs on a device" : ""));
+                CHECK(on_device.refuses(shape, set) == (set.on_device() ? "" : "the set runs on the host"));
+            }
     }
+}
+
+TEST_CASE("what is tuned for one side is refused on the other") {
+    Shape shape{.in_h = 8, .in_w = 8, .in_c = 64, .out_h = 8, .out_w = 8, .out_c = 64, .kernel_h = 3, .kernel_w = 3};
+    shape.pad_top = shape.pad_left = 1, shape.elements = 64;
+    const Set x86 = select_sets({"x86_avx2"}).front(), gpu = select_sets({"gpu"}).front();
+    for (const Kernel &kernel : all_kernels())
+        for (const Entry &entry : menu(kernel.name)) {
+            INFO(kernel.name << " " << entry.name);
+            CHECK_FALSE((entry.refuses(shape, x86).empty() && entry.refuses(shape, gpu).empty()));
+        }
 }
 
 TEST_CASE("entries have names of their own") {
@@ -160,4 +176,26 @@ TEST_CASE("Winograd's tiles are refused where they save little or outgrow the st
         {.in_h = 16, .in_w = 16, .out_h = 5, .out_w = 5, .kernel_h = 3, .kernel_w = 3, .stride_h = 3, .stride_w = 3});
     CHECK(refusal("conv2d_pool_fwd", "winograd_f4", pooled) == "the pool's windows do not divide the tiles");
     CHECK(refusal("conv2d_pool_fwd", "register_tile", pooled) == "");
+}
+
+TEST_CASE("a device's tiles are refused where they leave it idle or outgrow its shared memory") {
+    const auto refusal = [](const char *kernel, const char *entry, const Shape &shape) {
+        for (const Entry &candidate : menu(kernel))
+            if (candidate.name == entry) return candidate.refuses(shape, select_sets({"cuda"}).front());
+        throw std::invalid_argument(entry);
+    };
+    Shape shape{.in_h = 15, .in_w = 15, .in_c = 32, .out_h = 13, .out_w = 13, .out_c = 64, .kernel_h = 3, .kernel_w = 3};
+    CHECK(refusal("conv2d_fwd", "shared_tile", shape) == "");
+    CHECK(refusal("conv2d_bwd_data", "shared_tile", shape) == "");
+    shape.batch = 1;
+    CHECK(refusal("conv2d_fwd", "shared_tile", shape) == "a single image fills no block of images");
+    CHECK(refusal("conv2d_fwd", "sliced", shape) == "");
+    shape.batch = 0, shape.kernel_w = 32;
+    CHECK(refusal("conv2d_fwd", "shared_tile", shape) == "a block needs 81920 bytes of shared memory");
+    shape.kernel_w = 3, shape.in_h = shape.in_w = 6, shape.out_h = shape.out_w = 4;
+    CHECK(refusal("conv2d_fwd", "shared_tile", shape) == "16 blocks of 64 images are too few");
+    CHECK(refusal("conv2d_bwd_data", "shared_tile", shape) == "36 blocks of 64 images are too few");
+
+    shape.in_h = 33;
+    CHECK(refusal("batch_norm_stats", "rows", shape) == "more than 32 rows do not fit a block");
 }

@@ -129,13 +129,14 @@ void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments
     relative(u, after["output"], tolerance["output"]);
 }
 
-/// `before` with the gradient of what the pool reads in place of that of what it makes. Where windows do not overlap this copies, and what
-/// the pool compares are integers: nothing is rounded.
+/// `before` with the magnitude of the gradient of what the pool reads in place of the gradient of what it makes. Where windows overlap it
+/// is the sum of several; what the pool compares are integers, so that nothing is rounded there.
 Arguments through_pool(const Shape &s, const Arguments &before) {
     const Array &input = before["input"];
     std::vector<Array> normalise = {input, before["scale"], before["shift"], input};
     oracle::find_oracle("batch_norm_fwd")(s, normalise);
     std::vector<Array> pool = {before["d_output"], normalise[3], input};
+    for (double &value : pool[0].values) value = std::abs(value);
     oracle::find_oracle("max_pool2d_bwd")(s, pool);
     Arguments through = before;
     through["d_output"] = pool[2];
@@ -146,8 +147,11 @@ void batch_norm_pool_bwd_stats(const Shape &s, const Arguments &before, const Ar
     batch_norm_bwd_stats(s, through_pool(s, before), after, tolerance);
 }
 
+/// Nine roundings as without the pool, and one for each window but the first that holds the pixel.
 void batch_norm_pool_bwd_data(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     batch_norm_bwd_data(s, through_pool(s, before), after, tolerance);
+    const int columns = (s.kernel_w + s.stride_w - 1) / s.stride_w, rows = (s.kernel_h + s.stride_h - 1) / s.stride_h;
+    for (double &value : tolerance["d_input"].values) value *= (9 + columns * rows - 1) / 9.0;
 }
 
 /// The exponent d = logit - largest is rounded, and Halide's exp() takes a multiple of ln 2 from it in float, where both the product and

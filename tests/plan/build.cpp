@@ -67,7 +67,7 @@ TEST_CASE("a build writes a library, a header and the plan, and compiles only wh
     // What depends on the library need not be linked again.
     CHECK(fs::last_write_time(out / "libhalcyon_t.a") == written);
 
-    fs::remove(out / "objects" / "t_sgd__n576__reference.o");
+    fs::remove(out / "objects" / "t_sgd__n896__reference.o");
     CHECK(workshop.build().compiled == 1);
 
     // The same kernels for another target.
@@ -101,15 +101,15 @@ TEST_CASE("a kernel that fails is named, and nothing new is left") {
         return failure_of([&] { workshop.build(); });
     };
     CHECK(failure("if [ $kernel = sgd ]; then echo half > $object; echo 'Error: too'; echo ' bad' >&2; exit 3; fi") ==
-          "kernel sgd__n576 of reference with schedule reference: kernel_gen exited with 3: Error: too bad");
-    CHECK_FALSE(fs::exists(out / "objects" / "t_sgd__n576__reference.o"));
+          "kernel sgd__n896 of reference with schedule reference: kernel_gen exited with 3: Error: too bad");
+    CHECK_FALSE(fs::exists(out / "objects" / "t_sgd__n896__reference.o"));
     for (const char *file : {"libhalcyon_t.a", "halcyon_t.h", "plan.json"}) CHECK_FALSE(fs::exists(out / file));
 
     CHECK(failure("if [ $kernel = sgd ]; then kill -6 $$; fi") ==
-          "kernel sgd__n576 of reference with schedule reference: kernel_gen was killed by signal 6");
+          "kernel sgd__n896 of reference with schedule reference: kernel_gen was killed by signal 6");
     CHECK(failure("if [ $kernel = sgd ]; then exit 0; fi") ==
-          "kernel sgd__n576 of reference with schedule reference: kernel_gen wrote no " +
-              (out / "objects" / "t_sgd__n576__reference.o").string());
+          "kernel sgd__n896 of reference with schedule reference: kernel_gen wrote no " +
+              (out / "objects" / "t_sgd__n896__reference.o").string());
     // What had compiled is kept: only the faulty one and those never started are compiled now, all with the new kernel_gen's stamp.
     workshop.write_generator("");
     CHECK(workshop.build().kernels == 12);

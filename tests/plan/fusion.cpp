@@ -276,7 +276,7 @@ TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
     CHECK(lines(fuse(overlapping, x86_avx2()), false) ==
           std::vector<std::string>{
               "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization stay apart: "
-              "windows: the windows overlap; autoscheduled: the set has no autoscheduler"});
+              "windows: the windows overlap; elements: the set runs on the host; autoscheduled: the set has no autoscheduler"});
 }
 
 TEST_CASE("a batch norm that others read as well stays apart from the pool") {

@@ -11,8 +11,6 @@ using namespace halcyon;
 
 namespace {
 
-std::int64_t align(std::int64_t bytes) { return (bytes + 63) / 64 * 64; }
-
 void check_plan(const std::vector<Lifetime> &lifetimes, const MemoryPlan &plan) {
     REQUIRE(plan.offsets.size() == lifetimes.size());
     bool apart = true, aligned = plan.bytes % 64 == 0, inside = true;
@@ -78,19 +76,20 @@ void check_single_assignment(const Program &program) {
 
 TEST_CASE("buffers that follow each other share their bytes") {
     // A chain: each buffer meets the next one only.
-    const std::vector<Lifetime> chain = {{640, 0, 1}, {320, 1, 2}, {640, 2, 3}, {64, 3, 4}};
+    const std::vector<Lifetime> chain = {{5120, 0, 1}, {2560, 1, 2}, {5120, 2, 3}, {512, 3, 4}};
     const MemoryPlan plan = plan_memory(chain);
     check_plan(chain, plan);
-    CHECK(plan.bytes == 960);
-    CHECK(most_alive(chain) == 960);
+    CHECK(plan.bytes == 7680);
+    CHECK(most_alive(chain) == 7680);
 }
 
 TEST_CASE("a buffer takes the smallest gap that holds it") {
-    // Placed by size: 640 at 0, 320 at 640, 192 at 960, 128 at 1152. While the last one lives, the gaps are 640 bytes and 192 bytes.
-    const std::vector<Lifetime> lifetimes = {{640, 0, 0}, {320, 0, 1}, {192, 0, 0}, {128, 0, 1}, {100, 1, 1}};
+    // Placed by size: 5120 at 0, 2560 at 5120, 1536 at 7680, 1024 at 9216. While the last one lives, the gaps are 5120 bytes and 1536
+    // bytes.
+    const std::vector<Lifetime> lifetimes = {{5120, 0, 0}, {2560, 0, 1}, {1536, 0, 0}, {1024, 0, 1}, {1000, 1, 1}};
     const MemoryPlan plan = plan_memory(lifetimes);
     check_plan(lifetimes, plan);
-    CHECK(plan.offsets == std::vector<std::int64_t>{0, 640, 960, 1152, 960});
+    CHECK(plan.offsets == std::vector<std::int64_t>{0, 5120, 7680, 9216, 7680});
 }
 
 TEST_CASE("an arena without buffers is empty") { CHECK(plan_memory({}).bytes == 0); }
@@ -175,6 +174,6 @@ TEST_CASE("weights and their gradients lie at the same places and do not overlap
         const Buffer &gradient = *buffers.at("d " + parameter.name);
         CHECK(gradient.home == Home::gradients);
         CHECK(gradient.offset == parameter.offset);
-        CHECK(align(gradient.bytes) >= gradient.bytes);
+        CHECK(align_buffer(gradient.bytes) >= gradient.bytes);
     }
 }

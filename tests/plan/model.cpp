@@ -67,7 +67,7 @@ TEST_CASE("cifar10 has Keras's names, shapes and parameter counts") {
     CHECK(plan.dropout_layers == 4);
 }
 
-TEST_CASE("weights have Keras's shapes, initializers and fans, and lie on multiples of 64 bytes") {
+TEST_CASE("weights have Keras's shapes, initializers and fans, and are aligned") {
     const Slabs slabs = lay_out_slabs(make_model(conv + R"(, {"type": "batch_normalization"}, {"type": "flatten"},
         {"type": "dense", "units": 10, "activation": "softmax"})"));
     std::map<std::string, Parameter> weights;
@@ -84,10 +84,10 @@ TEST_CASE("weights have Keras's shapes, initializers and fans, and lie on multip
     CHECK(weights["dense/kernel"].shape == std::vector<int>{6 * 6 * 4, 10});
     CHECK(weights["dense/kernel"].fan_in == 144);
     CHECK(weights["dense/kernel"].fan_out == 10);
-    for (const auto &[name, weight] : weights) CHECK(weight.offset % 64 == 0);
-    // 108, 4, 4, 4, 1440, 10 floats, each rounded up to 64 bytes.
-    CHECK(slabs.parameter_bytes == 448 + 64 + 64 + 64 + 5760 + 64);
-    CHECK(slabs.moving_bytes == 64 + 64);
+    for (const auto &[name, weight] : weights) CHECK(weight.offset % buffer_alignment == 0);
+    // 108, 4, 4, 4, 1440, 10 floats, each rounded up to 512 bytes.
+    CHECK(slabs.parameter_bytes == 512 + 512 + 512 + 512 + 6144 + 512);
+    CHECK(slabs.moving_bytes == 512 + 512);
     // A dense kernel is a convolution's that covers the whole input: (units, c, x, y) innermost first.
     CHECK(slabs.extents[slabs.find("dense/kernel")] == std::vector<int>{10, 4, 6, 6});
 }

@@ -1,5 +1,7 @@
 #include "runtime/machine.h"
 
+#include "runtime/device.h"
+
 #include "tests/catch.h"
 
 #include <sched.h>
@@ -98,6 +100,20 @@ TEST_CASE("a set is chosen by name, or refused with the reason") {
     CHECK(contains(message_of("x86_avx9", {"x86_sse41", "reference"}), "\"x86_avx9\"; it has x86_sse41, reference"));
     CHECK(contains(message_of("x86_sse41", {"reference"}), "\"x86_sse41\"; it has reference"));
     CHECK(contains(message_of("auto", {}), "none of the model's schedule sets"));
+}
+
+TEST_CASE("nobody gets OpenCL unasked") { CHECK(choose_set("auto", {"opencl", "reference"}).name == "reference"); }
+
+TEST_CASE("a device has a name and memory, or one line says why there is none") {
+    for (const Set &set : select_sets({"gpu"})) {
+        const std::string reason = why_not(set);
+        CAPTURE(set.name, reason);
+        CHECK(!contains(reason, "\n"));
+        if (!reason.empty()) continue;
+        const DeviceDescription device = describe_device(set.name);
+        CHECK(!device.name.empty());
+        CHECK(device.memory_bytes > 1 << 20);
+    }
 }
 
 TEST_CASE("hardware threads are those that the process may use") {

@@ -18,6 +18,7 @@ Buffer buffer(Home home, std::int64_t offset, std::int64_t bytes) {
 /// The tiny plan's slabs, and two programs that need the arena differently.
 struct Fixture {
     Plan plan = with_arena(tests::tiny_plan());
+    Session session{1};
     Memory memory;
 
     static Plan with_arena(Plan plan) {
@@ -28,25 +29,25 @@ struct Fixture {
         return plan;
     }
 
-    Fixture() : memory(plan, plan.sets[0], 5) {}
+    Fixture() : memory(plan, plan.sets[0], 5, session) {}
 };
 
 }  // namespace
 
 TEST_CASE("a buffer that grows with the batch lies at its offset times the largest batch") {
-    const Fixture f;
-    const std::byte *first = f.memory.address(buffer(Home::arena_batch, 0, 64));
-    CHECK(f.memory.address(buffer(Home::arena_batch, 128, 64)) == first + 5 * 128);
-    CHECK_THROWS_AS(f.memory.address(buffer(Home::arena_batch, 128, 65)), std::runtime_error);
-    CHECK_THROWS_AS(f.memory.address(buffer(Home::arena_batch, -64, 4)), std::runtime_error);
+    Fixture f;
+    const std::byte *first = f.memory.place(buffer(Home::arena_batch, 0, 64)).host;
+    CHECK(f.memory.place(buffer(Home::arena_batch, 128, 64)).host == first + 5 * 128);
+    CHECK_THROWS_AS(f.memory.place(buffer(Home::arena_batch, 128, 65)), std::runtime_error);
+    CHECK_THROWS_AS(f.memory.place(buffer(Home::arena_batch, -64, 4)), std::runtime_error);
 }
 
 TEST_CASE("other buffers lie at their offset, in the arena of the most demanding program") {
-    const Fixture f;
-    const std::byte *first = f.memory.address(buffer(Home::arena_fixed, 0, 64));
-    CHECK(f.memory.address(buffer(Home::arena_fixed, 64, 64)) == first + 64);
-    CHECK_THROWS_AS(f.memory.address(buffer(Home::arena_fixed, 64, 65)), std::runtime_error);
-    CHECK_THROWS_AS(f.memory.address(buffer(Home::parameters, f.plan.parameter_bytes, 1)), std::runtime_error);
+    Fixture f;
+    const std::byte *first = f.memory.place(buffer(Home::arena_fixed, 0, 64)).host;
+    CHECK(f.memory.place(buffer(Home::arena_fixed, 64, 64)).host == first + 64);
+    CHECK_THROWS_AS(f.memory.place(buffer(Home::arena_fixed, 64, 65)), std::runtime_error);
+    CHECK_THROWS_AS(f.memory.place(buffer(Home::parameters, f.plan.parameter_bytes, 1)), std::runtime_error);
 }
 
 TEST_CASE("slabs are aligned and zero; the optimizer has two like the parameters'") {
@@ -62,10 +63,10 @@ TEST_CASE("slabs are aligned and zero; the optimizer has two like the parameters
 TEST_CASE("external buffers are bound by name, the last binding counts") {
     Fixture f;
     const Buffer external = buffer(Home::external, 0, 0);
-    CHECK_THROWS_AS(f.memory.address(external), std::runtime_error);
+    CHECK_THROWS_AS(f.memory.place(external), std::runtime_error);
     float one = 0, other = 0;
-    f.memory.bind("b", &one);
-    CHECK(f.memory.address(external) == reinterpret_cast<std::byte *>(&one));
-    f.memory.bind("b", &other);
-    CHECK(f.memory.address(external) == reinterpret_cast<std::byte *>(&other));
+    f.memory.bind("b", place_of(&one));
+    CHECK(f.memory.place(external).host == reinterpret_cast<std::byte *>(&one));
+    f.memory.bind("b", place_of(&other));
+    CHECK(f.memory.place(external).host == reinterpret_cast<std::byte *>(&other));
 }

@@ -31,8 +31,8 @@ TEST_CASE("activations have the strides of the set's storage order") {
     const Buffer activations = buffer("float32", {5, 3, 2, batch_extent});  // (c, x, y, n)
     float memory = 0;
     const int batch = GENERATE(1, 7);
-    Tensor hwnc(activations, StorageOrder::hwnc, &memory, batch);
-    Tensor nhwc(activations, StorageOrder::nhwc, &memory, batch);
+    Tensor hwnc(activations, StorageOrder::hwnc, place_of(&memory), batch);
+    Tensor nhwc(activations, StorageOrder::nhwc, place_of(&memory), batch);
     CHECK(extents_of(hwnc) == std::vector<int>{5, 3, 2, batch});
     CHECK(extents_of(nhwc) == std::vector<int>{5, 3, 2, batch});
     CHECK(strides_of(hwnc) == std::vector<int>{1, batch * 5, 3 * batch * 5, 5});
@@ -44,12 +44,12 @@ TEST_CASE("activations have the strides of the set's storage order") {
 TEST_CASE("all other buffers are dense as listed") {
     const StorageOrder order = GENERATE(StorageOrder::hwnc, StorageOrder::nhwc);
     std::uint8_t memory = 0;
-    Tensor weights(buffer("float32", {5, 3, 2, 4}), order, &memory, 7);
+    Tensor weights(buffer("float32", {5, 3, 2, 4}), order, place_of(&memory), 7);
     CHECK(strides_of(weights) == std::vector<int>{1, 5, 15, 30});
-    Tensor images(buffer("uint8", {4, 3, 2, records_extent}), order, &memory, 7, 100);
+    Tensor images(buffer("uint8", {4, 3, 2, records_extent}), order, place_of(&memory), 7, 100);
     CHECK(strides_of(images) == std::vector<int>{1, 4, 12, 24});
     CHECK(extents_of(images) == std::vector<int>{4, 3, 2, 100});
-    Tensor probabilities(buffer("float32", {10, batch_extent}), order, &memory, 7);
+    Tensor probabilities(buffer("float32", {10, batch_extent}), order, place_of(&memory), 7);
     CHECK(strides_of(probabilities) == std::vector<int>{1, 10});
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("buffers have Halide's types") {
 TEST_CASE("sizes are counted in 64 bits, and what Halide cannot address is refused") {
     const Buffer large = buffer("float32", {1 << 10, 1 << 10, 1 << 10, batch_extent});
     CHECK(elements_of(large, 64) == std::int64_t{1} << 36);
-    CHECK_THROWS_AS(Tensor(large, StorageOrder::hwnc, nullptr, 64), std::length_error);
-    CHECK_THROWS_AS(Tensor(buffer("uint8", {1 << 10, 1 << 10, 1 << 11}), StorageOrder::hwnc, nullptr, 1), std::length_error);
-    CHECK_THROWS_AS(Tensor(buffer("uint8", {1, 1, 1, 1, 1, 1}), StorageOrder::hwnc, nullptr, 1), std::invalid_argument);
+    CHECK_THROWS_AS(Tensor(large, StorageOrder::hwnc, Place{}, 64), std::length_error);
+    CHECK_THROWS_AS(Tensor(buffer("uint8", {1 << 10, 1 << 10, 1 << 11}), StorageOrder::hwnc, Place{}, 1), std::length_error);
+    CHECK_THROWS_AS(Tensor(buffer("uint8", {1, 1, 1, 1, 1, 1}), StorageOrder::hwnc, Place{}, 1), std::invalid_argument);
 }

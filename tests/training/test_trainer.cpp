@@ -233,11 +233,11 @@ TEST_CASE("an evaluation does not depend on the batch, and takes every image") {
     const auto by_16 = make_network(2, 16), by_5 = make_network(1, 5);
     by_16->initialize(3);
     by_5->initialize(3);
-    const Evaluation a = *evaluate(*by_16, test), b = *evaluate(*by_5, test);
+    const Evaluation a = *evaluate(*by_16, place(*by_16, test)), b = *evaluate(*by_5, place(*by_5, test));
     CHECK(a.images == 21);
     CHECK(a.loss == b.loss);
     CHECK(a.accuracy == b.accuracy);
-    CHECK(!evaluate(*by_5, test, stop_at(2)));
+    CHECK(!evaluate(*by_5, place(*by_5, test), stop_at(2)));
 }
 
 TEST_CASE("the synthetic set is learnt") {
@@ -249,7 +249,8 @@ TEST_CASE("the synthetic set is learnt") {
     train(folder, hardware_threads());
     const auto network = make_network(hardware_threads(), 50);
     load_weights(folder.last(), *network);
-    const Evaluation result = *evaluate(*network, make_synthetic(Split::test, 500));
+    const Dataset test = make_synthetic(Split::test, 500);
+    const Evaluation result = *evaluate(*network, place(*network, test));
     // Chance is 10 %, with a standard error of 1.3 % over 500 images.
     CHECK(result.accuracy > 0.5);
 }

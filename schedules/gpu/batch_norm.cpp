@@ -1,0 +1,87 @@
+#include "schedules/gpu/batch_norm.h"
+
+#include "schedules/gpu/gpu_reference.h"
+#include "schedules/gpu/gpu_schedules.h"
+#include "schedules/gpu/threads.h"
+
+namespace halcyon {
+
+namespace {
+
+using Halide::Func;
+using Halide::Stage;
+
+/// A thread per channel of a pixel makes both of its sums over the images.
+template<typename Stages>
+void tile_threads(Stages &f, const Halide::Var &which) {
+    const Halide::Var block{"block"};
+    f.tile.compute_root().bound(which, 0, 2).unroll(which);
+    f.tile.split(f.c, block, thread, 64, Halide::TailStrategy::GuardWithIf)
+        .reorder(which, thread, block, f.x, f.y)
+        .gpu_blocks(block, f.x, f.y)
+        .gpu_threads(thread);
+}
+
+/// What the merged tiles make. The moving statistics' first definitions say that the values are there already: they leave no loop, but on
+/// the host they would leave a check of the pointer.
+std::vector<Stage> stats_outputs(BatchNormStats &f) {
+    for (Func moving : {f.moving_mean, f.moving_variance}) element_threads(moving, f.c);
+    return {Stage(f.mean), Stage(f.inv_std), Stage(f.scale), Stage(f.shift), f.moving_mean.update(), f.moving_variance.update()};
+}
+
+void stats_rows(BatchNormStats &f, const Shape &s, const Set &) {
+    tile_blocks(f, f.moment);
+    for (Func sum : {f.tile_sum, f.tile_squares}) share_images(sum, f.tile, f.c, f.images.x);
+    f.tile_mean.compute_at(f.tile, channel_block).gpu_threads(f.c);
+    channel_outputs(stats_outputs(f), f.c, largest_divisor(s.in_c, 32));
+    f.merged.compute_at(f.mean, thread);
+    row_threads(f.row, f.mean, f.c, f.y, f.row_tiles.x);
+}
+
+void backward_stats_rows(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_rows(f, s); }
+
+/// A thread an element, of neighbouring channels: what the activations take of memory is all that such a pass needs.
+void backward_data_elements(BatchNormBackwardData &f, const Shape &, const Set &) { gpu_reference(f); }
+
+}  // namespace
+
+// Then a thread per channel merges its pixels in order.
+void gpu_reference(BatchNormStats &f) {
+    tile_threads(f, f.moment);
+    for (Func stage : {f.tile_sum, f.tile_mean, f.tile_squares}) stage.compute_at(f.tile, thread);
+    channel_outputs(stats_outputs(f), f.c, 1);
+    f.merged.compute_at(f.mean, thread);
+}
+
+void gpu_reference(BatchNormFold &f) {
+    for (Func output : {f.scale, f.shift}) element_threads(output, f.c);
+}
+
+void gpu_reference(BatchNormForward &f) { element_threads(f.output, f.c, f.x, f.y, f.n); }
+
+void gpu_reference(BatchNormBackwardStats &f) {
+    tile_threads(f, f.which);
+    f.tile_sums.compute_at(f.tile, thread);
+    for (Func output : {f.d_gamma, f.d_beta}) element_threads(output, f.c);
+    f.d_beta.compute_with(f.d_gamma, thread);
+    f.sums.compute_at(f.d_gamma, thread);
+}
+
+void gpu_reference(BatchNormBackwardData &f) { element_threads(f.d_input, f.c, f.x, f.y, f.n); }
+
+template<>
+std::vector<NamedSchedule<BatchNormStats>> gpu_schedules() {
+    return {{"rows", stats_rows}};
+}
+
+template<>
+std::vector<NamedSchedule<BatchNormBackwardStats>> gpu_schedules() {
+    return {{"rows", backward_stats_rows}};
+}
+
+template<>
+std::vector<NamedSchedule<BatchNormBackwardData>> gpu_schedules() {
+    return {{"elements", backward_data_elements}};
+}
+
+}  // namespace halcyon

@@ -1,0 +1,100 @@
+#include "schedules/block_tile.h"
+#include "schedules/gpu/gpu_reference.h"
+#include "schedules/gpu/gpu_schedules.h"
+#include "schedules/gpu/threads.h"
+
+namespace halcyon {
+
+void gpu_reference(Conv2dForward &f) {
+    element_threads(f.output, f.k, f.x, f.y, f.n);
+    f.sum.compute_at(f.output, thread);
+}
+
+void gpu_reference(Conv2dPoolForward<Conv2dForward> &f) {
+    gpu_reference(f.pooled);
+    f.convolution.sum.compute_at(f.pooled.pool.output, thread);
+}
+
+void gpu_reference(Conv2dFold &f) {
+    element_threads(f.folded_weights, f.k, f.dx, f.dy, f.c);
+    element_threads(f.folded_bias, f.k);
+    f.shifted.compute_at(f.folded_bias, thread);
+}
+
+void gpu_reference(Conv2dFoldBackward &f) {
+    element_threads(f.d_weights, f.k, f.dx, f.dy, f.c);
+    for (Halide::Func output : {f.d_gamma, f.d_beta}) element_threads(output, f.c);
+    f.d_beta.compute_with(f.d_gamma, thread);
+    f.sums.compute_at(f.d_gamma, thread);
+}
+
+void gpu_reference(WinogradWeights &f) { element_threads(f.transformed_weights, f.k, f.a, f.b, f.c); }
+
+void gpu_reference(Conv2dBackwardData &f) {
+    element_threads(f.d_input, f.c, f.x, f.y, f.n);
+    f.sum.compute_at(f.d_input, thread);
+}
+
+void gpu_reference(Conv2dBackwardWeights &f) {
+    element_threads(f.d_weights, f.k, f.dx, f.dy, f.c);
+    element_threads(f.d_weights.update(), f.k, f.dx, f.dy, f.c);
+    element_threads(f.bias_rows.compute_root(), f.k, f.y);
+    element_threads(f.bias_rows.update(), f.k, f.y);
+    element_threads(f.d_bias, f.k);
+    element_threads(f.d_bias.update(), f.k);
+}
+
+namespace {
+
+using Halide::Func;
+using Halide::RVar;
+using Halide::TailStrategy;
+using Halide::Var;
+
+const Var block{"block"}, share{"share"};
+
+/// Has `sum` made by `threads` threads of a block of `output`, each of which takes every so many channels, and then added up in order: one
+/// thread alone would wait for the 576 weights of a 3x3 window of 64 channels. Returns what each thread makes, and its loop.
+struct SharedChannels {
+    Func shares;
+    RVar every;
+};
+SharedChannels share_channels(Func sum, Func output, const RVar &channels, int threads) {
+    const RVar every{"every"}, of_them{"of_them"};
+    sum.compute_at(output, thread).update().split(channels, every, of_them, threads);
+    Func shares = sum.update().rfactor(of_them, share);
+    shares.compute_at(output, block);
+    return {shares, every};
+}
+
+void fold_shared_sums(Conv2dFold &f, const Shape &, const Set &) {
+    element_threads(f.folded_weights, f.k, f.dx, f.dy, f.c);
+    f.folded_bias.split(f.k, block, thread, 32, TailStrategy::GuardWithIf).gpu_blocks(block).gpu_threads(thread);
+    auto [shares, every] = share_channels(f.shifted, f.folded_bias, f.taps.x, 16);
+    shares.gpu_threads(f.k, share).update().reorder(every, f.taps.y, f.taps.z, f.k, share).gpu_threads(f.k, share);
+}
+
+/// The output channels, which lie side by side, are shared by the 32 threads of a warp; a block has up to 8 input channels.
+void fold_backward_shared_sums(Conv2dFoldBackward &f, const Shape &s, const Set &) {
+    element_threads(f.d_weights, f.k, f.dx, f.dy, f.c);
+    for (Func gradient : {f.d_gamma, f.d_beta})
+        gradient.split(f.c, block, thread, largest_divisor(s.in_c, 8)).gpu_blocks(block).gpu_threads(thread);
+    f.d_beta.compute_with(f.d_gamma, thread);
+    auto [shares, every] = share_channels(f.sums, f.d_gamma, f.taps.x, 32);
+    shares.reorder(share, f.c).gpu_threads(share, f.c);
+    shares.update().reorder(every, f.taps.y, f.taps.z, share, f.c).gpu_threads(share, f.c);
+}
+
+}  // namespace
+
+template<>
+std::vector<NamedSchedule<Conv2dFold>> gpu_schedules() {
+    return {{"shared_sums", fold_shared_sums}};
+}
+
+template<>
+std::vector<NamedSchedule<Conv2dFoldBackward>> gpu_schedules() {
+    return {{"shared_sums", fold_backward_shared_sums}};
+}
+
+}  // namespace halcyon

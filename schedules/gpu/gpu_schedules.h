@@ -1,0 +1,57 @@
+// The tuned entries for devices, by algorithm.
+#pragma once
+
+#include "generators/layers/batch_norm.h"
+#include "generators/layers/batch_norm_pool.h"
+#include "generators/layers/conv2d.h"
+#include "generators/layers/conv2d_staged.h"
+#include "schedules/menu.h"
+
+#include <concepts>
+#include <string>
+#include <vector>
+
+namespace halcyon {
+
+template<typename Stages>
+struct NamedSchedule {
+    std::string entry;
+    void (*apply)(Stages &, const Shape &, const Set &);
+};
+
+/// Algorithms that are for devices alone.
+template<typename Stages>
+concept ForDevices = std::derived_from<Stages, StagedSum> || std::same_as<Stages, Conv2dBackwardWeightsStaged>;
+
+/// The device entries of the kernel that computes `Stages`: none, but for the algorithms below.
+template<typename Stages>
+std::vector<NamedSchedule<Stages>> gpu_schedules() {
+    return {};
+}
+
+template<>
+std::vector<NamedSchedule<Conv2dForwardStaged>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Conv2dBackwardDataStaged>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Conv2dBackwardWeightsStaged>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Conv2dFold>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Conv2dFoldBackward>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormStats>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormBackwardStats>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormBackwardData>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormPoolForward>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormPoolDropoutForward>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormPoolBackwardStats>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormPoolBackwardData>> gpu_schedules();
+
+}  // namespace halcyon
