@@ -53,15 +53,27 @@ void TwinBlock::wait() {
 
 PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, std::span<const std::uint8_t> images,
                        std::span<const std::uint8_t> labels)
-    : images_(place_of(images.data())), labels_(place_of(labels.data())), records_(static_cast<int>(labels.size())) {
-    const auto copy = [&](std::span<const std::uint8_t> bytes, Place &place, std::optional<DeviceBlock> &block) {
-        block.emplace(device, session, static_cast<std::int64_t>(bytes.size()));
-        block->send(0, bytes.data(), static_cast<std::int64_t>(bytes.size()));
-        place = {.device = device, .on_device = block->at(0)};
-    };
-    if (!device) return;
-    copy(images, images_, images_on_device_);
-    copy(labels, labels_, labels_on_device_);
+    : image_bytes_(images.size()), records_(static_cast<int>(labels.size())) {
+    if (device) {
+        images_on_device_.emplace(device, session, static_cast<std::int64_t>(images.size()));
+        labels_on_device_.emplace(device, session, static_cast<std::int64_t>(labels.size()));
+        images_ = {.device = device, .on_device = images_on_device_->at(0)};
+        labels_ = {.device = device, .on_device = labels_on_device_->at(0)};
+    }
+    refill(images, labels);
+}
+
+bool PlacedData::refill(std::span<const std::uint8_t> images, std::span<const std::uint8_t> labels) {
+    if (images_on_device_) {
+        if (images.size() != image_bytes_) return false;
+        images_on_device_->send(0, images.data(), static_cast<std::int64_t>(images.size()));
+        labels_on_device_->send(0, labels.data(), static_cast<std::int64_t>(labels.size()));
+    } else {
+        images_ = place_of(images.data());
+        labels_ = place_of(labels.data());
+    }
+    records_ = static_cast<int>(labels.size());
+    return true;
 }
 
 namespace {

@@ -103,12 +103,16 @@ public:
     PlacedData(const halide_device_interface_t *device, Session &session, std::span<const std::uint8_t> images,
                std::span<const std::uint8_t> labels);
 
+    /// Takes another data set in this one's place. False, and nothing done, where a device's copy has another size.
+    bool refill(std::span<const std::uint8_t> images, std::span<const std::uint8_t> labels);
+
     const Place &images() const { return images_; }
     const Place &labels() const { return labels_; }
     int records() const { return records_; }
 
 private:
     Place images_, labels_;
+    std::size_t image_bytes_;
     int records_;
     std::optional<DeviceBlock> images_on_device_, labels_on_device_;
 };

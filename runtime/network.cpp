@@ -160,6 +160,10 @@ struct Network::Implementation {
         for (Executor *program : {&gradients, &adam, &sgd, &infer, &infer_one}) program->rebind();
     }
 
+    std::span<const std::uint8_t> images_of(const std::uint8_t *images, int count) const {
+        return {images, std::size_t(plan.in_c) * plan.in_h * plan.in_w * std::size_t(count)};
+    }
+
     void bind_data(const PlacedData &placed) {
         memory.bind("images", placed.images());
         memory.bind("labels", placed.labels());
@@ -300,14 +304,16 @@ std::span<float> Network::optimizer_state(const Parameter &parameter, int slot) 
 }
 
 PlacedData Network::place(const std::uint8_t *images, const std::uint8_t *labels, int records) {
-    const std::size_t image_bytes = std::size_t(plan().in_c) * plan().in_h * plan().in_w, count(records);
-    return {self_->device, self_->session, {images, count * image_bytes}, {labels, count}};
+    return {self_->device, self_->session, self_->images_of(images, records), {labels, std::size_t(records)}};
 }
 
 void Network::bind_data(const PlacedData &data) { self_->bind_data(data); }
 
 void Network::bind_data(const std::uint8_t *images, const std::uint8_t *labels, int records) {
-    self_->bind_data(self_->data.emplace(place(images, labels, records)));
+    std::optional<PlacedData> &data = self_->data;
+    if (!data || !data->refill(self_->images_of(images, records), {labels, std::size_t(records)}))
+        data.emplace(place(images, labels, records));
+    self_->bind_data(*data);
 }
 
 BatchResult Network::gradients(std::span<const std::int32_t> records, const StepValues &step) {

@@ -101,7 +101,7 @@ public:
 
     /// The data that records are numbers of, which must outlive its use.
     void bind_data(const PlacedData &data);
-    /// The same for data that the network places and keeps.
+    /// The same for data that the network places; a device's copy is of now, and is used again for as many records.
     void bind_data(const std::uint8_t *images, const std::uint8_t *labels, int records);
 
     /// Forward in training mode and backward, over 1 .. max_batch records: leaves the gradients of the mean loss in gradient_slab() and

@@ -1,20 +1,13 @@
 // How a block of a device's threads tiles a convolution. Plain C++: the menu reads it as well as the algorithms and the schedules.
 #pragma once
 
+#include "schedules/divisors.h"
 #include "schedules/shape.h"
 
 #include <algorithm>
 #include <string_view>
 
 namespace halcyon {
-
-/// The largest divisor of `n` that is at most `limit`.
-constexpr int largest_divisor(int n, int limit) {
-    while (n % limit) limit--;
-    return limit;
-}
-
-constexpr int divide_up(int n, int by) { return (n + by - 1) / by; }
 
 /// The floats that a thread reads at once where `channels` lie side by side.
 constexpr int channel_vector(int channels) { return channels % 4 == 0 ? 4 : channels % 2 == 0 ? 2 : 1; }
@@ -35,13 +28,13 @@ struct BlockTile {
 /// channels, the 32 bytes that a GPU reads of memory at least.
 inline BlockTile shared_tile(int from, int to, const Shape &s) {
     const int vector = channel_vector(to), from_vector = channel_vector(from), products = 36;
-    const int chunk = from_vector * largest_divisor(from / from_vector, std::max(products / (s.kernel_w * from_vector), 1));
-    return {.channels = vector * largest_divisor(to / vector, 16),
+    const int chunk = from_vector * divisor_up_to(std::max(products / (s.kernel_w * from_vector), 1), from / from_vector);
+    return {.channels = vector * divisor_up_to(16, to / vector),
             .columns = 64,
             .thread_channels = vector,
             .thread_columns = 8,
             .chunk = chunk,
-            .rows = largest_divisor(s.kernel_h, std::max(products / (s.kernel_w * chunk), 1))};
+            .rows = divisor_up_to(std::max(products / (s.kernel_w * chunk), 1), s.kernel_h)};
 }
 
 /// What that takes of a block's shared memory: the sums, and what is staged of a chunk.
@@ -53,11 +46,11 @@ inline int shared_bytes(const BlockTile &tile, const Shape &s) {
 /// The same with up to 8 chunks at the same time, each by threads of its own, for few pixels, or a single image.
 inline BlockTile sliced_tile(int from, int to, const Shape &s) {
     const int vector = channel_vector(to), from_vector = channel_vector(from);
-    return {.channels = vector * largest_divisor(to / vector, 8),
+    return {.channels = vector * divisor_up_to(8, to / vector),
             .columns = s.batch == 1 ? 1 : 16,
             .thread_channels = vector,
             .thread_columns = s.batch == 1 ? 1 : 4,
-            .chunk = from / largest_divisor(from / from_vector, 8),
+            .chunk = from / divisor_up_to(8, from / from_vector),
             .rows = s.kernel_h};
 }
 
@@ -75,7 +68,7 @@ struct WeightsTile : BlockTile {
     explicit WeightsTile(const Shape &s) {
         const int inputs = s.in_c * s.kernel_w * s.kernel_h + 1, vector = channel_vector(s.out_c);
         thread_channels = vector, thread_columns = 8, chunk = 32;
-        channels = vector * largest_divisor(s.out_c / vector, 16);
+        channels = vector * divisor_up_to(16, s.out_c / vector);
         const int tiles = divide_up(inputs, 64);
         columns = thread_columns * divide_up(divide_up(inputs, tiles), thread_columns);
         columns_of_all = tiles * columns;

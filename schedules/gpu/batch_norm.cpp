@@ -33,7 +33,7 @@ void stats_rows(BatchNormStats &f, const Shape &s, const Set &) {
     tile_blocks(f, f.moment);
     for (Func sum : {f.tile_sum, f.tile_squares}) share_images(sum, f.tile, f.c, f.images.x);
     f.tile_mean.compute_at(f.tile, channel_block).gpu_threads(f.c);
-    channel_outputs(stats_outputs(f), f.c, largest_divisor(s.in_c, 32));
+    channel_outputs(stats_outputs(f), f.c, divisor_up_to(32, s.in_c));
     f.merged.compute_at(f.mean, thread);
     row_threads(f.row, f.mean, f.c, f.y, f.row_tiles.x);
 }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "generators/layers/batch_norm.h"
-#include "schedules/block_tile.h"
+#include "schedules/divisors.h"
 #include "schedules/gpu/threads.h"
 
 #include <Halide.h>
@@ -67,7 +67,7 @@ inline SharedSum gradient_rows(BatchNormBackwardStats &f, const Shape &s) {
     const Halide::Var row{"row"};
     tile_blocks(f, f.which);
     const SharedSum shared = share_images(f.tile_sums, f.tile, f.c, f.images.x);
-    channel_outputs({Halide::Stage(f.d_gamma), Halide::Stage(f.d_beta)}, f.c, largest_divisor(s.in_c, 32));
+    channel_outputs({Halide::Stage(f.d_gamma), Halide::Stage(f.d_beta)}, f.c, divisor_up_to(32, s.in_c));
     f.sums.compute_at(f.d_gamma, thread);
     Halide::Func rows = f.sums.update().rfactor(f.tiles.y, row);
     row_threads(rows, f.d_gamma, f.c, row, f.tiles.x);

@@ -1,4 +1,4 @@
-#include "schedules/block_tile.h"
+#include "schedules/divisors.h"
 #include "schedules/gpu/gpu_reference.h"
 #include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/threads.h"
@@ -78,7 +78,7 @@ void fold_shared_sums(Conv2dFold &f, const Shape &, const Set &) {
 void fold_backward_shared_sums(Conv2dFoldBackward &f, const Shape &s, const Set &) {
     element_threads(f.d_weights, f.k, f.dx, f.dy, f.c);
     for (Func gradient : {f.d_gamma, f.d_beta})
-        gradient.split(f.c, block, thread, largest_divisor(s.in_c, 8)).gpu_blocks(block).gpu_threads(thread);
+        gradient.split(f.c, block, thread, divisor_up_to(8, s.in_c)).gpu_blocks(block).gpu_threads(thread);
     f.d_beta.compute_with(f.d_gamma, thread);
     auto [shares, every] = share_channels(f.sums, f.d_gamma, f.taps.x, 32);
     shares.reorder(share, f.c).gpu_threads(share, f.c);

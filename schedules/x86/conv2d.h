@@ -2,6 +2,7 @@
 #pragma once
 
 #include "generators/layers/conv2d.h"
+#include "schedules/divisors.h"
 #include "schedules/menu.h"
 
 #include <Halide.h>
@@ -10,18 +11,6 @@
 #include <limits>
 
 namespace halcyon {
-
-/// The largest divisor of `n` that is at most `limit`.
-inline int divisor_up_to(int limit, int n) {
-    while (n % limit) limit--;
-    return limit;
-}
-
-/// The largest power of two that divides `n` and is at most `limit`, itself a power of two.
-inline int power_of_two_divisor(int limit, int n) {
-    while (n % limit) limit /= 2;
-    return limit;
-}
 
 /// Pixels and vectors of channels of one image that stay in registers over all taps.
 struct PixelTile {

@@ -152,6 +152,22 @@ void check_slabs(const std::string &set) {
     CHECK(std::ranges::equal(network->gradient_slab(), gradients));
 }
 
+void check_other_data(const std::string &set) {
+    const auto network = make_network(set);
+    const std::vector<std::int32_t> records = {0, 1, 2};
+    const auto probabilities = [&](const std::uint8_t *first) {
+        network->bind_data(first, data().labels.data(), 3);
+        network->infer(records);
+        return std::vector<float>(network->probabilities().begin(), network->probabilities().end());
+    };
+    const std::uint8_t *const images = data().images.data(), *const others = images + data().images.size() / 2;
+    const std::vector<float> before = probabilities(images);
+    DeviceCalls::counted = {};
+    CHECK(probabilities(others) != before);
+    CHECK(probabilities(images) == before);
+    CHECK(DeviceCalls::counted.allocations == 0);
+}
+
 }  // namespace
 
 TEST_CASE("a steady step copies and allocates nothing, in few launches: cuda") { on_device("cuda", check_steady_steps); }
@@ -165,6 +181,9 @@ TEST_CASE("a device's losses are the host's: opencl") { on_device("opencl", chec
 
 TEST_CASE("what one side saved the other goes on with: cuda") { on_device("cuda", check_checkpoints); }
 TEST_CASE("what one side saved the other goes on with: opencl") { on_device("opencl", check_checkpoints); }
+
+TEST_CASE("other data of the same size take the place of those before: cuda") { on_device("cuda", check_other_data); }
+TEST_CASE("other data of the same size take the place of those before: opencl") { on_device("opencl", check_other_data); }
 
 TEST_CASE("the host reads and writes a device's slabs between runs: cuda") { on_device("cuda", check_slabs); }
 TEST_CASE("the host reads and writes a device's slabs between runs: opencl") { on_device("opencl", check_slabs); }
