@@ -118,8 +118,15 @@ KernelResult row(const CompiledKernel &kernel, const SetPlan &set, int batch) {
             .bytes = static_cast<double>(traffic(find_kernel(kernel.kernel), kernel.arguments).bytes(batch))};
 }
 
-/// A device computes on while the host gives it the next call; waiting for each would add the way there and back.
-constexpr int calls_in_a_row = 32;
+/// A device computes on while the host gives it the next call; waiting for each would add the way there and back. 20 ms of calls hide that.
+int calls_in_a_row(BoundKernel &call) {
+    call.wait();
+    const auto begin = std::chrono::steady_clock::now();
+    call();
+    call.wait();
+    const std::chrono::duration<double> one = std::chrono::steady_clock::now() - begin;
+    return std::clamp(static_cast<int>(0.02 / one.count()), 1, 1000);
+}
 
 void run(benchmark::State &state, const halcyon_kernel &function, const CompiledKernel &kernel, const SetPlan &set, int batch,
          Session &session, std::vector<int> &tasks) {
@@ -129,7 +136,7 @@ void run(benchmark::State &state, const halcyon_kernel &function, const Compiled
     call();
     session.record_loops(nullptr);
     const ThreadPool::Step awake(session.threads());
-    const int calls = device_of(set.set) ? calls_in_a_row : 1;
+    const int calls = device_of(set.set) ? calls_in_a_row(call) : 1;
     for (auto iteration : state) {
         static_cast<void>(iteration);
         const auto begin = std::chrono::steady_clock::now();
