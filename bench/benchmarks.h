@@ -6,6 +6,7 @@
 #include "runtime/model.h"
 #include "runtime/session.h"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,14 @@ struct BenchOptions {
     std::vector<int> batches = {64};
     int threads = 1;
 };
+
+/// The seconds that `work` takes.
+template<typename Work>
+double seconds_of(Work &&work) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 /// The shape in a compiled kernel's name: "h15w15c32_k64r3s3" of cifar10_conv2d_fwd__h15w15c32_k64r3s3__x86_avx2_register_tile.
 std::string shape_of(std::string_view symbol);

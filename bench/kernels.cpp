@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -121,11 +120,11 @@ KernelResult row(const CompiledKernel &kernel, const SetPlan &set, int batch) {
 /// A device computes on while the host gives it the next call; waiting for each would add the way there and back. 20 ms of calls hide that.
 int calls_in_a_row(BoundKernel &call) {
     call.wait();
-    const auto begin = std::chrono::steady_clock::now();
-    call();
-    call.wait();
-    const std::chrono::duration<double> one = std::chrono::steady_clock::now() - begin;
-    return std::clamp(static_cast<int>(0.02 / one.count()), 1, 1000);
+    const double seconds = seconds_of([&] {
+        call();
+        call.wait();
+    });
+    return std::clamp(static_cast<int>(0.02 / seconds), 1, 1000);
 }
 
 void run(benchmark::State &state, const halcyon_kernel &function, const CompiledKernel &kernel, const SetPlan &set, int batch,
@@ -139,11 +138,12 @@ void run(benchmark::State &state, const halcyon_kernel &function, const Compiled
     const int calls = device_of(set.set) ? calls_in_a_row(call) : 1;
     for (auto iteration : state) {
         static_cast<void>(iteration);
-        const auto begin = std::chrono::steady_clock::now();
-        for (int i = 0; i < calls; i++)
-            if (call() != 0) state.SkipWithError(session.take_error().c_str());
-        call.wait();
-        state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / calls);
+        const double seconds = seconds_of([&] {
+            for (int i = 0; i < calls; i++)
+                if (call() != 0) state.SkipWithError(session.take_error().c_str());
+            call.wait();
+        });
+        state.SetIterationTime(seconds / calls);
     }
 }
 

@@ -7,7 +7,6 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <chrono>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -37,19 +36,15 @@ void train(benchmark::State &state, Fixture &&fixture) {
     std::vector<TrainingStep> steps(static_cast<std::size_t>(fixture.network.steps_ahead()), step);
     for (auto iteration : state) {
         static_cast<void>(iteration);
-        const auto begin = std::chrono::steady_clock::now();
-        fixture.network.train(Optimizer::adam, steps);
-        const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-        state.SetIterationTime(elapsed.count() / static_cast<double>(steps.size()));
+        const double seconds = seconds_of([&] { fixture.network.train(Optimizer::adam, steps); });
+        state.SetIterationTime(seconds / static_cast<double>(steps.size()));
     }
 }
 
 void infer(benchmark::State &state, Fixture &&fixture) {
     for (auto iteration : state) {
         static_cast<void>(iteration);
-        const auto begin = std::chrono::steady_clock::now();
-        fixture.network.infer(fixture.records);
-        state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+        state.SetIterationTime(seconds_of([&] { fixture.network.infer(fixture.records); }));
     }
 }
 

@@ -95,11 +95,13 @@ DeviceDescription describe_cuda() {
 // for the old one.
 std::string CudaStream::open() {
     try {
-        Function<void **, int>("cuDevicePrimaryCtxRetain")(&context_, first_device());
-        Function<void *>("cuCtxPushCurrent_v2")(context_);
-        Function<void **, unsigned>("cuStreamCreate")(&stream_, stream_non_blocking);
-        void *popped = nullptr;
+        void *context = nullptr, *stream = nullptr, *popped = nullptr;
+        Function<void **, int>("cuDevicePrimaryCtxRetain")(&context, first_device());
+        Function<void *>("cuCtxPushCurrent_v2")(context);
+        Function<void **, unsigned>("cuStreamCreate")(&stream, stream_non_blocking);
         Function<void **>("cuCtxPopCurrent_v2")(&popped);
+        context_ = context;
+        stream_ = stream;
         return "";
     } catch (const std::runtime_error &error) {
         return error.what();
@@ -107,8 +109,9 @@ std::string CudaStream::open() {
 }
 
 CudaStream::~CudaStream() {
+    if (!stream_) return;  // a session of the host must not look for a driver
     const auto destroy = reinterpret_cast<Result (*)(void *)>(find_symbol("cuStreamDestroy_v2"));
-    if (stream_ && destroy) destroy(stream_);
+    if (destroy) destroy(stream_);
 }
 
 namespace {

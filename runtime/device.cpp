@@ -42,6 +42,13 @@ struct Line {
         buffer.dimensions = 1;
         buffer.dim = &dimension;
     }
+    /// Bytes of the host's and their place on a device.
+    Line(const void *host, std::int64_t bytes, std::uint64_t on_device, const halide_device_interface_t *device)
+        : Line(halide_type_of<std::uint8_t>(), 0, bytes) {
+        buffer.host = static_cast<std::uint8_t *>(const_cast<void *>(host));  // what is sent is read only
+        buffer.device = on_device;
+        buffer.device_interface = device;
+    }
     Line(const Line &) = delete;
     Line &operator=(const Line &) = delete;
 };
@@ -96,19 +103,13 @@ const halide_device_interface_t *DeviceBlock::device() const { return self_->dev
 std::uint64_t DeviceBlock::at(std::int64_t offset) { return self_->at(offset); }
 
 void DeviceBlock::send(std::int64_t offset, const void *from, std::int64_t bytes) {
-    Line line(halide_type_of<std::uint8_t>(), 0, bytes);
-    line.buffer.device = at(offset);
-    line.buffer.device_interface = self_->device;
-    line.buffer.host = static_cast<std::uint8_t *>(const_cast<void *>(from));  // it is read only
+    Line line(from, bytes, at(offset), self_->device);
     line.buffer.set_host_dirty();
     self_->check(halide_copy_to_device(&self_->session, &line.buffer, self_->device));
 }
 
 void DeviceBlock::fetch(std::int64_t offset, void *to, std::int64_t bytes) {
-    Line line(halide_type_of<std::uint8_t>(), 0, bytes);
-    line.buffer.device = at(offset);
-    line.buffer.device_interface = self_->device;
-    line.buffer.host = static_cast<std::uint8_t *>(to);
+    Line line(to, bytes, at(offset), self_->device);
     line.buffer.set_device_dirty();
     self_->check(halide_copy_to_host(&self_->session, &line.buffer));
     wait();

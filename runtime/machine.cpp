@@ -92,9 +92,9 @@ const Set &choose_set(std::string_view wanted, const std::vector<std::string> &c
         if (std::find(compiled.begin(), compiled.end(), set.name) != compiled.end()) there_are.push_back(&set);
 
     const auto runs = [](const Set *set) { return why_not(*set).empty(); };
-    const auto automatic = std::find_if(there_are.begin(), there_are.end(), runs);
+    const auto first_that_runs = [&] { return std::find_if(there_are.begin(), there_are.end(), runs); };
     if (wanted == "auto") {
-        if (automatic != there_are.end()) return **automatic;
+        if (const auto automatic = first_that_runs(); automatic != there_are.end()) return **automatic;
         throw std::runtime_error(
             fmt::format("none of the model's schedule sets runs on this machine: it has {}", fmt::join(compiled, ", ")));
     }
@@ -103,8 +103,10 @@ const Set &choose_set(std::string_view wanted, const std::vector<std::string> &c
     if (named == there_are.end())
         throw std::runtime_error(
             fmt::format("the model has no schedule set \"{}\"; it has {}, or auto", wanted, fmt::join(compiled, ", ")));
-    if (runs(*named)) return **named;
-    throw std::runtime_error(fmt::format("schedule set \"{}\" cannot be used on this machine: {}; {}", wanted, why_not(**named),
+    const std::string reason = why_not(**named);
+    if (reason.empty()) return **named;
+    const auto automatic = first_that_runs();
+    throw std::runtime_error(fmt::format("schedule set \"{}\" cannot be used on this machine: {}; {}", wanted, reason,
                                          automatic == there_are.end() ? "none of the model's sets can"
                                                                       : fmt::format("--schedule auto takes {}", (*automatic)->name)));
 }

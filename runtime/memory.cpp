@@ -97,8 +97,12 @@ Memory::Memory(const Plan &plan, const SetPlan &set, int max_batch, Session &ses
                                                 {Home::prepared, set.prepared_bytes}};
     for (int home = 0; home < static_cast<int>(Home::external); ++home)
         blocks_.emplace_back(device_of(set.set), session, bytes.at(static_cast<Home>(home)));
+    clear_slabs();
+}
+
+void Memory::clear_slabs() {
     for (const Home home : slabs) {
-        is_on_host_[static_cast<std::size_t>(home)] = true;
+        is_on_host_[static_cast<std::size_t>(home)] = true;  // whatever a device has there
         std::ranges::fill(slab(home), 0.0F);
     }
 }

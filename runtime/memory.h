@@ -128,6 +128,9 @@ public:
     /// A slab on the host, to be read and written until a program runs next: `home` is parameters, gradients, moving or optimizer.
     std::span<float> slab(Home home);
 
+    /// Sets all of them to zero.
+    void clear_slabs();
+
     /// To be called before a program runs: sends a device the slabs that have been asked for, which may have been written.
     void begin_run();
 

@@ -139,8 +139,7 @@ struct Network::Implementation {
         set_optimizer(0, Optimizer::adam, StepValues{});
         send(1);
         for (Executor *program : {&gradients, &adam, &sgd, &infer, &infer_one}) program->run(1, 1);
-        for (const Home home : {Home::parameters, Home::gradients, Home::moving, Home::optimizer})
-            std::ranges::fill(memory.slab(home), 0.0F);
+        memory.clear_slabs();
         forget_preparations();
         records = 0;  // of the image nothing is kept
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -202,15 +201,17 @@ struct Network::Implementation {
         std::ranges::copy(batch, indices[row].begin());
     }
 
+    template<typename Word>
+    void set_word(int row, int field, Word value) {
+        step[row][std::size_t(field)] = std::bit_cast<std::uint32_t>(value);
+    }
+
     void set_step(int row, const StepValues &values, std::size_t batch) {
-        const auto set_word = [words = step[row]](int field, auto value) {
-            words[std::size_t(field)] = std::bit_cast<std::uint32_t>(value);
-        };
-        set_word(step_seed, values.seed);
-        set_word(step_epoch, values.epoch);
-        set_word(step_position, values.position);
-        set_word(step_inverse_batch, 1.0F / static_cast<float>(values.global_batch > 0 ? values.global_batch : batch));
-        set_word(step_flip_threshold, threshold(values.flip_probability));
+        set_word(row, step_seed, values.seed);
+        set_word(row, step_epoch, values.epoch);
+        set_word(row, step_position, values.position);
+        set_word(row, step_inverse_batch, 1.0F / static_cast<float>(values.global_batch > 0 ? values.global_batch : batch));
+        set_word(row, step_flip_threshold, threshold(values.flip_probability));
         if (!values.dropout_rates.empty() && values.dropout_rates.size() != std::size_t(plan.dropout_layers))
             throw std::invalid_argument(
                 fmt::format("{} dropout rates for {} dropout layers", values.dropout_rates.size(), plan.dropout_layers));
@@ -218,20 +219,17 @@ struct Network::Implementation {
             const float rate = values.dropout_rates.empty() ? 0.0F : values.dropout_rates[std::size_t(layer)];
             if (!(rate >= 0 && rate < 1))
                 throw std::invalid_argument(fmt::format("a dropout rate of {}: it must be at least 0 and below 1", rate));
-            set_word(dropout_threshold(layer), threshold(rate));
-            set_word(dropout_scale(layer), 1.0F / (1.0F - rate));
+            set_word(row, dropout_threshold(layer), threshold(rate));
+            set_word(row, dropout_scale(layer), 1.0F / (1.0F - rate));
         }
     }
 
     void set_optimizer(int row, Optimizer optimizer, const StepValues &values) {
-        const auto set_word = [words = step[row]](int field, float value) {
-            words[std::size_t(field)] = std::bit_cast<std::uint32_t>(value);
-        };
-        set_word(step_learning_rate, optimizer == Optimizer::adam ? corrected_learning_rate(values) : values.learning_rate);
-        set_word(step_beta1, values.beta1);
-        set_word(step_beta2, values.beta2);
-        set_word(step_epsilon, values.epsilon);
-        set_word(step_momentum, values.momentum);
+        set_word(row, step_learning_rate, optimizer == Optimizer::adam ? corrected_learning_rate(values) : values.learning_rate);
+        set_word(row, step_beta1, values.beta1);
+        set_word(row, step_beta2, values.beta2);
+        set_word(row, step_epsilon, values.epsilon);
+        set_word(row, step_momentum, values.momentum);
     }
 
     /// Gives the kernels the first rows of what they read.

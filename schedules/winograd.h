@@ -7,6 +7,8 @@
 // (Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016.)
 #pragma once
 
+#include "schedules/divisors.h"
+
 #include <string_view>
 #include <vector>
 
@@ -26,7 +28,7 @@ struct WinogradTile {
     int inputs() const { return outputs + 2; }
 
     /// Tiles that cover `extent` outputs.
-    int tiles(int extent) const { return (extent + outputs - 1) / outputs; }
+    int tiles(int extent) const { return divide_up(extent, outputs); }
 };
 
 extern const WinogradTile winograd_f2, winograd_f4;

@@ -166,7 +166,7 @@ class Torch:
     def epoch(self, network, optimizer, order):
         network.train()
         all_images, labels = self.training_set
-        total = self.torch.zeros(())
+        total = self.torch.zeros((), device=order.device)
         for first in range(0, len(order), self.batch):
             records = order[first : first + self.batch]
             images = all_images[records].contiguous(memory_format=self.torch.channels_last)

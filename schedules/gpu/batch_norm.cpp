@@ -1,6 +1,5 @@
 #include "schedules/gpu/batch_norm.h"
 
-#include "schedules/gpu/gpu_reference.h"
 #include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/threads.h"
 
@@ -40,9 +39,6 @@ void stats_rows(BatchNormStats &f, const Shape &s, const Set &) {
 
 void backward_stats_rows(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_rows(f, s); }
 
-/// A thread an element, of neighbouring channels: what the activations take of memory is all that such a pass needs.
-void backward_data_elements(BatchNormBackwardData &f, const Shape &, const Set &) { gpu_reference(f); }
-
 }  // namespace
 
 // Then a thread per channel merges its pixels in order.
@@ -81,7 +77,7 @@ std::vector<NamedSchedule<BatchNormBackwardStats>> gpu_schedules() {
 
 template<>
 std::vector<NamedSchedule<BatchNormBackwardData>> gpu_schedules() {
-    return {{"elements", backward_data_elements}};
+    return {{"elements", elements}};
 }
 
 }  // namespace halcyon

@@ -1,4 +1,4 @@
-// The statistics of batch normalisation on devices: sums over the batch in tiles, one a pixel, which are merged row by row. Two launches.
+// Batch normalisation on devices. Its statistics are sums over the batch in tiles, one a pixel, merged row by row: two launches.
 //
 // Never run on a GPU. By structure, at 30x30x32 and any batch: 900 blocks of 32 channels x 8 threads, which read whole lines, then a block
 // of 32 channels x 30 rows, whose longest chain is 30 tiles and 30 rows.
@@ -6,13 +6,22 @@
 
 #include "generators/layers/batch_norm.h"
 #include "schedules/divisors.h"
+#include "schedules/gpu/gpu_reference.h"
 #include "schedules/gpu/threads.h"
+#include "schedules/menu.h"
 
 #include <Halide.h>
 
 #include <vector>
 
 namespace halcyon {
+
+/// A thread an element, of neighbouring channels. A window's pixels come from the L1 cache after the first, so that memory sees each once,
+/// and what the activations take of memory is all that such a pass waits for.
+template<typename Stages>
+void elements(Stages &f, const Shape &, const Set &) {
+    gpu_reference(f);
+}
 
 /// The blocks of the stages below: channels of a pixel, or of all.
 inline const Halide::Var channel_block{"channel_block"};

@@ -1,5 +1,4 @@
 #include "schedules/gpu/batch_norm.h"
-#include "schedules/gpu/gpu_reference.h"
 #include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/threads.h"
 
@@ -24,13 +23,6 @@ void gpu_reference(BatchNormPoolBackwardData &f) {
 }
 
 namespace {
-
-// A thread an element, of neighbouring channels. A window's pixels come from the L1 cache after the first, so that memory sees each once,
-// and that is all that such a pass waits for.
-template<typename Stages>
-void elements(Stages &f, const Shape &, const Set &) {
-    gpu_reference(f);
-}
 
 void backward_stats_rows(BatchNormPoolBackwardStats &f, const Shape &s, const Set &) {
     const auto [shares, images] = gradient_rows(f.stats, s);

@@ -23,7 +23,6 @@ struct PixelTile {
 /// The tile that computes width x height pixels of `vectors` vectors of channels at the least cost, where those at the edges compute some
 /// pixels twice. Of equal ones that with the most vectors: it loads less.
 inline PixelTile cheapest_tile(int width, int height, int vectors, const Set &set) {
-    const auto tiles = [](int extent, int size) { return (extent + size - 1) / size; };
     PixelTile best;
     int least = std::numeric_limits<int>::max();
     for (PixelTile tile; tile.vectors <= vectors; tile.vectors++)
@@ -31,7 +30,8 @@ inline PixelTile cheapest_tile(int width, int height, int vectors, const Set &se
             for (tile.width = 1; tile.width <= width; tile.width++) {
                 // The sums, a vector of weights for each of the channels, and the pixel they are multiplied by.
                 if (tile.width * tile.height * tile.vectors + tile.vectors + 1 > set.vector_registers) break;
-                const int cost = tile.cost() * tiles(width, tile.width) * tiles(height, tile.height) * tiles(vectors, tile.vectors);
+                const int cost =
+                    tile.cost() * divide_up(width, tile.width) * divide_up(height, tile.height) * divide_up(vectors, tile.vectors);
                 if (cost <= least) best = tile, least = cost;
             }
     return best;

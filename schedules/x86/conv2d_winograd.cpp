@@ -172,7 +172,7 @@ void forward_one_image(Stages &stages, const Shape &s, const Set &set) {
     Conv2dForwardWinograd &f = convolution_of(stages);
     const TileOutput out = tile_output(stages, s);
     const int vector = set.vector_floats, channels = tile_channels(s.out_c, set);
-    const int tiles_x = (s.out_w + f.outputs - 1) / f.outputs, tiles_y = (s.out_h + f.outputs - 1) / f.outputs;
+    const int tiles_x = divide_up(s.out_w, f.outputs), tiles_y = divide_up(s.out_h, f.outputs);
     const PixelTile block = cheapest_tile(tiles_x, tiles_y, channels / vector, set);
     Var ko{"ko"}, ki{"ki"}, co{"co"}, xo{"xo"}, xi{"xi"}, yo{"yo"}, yi{"yi"}, task{"task"};
 

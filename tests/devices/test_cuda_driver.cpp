@@ -70,6 +70,14 @@ TEST_CASE("a CUDA driver that is of no use is told in one line, and auto takes t
     CHECK(contains(automatic.out, "no cuda: " + reason));
 }
 
+TEST_CASE("a stream that cannot be made is told in one line") {
+    const FakeDriver driver("no stream");
+    const Result result = train("cuda");
+    CHECK(result.exit_code == 1);
+    CHECK(contains(result.err, "the CUDA driver's cuStreamCreate failed: unknown error"));
+    CHECK(driver.log().at("launches") == 0);
+}
+
 TEST_CASE("too little memory on a device is told in one line") {
     const FakeDriver driver("full device");
     const Result result = train("cuda");

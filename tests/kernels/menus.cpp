@@ -2,14 +2,13 @@
 #include "compiler/kernels.h"
 #include "schedules/menu.h"
 #include "tests/catch.h"
+#include "tests/data/command.h"
 #include "tests/data/files.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
-#include <memory>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -21,13 +20,6 @@ using namespace halcyon;
 namespace {
 
 using KernelEntry = std::pair<std::string, std::string>;
-
-std::string run(const std::string &command) {
-    const std::unique_ptr<FILE, int (*)(FILE *)> pipe(popen(command.c_str(), "r"), pclose);
-    std::string output;
-    for (int c; pipe && (c = std::fgetc(pipe.get())) != EOF;) output += char(c);
-    return output;
-}
 
 }  // namespace
 
@@ -73,7 +65,7 @@ TEST_CASE("kernel_gen has a schedule for every entry of every menu, and no other
     for (const Kernel &kernel : all_kernels())
         for (const Entry &entry : menu(kernel.name)) menus.insert({kernel.name, entry.name});
 
-    std::istringstream list(run("'" HALCYON_KERNEL_GEN "' --list"));
+    std::istringstream list(run_command("'" HALCYON_KERNEL_GEN "' --list").output);
     for (KernelEntry line; list >> line.first >> line.second;) generated.insert(line);
     CHECK(generated == menus);
 }
@@ -114,9 +106,9 @@ TEST_CASE("autoschedulers are not taken unasked") {
 TEST_CASE("an autoscheduler's object is its own, and the same again") {
     const TemporaryFolder folder;
     const auto make = [&](const Set &set, const char *cache) {
-        run(fmt::format("'" HALCYON_KERNEL_GEN "' --cache '{0}/{1}' -g batch_norm_fwd -f f -e object -o '{0}' target={2} "
-                        "set={3} entry=autoscheduled in_c=32",
-                        folder.path().string(), cache, set.halide_target, set.name));
+        run_command(fmt::format("'" HALCYON_KERNEL_GEN "' --cache '{0}/{1}' -g batch_norm_fwd -f f -e object -o '{0}' target={2} "
+                                "set={3} entry=autoscheduled in_c=32",
+                                folder.path().string(), cache, set.halide_target, set.name));
         return read_bytes(folder / "f.o");
     };
     std::map<std::string, std::string> objects;
