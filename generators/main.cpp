@@ -4,9 +4,9 @@
 //   kernel_gen --cache DIR -g ...      takes the object from DIR where the same pipeline was compiled before
 //   kernel_gen --list                  one line "kernel entry" for every schedule that is bound to a kernel
 //
-// An object is kept under a hash of the serialized pipeline (algorithm and schedule), the target, the function's name, Halide's version and
-// the autoscheduler, if one is to schedule the pipeline, with its parameters: whatever else changes in the sources, only kernels whose
-// loops change are compiled again.
+// An object is kept under a hash of the serialized pipeline (algorithm and schedule), what it asks of its inputs' buffers, the target, the
+// function's name, Halide's version and the autoscheduler, if one is to schedule the pipeline, with its parameters: whatever else changes
+// in the sources, only kernels whose loops change are compiled again.
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
 #include "schedules/schedules.h"
@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -106,6 +107,19 @@ std::uint64_t hash(std::uint64_t seed, const void *data, std::size_t size) {
     return seed;
 }
 
+/// What the inputs' buffers must be like; of the outputs' the serialized pipeline has it.
+std::string input_constraints(Halide::Internal::AbstractGenerator &generator) {
+    using namespace Halide::Internal;
+    std::ostringstream text;
+    for (const AbstractGenerator::ArgInfo &argument : generator.arginfos()) {
+        if (argument.dir != ArgInfoDirection::Input || argument.kind == ArgInfoKind::Scalar) continue;
+        for (const Halide::Parameter &buffer : generator.input_parameter(argument.name))
+            for (int d = 0; d < buffer.dimensions(); d++)
+                text << buffer.min_constraint(d) << ' ' << buffer.extent_constraint(d) << ' ' << buffer.stride_constraint(d) << '\n';
+    }
+    return text.str();
+}
+
 std::string cache_key(const Arguments &arguments) {
     auto generator =
         Halide::Internal::GeneratorRegistry::create(arguments.generator, Halide::GeneratorContext(Halide::Target(arguments.target)));
@@ -114,8 +128,8 @@ std::string cache_key(const Arguments &arguments) {
     std::vector<uint8_t> pipeline;
     Halide::serialize_pipeline(generator->build_pipeline(), pipeline);
     const std::string rest =
-        fmt::format("{} {} {}.{}.{}{}", arguments.target, arguments.function, HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
-                    HALIDE_VERSION_PATCH, generator->context().autoscheduler_params().to_string());
+        fmt::format("{} {} {}.{}.{}{}{}", arguments.target, arguments.function, HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
+                    HALIDE_VERSION_PATCH, generator->context().autoscheduler_params().to_string(), input_constraints(*generator));
     const std::uint64_t pipeline_hash = hash(0xcbf29ce484222325, pipeline.data(), pipeline.size());
     return fmt::format("{:016x}", hash(pipeline_hash, rest.data(), rest.size()));
 }

@@ -122,6 +122,20 @@ TEST_CASE("an autoscheduler's object is its own, and the same again") {
         }
 }
 
+TEST_CASE("the cache tells kernels apart that differ in what they ask of their inputs alone") {
+    const TemporaryFolder folder;
+    const auto make = [&](int batch) {
+        run_command(
+            fmt::format("'" HALCYON_KERNEL_GEN "' --cache '{0}/cache' -g conv2d_bwd_weights -f f -e object -o '{0}' target={1} "
+                        "set=reference entry=reference in_h=3 in_w=3 in_c=2 out_h=3 out_w=3 out_c=2 kernel_h=1 kernel_w=1 batch={2}",
+                        folder.path().string(), select_sets({"reference"}).front().halide_target, batch));
+        return read_bytes(folder / "f.o");
+    };
+    const std::string any = make(0), seven = make(7);
+    CHECK(any.size() > 1000);
+    CHECK((seven != any));
+}
+
 TEST_CASE("Winograd's tiles are refused where they save little or outgrow the stack") {
     const auto refusal = [](const char *kernel, const char *entry, const Shape &shape) {
         for (const Entry &candidate : menu(kernel))
