@@ -178,7 +178,12 @@ public:
     Output<Buffer<float, 4>> d_input{"d_input"};
 
     void generate() {
-        if (const WinogradTile *tile = winograd_tile(entry.value())) {
+        const WinogradTile *tile = winograd_tile(entry.value());
+        if (tile && entry.value().ends_with("_input_tiles")) {
+            auto &f = stages.emplace<Conv2dBackwardDataInputTiles>(*tile, d_output, weights, d_output.dim(3).extent(), shape());
+            d_input = f.convolution.output;
+            place("transformed_weights", f.convolution.own_weights->transformed_weights);
+        } else if (tile) {
             auto &f = stages.emplace<Conv2dBackwardDataWinograd>(*tile, d_output, weights, d_output.dim(3).extent(), shape());
             d_input = f.d_input;
             place("transformed_weights", f.transformed_weights);
@@ -200,7 +205,7 @@ public:
     }
 
 private:
-    Algorithm<Conv2dBackwardData, Conv2dBackwardDataWinograd, Conv2dBackwardDataStaged> stages;
+    Algorithm<Conv2dBackwardData, Conv2dBackwardDataInputTiles, Conv2dBackwardDataWinograd, Conv2dBackwardDataStaged> stages;
 };
 
 class Conv2dBackwardWeightsGenerator : public LayerGenerator<Conv2dBackwardWeightsGenerator> {
@@ -214,19 +219,21 @@ public:
         const Halide::Expr images = d_output.dim(3).extent();
         if (const WinogradTile *tile = winograd_tile(entry.value())) {
             auto &f = stages.emplace<Conv2dBackwardWeightsWinograd>(*tile, input, d_output, images, shape());
-            place("row_products", f.row_products);
             bind(f);
+            place("row_products", f.row_products);
+            place("bias_rows", f.bias_rows);
         } else if (is_staged(entry)) {
             auto &f = stages.emplace<Conv2dBackwardWeightsStaged>(input, d_output, images, shape());
-            d_weights = f.d_weights;
-            d_bias = f.d_bias;
+            bind(f);
             place("parts", f.parts);
         } else if (entry.value() == "rows") {
             auto &f = stages.emplace<Conv2dBackwardWeightsByRows>(input, d_output, images, shape());
-            place("row_sums", f.row_sums);
             bind(f);
+            place("row_sums", f.row_sums);
         } else {
-            bind(stages.emplace<Conv2dBackwardWeights>(input, d_output, images, shape()));
+            auto &f = stages.emplace<Conv2dBackwardWeights>(input, d_output, images, shape());
+            bind(f);
+            place("bias_rows", f.bias_rows);
         }
     }
 
@@ -243,7 +250,6 @@ private:
     void bind(Stages &f) {
         d_weights = f.d_weights;
         d_bias = f.d_bias;
-        place("bias_rows", f.bias_rows);
     }
 
     Algorithm<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd, Conv2dBackwardWeightsStaged> stages;

@@ -47,7 +47,7 @@ void list_schedules() {
     list<Conv2dFold>("conv2d_fold");
     list<Conv2dFoldBackward>("conv2d_fold_bwd");
     list<WinogradWeights>("winograd_weights");
-    list<Conv2dBackwardData, Conv2dBackwardDataWinograd, Conv2dBackwardDataStaged>("conv2d_bwd_data");
+    list<Conv2dBackwardData, Conv2dBackwardDataInputTiles, Conv2dBackwardDataWinograd, Conv2dBackwardDataStaged>("conv2d_bwd_data");
     list<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd, Conv2dBackwardWeightsStaged>(
         "conv2d_bwd_weights");
     list<ReluForward>("relu_fwd");

@@ -64,6 +64,16 @@ struct Shape {
         return s;
     }
 
+    /// The convolution that makes of the gradient of this one's outputs that of its inputs, where the stride is 1: with the window turned
+    /// round, over padding enough that every input meets all outputs it took part in.
+    Shape backward_data() const {
+        Shape s = *this;
+        s.in_h = out_h, s.in_w = out_w, s.in_c = out_c;
+        s.out_h = in_h, s.out_w = in_w, s.out_c = in_c;
+        s.pad_top = kernel_h - 1 - pad_top, s.pad_left = kernel_w - 1 - pad_left;
+        return s;
+    }
+
     int pad_bottom() const { return (out_h - 1) * stride_h + kernel_h - in_h - pad_top; }
     int pad_right() const { return (out_w - 1) * stride_w + kernel_w - in_w - pad_left; }
 
@@ -72,6 +82,9 @@ struct Shape {
         if (tile > 0) return {out_c, in_c, tile + 2, tile + 2};
         return {out_c, in_c, kernel_w, kernel_h};
     }
+
+    /// The inputs that an output is made of, one more for the bias, in whole fours: the columns of the gradients of weights and bias.
+    int weight_columns() const { return (in_c * kernel_w * kernel_h + 1 + 3) / 4 * 4; }
 
     /// True where a window can reach outside the input.
     bool padded() const { return pad_top > 0 || pad_left > 0 || pad_bottom() > 0 || pad_right() > 0; }

@@ -108,6 +108,27 @@ struct Conv2dForwardWinograd {
     }
 };
 
+/// The gradient of the input as the convolution Shape::backward_data(), whose weights are those of the other one turned round.
+struct Conv2dBackwardDataInputTiles {
+    Halide::Var k{"k"}, c{"c"}, dx{"dx"}, dy{"dy"};
+    Halide::Func turned_weights{"turned_weights"}, no_bias{"no_bias"};
+    Conv2dForwardWinograd convolution;
+
+    Conv2dBackwardDataInputTiles(const WinogradTile &tile, const Halide::Func &d_output, const Halide::Func &weights,
+                                 const Halide::Expr &images, const Shape &s)
+        : convolution(tile, d_output, turned(weights), without_bias(), images, s.backward_data()) {}
+
+private:
+    Halide::Func turned(const Halide::Func &weights) {
+        turned_weights(c, k, dx, dy) = weights(k, c, 2 - dx, 2 - dy);
+        return turned_weights;
+    }
+    Halide::Func without_bias() {
+        no_bias(c) = 0.0f;
+        return no_bias;
+    }
+};
+
 /// The transpose of the forward transforms: a tile of gradients gives a gradient to each of its (m + 2) x (m + 2) inputs, and neighbouring
 /// tiles add up where they share two columns or rows. No more products than forward, where a convolution of the padded gradient would take
 /// more tiles.

@@ -207,7 +207,7 @@ void backward_weights_register_tile(Conv2dBackwardWeights &f, const Shape &s, co
     RVar no{"no"}, ni{"ni"};
 
     f.d_weights.vectorize(f.k, vector);
-    f.d_weights.update().split(f.pixels.x, no, ni, 8, TailStrategy::GuardWithIf);
+    f.d_weights.update().split(f.pixels.x, no, ni, 32, TailStrategy::GuardWithIf);
     Func pixel_sum = f.d_weights.update().rfactor({{no, images}, {f.pixels.y, x}, {f.pixels.z, y}});
     f.d_weights.update()
         .split(f.k, ko, ki, channels)
@@ -225,28 +225,28 @@ void backward_weights_register_tile(Conv2dBackwardWeights &f, const Shape &s, co
     bias_rows(f, vector);
 }
 
-/// A task makes one row of pixels: for each pixel and 16 images the products of all taps, which read the same 2 KiB of gradients from the
-/// L1 cache. 1.56 ms on the first layer where register_tile, whose tasks each read all gradients, takes 1.75; 4 vectors x 3 channels do not
-/// fit the registers: 1.91.
+/// A task makes one row of pixels: for each pixel and 32 images the products of all columns, which read the same 4 KiB of gradients from
+/// the L1 cache, 2 vectors of channels x 4 columns at a time: the 8 sums in flight that two FMAs a cycle of latency 4 need.
 void backward_weights_rows(Conv2dBackwardWeightsByRows &f, const Shape &s, const Set &set) {
     const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
     Var ko{"ko"}, ki{"ki"}, co{"co"}, ci{"ci"}, x{"x"}, images{"images"};
     RVar no{"no"}, ni{"ni"};
 
     f.row_sums.compute_root().vectorize(f.k, vector).parallel(f.y);
-    f.row_sums.update().split(f.pixels.x, no, ni, 16, TailStrategy::GuardWithIf);
+    f.row_sums.update().split(f.pixels.x, no, ni, 32, TailStrategy::GuardWithIf);
     Func pixel_sum = f.row_sums.update().rfactor({{no, images}, {f.pixels.y, x}});
     f.row_sums.update()
         .split(f.k, ko, ki, vector * divisor_up_to(2, s.out_c / vector))
-        .split(f.c, co, ci, divisor_up_to(3, s.in_c))
-        .reorder(ki, ci, co, ko, f.dx, f.dy, no, f.pixels.y, f.y)
+        .split(f.column, co, ci, 4)
+        .reorder(ki, ci, co, ko, no, f.pixels.y, f.y)
         .vectorize(ki, vector)
         .unroll(ki)
         .unroll(ci)
+        .unroll(co)
         .parallel(f.y);
-    sum_in_registers(pixel_sum, f.row_sums, co, f.k, f.c, ni, vector);
+    sum_in_registers(pixel_sum, f.row_sums, co, f.k, f.column, ni, vector);
     f.d_weights.vectorize(f.k, vector).update().reorder(f.k, f.c, f.dx, f.dy, f.rows).vectorize(f.k, vector);
-    bias_rows(f, vector);
+    f.d_bias.vectorize(f.k, vector).update().reorder(f.k, f.rows).vectorize(f.k, vector);
 }
 
 }  // namespace

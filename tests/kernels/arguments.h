@@ -49,7 +49,7 @@ Arguments tolerances(const CompiledKernel &kernel, const Arguments &before, cons
 double sum_error(double terms, double magnitude);
 
 /// The tolerances of a convolution by Winograd's algorithm.
-void winograd_tolerances(const WinogradTile &tile, const Shape &shape, const Arguments &before, const Arguments &after,
+void winograd_tolerances(const WinogradTile &tile, const CompiledKernel &compiled, const Arguments &before, const Arguments &after,
                          Arguments &tolerance);
 
 }  // namespace halcyon

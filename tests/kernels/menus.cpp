@@ -163,6 +163,12 @@ TEST_CASE("Winograd's tiles are refused where they save little or outgrow the st
     }
     CHECK(refusal("conv2d_fwd", "winograd_f4", same(64, 64)) == "");
     CHECK(refusal("conv2d_bwd_data", "winograd_f4", same(64, 64)) == "tiles of 4x4 outputs need 11520 KiB of stack");
+    CHECK(refusal("conv2d_bwd_data", "winograd_f4_input_tiles", same(64, 64)) == "");
+    Shape valid = same(15, 64);
+    valid.pad_top = valid.pad_left = 0, valid.out_h = valid.out_w = 13;
+    CHECK(refusal("conv2d_bwd_data", "winograd_f4_input_tiles", valid) == "");
+    valid.in_h = valid.in_w = 13, valid.out_h = valid.out_w = 11;
+    CHECK(refusal("conv2d_bwd_data", "winograd_f4_input_tiles", valid) == "9 tiles of outputs are fewer than 16 of inputs");
     CHECK(refusal("conv2d_fwd", "winograd_f4", same(8, 512)) == "tiles of 4x4 outputs need 1224 KiB of stack");
     CHECK(refusal("conv2d_bwd_weights", "winograd_f4", same(8, 1024)) == "tiles of 4x4 outputs need 1584 KiB of stack");
 

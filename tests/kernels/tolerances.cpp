@@ -240,7 +240,7 @@ Arguments tolerances(const CompiledKernel &compiled, const Arguments &before, co
     for (Array &tensor : tolerance.tensors) std::fill(tensor.values.begin(), tensor.values.end(), 0.0);
     if (is_exact(compiled)) return tolerance;
     if (const WinogradTile *tile = tile_of(compiled)) {
-        winograd_tolerances(*tile, compiled.shape, before, after, tolerance);
+        winograd_tolerances(*tile, compiled, before, after, tolerance);
         return tolerance;
     }
     const auto rule = rules.find(before.kernel->name);

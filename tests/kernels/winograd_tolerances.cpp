@@ -105,6 +105,16 @@ void transformed_weights(const WinogradTile &tile, const Shape &s, const Array &
                 for (int a = 0; a < tile.inputs(); a++) tolerance(k, c, a, b) = sum_error(9, magnitudes[k][c][b][a]);
 }
 
+/// The weights of Shape::backward_data().
+Array turned(const Shape &s, const Array &weights) {
+    Array turned({s.in_c, s.out_c, 3, 3});
+    for (int k = 0; k < s.out_c; k++)
+        for (int c = 0; c < s.in_c; c++)
+            for (int dy = 0; dy < 3; dy++)
+                for (int dx = 0; dx < 3; dx++) turned(c, k, dx, dy) = weights(k, c, 2 - dx, 2 - dy);
+    return turned;
+}
+
 void backward_data(const WinogradTile &tile, const Shape &s, const Array &d_output, const Array &weights, Array &tolerance) {
     const auto transformed = transform_weights(tile, s, weights);
     const Matrix from_output = transposed(tile.output), from_input = transposed(tile.input);
@@ -147,8 +157,9 @@ void backward_weights(const WinogradTile &tile, const Shape &s, const Array &inp
 
 }  // namespace
 
-void winograd_tolerances(const WinogradTile &tile, const Shape &s, const Arguments &arguments, const Arguments &after,
+void winograd_tolerances(const WinogradTile &tile, const CompiledKernel &compiled, const Arguments &arguments, const Arguments &after,
                          Arguments &tolerance) {
+    const Shape &s = compiled.shape;
     Arguments before = arguments;
     if (before.kernel->name.ends_with("_fwd")) before["weights"] = oracle::plain_weights(s, arguments["weights"]);
     if (before.kernel->name == "winograd_weights")
@@ -157,6 +168,8 @@ void winograd_tolerances(const WinogradTile &tile, const Shape &s, const Argumen
         forward_pool(tile, s, before, after, tolerance["output"]);
     else if (before.kernel->name == "conv2d_fwd")
         forward(tile, s, before["input"], before["weights"], tolerance["output"]);
+    else if (compiled.entry.ends_with("_input_tiles"))
+        forward(tile, s.backward_data(), before["d_output"], turned(s, before["weights"]), tolerance["d_input"]);
     else if (before.kernel->name == "conv2d_bwd_data")
         backward_data(tile, s, before["d_output"], before["weights"], tolerance["d_input"]);
     else
