@@ -141,18 +141,79 @@ std::optional<Fusion> batch_norm_with_pool(Graph &graph, int at, const Set &set,
     return merge(graph, at, *pool, std::move(merged), set, options);
 }
 
+/// Merges the dropout at `reader` into the call at `at`, the only one to write what the dropout reads: the call becomes one of `kernel`.
+Fusion merge_dropout(Graph &graph, int at, int reader, std::string kernel, const Set &set, const PlanOptions &options) {
+    const Operation &dropout = graph.operations[reader];
+    Operation merged = graph.operations[at];
+    merged.kernel = std::move(kernel);
+    merged.shape.dropout = dropout.shape.dropout;
+    merged.inputs.push_back(dropout.inputs[1]);
+    merged.outputs = dropout.outputs;
+    return merge(graph, at, reader, std::move(merged), set, options);
+}
+
 /// Dropout decides on the pool's output while it is in registers.
 std::optional<Fusion> pool_with_dropout(Graph &graph, int at, const Set &set, const PlanOptions &options) {
     if (graph.operations[at].kernel != "batch_norm_pool_fwd") return {};
     const std::optional<int> reader = only_reader(graph, at, "dropout");
     if (!reader) return {};
-    const Operation &dropout = graph.operations[*reader];
+    return merge_dropout(graph, at, *reader, "batch_norm_pool_dropout_fwd", set, options);
+}
+
+/// The same for a convolution's output, which nothing else reads.
+std::optional<Fusion> convolution_with_dropout(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    if (graph.operations[at].kernel != "conv2d_fwd") return {};
+    const std::optional<int> reader = only_reader(graph, at, "dropout");
+    if (!reader) return {};
+    return merge_dropout(graph, at, *reader, "conv2d_dropout_fwd", set, options);
+}
+
+/// The gradient that a convolution gives to a dropout before it.
+std::optional<Fusion> data_gradient_with_dropout(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    if (graph.operations[at].kernel != "conv2d_bwd_data") return {};
+    const std::optional<int> dropout = only_reader(graph, at, "dropout");
+    if (!dropout) return {};
+    return merge_dropout(graph, at, *dropout, "conv2d_dropout_bwd_data", set, options);
+}
+
+/// Where a ReLU lies before that dropout: what the dropout made is positive where the ReLU's output was and was kept, so that the gradient
+/// needs no random numbers and nothing else reads what the ReLU wrote.
+std::optional<Fusion> data_gradient_with_dropout_and_relu(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    if (graph.operations[at].kernel != "conv2d_bwd_data") return {};
+    const std::optional<int> dropout = only_reader(graph, at, "dropout");
+    const std::optional<int> relu = dropout ? only_reader(graph, *dropout, "relu_bwd") : std::nullopt;
+    if (!relu) return {};
+    const Operation backward = graph.operations[*dropout], mask = graph.operations[*relu];
+    constexpr int output_of_relu = 1, step = 1;  // places among the kernels' inputs
+    const auto forward =
+        std::ranges::find(graph.operations, std::vector{mask.inputs[output_of_relu], backward.inputs[step]}, &Operation::inputs);
+    if (forward == graph.operations.end() || forward->kernel != "dropout" || forward->shape != backward.shape) return {};
+
     Operation merged = graph.operations[at];
-    merged.kernel = "batch_norm_pool_dropout_fwd";
-    merged.shape.dropout = dropout.shape.dropout;
-    merged.inputs.push_back(dropout.inputs[1]);
-    merged.outputs = dropout.outputs;
-    return merge(graph, at, *reader, std::move(merged), set, options);
+    merged.kernel = "conv2d_relu_dropout_bwd_data";
+    merged.shape.dropout = backward.shape.dropout;
+    merged.inputs.insert(merged.inputs.end(), {forward->outputs[0], backward.inputs[step]});
+    merged.outputs = mask.outputs;
+    const std::string all = fmt::format("{}, {} and {}", call_of(graph.operations[at]), call_of(backward), call_of(mask));
+    const Fusion tuned = find_tuned(merged.kernel, merged.shape, set, options);
+    if (!tuned.taken) return Fusion{false, fmt::format("{} stay apart: {}", all, tuned.line)};
+    graph.operations[at] = std::move(merged);
+    graph.operations.erase(graph.operations.begin() + *relu);
+    graph.operations.erase(graph.operations.begin() + *dropout);
+    return Fusion{true, fmt::format("{} are one call: {}", all, tuned.line)};
+}
+
+/// In training the loss' gradient takes the probabilities from registers.
+std::optional<Fusion> loss_with_gradient(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    if (graph.operations[at].kernel != "softmax_cross_entropy_fwd") return {};
+    const std::optional<int> gradient = only_reader(graph, at, "softmax_cross_entropy_bwd");
+    if (!gradient) return {};
+    const Operation &backward = graph.operations[*gradient];
+    Operation merged = graph.operations[at];
+    merged.kernel = "softmax_cross_entropy";
+    merged.inputs.push_back(backward.inputs.back());
+    merged.outputs.push_back(backward.outputs[0]);
+    return merge(graph, at, *gradient, std::move(merged), set, options);
 }
 
 /// In inference the convolution is read by nothing but the batch norm, whose scale and shift come from the weights: what it computes is
@@ -286,12 +347,14 @@ std::optional<Fusion> transform_weights(Graph &graph, int at, const Set &set, co
 /// Tries to fuse the call at `at` with others. Nothing: it does not apply there.
 using Rule = std::optional<Fusion> (*)(Graph &graph, int at, const Set &set, const PlanOptions &options);
 
-// The pool's gradient comes before the pool: after it nothing reads the pool's input backward. Weights go into tiles before a convolution
-// takes its pool, for in tiles it takes windows that a direct one refuses.
+// The pool's gradient comes before the pool: after it nothing reads the pool's input backward. So does a ReLU's gradient before the dropout
+// of what the ReLU wrote. Weights go into tiles before a convolution takes its pool, for in tiles it takes windows that a direct one
+// refuses.
 constexpr Rule rules[] = {
-    convolution_with_relu, batch_norm_gradient_with_relu, pool_gradient_with_batch_norm,       batch_norm_with_pool,
-    pool_with_dropout,     batch_norm_into_convolution,   batch_norm_into_trained_convolution, transform_weights,
-    convolution_with_pool,
+    convolution_with_relu, batch_norm_gradient_with_relu,       pool_gradient_with_batch_norm,       batch_norm_with_pool,
+    pool_with_dropout,     batch_norm_into_convolution,         batch_norm_into_trained_convolution, transform_weights,
+    convolution_with_pool, data_gradient_with_dropout_and_relu, data_gradient_with_dropout,          convolution_with_dropout,
+    loss_with_gradient,
 };
 
 }  // namespace

@@ -21,6 +21,8 @@ double normalised_window(const Shape &s) {
     return 3 * window(s) + operations * outputs(s);
 }
 
+double convolution_and_dropout(const Shape &s) { return convolution(s) + outputs(s); }
+double data_gradient_and_dropout(const Shape &s) { return convolution(s) + inputs(s); }
 double convolution_and_pool(const Shape &s) { return convolution(s) + normalised_window<0>(s.pool()); }
 
 template<int operations>
@@ -64,6 +66,13 @@ const std::vector<Kernel> &all_kernels() {
          exact,
          convolution_and_pool,
          "convolution, bias, (relu) ReLU, and the pool's maximum over scale * that + shift"},
+        {"conv2d_dropout_fwd",
+         {"input", "weights", "bias", "step"},
+         {"output"},
+         {},
+         derived,
+         convolution_and_dropout,
+         "convolution, bias, (relu) ReLU, and the dropout behind"},
         {"conv2d_fold",
          {"weights", "bias", "scale", "shift"},
          {"folded_weights", "folded_bias"},
@@ -80,6 +89,20 @@ const std::vector<Kernel> &all_kernels() {
          "the gradients of conv2d_fold's weights and of the batch norm whose scale and shift they took"},
         {"winograd_weights", {"weights"}, {"transformed_weights"}, {}, derived, per_weight<10>, "a 3x3 convolution's weights for tiles"},
         {"conv2d_bwd_data", {"d_output", "weights"}, {"d_input"}, {}, exact, convolution, "gradient of a convolution's input"},
+        {"conv2d_dropout_bwd_data",
+         {"d_output", "weights", "step"},
+         {"d_input"},
+         {},
+         derived,
+         data_gradient_and_dropout,
+         "the same through the dropout that made the input"},
+        {"conv2d_relu_dropout_bwd_data",
+         {"d_output", "weights", "input", "step"},
+         {"d_input"},
+         {},
+         derived,
+         data_gradient_and_dropout,
+         "the same through the dropout that made the input and the ReLU before that"},
         {"conv2d_bwd_weights",
          {"input", "d_output"},
          {"d_weights", "d_bias"},
@@ -183,6 +206,14 @@ const std::vector<Kernel> &all_kernels() {
          derived,
          per_input<2>,
          "(probabilities - one_hot(label)) / images in the batch"},
+
+        {"softmax_cross_entropy",
+         {"logits", "labels", "indices", "step"},
+         {"probabilities", "loss", "correct", "d_logits"},
+         {},
+         derived,
+         per_input<7>,
+         "both in one pass, for training"},
 
         {"adam",
          {"gradients", "step"},

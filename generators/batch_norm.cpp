@@ -19,7 +19,8 @@ public:
     Output<Buffer<float, 1>> moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
 
     void generate() {
-        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), entry.value() == "rows");
+        const bool by_rows = entry.value() == "rows" || entry.value() == "channels";
+        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), by_rows);
         mean = stages->mean;
         inv_std = stages->inv_std;
         scale = stages->scale;

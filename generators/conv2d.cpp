@@ -1,6 +1,7 @@
 #include "generators/layers/conv2d.h"
 
 #include "generators/layer_generator.h"
+#include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_pool.h"
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
@@ -91,6 +92,39 @@ public:
 
 private:
     Algorithm<Conv2dPoolForward<Conv2dForward>, Conv2dPoolForward<Conv2dForwardWinograd>> stages;
+};
+
+class Conv2dDropoutForwardGenerator : public LayerGenerator<Conv2dDropoutForwardGenerator> {
+public:
+    static constexpr const char *kernel = "conv2d_dropout_fwd";
+    Input<Buffer<float, 4>> input{"input"}, weights{"weights"};
+    Input<Buffer<float, 1>> bias{"bias"};
+    Input<Buffer<uint32_t, 1>> step{"step"};
+    Output<Buffer<float, 4>> output{"output"};
+
+    void generate() {
+        if (is_staged(entry)) {
+            const BlockTile block = block_tile(entry.value(), in_c, out_c, shape());
+            auto &f = stages.emplace<Conv2dDropoutForward<Conv2dForwardStaged>>(step, shape(), block, Func(input), Func(weights),
+                                                                                Func(bias), input.dim(3).extent());
+            output = f.dropout.output;
+        } else {
+            auto &f = stages.emplace<Conv2dDropoutForward<Conv2dForward>>(step, shape(), Func(input), Func(weights), Func(bias));
+            output = f.dropout.output;
+        }
+    }
+
+    void schedule() {
+        input_activations(input);
+        output_activations(output);
+        dense(weights, shape().weights());
+        dense(bias, {out_c});
+        step.dim(0).set_min(0);
+        apply_schedule(stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    Algorithm<Conv2dDropoutForward<Conv2dForward>, Conv2dDropoutForward<Conv2dForwardStaged>> stages;
 };
 
 class Conv2dFoldGenerator : public LayerGenerator<Conv2dFoldGenerator> {
@@ -208,6 +242,69 @@ private:
     Algorithm<Conv2dBackwardData, Conv2dBackwardDataInputTiles, Conv2dBackwardDataWinograd, Conv2dBackwardDataStaged> stages;
 };
 
+class Conv2dDropoutBackwardDataGenerator : public LayerGenerator<Conv2dDropoutBackwardDataGenerator> {
+public:
+    static constexpr const char *kernel = "conv2d_dropout_bwd_data";
+    Input<Buffer<float, 4>> d_output{"d_output"}, weights{"weights"};
+    Input<Buffer<uint32_t, 1>> step{"step"};
+    Output<Buffer<float, 4>> d_input{"d_input"};
+
+    void generate() {
+        if (is_staged(entry)) {
+            const BlockTile block = block_tile(entry.value(), out_c, in_c, shape());
+            auto &f = stages.emplace<Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>(step, shape(), block, Func(d_output),
+                                                                                          Func(weights), d_output.dim(3).extent());
+            d_input = f.dropout.output;
+        } else {
+            auto &f = stages.emplace<Conv2dDropoutBackwardData<Conv2dBackwardData>>(step, shape(), Func(d_output), Func(weights));
+            d_input = f.dropout.output;
+        }
+    }
+
+    void schedule() {
+        output_activations(d_output);
+        input_activations(d_input);
+        dense(weights, {out_c, in_c, kernel_w, kernel_h});
+        step.dim(0).set_min(0);
+        apply_schedule(stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    Algorithm<Conv2dDropoutBackwardData<Conv2dBackwardData>, Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>> stages;
+};
+
+class Conv2dReluDropoutBackwardDataGenerator : public LayerGenerator<Conv2dReluDropoutBackwardDataGenerator> {
+public:
+    static constexpr const char *kernel = "conv2d_relu_dropout_bwd_data";
+    Input<Buffer<float, 4>> d_output{"d_output"}, weights{"weights"}, input{"input"};
+    Input<Buffer<uint32_t, 1>> step{"step"};
+    Output<Buffer<float, 4>> d_input{"d_input"};
+
+    void generate() {
+        if (is_staged(entry)) {
+            const BlockTile block = block_tile(entry.value(), out_c, in_c, shape());
+            auto &f = stages.emplace<Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>(input, step, shape(), block, Func(d_output),
+                                                                                              Func(weights), d_output.dim(3).extent());
+            d_input = f.d_input;
+        } else {
+            auto &f =
+                stages.emplace<Conv2dReluDropoutBackwardData<Conv2dBackwardData>>(input, step, shape(), Func(d_output), Func(weights));
+            d_input = f.d_input;
+        }
+    }
+
+    void schedule() {
+        output_activations(d_output);
+        input_activations(input, d_input);
+        dense(weights, {out_c, in_c, kernel_w, kernel_h});
+        step.dim(0).set_min(0);
+        apply_schedule(stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    Algorithm<Conv2dReluDropoutBackwardData<Conv2dBackwardData>, Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>> stages;
+};
+
 class Conv2dBackwardWeightsGenerator : public LayerGenerator<Conv2dBackwardWeightsGenerator> {
 public:
     static constexpr const char *kernel = "conv2d_bwd_weights";
@@ -260,8 +357,11 @@ private:
 
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dForwardGenerator, conv2d_fwd)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dPoolForwardGenerator, conv2d_pool_fwd)
+HALIDE_REGISTER_GENERATOR(halcyon::Conv2dDropoutForwardGenerator, conv2d_dropout_fwd)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dFoldGenerator, conv2d_fold)
 HALIDE_REGISTER_GENERATOR(halcyon::WinogradWeightsGenerator, winograd_weights)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dFoldBackwardGenerator, conv2d_fold_bwd)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dBackwardDataGenerator, conv2d_bwd_data)
+HALIDE_REGISTER_GENERATOR(halcyon::Conv2dDropoutBackwardDataGenerator, conv2d_dropout_bwd_data)
+HALIDE_REGISTER_GENERATOR(halcyon::Conv2dReluDropoutBackwardDataGenerator, conv2d_relu_dropout_bwd_data)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dBackwardWeightsGenerator, conv2d_bwd_weights)

@@ -7,6 +7,7 @@
 // An object is kept under a hash of the serialized pipeline (algorithm and schedule), what it asks of its inputs' buffers, the target, the
 // function's name, Halide's version and the autoscheduler, if one is to schedule the pipeline, with its parameters: whatever else changes
 // in the sources, only kernels whose loops change are compiled again.
+#include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
 #include "schedules/schedules.h"
@@ -34,20 +35,26 @@ void list_tuned(const char *kernel) {
 }
 
 /// The schedules of every algorithm of a kernel; the first one has the references.
-template<typename... Algorithms>
+template<typename First, typename... Others>
 void list(const char *kernel) {
-    fmt::print("{0} autoscheduled\n{0} reference\n{0} gpu_reference\n", kernel);
-    (list_tuned<Algorithms>(kernel), ...);
+    if (!for_devices<First>) fmt::print("{} autoscheduled\n", kernel);
+    fmt::print("{0} reference\n{0} gpu_reference\n", kernel);
+    list_tuned<First>(kernel);
+    (list_tuned<Others>(kernel), ...);
 }
 
 void list_schedules() {
     list<InputForward>("input_fwd");
     list<Conv2dForward, Conv2dForwardWinograd, Conv2dForwardStaged>("conv2d_fwd");
     list<Conv2dPoolForward<Conv2dForward>, Conv2dPoolForward<Conv2dForwardWinograd>>("conv2d_pool_fwd");
+    list<Conv2dDropoutForward<Conv2dForward>, Conv2dDropoutForward<Conv2dForwardStaged>>("conv2d_dropout_fwd");
     list<Conv2dFold>("conv2d_fold");
     list<Conv2dFoldBackward>("conv2d_fold_bwd");
     list<WinogradWeights>("winograd_weights");
     list<Conv2dBackwardData, Conv2dBackwardDataInputTiles, Conv2dBackwardDataWinograd, Conv2dBackwardDataStaged>("conv2d_bwd_data");
+    list<Conv2dDropoutBackwardData<Conv2dBackwardData>, Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>("conv2d_dropout_bwd_data");
+    list<Conv2dReluDropoutBackwardData<Conv2dBackwardData>, Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>(
+        "conv2d_relu_dropout_bwd_data");
     list<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd, Conv2dBackwardWeightsStaged>(
         "conv2d_bwd_weights");
     list<ReluForward>("relu_fwd");
@@ -67,6 +74,7 @@ void list_schedules() {
     list<Add>("add");
     list<SoftmaxCrossEntropyForward>("softmax_cross_entropy_fwd");
     list<SoftmaxCrossEntropyBackward>("softmax_cross_entropy_bwd");
+    list<SoftmaxCrossEntropy>("softmax_cross_entropy");
     list<Adam>("adam");
     list<Sgd>("sgd");
 }

@@ -210,6 +210,16 @@ std::string rows_of_threads(const Shape &s, const Set &set) {
     return first_refusal({on_device(s, set), s.*rows > 32 ? "more than 32 rows do not fit a block" : ""});
 }
 
+/// A block has all pixels of 8 channels, and of 16 of them a thread for 8 images each. The limit is where it would read for longer than a
+/// second launch takes: 2 KiB a pixel of 64 images.
+template<int Shape::*columns, int Shape::*rows>
+std::string channels_of_threads(const Shape &s, const Set &set) {
+    const int pixels = s.*columns * s.*rows;
+    return first_refusal({on_device(s, set), rows_of_threads<rows>(s, set),
+                          s.*columns > 16 ? "more than 16 columns do not fit a block" : "",
+                          pixels > 192 ? fmt::format("{} pixels are too many for one block", pixels) : ""});
+}
+
 /// Halide's autoschedulers take the plain algorithms alone: weights in tiles are Winograd's.
 std::string by_autoscheduler(const Shape &s, const Set &set) {
     return first_refusal({set.autoscheduler.empty() ? "the set has no autoscheduler" : "", plain_weights(s, set)});
@@ -263,6 +273,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           {"autoscheduled", both<by_autoscheduler, windows_inside>},
           reference,
           gpu_reference_direct}},
+        {"conv2d_dropout_fwd", {{"shared_tile", forward_shared_tile}, {"sliced", on_device}, reference, gpu_reference}},
         {"conv2d_fold", {{"channel_vectors", on_x86}, {"shared_sums", on_device}, autoscheduled, reference, gpu_reference}},
         {"conv2d_fold_bwd", {{"channel_vectors", on_x86}, {"shared_sums", on_device}, autoscheduled, reference, gpu_reference}},
         {"winograd_weights", {{"channel_vectors", whole_output_vectors}, autoscheduled, reference, gpu_reference}},
@@ -277,6 +288,8 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           autoscheduled,
           reference,
           gpu_reference}},
+        {"conv2d_dropout_bwd_data", {{"shared_tile", backward_data_shared_tile}, {"sliced", on_device}, reference, gpu_reference}},
+        {"conv2d_relu_dropout_bwd_data", {{"shared_tile", backward_data_shared_tile}, {"sliced", on_device}, reference, gpu_reference}},
         {"conv2d_bwd_weights",
          {{"winograd_f4", backward_weights_tiles<winograd_f4>, row_products<winograd_f4>},
           {"winograd_f2", backward_weights_tiles<winograd_f2>, row_products<winograd_f2>},
@@ -290,6 +303,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
         {"relu_bwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_stats",
          {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles},
+          {"channels", channels_of_threads<&Shape::in_w, &Shape::in_h>},
           {"rows", rows_of_threads<&Shape::in_h>, pixel_tiles},
           {"autoscheduled", by_one_that_keeps_order},
           reference,
@@ -298,6 +312,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
         {"batch_norm_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_bwd_stats",
          {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles},
+          {"channels", channels_of_threads<&Shape::in_w, &Shape::in_h>},
           {"rows", rows_of_threads<&Shape::in_h>, pixel_tiles},
           autoscheduled,
           reference,
@@ -309,6 +324,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
          {{"lanes", on_x86_up_to<16384>}, {"elements", on_device}, {"autoscheduled", by_one_that_ends}, reference, gpu_reference}},
         {"batch_norm_pool_bwd_stats",
          {{"pixel_tiles", on_x86_up_to<4096>, pool_tiles},
+          {"channels", channels_of_threads<&Shape::out_w, &Shape::out_h>},
           {"rows", rows_of_threads<&Shape::out_h>, pool_tiles},
           {"autoscheduled", by_one_that_ends},
           reference,
@@ -325,6 +341,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
         {"add", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"softmax_cross_entropy_fwd", {{"class_vectors", on_x86_up_to<4096>}, autoscheduled, reference, gpu_reference}},
         {"softmax_cross_entropy_bwd", {{"class_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"softmax_cross_entropy", {{"images", on_device}, reference, gpu_reference}},
         {"adam", {{"one_pass", whole_vectors}, autoscheduled, reference, gpu_reference}},
         {"sgd", {{"one_pass", whole_vectors}, autoscheduled, reference, gpu_reference}},
     };

@@ -27,7 +27,7 @@ const std::vector<NamedSchedule<Stages>> &x86_schedules();
 template<typename Stages>
 std::vector<NamedSchedule<Stages>> tuned_schedules() {
     std::vector<NamedSchedule<Stages>> schedules = gpu_schedules<Stages>();
-    if constexpr (!ForDevices<Stages>) schedules.insert(schedules.end(), x86_schedules<Stages>().begin(), x86_schedules<Stages>().end());
+    if constexpr (!for_devices<Stages>) schedules.insert(schedules.end(), x86_schedules<Stages>().begin(), x86_schedules<Stages>().end());
     return schedules;
 }
 

@@ -21,6 +21,7 @@ struct SoftmaxCrossEntropyForward {
     Halide::RDom classes;
     Halide::Func best{"best"};                            // the first largest logit, and its class
     Halide::Func exponential{"exponential"}, sum{"sum"};  // of the logits below the largest
+    Halide::Func softmax{"softmax"};
     Halide::Func probabilities{"probabilities"}, loss{"loss"}, correct{"correct"};
 
     SoftmaxCrossEntropyForward(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices,
@@ -34,7 +35,8 @@ struct SoftmaxCrossEntropyForward {
         sum(n) += exponential(classes, n);
 
         const Halide::Expr label = label_of(labels, indices, records, n);
-        probabilities(c, x, y, n) = exponential(c, n) / sum(n);
+        softmax(c, x, y, n) = exponential(c, n) / sum(n);
+        probabilities(c, x, y, n) = softmax(c, x, y, n);
         loss(n) = log(sum(n)) - (logits(clamp(label, 0, s.in_c - 1), 0, 0, n) - best(n)[0]);
         correct(n) = select(label == best(n)[1], 1.0f, 0.0f);
     }
@@ -50,6 +52,16 @@ struct SoftmaxCrossEntropyBackward {
         const Halide::Expr one_hot = select(c == label_of(labels, indices, records, n), 1.0f, 0.0f);
         d_logits(c, x, y, n) = (probabilities(c, x, y, n) - one_hot) * step_float(step, step_inverse_batch);
     }
+};
+
+/// Both in one pass, for training.
+struct SoftmaxCrossEntropy {
+    SoftmaxCrossEntropyForward forward;
+    SoftmaxCrossEntropyBackward backward;
+
+    SoftmaxCrossEntropy(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices, const Halide::Func &step,
+                        const Halide::Expr &records, const Shape &s)
+        : forward(logits, labels, indices, records, s), backward(forward.softmax, labels, indices, step, records) {}
 };
 
 }  // namespace halcyon

@@ -28,16 +28,31 @@ std::vector<Stage> stats_outputs(BatchNormStats &f) {
     return {Stage(f.mean), Stage(f.inv_std), Stage(f.scale), Stage(f.shift), f.moving_mean.update(), f.moving_variance.update()};
 }
 
-void stats_rows(BatchNormStats &f, const Shape &s, const Set &) {
-    tile_blocks(f, f.moment);
-    for (Func sum : {f.tile_sum, f.tile_squares}) share_images(sum, f.tile, f.c, f.images.x);
-    f.tile_mean.compute_at(f.tile, channel_block).gpu_threads(f.c);
-    channel_outputs(stats_outputs(f), f.c, divisor_up_to(32, s.in_c));
+/// What the merged tiles make in blocks of so many channels, a thread a row of them.
+void merged_outputs(BatchNormStats &f, int channels) {
+    channel_outputs(stats_outputs(f), f.c, channels);
     f.merged.compute_at(f.mean, thread);
     row_threads(f.row, f.mean, f.c, f.y, f.row_tiles.x);
 }
 
+void stats_rows(BatchNormStats &f, const Shape &s, const Set &) {
+    merged_outputs(f, divisor_up_to(32, s.in_c));
+    tile_blocks(f, f.moment);
+    for (Func sum : {f.tile_sum, f.tile_squares}) share_images(f, sum, channel_block);
+    f.tile_mean.compute_at(f.tile, channel_block).gpu_threads(f.c);
+}
+
+void stats_channels(BatchNormStats &f, const Shape &s, const Set &) {
+    const Halide::Var pixel{"pixel"};
+    merged_outputs(f, divisor_up_to(8, s.in_c));
+    tiles_of_block(f, f.mean, f.moment, s.in_w, s.in_h);
+    for (Func sum : {f.tile_sum, f.tile_squares}) share_images(f, sum, rows_of_tiles);
+    f.tile_mean.compute_at(f.tile, rows_of_tiles).fuse(f.x, f.y, pixel).gpu_threads(f.c, pixel);
+}
+
 void backward_stats_rows(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_rows(f, s); }
+
+void backward_stats_channels(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_channels(f, s); }
 
 }  // namespace
 
@@ -67,12 +82,12 @@ void gpu_reference(BatchNormBackwardData &f) { element_threads(f.d_input, f.c, f
 
 template<>
 std::vector<NamedSchedule<BatchNormStats>> gpu_schedules() {
-    return {{"rows", stats_rows}};
+    return {{"channels", stats_channels}, {"rows", stats_rows}};
 }
 
 template<>
 std::vector<NamedSchedule<BatchNormBackwardStats>> gpu_schedules() {
-    return {{"rows", backward_stats_rows}};
+    return {{"channels", backward_stats_channels}, {"rows", backward_stats_rows}};
 }
 
 template<>

@@ -1,7 +1,10 @@
-// Batch normalisation on devices. Its statistics are sums over the batch in tiles, one a pixel, merged row by row: two launches.
+// Batch normalisation on devices. Its statistics are sums over the batch in tiles, one a pixel, merged row by row.
 //
-// Never run on a GPU. By structure, at 30x30x32 and any batch: 900 blocks of 32 channels x 8 threads, which read whole lines, then a block
-// of 32 channels x 30 rows, whose longest chain is 30 tiles and 30 rows.
+// Never run on a GPU. By structure, at 30x30x32 and any batch, entry `rows`: 900 blocks of 32 channels x 8 threads, which read whole lines,
+// then in a second launch a block of 32 channels x 30 rows, whose longest chain is 30 tiles and 30 rows. Entry `channels`, for few pixels:
+// one launch of a block for 8 channels, whose 32 bytes are what a GPU reads of memory at least. Of 13x13x64 with a batch of 64 each of
+// its 8 blocks reads 338 KiB, which at 64 bytes a cycle, the most a processor of an H100 gets of the L2 cache, takes 3 microseconds, as
+// long as a second launch; of 4x4x128 each of 16 reads 32 KiB.
 #pragma once
 
 #include "generators/layers/batch_norm.h"
@@ -12,6 +15,7 @@
 
 #include <Halide.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace halcyon {
@@ -37,15 +41,17 @@ struct SharedSum {
     Halide::RVar images;
 };
 
-/// Makes `sum`, over the images of a pixel of `tile`, by 8 threads a channel: each adds up every 8th image, then one adds up the 8, in
-/// order.
-inline SharedSum share_images(Halide::Func sum, Halide::Func tile, const Halide::Var &c, const Halide::RVar &images) {
+/// Makes `sum`, over the images of the pixels that an iteration of `level` of f.tile makes, by 8 threads for each: one adds up every 8th
+/// image, then one of them adds up the 8, in order.
+template<typename Stages>
+SharedSum share_images(Stages &f, Halide::Func sum, const Halide::Var &level) {
     const Halide::RVar every{"every"}, of_eight{"of_eight"};
-    const Halide::Var share{"share"};
-    sum.compute_at(tile, channel_block).gpu_threads(c).update().split(images, every, of_eight, 8);
+    const Halide::Var share{"share"}, pixel{"pixel"};
+    sum.compute_at(f.tile, level).fuse(f.x, f.y, pixel).gpu_threads(f.c, pixel).update().split(f.images.x, every, of_eight, 8);
     Halide::Func shares = sum.update().rfactor(of_eight, share);
-    sum.update().reorder(of_eight, c).gpu_threads(c);
-    shares.compute_at(tile, channel_block).gpu_threads(c, share).update().reorder(every, c, share).gpu_threads(c, share);
+    sum.update().fuse(f.x, f.y, pixel).reorder(of_eight, f.c, pixel).gpu_threads(f.c, pixel);
+    shares.compute_at(f.tile, level).fuse(f.x, f.y, pixel).gpu_threads(f.c, pixel, share);
+    shares.update().fuse(f.x, f.y, pixel).reorder(every, f.c, pixel, share).gpu_threads(f.c, pixel, share);
     return {shares, every};
 }
 
@@ -55,6 +61,23 @@ void tile_blocks(Stages &f, const Halide::Var &which) {
     channel_blocks(f.tile.compute_root().bound(which, 0, 2).unroll(which), f.c, 32)
         .reorder(which, thread, channel_block, f.x, f.y)
         .gpu_blocks(channel_block, f.x, f.y);
+}
+
+/// Some of a block's rows of tiles at a time.
+inline const Halide::Var rows_of_tiles{"rows_of_tiles"};
+
+/// The tiles of all pixels where `output` merges them, in the shared memory of blocks of up to 8 channels; 16 pixels at a time, where rows
+/// are no longer, give work to 1024 threads.
+template<typename Stages>
+void tiles_of_block(Stages &f, Halide::Func output, const Halide::Var &which, int width, int height) {
+    const Halide::Var row{"row"}, pixel{"pixel"};
+    f.tile.compute_at(output, channel_block)
+        .bound(which, 0, 2)
+        .unroll(which)
+        .split(f.y, rows_of_tiles, row, divisor_up_to(std::max(16 / width, 1), height))
+        .fuse(f.x, row, pixel)
+        .reorder(which, f.c, pixel, rows_of_tiles)
+        .gpu_threads(f.c, pixel);
 }
 
 /// `outputs`, a value a channel, in one launch. `channels` a block divide those of the layer: Halide computes what several outputs read
@@ -71,16 +94,26 @@ inline void row_threads(Halide::Func row, Halide::Func output, const Halide::Var
     row.compute_at(output, channel_block).gpu_threads(c, y).update().reorder(tiles, c, y).gpu_threads(c, y);
 }
 
-/// The gradients' sums. Returns how the images of a pixel are shared.
-inline SharedSum gradient_rows(BatchNormBackwardStats &f, const Shape &s) {
+/// What the gradients' merged tiles make, `channels` of them a block.
+inline void gradient_outputs(BatchNormBackwardStats &f, int channels) {
     const Halide::Var row{"row"};
-    tile_blocks(f, f.which);
-    const SharedSum shared = share_images(f.tile_sums, f.tile, f.c, f.images.x);
-    channel_outputs({Halide::Stage(f.d_gamma), Halide::Stage(f.d_beta)}, f.c, divisor_up_to(32, s.in_c));
+    channel_outputs({Halide::Stage(f.d_gamma), Halide::Stage(f.d_beta)}, f.c, channels);
     f.sums.compute_at(f.d_gamma, thread);
-    Halide::Func rows = f.sums.update().rfactor(f.tiles.y, row);
-    row_threads(rows, f.d_gamma, f.c, row, f.tiles.x);
-    return shared;
+    row_threads(f.sums.update().rfactor(f.tiles.y, row), f.d_gamma, f.c, row, f.tiles.x);
+}
+
+/// The gradients' sums in two launches. Returns how the images of a pixel are shared.
+inline SharedSum gradient_rows(BatchNormBackwardStats &f, const Shape &s) {
+    gradient_outputs(f, divisor_up_to(32, s.in_c));
+    tile_blocks(f, f.which);
+    return share_images(f, f.tile_sums, channel_block);
+}
+
+/// The same in one.
+inline SharedSum gradient_channels(BatchNormBackwardStats &f, const Shape &s) {
+    gradient_outputs(f, divisor_up_to(8, s.in_c));
+    tiles_of_block(f, f.d_gamma, f.which, s.in_w, s.in_h);
+    return share_images(f, f.tile_sums, rows_of_tiles);
 }
 
 }  // namespace halcyon

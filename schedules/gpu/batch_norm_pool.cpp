@@ -29,6 +29,11 @@ void backward_stats_rows(BatchNormPoolBackwardStats &f, const Shape &s, const Se
     f.chosen.choice.compute_at(shares, images);
 }
 
+void backward_stats_channels(BatchNormPoolBackwardStats &f, const Shape &s, const Set &) {
+    const auto [shares, images] = gradient_channels(f.stats, pooled_shape(s));
+    f.chosen.choice.compute_at(shares, images);
+}
+
 }  // namespace
 
 template<>
@@ -43,7 +48,7 @@ std::vector<NamedSchedule<BatchNormPoolDropoutForward>> gpu_schedules() {
 
 template<>
 std::vector<NamedSchedule<BatchNormPoolBackwardStats>> gpu_schedules() {
-    return {{"rows", backward_stats_rows}};
+    return {{"channels", backward_stats_channels}, {"rows", backward_stats_rows}};
 }
 
 template<>

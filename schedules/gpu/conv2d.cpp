@@ -15,6 +15,12 @@ void gpu_reference(Conv2dPoolForward<Conv2dForward> &f) {
     f.convolution.sum.compute_at(f.pooled.pool.output, thread);
 }
 
+// The ReLU has a register of its own: PoCL 3.1 forgets the dropout where both are one expression.
+void gpu_reference(Conv2dDropoutForward<Conv2dForward> &f) {
+    gpu_reference(f.dropout);
+    for (Halide::Func stage : {f.convolution.sum, f.convolution.output}) stage.compute_at(f.dropout.output, thread);
+}
+
 void gpu_reference(Conv2dFold &f) {
     element_threads(f.folded_weights, f.k, f.dx, f.dy, f.c);
     element_threads(f.folded_bias, f.k);
@@ -33,6 +39,16 @@ void gpu_reference(WinogradWeights &f) { element_threads(f.transformed_weights, 
 void gpu_reference(Conv2dBackwardData &f) {
     element_threads(f.d_input, f.c, f.x, f.y, f.n);
     f.sum.compute_at(f.d_input, thread);
+}
+
+void gpu_reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &f) {
+    gpu_reference(f.dropout);
+    f.convolution.sum.compute_at(f.dropout.output, thread);
+}
+
+void gpu_reference(Conv2dReluDropoutBackwardData<Conv2dBackwardData> &f) {
+    element_threads(f.d_input, f.c, f.x, f.y, f.n);
+    f.convolution.sum.compute_at(f.d_input, thread);
 }
 
 void gpu_reference(Conv2dBackwardWeights &f) {
@@ -67,19 +83,34 @@ SharedChannels share_channels(Func sum, Func output, const RVar &channels, int t
     return {shares, every};
 }
 
-void fold_shared_sums(Conv2dFold &f, const Shape &, const Set &) {
-    element_threads(f.folded_weights, f.k, f.dx, f.dy, f.c);
-    f.folded_bias.split(f.k, block, thread, 32, TailStrategy::GuardWithIf).gpu_blocks(block).gpu_threads(thread);
-    auto [shares, every] = share_channels(f.shifted, f.folded_bias, f.taps.x, 16);
+/// A block makes all weights of up to 8 output channels, whose bias sums over every one of them: 8 blocks of 18 KiB for 64 channels.
+void fold_shared_sums(Conv2dFold &f, const Shape &s, const Set &) {
+    const Var row{"row"}, rows{"rows"};
+    const int channels = divisor_up_to(8, s.out_c);
+    f.folded_weights.split(f.k, block, thread, channels)
+        .split(f.c, rows, row, 32, TailStrategy::GuardWithIf)
+        .reorder(thread, row, rows, f.dx, f.dy, block)
+        .gpu_blocks(block)
+        .gpu_threads(thread, row);
+    f.folded_bias.split(f.k, block, thread, channels).gpu_blocks(block).gpu_threads(thread);
+    f.folded_weights.compute_with(f.folded_bias, block);
+    auto [shares, every] = share_channels(f.shifted, f.folded_bias, f.taps.x, 32);
     shares.gpu_threads(f.k, share).update().reorder(every, f.taps.y, f.taps.z, f.k, share).gpu_threads(f.k, share);
 }
 
-/// The output channels, which lie side by side, are shared by the 32 threads of a warp; a block has up to 8 input channels.
+/// The output channels, which lie side by side, are shared by the 32 threads of a warp; a block has up to 4 input channels, of which it
+/// makes all gradients.
 void fold_backward_shared_sums(Conv2dFoldBackward &f, const Shape &s, const Set &) {
-    element_threads(f.d_weights, f.k, f.dx, f.dy, f.c);
-    for (Func gradient : {f.d_gamma, f.d_beta})
-        gradient.split(f.c, block, thread, divisor_up_to(8, s.in_c)).gpu_blocks(block).gpu_threads(thread);
+    const Var lane{"lane"}, lanes{"lanes"};
+    const int channels = divisor_up_to(4, s.in_c);
+    for (Func gradient : {f.d_gamma, f.d_beta}) gradient.split(f.c, block, thread, channels).gpu_blocks(block).gpu_threads(thread);
+    f.d_weights.split(f.c, block, thread, channels)
+        .split(f.k, lanes, lane, 32, TailStrategy::GuardWithIf)
+        .reorder(lane, thread, lanes, f.dx, f.dy, block)
+        .gpu_blocks(block)
+        .gpu_threads(lane, thread);
     f.d_beta.compute_with(f.d_gamma, thread);
+    f.d_weights.compute_with(f.d_gamma, block);
     auto [shares, every] = share_channels(f.sums, f.d_gamma, f.taps.x, 32);
     shares.reorder(share, f.c).gpu_threads(share, f.c);
     shares.update().reorder(every, f.taps.y, f.taps.z, share, f.c).gpu_threads(share, f.c);

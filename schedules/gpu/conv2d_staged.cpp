@@ -28,6 +28,7 @@
 // each of its 4 schedulers, against latency. What those read of the L2 cache is an eighth of a byte a multiply-add.
 #include "generators/layers/conv2d_staged.h"
 
+#include "generators/layers/conv2d_dropout.h"
 #include "schedules/gpu/threads.h"
 #include "schedules/schedules.h"
 
@@ -125,24 +126,60 @@ void sliced(StagedSum &f, Func output) {
     f.pixels.compute_at(f.part, four).vectorize(f.from).unroll(f.n);
 }
 
-void forward_shared_tile(Conv2dForwardStaged &f, const Shape &, const Set &) {
-    shared_tile(f, f.output);
+/// The sums of a kernel, and what it writes of them.
+struct Staged {
+    StagedSum &sums;
+    Func output;
+};
+
+Staged staged(Conv2dForwardStaged &f) { return {f, f.output}; }
+Staged staged(Conv2dBackwardDataStaged &f) { return {f, f.d_input}; }
+Staged staged(Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged> &f) {
+    return {f.convolution, f.d_input.rename(f.c, f.convolution.to)};
+}
+
+/// With a dropout behind: every element draws its own words in the loop that writes it, once its sum is made.
+template<typename Stages>
+Staged staged(Stages &f) {
+    return {f.convolution, f.dropout.output.rename(f.dropout.c, f.convolution.to)};
+}
+
+template<typename Stages>
+void forward_shared_tile(Stages &stages, const Shape &, const Set &) {
+    auto [f, output] = staged(stages);
+    shared_tile(f, output);
     stage(f.weights, f.sum, f.chunks.y, f.tile, f.to, f.from, f.tile.thread_channels);
 }
 
-void forward_sliced(Conv2dForwardStaged &f, const Shape &, const Set &) {
-    sliced(f, f.output);
+template<typename Stages>
+void forward_sliced(Stages &stages, const Shape &, const Set &) {
+    auto [f, output] = staged(stages);
+    sliced(f, output);
     f.weights.vectorize(f.to);
 }
 
-void backward_data_shared_tile(Conv2dBackwardDataStaged &f, const Shape &, const Set &) {
-    shared_tile(f, f.d_input);
+template<typename Stages>
+void backward_data_shared_tile(Stages &stages, const Shape &, const Set &) {
+    auto [f, output] = staged(stages);
+    shared_tile(f, output);
     stage(f.weights, f.sum, f.chunks.y, f.tile, f.from, f.to, channel_vector(f.tile.chunk));
 }
 
-void backward_data_sliced(Conv2dBackwardDataStaged &f, const Shape &, const Set &) {
-    sliced(f, f.d_input);
+template<typename Stages>
+void backward_data_sliced(Stages &stages, const Shape &, const Set &) {
+    auto [f, output] = staged(stages);
+    sliced(f, output);
     f.weights.vectorize(f.from);
+}
+
+template<typename Stages>
+std::vector<NamedSchedule<Stages>> forward_schedules() {
+    return {{"shared_tile", forward_shared_tile}, {"sliced", forward_sliced}};
+}
+
+template<typename Stages>
+std::vector<NamedSchedule<Stages>> backward_data_schedules() {
+    return {{"shared_tile", backward_data_shared_tile}, {"sliced", backward_data_sliced}};
 }
 
 /// The parts' sums go to the workspace, and a thread a weight adds them up in order, the bias' with those of the weights in one launch.
@@ -179,12 +216,27 @@ void backward_weights_shared_tile(Conv2dBackwardWeightsStaged &f, const Shape &s
 
 template<>
 std::vector<NamedSchedule<Conv2dForwardStaged>> gpu_schedules() {
-    return {{"shared_tile", forward_shared_tile}, {"sliced", forward_sliced}};
+    return forward_schedules<Conv2dForwardStaged>();
+}
+
+template<>
+std::vector<NamedSchedule<Conv2dDropoutForward<Conv2dForwardStaged>>> gpu_schedules() {
+    return forward_schedules<Conv2dDropoutForward<Conv2dForwardStaged>>();
 }
 
 template<>
 std::vector<NamedSchedule<Conv2dBackwardDataStaged>> gpu_schedules() {
-    return {{"shared_tile", backward_data_shared_tile}, {"sliced", backward_data_sliced}};
+    return backward_data_schedules<Conv2dBackwardDataStaged>();
+}
+
+template<>
+std::vector<NamedSchedule<Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>> gpu_schedules() {
+    return backward_data_schedules<Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>();
+}
+
+template<>
+std::vector<NamedSchedule<Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>> gpu_schedules() {
+    return backward_data_schedules<Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>();
 }
 
 template<>

@@ -6,6 +6,7 @@
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
+#include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_pool.h"
 #include "generators/layers/conv2d_winograd.h"
 #include "generators/layers/dropout.h"
@@ -20,10 +21,13 @@ namespace halcyon {
 void gpu_reference(InputForward &);
 void gpu_reference(Conv2dForward &);
 void gpu_reference(Conv2dPoolForward<Conv2dForward> &);
+void gpu_reference(Conv2dDropoutForward<Conv2dForward> &);
 void gpu_reference(Conv2dFold &);
 void gpu_reference(Conv2dFoldBackward &);
 void gpu_reference(WinogradWeights &);
 void gpu_reference(Conv2dBackwardData &);
+void gpu_reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &);
+void gpu_reference(Conv2dReluDropoutBackwardData<Conv2dBackwardData> &);
 void gpu_reference(Conv2dBackwardWeights &);
 void gpu_reference(ReluForward &);
 void gpu_reference(ReluBackward &);
@@ -42,6 +46,7 @@ void gpu_reference(Dropout &);
 void gpu_reference(Add &);
 void gpu_reference(SoftmaxCrossEntropyForward &);
 void gpu_reference(SoftmaxCrossEntropyBackward &);
+void gpu_reference(SoftmaxCrossEntropy &);
 void gpu_reference(Adam &);
 void gpu_reference(Sgd &);
 

@@ -4,7 +4,9 @@
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
+#include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_staged.h"
+#include "generators/layers/softmax_cross_entropy.h"
 #include "schedules/menu.h"
 
 #include <concepts>
@@ -19,9 +21,17 @@ struct NamedSchedule {
     void (*apply)(Stages &, const Shape &, const Set &);
 };
 
-/// Algorithms that are for devices alone.
+/// True of algorithms that are for devices alone, or on the host for the reference.
 template<typename Stages>
-concept ForDevices = std::derived_from<Stages, StagedSum> || std::same_as<Stages, Conv2dBackwardWeightsStaged>;
+constexpr bool for_devices = std::derived_from<Stages, StagedSum> || std::same_as<Stages, Conv2dBackwardWeightsStaged>;
+template<typename Convolution>
+constexpr bool for_devices<Conv2dDropoutForward<Convolution>> = true;
+template<typename Convolution>
+constexpr bool for_devices<Conv2dDropoutBackwardData<Convolution>> = true;
+template<typename Convolution>
+constexpr bool for_devices<Conv2dReluDropoutBackwardData<Convolution>> = true;
+template<>
+constexpr bool for_devices<SoftmaxCrossEntropy> = true;
 
 /// The device entries of the kernel that computes `Stages`: none, but for the algorithms below.
 template<typename Stages>
@@ -32,7 +42,13 @@ std::vector<NamedSchedule<Stages>> gpu_schedules() {
 template<>
 std::vector<NamedSchedule<Conv2dForwardStaged>> gpu_schedules();
 template<>
+std::vector<NamedSchedule<Conv2dDropoutForward<Conv2dForwardStaged>>> gpu_schedules();
+template<>
 std::vector<NamedSchedule<Conv2dBackwardDataStaged>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<Conv2dBackwardWeightsStaged>> gpu_schedules();
 template<>
@@ -53,5 +69,7 @@ template<>
 std::vector<NamedSchedule<BatchNormPoolBackwardStats>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<BatchNormPoolBackwardData>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<SoftmaxCrossEntropy>> gpu_schedules();
 
 }  // namespace halcyon

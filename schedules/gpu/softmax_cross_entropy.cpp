@@ -1,4 +1,5 @@
 #include "schedules/gpu/gpu_reference.h"
+#include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/threads.h"
 
 namespace halcyon {
@@ -14,5 +15,25 @@ void gpu_reference(SoftmaxCrossEntropyForward &f) {
 }
 
 void gpu_reference(SoftmaxCrossEntropyBackward &f) { element_threads(f.d_logits, f.c, f.x, f.y, f.n); }
+
+void gpu_reference(SoftmaxCrossEntropy &f) {
+    gpu_reference(f.forward);
+    SoftmaxCrossEntropyBackward &b = f.backward;
+    b.d_logits.reorder(b.c, b.x, b.y, b.n);
+    element_threads(b.d_logits, b.n);
+    b.d_logits.compute_with(f.forward.probabilities, thread);
+}
+
+namespace {
+
+/// A thread an image: what its few classes take is less than a launch for each half.
+void images(SoftmaxCrossEntropy &f, const Shape &, const Set &) { gpu_reference(f); }
+
+}  // namespace
+
+template<>
+std::vector<NamedSchedule<SoftmaxCrossEntropy>> gpu_schedules() {
+    return {{"images", images}};
+}
 
 }  // namespace halcyon

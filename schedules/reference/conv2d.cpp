@@ -2,10 +2,27 @@
 
 namespace halcyon {
 
-// One pixel of one image at a time, its channels innermost: they lie side by side in the weights.
+namespace {
+
+// One pixel of one image of `output` at a time, its channels innermost: they lie side by side in the weights.
+void pixel_sums(Conv2dForward &f, Halide::Func output, const Halide::Var &x) {
+    f.sum.compute_at(output, x).update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z);
+}
+
+void pixel_sums(Conv2dBackwardData &f, Halide::Func output, const Halide::Var &x) {
+    f.sum.compute_at(output, x).update().reorder(f.c, f.taps.x, f.taps.y, f.taps.z);
+}
+
+}  // namespace
+
 void reference(Conv2dForward &f) {
     f.output.parallel(f.n);
-    f.sum.compute_at(f.output, f.x).update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z);
+    pixel_sums(f, f.output, f.x);
+}
+
+void reference(Conv2dDropoutForward<Conv2dForward> &f) {
+    reference(f.dropout);
+    pixel_sums(f.convolution, f.dropout.output, f.dropout.x);
 }
 
 void reference(Conv2dFold &f) { f.shifted.compute_at(f.folded_bias, f.k); }
@@ -55,7 +72,17 @@ void reference(Conv2dPoolForward<Conv2dForwardWinograd> &f) {
 
 void reference(Conv2dBackwardData &f) {
     f.d_input.parallel(f.n);
-    f.sum.compute_at(f.d_input, f.x).update().reorder(f.c, f.taps.x, f.taps.y, f.taps.z);
+    pixel_sums(f, f.d_input, f.x);
+}
+
+void reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &f) {
+    reference(f.dropout);
+    pixel_sums(f.convolution, f.dropout.output, f.dropout.x);
+}
+
+void reference(Conv2dReluDropoutBackwardData<Conv2dBackwardData> &f) {
+    f.d_input.parallel(f.n);
+    pixel_sums(f.convolution, f.d_input, f.x);
 }
 
 void reference(Conv2dBackwardWeights &f) {

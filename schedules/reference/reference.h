@@ -5,6 +5,7 @@
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
+#include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_pool.h"
 #include "generators/layers/conv2d_winograd.h"
 #include "generators/layers/dropout.h"
@@ -20,11 +21,14 @@ void reference(InputForward &);
 void reference(Conv2dForward &);
 void reference(Conv2dPoolForward<Conv2dForward> &);
 void reference(Conv2dPoolForward<Conv2dForwardWinograd> &);
+void reference(Conv2dDropoutForward<Conv2dForward> &);
 void reference(Conv2dFold &);
 void reference(Conv2dFoldBackward &);
 void reference(WinogradWeights &);
 void reference(Conv2dForwardWinograd &);
 void reference(Conv2dBackwardData &);
+void reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &);
+void reference(Conv2dReluDropoutBackwardData<Conv2dBackwardData> &);
 void reference(Conv2dBackwardWeights &);
 void reference(ReluForward &);
 void reference(ReluBackward &);
@@ -43,6 +47,7 @@ void reference(Dropout &);
 void reference(Add &);
 void reference(SoftmaxCrossEntropyForward &);
 void reference(SoftmaxCrossEntropyBackward &);
+void reference(SoftmaxCrossEntropy &);
 void reference(Adam &);
 void reference(Sgd &);
 

@@ -12,4 +12,10 @@ void reference(SoftmaxCrossEntropyForward &f) {
 
 void reference(SoftmaxCrossEntropyBackward &f) { f.d_logits.parallel(f.n); }
 
+void reference(SoftmaxCrossEntropy &f) {
+    reference(f.forward);
+    reference(f.backward);
+    f.backward.d_logits.compute_with(f.forward.probabilities, f.forward.n);
+}
+
 }  // namespace halcyon

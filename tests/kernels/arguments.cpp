@@ -36,8 +36,10 @@ bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &ker
     return true;
 }
 
-/// True for what a pool compares after it is normalised: with integers, float and double choose the same pixel.
-bool makes_a_choice(const CompiledKernel &kernel, const std::string &name) {
+/// True for what a convolution sums up before a dropout, and what a pool compares after it is normalised: of integers the sums are exact,
+/// and float and double choose the same pixel.
+bool wants_integers(const CompiledKernel &kernel, const std::string &name) {
+    if (kernel.kernel.starts_with("conv2d") && kernel.kernel.find("dropout") != kernel.kernel.npos) return true;
     return kernel.kernel.starts_with("batch_norm_pool") && (name == "input" || name == "scale" || name == "shift");
 }
 
@@ -78,7 +80,7 @@ void make_hard_logits(Array &logits) {
 void fill_reals(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
     for (double &value : tensor.values) value = is_positive(buffer.name) ? random.real(0.25, 1) : random.real(-2, 2);
     if (kernel.kernel == "batch_norm_stats" && buffer.name == "input") make_hard(tensor);
-    if (kernel.kernel == "softmax_cross_entropy_fwd" && buffer.name == "logits") make_hard_logits(tensor);
+    if (buffer.name == "logits") make_hard_logits(tensor);
     if (kernel.shape.relu && buffer.name == "input")
         for (double &value : tensor.values) value = std::max(value, 0.0);
     if (buffer.name == "gamma") tensor.values.back() = 0;
@@ -107,7 +109,7 @@ Arguments make_arguments(const CompiledKernel &compiled, int batch, Random &rand
         Array &tensor = arguments.tensors.emplace_back(std::vector<int>(extents.begin(), extents.end()));
         if (i >= kernel.inputs.size() && !is_updated(kernel, buffer.name)) continue;
         if (fill_special(tensor, buffer, compiled, batch, random)) continue;
-        if (kernel.exactness == Exactness::exact || makes_a_choice(compiled, buffer.name))
+        if (kernel.exactness == Exactness::exact || wants_integers(compiled, buffer.name))
             fill_integers(tensor, buffer, compiled, random);
         else
             fill_reals(tensor, buffer, compiled, random);

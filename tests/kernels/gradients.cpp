@@ -324,6 +324,44 @@ TEST_CASE("gradients of dropout with its mask held") {
     check(dropout, {random.reals(extents, -1, 1)});
 }
 
+TEST_CASE("gradients of a convolution between two dropouts with their masks held, and of the ReLU before them") {
+    const bool rectified = GENERATE(false, true);
+    const int images = 2;
+    Shape s = window_shape(4, 4, 3, 2, 3, 3, 1, 1, true);
+    s.dropout = 1;
+    const std::vector<int> in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images}, bias = {s.out_c};
+    const Array step = make_step(step_words(2), 0.4, images);
+    const auto dropped = [=](const Array &input) {
+        return run("dropout", s, {rectified ? run("relu_fwd", s, {input}, {in})[0] : input, step}, {in})[0];
+    };
+    const Differentiable f = {[=](const Arrays &inputs) {
+                                  return run("conv2d_dropout_fwd", s, {dropped(inputs[0]), inputs[1], inputs[2], step}, {out})[0];
+                              },
+                              [=](const Arrays &inputs, const Array &upstream) {
+                                  const Array input = dropped(inputs[0]), d_output = run("dropout", s, {upstream, step}, {out})[0];
+                                  const Array d_input =
+                                      rectified ? run("conv2d_relu_dropout_bwd_data", s, {d_output, inputs[1], input, step}, {in})[0]
+                                                : run("conv2d_dropout_bwd_data", s, {d_output, inputs[1], step}, {in})[0];
+                                  const Arrays d_parameters = run("conv2d_bwd_weights", s, {input, d_output}, {s.weights(), bias});
+                                  return Arrays{d_input, d_parameters[0], d_parameters[1]};
+                              }};
+    check(f, convolution_inputs(s, images));
+}
+
+TEST_CASE("the loss' gradient is the same in one pass") {
+    const int classes = 5, images = 4;
+    Random random(10);
+    const Array logits = random.reals({classes, 1, 1, images}, -3, 3), step = make_step(step_words(0), 0, images);
+    Array records({images});
+    records.values = {0, 1, 2, 3};
+    const std::vector<std::vector<int>> loss = {{classes, 1, 1, images}, {images}, {images}};
+    const Arrays forward = run("softmax_cross_entropy_fwd", {}, {logits, records, records}, loss);
+    const Arrays backward = run("softmax_cross_entropy_bwd", {}, {forward[0], records, records, step}, {loss[0]});
+    const Arrays both = run("softmax_cross_entropy", {}, {logits, records, records, step}, {loss[0], loss[1], loss[2], loss[0]});
+    for (std::size_t i = 0; i < 3; i++) CHECK(distance(both[i], forward[i]) == 0);
+    CHECK(distance(both[3], backward[0]) == 0);
+}
+
 TEST_CASE("gradients of a sum") {
     const std::vector<int> extents = {3, 2, 2, 2};
     const Differentiable sum = {[=](const Arrays &inputs) { return run("add", {}, inputs, {extents})[0]; },

@@ -285,6 +285,25 @@ void conv2d_pool_fwd(const Shape &s, const Array &input, const Array &weights, c
     batch_norm_pool_fwd(s.pool(), convolution, scale, shift, output);
 }
 
+void conv2d_dropout_fwd(const Shape &s, const Array &input, const Array &weights, const Array &bias, const Array &step, Array &output) {
+    Array convolution = output;
+    conv2d_fwd(s, input, weights, bias, convolution);
+    dropout(s, convolution, step, output);
+}
+
+void conv2d_dropout_bwd_data(const Shape &s, const Array &d_output, const Array &weights, const Array &step, Array &d_input) {
+    Array d_dropped = d_input;
+    conv2d_bwd_data(s, d_output, weights, d_dropped);
+    dropout(s, d_dropped, step, d_input);
+}
+
+void conv2d_relu_dropout_bwd_data(const Shape &s, const Array &d_output, const Array &weights, const Array &input, const Array &step,
+                                  Array &d_input) {
+    conv2d_bwd_data(s, d_output, weights, d_input);
+    for (std::size_t i = 0; i < d_input.values.size(); i++)
+        d_input.values[i] = input.values[i] > 0 ? d_input.values[i] * real(step, dropout_scale(s.dropout)) : 0.0;
+}
+
 /// The gradient of what the pool reads.
 Array through_pool(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift) {
     Array normalised = input, d_normalised = input;
@@ -334,6 +353,12 @@ void softmax_cross_entropy_bwd(const Shape &, const Array &probabilities, const 
     });
 }
 
+void softmax_cross_entropy(const Shape &s, const Array &logits, const Array &labels, const Array &indices, const Array &step,
+                           Array &probabilities, Array &loss, Array &correct, Array &d_logits) {
+    softmax_cross_entropy_fwd(s, logits, labels, indices, probabilities, loss, correct);
+    softmax_cross_entropy_bwd(s, probabilities, labels, indices, step, d_logits);
+}
+
 void adam(const Shape &s, const Array &gradients, const Array &step, Array &parameters, Array &first_moment, Array &second_moment) {
     const double learning_rate = real(step, step_learning_rate), epsilon = real(step, step_epsilon);
     for (int i = 0; i < s.elements; i++) {
@@ -369,10 +394,13 @@ Oracle find_oracle(std::string_view kernel) {
         {"input_fwd", listed<input_fwd>},
         {"conv2d_fwd", listed<conv2d_fwd>},
         {"conv2d_pool_fwd", listed<conv2d_pool_fwd>},
+        {"conv2d_dropout_fwd", listed<conv2d_dropout_fwd>},
         {"conv2d_fold", listed<conv2d_fold>},
         {"conv2d_fold_bwd", listed<conv2d_fold_bwd>},
         {"winograd_weights", listed<winograd_weights>},
         {"conv2d_bwd_data", listed<conv2d_bwd_data>},
+        {"conv2d_dropout_bwd_data", listed<conv2d_dropout_bwd_data>},
+        {"conv2d_relu_dropout_bwd_data", listed<conv2d_relu_dropout_bwd_data>},
         {"conv2d_bwd_weights", listed<conv2d_bwd_weights>},
         {"relu_fwd", listed<relu_fwd>},
         {"relu_bwd", listed<relu_bwd>},
@@ -391,6 +419,7 @@ Oracle find_oracle(std::string_view kernel) {
         {"add", listed<add>},
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
         {"softmax_cross_entropy_bwd", listed<softmax_cross_entropy_bwd>},
+        {"softmax_cross_entropy", listed<softmax_cross_entropy>},
         {"adam", listed<adam>},
         {"sgd", listed<sgd>},
     };

@@ -126,7 +126,7 @@ void batch_norm_bwd_data(const Shape &s, const Arguments &before, const Argument
 
 /// One product. What is dropped is exactly 0.
 void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    relative(u, after["output"], tolerance["output"]);
+    relative(u, after.tensors.back(), tolerance.tensors.back());
 }
 
 /// `before` with the magnitude of the gradient of what the pool reads in place of the gradient of what it makes. Where windows overlap it
@@ -182,6 +182,15 @@ void softmax_cross_entropy_bwd(const Shape &, const Arguments &, const Arguments
     relative(2 * u, after["d_logits"], tolerance["d_logits"]);
 }
 
+/// The same, of probabilities that are not rounded to the ones that the oracle takes.
+void softmax_cross_entropy(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    softmax_cross_entropy_fwd(s, before, after, tolerance);
+    softmax_cross_entropy_bwd(s, before, after, tolerance);
+    const double inverse_batch = real(before["step"], step_inverse_batch);
+    Array &d_logits = tolerance["d_logits"];
+    for (std::size_t i = 0; i < d_logits.values.size(); i++) d_logits.values[i] += inverse_batch * tolerance["probabilities"].values[i];
+}
+
 /// Each moment is old * beta + new * (1 - beta) in one of its forms, four roundings; the second has the square's as well, and no
 /// cancellation. The step divides by the root, which halves the relative error, plus epsilon.
 void adam(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
@@ -203,6 +212,9 @@ using Rule = void (*)(const Shape &, const Arguments &before, const Arguments &a
 
 const std::map<std::string, Rule, std::less<>> rules = {
     {"input_fwd", input_fwd},
+    {"conv2d_dropout_fwd", dropout},  // what it drops from are exact sums of integers
+    {"conv2d_dropout_bwd_data", dropout},
+    {"conv2d_relu_dropout_bwd_data", dropout},
     {"batch_norm_stats", batch_norm_stats},
     {"batch_norm_fold", batch_norm_fold},
     {"batch_norm_bwd_stats", batch_norm_bwd_stats},
@@ -213,6 +225,7 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"dropout", dropout},
     {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
     {"softmax_cross_entropy_bwd", softmax_cross_entropy_bwd},
+    {"softmax_cross_entropy", softmax_cross_entropy},
     {"adam", adam},
 };
 

@@ -58,7 +58,7 @@ TEST_CASE("a convolution and its ReLU become one call where a tuned entry takes 
     const int output = graph.operations[4].outputs[0];
     REQUIRE(graph.operations[4].kernel == "relu_fwd");
     const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
-    REQUIRE(fusions.size() == 2);
+    REQUIRE(fusions.size() == 3);  // the third is of the loss, whose 3 classes that entry refuses as well
     CHECK_FALSE(fusions[0].taken);
     CHECK(fusions[0].line == "conv2d_fwd of conv2d and relu_fwd of conv2d stay apart: tuned: 3 channels");
     CHECK(fusions[1].taken);
@@ -126,6 +126,7 @@ TEST_CASE("batch norm, pool and dropout are one call forward, batch norm and poo
               "tuned, tuned",
               "batch_norm_fwd of batch_normalization and max_pool2d_fwd of max_pooling2d are one call: tuned",
               "batch_norm_pool_fwd of batch_normalization and dropout of dropout are one call: tuned",
+              "conv2d_bwd_data of dense and dropout of dropout are one call: tuned",
           });
     for (const char *gone : {"batch_norm_fwd", "max_pool2d_fwd", "max_pool2d_bwd", "batch_norm_bwd_stats", "relu_bwd"})
         CHECK(count(graph, gone) == 0);
@@ -136,7 +137,7 @@ TEST_CASE("batch norm, pool and dropout are one call forward, batch norm and poo
     CHECK(forward.inputs == std::vector<int>{input, scale, shift, step});
     CHECK(forward.outputs == drop.outputs);
 
-    const int d_pooled = find(graph, "dropout").outputs[0], mean = stats.inputs[2], inv_std = stats.inputs[3];
+    const int d_pooled = find(graph, "conv2d_dropout_bwd_data").outputs[0], mean = stats.inputs[2], inv_std = stats.inputs[3];
     const Operation &backward_stats = find(graph, "batch_norm_pool_bwd_stats");
     CHECK(backward_stats.inputs == std::vector<int>{d_pooled, input, scale, shift, mean, inv_std});
     CHECK(backward_stats.outputs == stats.outputs);
@@ -217,8 +218,9 @@ TEST_CASE("in training a batch norm is folded where weights are few, and its gra
 
     const std::string many = R"({"type": "conv2d", "filters": 64, "kernel_size": 3, "activation": "relu"})";
     Graph apart = training_graph(four + ", " + batch_norm + ", " + many);
-    CHECK(lines(fuse(apart, x86_avx2(), tuned_menu), false).back() ==
-          "batch_norm_fwd of batch_normalization and conv2d_fwd of conv2d_1 stay apart: the weights are many beside the input");
+    const std::vector<std::string> refused = lines(fuse(apart, x86_avx2(), tuned_menu), false);
+    CHECK(std::ranges::count(refused, "batch_norm_fwd of batch_normalization and conv2d_fwd of conv2d_1 stay apart: the weights are many "
+                                      "beside the input") == 1);
     CHECK(count(apart, "batch_norm_bwd_stats") == 1);
 }
 
@@ -259,6 +261,51 @@ TEST_CASE("weights are transformed once where they stay the same and tiles take 
     CHECK(tiles(lower_inference(model, slabs), {.sets = {}, .without = {"winograd_f4"}}) == std::vector<int>{2, 2, 2, 2});
 }
 
+TEST_CASE("a dropout goes with the convolution before it, its gradient with that of the one after it") {
+    const std::string linear = R"({"type": "conv2d", "filters": 4, "kernel_size": 3})";
+    Graph graph = training_graph(linear + ", " + linear + ", " + dropout);
+    const Operation drop = find(graph, "dropout"), backward = find(graph, "conv2d_bwd_data");
+    fuse(graph, x86_avx2(), tuned_menu);
+    CHECK(count(graph, "dropout") == 0);
+    const Operation &fused = find(graph, "conv2d_dropout_fwd"), &fused_backward = find(graph, "conv2d_dropout_bwd_data");
+    CHECK(fused.inputs.back() == drop.inputs[1]);
+    CHECK(fused.outputs == drop.outputs);
+    CHECK(fused_backward.inputs == std::vector<int>{backward.inputs[0], backward.inputs[1], drop.inputs[1]});
+    CHECK_FALSE(is_used(graph, backward.outputs[0]));
+}
+
+TEST_CASE("a ReLU before that dropout is masked by what the dropout made, and what it wrote itself is not kept") {
+    Graph graph = training_graph(conv_relu + ", " + conv_relu + ", " + dropout);
+    const Operation drop = find(graph, "dropout"), backward = find(graph, "conv2d_bwd_data"), relu = find(graph, "relu_bwd");
+    const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
+    CHECK(lines(fusions, true) == std::vector<std::string>{
+                                      "conv2d_fwd of conv2d_1 and relu_fwd of conv2d_1 are one call: tuned",
+                                      "conv2d_bwd_data of dense, dropout of dropout and relu_bwd of conv2d_1 are one call: tuned",
+                                      "conv2d_fwd of conv2d_1 and dropout of dropout are one call: tuned",
+                                  });
+    const Operation &fused = find(graph, "conv2d_relu_dropout_bwd_data");
+    CHECK(fused.inputs == std::vector<int>{backward.inputs[0], backward.inputs[1], drop.outputs[0], drop.inputs[1]});
+    CHECK(fused.outputs == relu.outputs);
+    CHECK(count(graph, "conv2d_dropout_fwd", 1) == 1);
+    CHECK_FALSE(is_used(graph, drop.inputs[0]));
+    CHECK(count(graph, "relu_bwd") == 1);  // the first convolution's
+}
+
+TEST_CASE("the loss and its gradient are one call where a device trains") {
+    const Model model = cifar10();
+    for (const auto &[set, together] : {std::pair{"cuda", 1}, {"x86_avx2", 0}}) {
+        Graph training = lower_training(model, lay_out_slabs(model));
+        const Operation loss = find(training, "softmax_cross_entropy_fwd"), gradient = find(training, "softmax_cross_entropy_bwd");
+        fuse(training, select_sets({set}).front(), menu);
+        CHECK(count(training, "softmax_cross_entropy") == together);
+        CHECK(count(training, "softmax_cross_entropy_bwd") == 1 - together);
+        if (!together) continue;
+        const Operation &fused = find(training, "softmax_cross_entropy");
+        CHECK(fused.inputs == std::vector<int>{loss.inputs[0], loss.inputs[1], loss.inputs[2], gradient.inputs[3]});
+        CHECK(fused.outputs == std::vector<int>{loss.outputs[0], loss.outputs[1], loss.outputs[2], gradient.outputs[0]});
+    }
+}
+
 TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
     const std::string three = R"({"type": "conv2d", "filters": 3, "kernel_size": 3}, )";
     Graph graph = training_graph(three + batch_norm + ", " + pool + ", " + dropout);
@@ -266,7 +313,10 @@ TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
     CHECK(lines(fusions, false) ==
           std::vector<std::string>{
               "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization stay apart: "
-              "tuned: 3 channels"});
+              "tuned: 3 channels",
+              "conv2d_bwd_data of dense and dropout of dropout stay apart: tuned: 3 channels",
+              "softmax_cross_entropy_fwd of loss and softmax_cross_entropy_bwd of loss stay apart: tuned: 3 channels",
+          });
     for (const char *part : {"batch_norm_fwd", "max_pool2d_fwd", "max_pool2d_bwd", "batch_norm_bwd_stats", "batch_norm_bwd_data"})
         CHECK(count(graph, part) == 1);
     CHECK(count(graph, "dropout") == 2);
@@ -276,7 +326,9 @@ TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
     CHECK(lines(fuse(overlapping, x86_avx2()), false) ==
           std::vector<std::string>{
               "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization stay apart: "
-              "windows: the windows overlap; elements: the set runs on the host; autoscheduled: the set has no autoscheduler"});
+              "windows: the windows overlap; elements: the set runs on the host; autoscheduled: the set has no autoscheduler",
+              "softmax_cross_entropy_fwd of loss and softmax_cross_entropy_bwd of loss stay apart: images: the set runs on the host",
+          });
 }
 
 TEST_CASE("a batch norm that others read as well stays apart from the pool") {

@@ -17,13 +17,15 @@ using namespace halcyon;
 namespace {
 
 const std::string small = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "relu"}, {"type": "batch_normalization"},
-    {"type": "conv2d", "filters": 4, "kernel_size": 3}, {"type": "dropout"}, {"type": "flatten"},
+    {"type": "conv2d", "filters": 4, "kernel_size": 3}, {"type": "batch_normalization"}, {"type": "dropout"}, {"type": "flatten"},
     {"type": "dense", "units": 3, "activation": "softmax"})";
 
 const Program &program(const SetPlan &set, const std::string &name) { return *std::ranges::find(set.programs, name, &Program::name); }
 
 const Call &find_call(const Program &program, const std::string &kernel, const std::string &layer) {
-    return *std::ranges::find_if(program.calls, [&](const Call &call) { return call.kernel == kernel && call.layer == layer; });
+    const auto found = std::ranges::find_if(program.calls, [&](const Call &call) { return call.kernel == kernel && call.layer == layer; });
+    if (found == program.calls.end()) throw std::out_of_range(kernel + " of " + layer);
+    return *found;
 }
 
 Shape convolution(int size, int kernel, int stride, int pad, int out) {
