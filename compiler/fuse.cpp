@@ -141,39 +141,34 @@ std::optional<Fusion> batch_norm_with_pool(Graph &graph, int at, const Set &set,
     return merge(graph, at, *pool, std::move(merged), set, options);
 }
 
-/// Merges the dropout at `reader` into the call at `at`, the only one to write what the dropout reads: the call becomes one of `kernel`.
-Fusion merge_dropout(Graph &graph, int at, int reader, std::string kernel, const Set &set, const PlanOptions &options) {
-    const Operation &dropout = graph.operations[reader];
+/// Merges the dropout that alone reads what a call of `kernel` writes into that call, which becomes one of `merged_kernel`.
+std::optional<Fusion> dropout_behind(const char *kernel, const char *merged_kernel, Graph &graph, int at, const Set &set,
+                                     const PlanOptions &options) {
+    if (graph.operations[at].kernel != kernel) return {};
+    const std::optional<int> reader = only_reader(graph, at, "dropout");
+    if (!reader) return {};
+    const Operation &dropout = graph.operations[*reader];
     Operation merged = graph.operations[at];
-    merged.kernel = std::move(kernel);
+    merged.kernel = merged_kernel;
     merged.shape.dropout = dropout.shape.dropout;
     merged.inputs.push_back(dropout.inputs[1]);
     merged.outputs = dropout.outputs;
-    return merge(graph, at, reader, std::move(merged), set, options);
+    return merge(graph, at, *reader, std::move(merged), set, options);
 }
 
 /// Dropout decides on the pool's output while it is in registers.
 std::optional<Fusion> pool_with_dropout(Graph &graph, int at, const Set &set, const PlanOptions &options) {
-    if (graph.operations[at].kernel != "batch_norm_pool_fwd") return {};
-    const std::optional<int> reader = only_reader(graph, at, "dropout");
-    if (!reader) return {};
-    return merge_dropout(graph, at, *reader, "batch_norm_pool_dropout_fwd", set, options);
+    return dropout_behind("batch_norm_pool_fwd", "batch_norm_pool_dropout_fwd", graph, at, set, options);
 }
 
-/// The same for a convolution's output, which nothing else reads.
+/// The same for a convolution's output.
 std::optional<Fusion> convolution_with_dropout(Graph &graph, int at, const Set &set, const PlanOptions &options) {
-    if (graph.operations[at].kernel != "conv2d_fwd") return {};
-    const std::optional<int> reader = only_reader(graph, at, "dropout");
-    if (!reader) return {};
-    return merge_dropout(graph, at, *reader, "conv2d_dropout_fwd", set, options);
+    return dropout_behind("conv2d_fwd", "conv2d_dropout_fwd", graph, at, set, options);
 }
 
 /// The gradient that a convolution gives to a dropout before it.
 std::optional<Fusion> data_gradient_with_dropout(Graph &graph, int at, const Set &set, const PlanOptions &options) {
-    if (graph.operations[at].kernel != "conv2d_bwd_data") return {};
-    const std::optional<int> dropout = only_reader(graph, at, "dropout");
-    if (!dropout) return {};
-    return merge_dropout(graph, at, *dropout, "conv2d_dropout_bwd_data", set, options);
+    return dropout_behind("conv2d_bwd_data", "conv2d_dropout_bwd_data", graph, at, set, options);
 }
 
 /// Where a ReLU lies before that dropout: what the dropout made is positive where the ReLU's output was and was kept, so that the gradient

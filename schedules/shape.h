@@ -1,6 +1,8 @@
 // The sizes a kernel is compiled for. Plain C++: the planner reads it as well as the schedules.
 #pragma once
 
+#include "schedules/divisors.h"
+
 #include <compare>
 #include <string>
 #include <vector>
@@ -84,7 +86,7 @@ struct Shape {
     }
 
     /// The inputs that an output is made of, one more for the bias, in whole fours: the columns of the gradients of weights and bias.
-    int weight_columns() const { return (in_c * kernel_w * kernel_h + 1 + 3) / 4 * 4; }
+    int weight_columns() const { return 4 * divide_up(in_c * kernel_w * kernel_h + 1, 4); }
 
     /// True where a window can reach outside the input.
     bool padded() const { return pad_top > 0 || pad_left > 0 || pad_bottom() > 0 || pad_right() > 0; }

@@ -207,7 +207,7 @@ void backward_weights_register_tile(Conv2dBackwardWeights &f, const Shape &s, co
     RVar no{"no"}, ni{"ni"};
 
     f.d_weights.vectorize(f.k, vector);
-    f.d_weights.update().split(f.pixels.x, no, ni, 32, TailStrategy::GuardWithIf);
+    f.d_weights.update().split(f.pixels.x, no, ni, 8, TailStrategy::GuardWithIf);
     Func pixel_sum = f.d_weights.update().rfactor({{no, images}, {f.pixels.y, x}, {f.pixels.z, y}});
     f.d_weights.update()
         .split(f.k, ko, ki, channels)
