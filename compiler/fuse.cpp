@@ -10,6 +10,7 @@
 #include <functional>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace halcyon {
@@ -211,6 +212,56 @@ std::optional<Fusion> loss_with_gradient(Graph &graph, int at, const Set &set, c
     return merge(graph, at, *gradient, std::move(merged), set, options);
 }
 
+/// The loss takes the logits from the blocks that make them.
+std::optional<Fusion> convolution_with_loss(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    const Operation &convolution = graph.operations[at];
+    if (convolution.kernel != "conv2d_fwd" || convolution.shape.relu) return {};
+    const std::optional<int> reader = only_reader(graph, at, "softmax_cross_entropy");
+    if (!reader) return {};
+    const Operation &loss = graph.operations[*reader];
+    Operation merged = convolution;
+    merged.kernel = "conv2d_softmax_cross_entropy";
+    merged.inputs.insert(merged.inputs.end(), loss.inputs.begin() + 1, loss.inputs.end());
+    merged.outputs = loss.outputs;
+    return merge(graph, at, *reader, std::move(merged), set, options);
+}
+
+/// Where a batch norm's pixels are few, one call makes its statistics and takes them to its pass, which comes next.
+std::optional<Fusion> statistics_with_pass(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    const Operation &stats = graph.operations[at];
+    if (stats.kernel != "batch_norm_stats" || at + 1 == int(graph.operations.size())) return {};
+    const Operation &pass = graph.operations[at + 1];
+    const bool normalises = pass.kernel == "batch_norm_fwd", pools = pass.kernel == "batch_norm_pool_dropout_fwd";
+    constexpr int scale = 2, shift = 3;  // places among the statistics
+    const std::vector<int> wanted = {stats.inputs[0], stats.outputs[scale], stats.outputs[shift]};
+    if ((!normalises && !pools) || !std::ranges::equal(wanted, std::span(pass.inputs).first(wanted.size()))) return {};
+
+    Operation merged = stats;
+    merged.kernel = normalises ? "batch_norm_stats_fwd" : "batch_norm_stats_pool_dropout_fwd";
+    merged.shape = pass.shape;
+    merged.shape.epsilon = stats.shape.epsilon, merged.shape.momentum = stats.shape.momentum;
+    merged.inputs.insert(merged.inputs.end(), pass.inputs.begin() + wanted.size(), pass.inputs.end());
+    merged.outputs.insert(merged.outputs.end(), pass.outputs.begin(), pass.outputs.end());
+    return merge(graph, at, at + 1, std::move(merged), set, options);
+}
+
+/// The same of its gradients.
+std::optional<Fusion> gradient_with_pass(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    const Operation &stats = graph.operations[at];
+    const bool pools = stats.kernel == "batch_norm_pool_bwd_stats";
+    if ((stats.kernel != "batch_norm_bwd_stats" && !pools) || at + 1 == int(graph.operations.size())) return {};
+    const Operation &pass = graph.operations[at + 1];
+    if (pass.kernel != (pools ? "batch_norm_pool_bwd_data" : "batch_norm_bwd_data") ||
+        !std::ranges::equal(stats.outputs, std::span(pass.inputs).last(stats.outputs.size())))
+        return {};
+
+    Operation merged = pass;
+    merged.kernel = pools ? "batch_norm_pool_bwd" : "batch_norm_bwd";
+    merged.inputs.resize(pass.inputs.size() - stats.outputs.size());
+    merged.outputs.insert(merged.outputs.begin(), stats.outputs.begin(), stats.outputs.end());
+    return merge(graph, at, at + 1, std::move(merged), set, options);
+}
+
 /// In inference the convolution is read by nothing but the batch norm, whose scale and shift come from the weights: what it computes is
 /// normalised and pooled in registers. The merged call stands where the pool stood, after those of the scale and the shift.
 std::optional<Fusion> convolution_with_pool(Graph &graph, int at, const Set &set, const PlanOptions &options) {
@@ -344,12 +395,24 @@ using Rule = std::optional<Fusion> (*)(Graph &graph, int at, const Set &set, con
 
 // The pool's gradient comes before the pool: after it nothing reads the pool's input backward. So does a ReLU's gradient before the dropout
 // of what the ReLU wrote. Weights go into tiles before a convolution takes its pool, for in tiles it takes windows that a direct one
-// refuses.
+// refuses. Statistics go into a pass that has taken all it can.
 constexpr Rule rules[] = {
-    convolution_with_relu, batch_norm_gradient_with_relu,       pool_gradient_with_batch_norm,       batch_norm_with_pool,
-    pool_with_dropout,     batch_norm_into_convolution,         batch_norm_into_trained_convolution, transform_weights,
-    convolution_with_pool, data_gradient_with_dropout_and_relu, data_gradient_with_dropout,          convolution_with_dropout,
+    convolution_with_relu,
+    batch_norm_gradient_with_relu,
+    pool_gradient_with_batch_norm,
+    batch_norm_with_pool,
+    pool_with_dropout,
+    batch_norm_into_convolution,
+    batch_norm_into_trained_convolution,
+    transform_weights,
+    convolution_with_pool,
+    data_gradient_with_dropout_and_relu,
+    data_gradient_with_dropout,
+    convolution_with_dropout,
     loss_with_gradient,
+    convolution_with_loss,
+    statistics_with_pass,
+    gradient_with_pass,
 };
 
 }  // namespace

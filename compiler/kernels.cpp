@@ -21,7 +21,10 @@ double normalised_window(const Shape &s) {
     return 3 * window(s) + operations * outputs(s);
 }
 
+double statistics_and_window(const Shape &s) { return 4 * inputs(s) + normalised_window<1>(s); }
+
 double convolution_and_dropout(const Shape &s) { return convolution(s) + outputs(s); }
+double convolution_and_loss(const Shape &s) { return convolution(s) + 7 * outputs(s); }
 double data_gradient_and_dropout(const Shape &s) { return convolution(s) + inputs(s); }
 double convolution_and_pool(const Shape &s) { return convolution(s) + normalised_window<0>(s.pool()); }
 
@@ -73,6 +76,13 @@ const std::vector<Kernel> &all_kernels() {
          derived,
          convolution_and_dropout,
          "convolution, bias, (relu) ReLU, and the dropout behind"},
+        {"conv2d_softmax_cross_entropy",
+         {"input", "weights", "bias", "labels", "indices", "step"},
+         {"probabilities", "loss", "correct", "d_logits"},
+         {},
+         derived,
+         convolution_and_loss,
+         "the convolution that makes the logits, softmax, each image's loss and its gradient"},
         {"conv2d_fold",
          {"weights", "bias", "scale", "shift"},
          {"folded_weights", "folded_bias"},
@@ -121,6 +131,13 @@ const std::vector<Kernel> &all_kernels() {
          derived,
          per_input<4>,
          "the batch's mean and 1/std, the scale and shift they make, the moving statistics"},
+        {"batch_norm_stats_fwd",
+         {"input", "gamma", "beta"},
+         {"mean", "inv_std", "scale", "shift", "moving_mean", "moving_variance", "output"},
+         {"moving_mean", "moving_variance"},
+         derived,
+         per_input<6>,
+         "batch_norm_stats and batch_norm_fwd in one pass"},
         {"batch_norm_fold",
          {"gamma", "beta", "moving_mean", "moving_variance"},
          {"scale", "shift"},
@@ -143,6 +160,13 @@ const std::vector<Kernel> &all_kernels() {
          derived,
          per_input<6>,
          "gradient of batch normalisation's input, and (relu) of the ReLU before it"},
+        {"batch_norm_bwd",
+         {"d_output", "input", "gamma", "mean", "inv_std"},
+         {"d_gamma", "d_beta", "d_input"},
+         {},
+         derived,
+         per_input<10>,
+         "batch_norm_bwd_stats and batch_norm_bwd_data in one pass"},
 
         {"batch_norm_pool_fwd",
          {"input", "scale", "shift"},
@@ -158,6 +182,13 @@ const std::vector<Kernel> &all_kernels() {
          derived,
          normalised_window<1>,
          "the same with the dropout after the pool"},
+        {"batch_norm_stats_pool_dropout_fwd",
+         {"input", "gamma", "beta", "step"},
+         {"mean", "inv_std", "scale", "shift", "moving_mean", "moving_variance", "output"},
+         {"moving_mean", "moving_variance"},
+         derived,
+         statistics_and_window,
+         "batch_norm_stats and that in one pass"},
         {"batch_norm_pool_bwd_stats",
          {"d_output", "input", "scale", "shift", "mean", "inv_std"},
          {"d_gamma", "d_beta"},
@@ -172,6 +203,13 @@ const std::vector<Kernel> &all_kernels() {
          derived,
          per_input<9>,
          "gradient of batch normalisation's input through the pool, and (relu) of the ReLU before it"},
+        {"batch_norm_pool_bwd",
+         {"d_output", "input", "scale", "shift", "gamma", "mean", "inv_std"},
+         {"d_gamma", "d_beta", "d_input"},
+         {},
+         derived,
+         per_input<13>,
+         "batch_norm_pool_bwd_stats and batch_norm_pool_bwd_data in one pass"},
 
         {"max_pool2d_fwd", {"input"}, {"output"}, {}, exact, window, "maximum over windows; padding never wins"},
         {"max_pool2d_bwd",

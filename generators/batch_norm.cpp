@@ -19,8 +19,7 @@ public:
     Output<Buffer<float, 1>> moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
 
     void generate() {
-        const bool by_rows = entry.value() == "rows" || entry.value() == "channels";
-        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), by_rows);
+        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), merges_rows(entry.value()));
         mean = stages->mean;
         inv_std = stages->inv_std;
         scale = stages->scale;
@@ -83,6 +82,37 @@ private:
     std::optional<BatchNormForward> stages;
 };
 
+class BatchNormStatsForwardGenerator : public LayerGenerator<BatchNormStatsForwardGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_stats_fwd";
+    Input<Buffer<float, 4>> input{"input"};
+    Input<Buffer<float, 1>> gamma{"gamma"}, beta{"beta"};
+    Output<Buffer<float, 1>> mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
+    Output<Buffer<float, 1>> moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
+    Output<Buffer<float, 4>> output{"output"};
+
+    void generate() {
+        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), merges_rows(entry.value()));
+        mean = stages->stats.mean;
+        inv_std = stages->stats.inv_std;
+        scale = stages->stats.scale;
+        shift = stages->stats.shift;
+        moving_mean = stages->stats.moving_mean;
+        moving_variance = stages->stats.moving_variance;
+        output = stages->normalise.output;
+        place("tiles", stages->stats.tile);
+    }
+
+    void schedule() {
+        input_activations(input, output);
+        channel_values(gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormStatsForward> stages;
+};
+
 class BatchNormBackwardStatsGenerator : public LayerGenerator<BatchNormBackwardStatsGenerator> {
 public:
     static constexpr const char *kernel = "batch_norm_bwd_stats";
@@ -129,11 +159,39 @@ private:
     std::optional<BatchNormBackwardData> stages;
 };
 
+class BatchNormBackwardGenerator : public LayerGenerator<BatchNormBackwardGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_bwd";
+    Input<Buffer<float, 4>> d_output{"d_output"}, input{"input"};
+    Input<Buffer<float, 1>> gamma{"gamma"}, mean{"mean"}, inv_std{"inv_std"};
+    Output<Buffer<float, 1>> d_gamma{"d_gamma"}, d_beta{"d_beta"};
+    Output<Buffer<float, 4>> d_input{"d_input"};
+
+    void generate() {
+        stages.emplace(d_output, input, gamma, mean, inv_std, input.dim(3).extent(), shape());
+        d_gamma = stages->stats.d_gamma;
+        d_beta = stages->stats.d_beta;
+        d_input = stages->data.d_input;
+        place("tiles", stages->stats.tile);
+    }
+
+    void schedule() {
+        input_activations(d_output, input, d_input);
+        channel_values(gamma, mean, inv_std, d_gamma, d_beta);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormBackward> stages;
+};
+
 }  // namespace
 }  // namespace halcyon
 
 HALIDE_REGISTER_GENERATOR(halcyon::BatchNormStatsGenerator, batch_norm_stats)
 HALIDE_REGISTER_GENERATOR(halcyon::BatchNormFoldGenerator, batch_norm_fold)
 HALIDE_REGISTER_GENERATOR(halcyon::BatchNormForwardGenerator, batch_norm_fwd)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormStatsForwardGenerator, batch_norm_stats_fwd)
 HALIDE_REGISTER_GENERATOR(halcyon::BatchNormBackwardStatsGenerator, batch_norm_bwd_stats)
 HALIDE_REGISTER_GENERATOR(halcyon::BatchNormBackwardDataGenerator, batch_norm_bwd_data)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormBackwardGenerator, batch_norm_bwd)

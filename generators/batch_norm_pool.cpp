@@ -58,6 +58,40 @@ private:
     std::optional<BatchNormPoolDropoutForward> stages;
 };
 
+class BatchNormStatsPoolDropoutForwardGenerator : public LayerGenerator<BatchNormStatsPoolDropoutForwardGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_stats_pool_dropout_fwd";
+    Input<Buffer<float, 4>> input{"input"};
+    Input<Buffer<float, 1>> gamma{"gamma"}, beta{"beta"};
+    Input<Buffer<uint32_t, 1>> step{"step"};
+    Output<Buffer<float, 1>> mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
+    Output<Buffer<float, 1>> moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
+    Output<Buffer<float, 4>> output{"output"};
+
+    void generate() {
+        stages.emplace(input, gamma, beta, step, input.dim(3).extent(), shape(), merges_rows(entry.value()));
+        mean = stages->stats.mean;
+        inv_std = stages->stats.inv_std;
+        scale = stages->stats.scale;
+        shift = stages->stats.shift;
+        moving_mean = stages->stats.moving_mean;
+        moving_variance = stages->stats.moving_variance;
+        output = stages->pass.dropout.output;
+        place("tiles", stages->stats.tile);
+    }
+
+    void schedule() {
+        input_activations(input);
+        channel_values(gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
+        step.dim(0).set_min(0);
+        output_activations(output);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormStatsPoolDropoutForward> stages;
+};
+
 class BatchNormPoolBackwardStatsGenerator : public LayerGenerator<BatchNormPoolBackwardStatsGenerator> {
 public:
     static constexpr const char *kernel = "batch_norm_pool_bwd_stats";
@@ -107,10 +141,39 @@ private:
     std::optional<BatchNormPoolBackwardData> stages;
 };
 
+class BatchNormPoolBackwardGenerator : public LayerGenerator<BatchNormPoolBackwardGenerator> {
+public:
+    static constexpr const char *kernel = "batch_norm_pool_bwd";
+    Input<Buffer<float, 4>> d_output{"d_output"}, input{"input"};
+    Input<Buffer<float, 1>> scale{"scale"}, shift{"shift"}, gamma{"gamma"}, mean{"mean"}, inv_std{"inv_std"};
+    Output<Buffer<float, 1>> d_gamma{"d_gamma"}, d_beta{"d_beta"};
+    Output<Buffer<float, 4>> d_input{"d_input"};
+
+    void generate() {
+        stages.emplace(d_output, input, scale, shift, gamma, mean, inv_std, input.dim(3).extent(), shape());
+        d_gamma = stages->sums.stats.d_gamma;
+        d_beta = stages->sums.stats.d_beta;
+        d_input = stages->pass.data.d_input;
+        place("tiles", stages->sums.stats.tile);
+    }
+
+    void schedule() {
+        output_activations(d_output);
+        input_activations(input, d_input);
+        channel_values(scale, shift, gamma, mean, inv_std, d_gamma, d_beta);
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<BatchNormPoolBackward> stages;
+};
+
 }  // namespace
 }  // namespace halcyon
 
 HALIDE_REGISTER_GENERATOR(halcyon::BatchNormPoolForwardGenerator, batch_norm_pool_fwd)
 HALIDE_REGISTER_GENERATOR(halcyon::BatchNormPoolDropoutForwardGenerator, batch_norm_pool_dropout_fwd)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormStatsPoolDropoutForwardGenerator, batch_norm_stats_pool_dropout_fwd)
 HALIDE_REGISTER_GENERATOR(halcyon::BatchNormPoolBackwardStatsGenerator, batch_norm_pool_bwd_stats)
 HALIDE_REGISTER_GENERATOR(halcyon::BatchNormPoolBackwardDataGenerator, batch_norm_pool_bwd_data)
+HALIDE_REGISTER_GENERATOR(halcyon::BatchNormPoolBackwardGenerator, batch_norm_pool_bwd)

@@ -3,6 +3,7 @@
 #include "generators/layer_generator.h"
 #include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_pool.h"
+#include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
 #include "schedules/schedules.h"
@@ -27,7 +28,7 @@ const WinogradTile *forward_tile(const Shape &s, const std::string &entry) {
 }
 
 /// Whether the entry is one of the devices' tiles.
-bool is_staged(const std::string &entry) { return entry == "shared_tile" || entry == "sliced"; }
+bool is_staged(const std::string &entry) { return entry == "shared_tile" || entry == "sliced" || entry == "channels"; }
 
 class Conv2dForwardGenerator : public LayerGenerator<Conv2dForwardGenerator> {
 public:
@@ -125,6 +126,59 @@ public:
 
 private:
     Algorithm<Conv2dDropoutForward<Conv2dForward>, Conv2dDropoutForward<Conv2dForwardStaged>> stages;
+};
+
+class Conv2dSoftmaxCrossEntropyGenerator : public LayerGenerator<Conv2dSoftmaxCrossEntropyGenerator> {
+public:
+    static constexpr const char *kernel = "conv2d_softmax_cross_entropy";
+    Input<Buffer<float, 4>> input{"input"}, weights{"weights"};
+    Input<Buffer<float, 1>> bias{"bias"};
+    Input<Buffer<uint8_t, 1>> labels{"labels"};
+    Input<Buffer<int32_t, 1>> indices{"indices"};
+    Input<Buffer<uint32_t, 1>> step{"step"};
+    Output<Buffer<float, 4>> probabilities{"probabilities"};
+    Output<Buffer<float, 1>> loss{"loss"}, correct{"correct"};
+    Output<Buffer<float, 4>> d_logits{"d_logits"};
+
+    void generate() {
+        const Halide::Expr records = labels.dim(0).extent();
+        if (is_staged(entry)) {
+            const BlockTile block = block_tile(entry.value(), in_c, out_c, shape());
+            auto &f = stages.emplace<Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>>(
+                labels, indices, step, records, shape(), block, Func(input), Func(weights), Func(bias), input.dim(3).extent());
+            bind(f.loss);
+        } else {
+            auto &f = stages.emplace<Conv2dSoftmaxCrossEntropy<Conv2dForward>>(labels, indices, step, records, shape(), Func(input),
+                                                                               Func(weights), Func(bias));
+            bind(f.loss);
+        }
+    }
+
+    void schedule() {
+        input_activations(input);
+        output_activations(probabilities);
+        output_activations(d_logits);
+        dense(weights, shape().weights());
+        dense(bias, {out_c});
+        labels.dim(0).set_min(0);
+        indices.dim(0).set_min(0);
+        step.dim(0).set_min(0);
+        const Halide::Expr images = probabilities.dim(3).extent();
+        loss.dim(0).set_bounds(0, images);
+        correct.dim(0).set_bounds(0, images);
+        d_logits.dim(3).set_extent(images);
+        apply_schedule(stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    void bind(SoftmaxCrossEntropy &f) {
+        probabilities = f.forward.probabilities;
+        loss = f.forward.loss;
+        correct = f.forward.correct;
+        d_logits = f.backward.d_logits;
+    }
+
+    Algorithm<Conv2dSoftmaxCrossEntropy<Conv2dForward>, Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>> stages;
 };
 
 class Conv2dFoldGenerator : public LayerGenerator<Conv2dFoldGenerator> {
@@ -320,7 +374,7 @@ public:
             place("row_products", f.row_products);
             place("bias_rows", f.bias_rows);
         } else if (is_staged(entry)) {
-            auto &f = stages.emplace<Conv2dBackwardWeightsStaged>(input, d_output, images, shape());
+            auto &f = stages.emplace<Conv2dBackwardWeightsStaged>(weights_tile(entry.value(), shape()), input, d_output, images, shape());
             bind(f);
             place("parts", f.parts);
         } else if (entry.value() == "rows") {
@@ -358,6 +412,7 @@ private:
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dForwardGenerator, conv2d_fwd)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dPoolForwardGenerator, conv2d_pool_fwd)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dDropoutForwardGenerator, conv2d_dropout_fwd)
+HALIDE_REGISTER_GENERATOR(halcyon::Conv2dSoftmaxCrossEntropyGenerator, conv2d_softmax_cross_entropy)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dFoldGenerator, conv2d_fold)
 HALIDE_REGISTER_GENERATOR(halcyon::WinogradWeightsGenerator, winograd_weights)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dFoldBackwardGenerator, conv2d_fold_bwd)

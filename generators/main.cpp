@@ -48,6 +48,7 @@ void list_schedules() {
     list<Conv2dForward, Conv2dForwardWinograd, Conv2dForwardStaged>("conv2d_fwd");
     list<Conv2dPoolForward<Conv2dForward>, Conv2dPoolForward<Conv2dForwardWinograd>>("conv2d_pool_fwd");
     list<Conv2dDropoutForward<Conv2dForward>, Conv2dDropoutForward<Conv2dForwardStaged>>("conv2d_dropout_fwd");
+    list<Conv2dSoftmaxCrossEntropy<Conv2dForward>, Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>>("conv2d_softmax_cross_entropy");
     list<Conv2dFold>("conv2d_fold");
     list<Conv2dFoldBackward>("conv2d_fold_bwd");
     list<WinogradWeights>("winograd_weights");
@@ -62,12 +63,16 @@ void list_schedules() {
     list<BatchNormStats>("batch_norm_stats");
     list<BatchNormFold>("batch_norm_fold");
     list<BatchNormForward>("batch_norm_fwd");
+    list<BatchNormStatsForward>("batch_norm_stats_fwd");
     list<BatchNormBackwardStats>("batch_norm_bwd_stats");
     list<BatchNormBackwardData>("batch_norm_bwd_data");
+    list<BatchNormBackward>("batch_norm_bwd");
     list<BatchNormPoolForward>("batch_norm_pool_fwd");
     list<BatchNormPoolDropoutForward>("batch_norm_pool_dropout_fwd");
+    list<BatchNormStatsPoolDropoutForward>("batch_norm_stats_pool_dropout_fwd");
     list<BatchNormPoolBackwardStats>("batch_norm_pool_bwd_stats");
     list<BatchNormPoolBackwardData>("batch_norm_pool_bwd_data");
+    list<BatchNormPoolBackward>("batch_norm_pool_bwd");
     list<MaxPool2dForward>("max_pool2d_fwd");
     list<MaxPool2dBackward>("max_pool2d_bwd");
     list<Dropout>("dropout");

@@ -60,24 +60,43 @@ inline BlockTile block_tile(std::string_view entry, int from, int to, const Shap
 }
 
 /// The gradient of the weights, where a column is an input channel of a tap, or the bias, whose input is 1, and a chunk is 32 images of one
-/// pixel. The pixels are cut into parts, which are added up at the end.
+/// pixel. The pixels are cut into parts.
 struct WeightsTile : BlockTile {
     int pixels;  // of a part
     int parts, columns_of_all;
-
-    explicit WeightsTile(const Shape &s) {
-        const int inputs = s.in_c * s.kernel_w * s.kernel_h + 1, vector = channel_vector(s.out_c);
-        thread_channels = vector, thread_columns = 8, chunk = 32;
-        channels = vector * divisor_up_to(16, s.out_c / vector);
-        const int tiles = divide_up(inputs, 64);
-        columns = thread_columns * divide_up(divide_up(inputs, tiles), thread_columns);
-        columns_of_all = tiles * columns;
-
-        // Two blocks for each of an H100's 132 processors.
-        const int wanted = divide_up(264, tiles * s.out_c / channels);
-        pixels = divide_up(s.out_w * s.out_h, wanted);
-        parts = divide_up(s.out_w * s.out_h, pixels);
-    }
 };
+
+/// Two blocks for each of an H100's 132 processors, whose parts are added up at the end.
+inline WeightsTile weights_shared_tile(const Shape &s) {
+    const int inputs = s.in_c * s.kernel_w * s.kernel_h + 1, vector = channel_vector(s.out_c), thread_columns = 8;
+    const int channels = vector * divisor_up_to(16, s.out_c / vector);
+    const int tiles = divide_up(inputs, 64);
+    const int columns = thread_columns * divide_up(divide_up(inputs, tiles), thread_columns);
+    const int wanted = divide_up(264, tiles * s.out_c / channels);
+    const int pixels = divide_up(s.out_w * s.out_h, wanted);
+    return {{.channels = channels, .columns = columns, .thread_channels = vector, .thread_columns = thread_columns, .chunk = 32},
+            pixels,
+            divide_up(s.out_w * s.out_h, pixels),
+            tiles * columns};
+}
+
+/// A block makes all columns of up to 8 output channels: nothing is left to add up.
+inline WeightsTile weights_channels_tile(const Shape &s) {
+    const int inputs = s.in_c * s.kernel_w * s.kernel_h + 1, vector = channel_vector(s.out_c), thread_columns = 2;
+    const int columns = thread_columns * divide_up(inputs, thread_columns);
+    return {{.channels = vector * divisor_up_to(8 / vector, s.out_c / vector),
+             .columns = columns,
+             .thread_channels = vector,
+             .thread_columns = thread_columns,
+             .chunk = 32},
+            s.out_w * s.out_h,
+            1,
+            columns};
+}
+
+/// The tile that a menu entry names.
+inline WeightsTile weights_tile(std::string_view entry, const Shape &s) {
+    return entry == "shared_tile" ? weights_shared_tile(s) : weights_channels_tile(s);
+}
 
 }  // namespace halcyon

@@ -198,10 +198,23 @@ std::string backward_data_shared_tile(const Shape &s, const Set &set) {
 
 std::string direct_on_device(const Shape &s, const Set &set) { return first_refusal({on_device(s, set), plain_weights(s, set)}); }
 
+/// A block makes all logits of its images.
+std::string all_classes_in_block(const Shape &s, const Set &set) {
+    const int classes = sliced_tile(s.in_c, s.out_c, s).channels;
+    return first_refusal({on_device(s, set), classes < s.out_c ? fmt::format("{} of {} classes fit a block", classes, s.out_c) : ""});
+}
+
 /// The sums of each part of the pixels.
 std::vector<Workspace> weight_parts(const Shape &s, const Set &) {
-    const WeightsTile tile(s);
+    const WeightsTile tile = weights_shared_tile(s);
     return {{"parts", {s.out_c, tile.columns_of_all, tile.parts}}};
+}
+
+/// Of one pixel, a dense layer's: more would be too much for a block, as would be more inputs, 32 images of which lie in its shared memory.
+std::string weights_channels(const Shape &s, const Set &set) {
+    const int pixels = s.out_w * s.out_h, inputs = weights_channels_tile(s).columns;
+    return first_refusal({on_device(s, set), pixels > 1 ? fmt::format("{} pixels are too many for one block", pixels) : "",
+                          inputs > 256 ? fmt::format("{} inputs are too many for one block", inputs) : ""});
 }
 
 /// A thread merges each row of a channel's tiles, 32 channels a block.
@@ -218,6 +231,13 @@ std::string channels_of_threads(const Shape &s, const Set &set) {
     return first_refusal({on_device(s, set), rows_of_threads<rows>(s, set),
                           s.*columns > 16 ? "more than 16 columns do not fit a block" : "",
                           pixels > 192 ? fmt::format("{} pixels are too many for one block", pixels) : ""});
+}
+
+/// The statistics of so few pixels, and the pass that they are for: a pass of more of them wants more blocks.
+template<int Shape::*columns, int Shape::*rows>
+std::string pass_of_threads(const Shape &s, const Set &set) {
+    const int pixels = s.*columns * s.*rows;
+    return first_refusal({on_device(s, set), pixels > 16 ? fmt::format("{} pixels are too many for one block", pixels) : ""});
 }
 
 /// Halide's autoschedulers take the plain algorithms alone: weights in tiles are Winograd's.
@@ -274,6 +294,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           reference,
           gpu_reference_direct}},
         {"conv2d_dropout_fwd", {{"shared_tile", forward_shared_tile}, {"sliced", on_device}, reference, gpu_reference}},
+        {"conv2d_softmax_cross_entropy", {{"sliced", all_classes_in_block}, reference, gpu_reference}},
         {"conv2d_fold", {{"channel_vectors", on_x86}, {"shared_sums", on_device}, autoscheduled, reference, gpu_reference}},
         {"conv2d_fold_bwd", {{"channel_vectors", on_x86}, {"shared_sums", on_device}, autoscheduled, reference, gpu_reference}},
         {"winograd_weights", {{"channel_vectors", whole_output_vectors}, autoscheduled, reference, gpu_reference}},
@@ -295,6 +316,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           {"winograd_f2", backward_weights_tiles<winograd_f2>, row_products<winograd_f2>},
           {"rows", few_weights, row_sums},
           {"register_tile", on_x86, bias_rows},
+          {"channels", weights_channels},
           {"shared_tile", on_device, weight_parts},
           autoscheduled,
           reference,
@@ -308,6 +330,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           {"autoscheduled", by_one_that_keeps_order},
           reference,
           gpu_reference_with(pixel_tiles)}},
+        {"batch_norm_stats_fwd", {{"channels", pass_of_threads<&Shape::in_w, &Shape::in_h>}, reference, gpu_reference_with(pixel_tiles)}},
         {"batch_norm_fold", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_bwd_stats",
@@ -319,9 +342,12 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           gpu_reference_with(pixel_tiles)}},
         {"batch_norm_bwd_data",
          {{"channel_vectors", on_x86_up_to<4096>}, {"elements", on_device}, autoscheduled, reference, gpu_reference}},
+        {"batch_norm_bwd", {{"channels", pass_of_threads<&Shape::in_w, &Shape::in_h>}, reference, gpu_reference_with(pixel_tiles)}},
         {"batch_norm_pool_fwd", {{"channel_vectors", on_x86}, {"elements", on_device}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_pool_dropout_fwd",
          {{"lanes", on_x86_up_to<16384>}, {"elements", on_device}, {"autoscheduled", by_one_that_ends}, reference, gpu_reference}},
+        {"batch_norm_stats_pool_dropout_fwd",
+         {{"channels", pass_of_threads<&Shape::in_w, &Shape::in_h>}, reference, gpu_reference_with(pixel_tiles)}},
         {"batch_norm_pool_bwd_stats",
          {{"pixel_tiles", on_x86_up_to<4096>, pool_tiles},
           {"channels", channels_of_threads<&Shape::out_w, &Shape::out_h>},
@@ -335,6 +361,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           {"autoscheduled", by_one_that_ends},
           reference,
           gpu_reference}},
+        {"batch_norm_pool_bwd", {{"channels", pass_of_threads<&Shape::in_w, &Shape::in_h>}, reference, gpu_reference_with(pool_tiles)}},
         {"max_pool2d_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"max_pool2d_bwd", {{"windows", separate_windows}, {"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"dropout", {{"lanes", on_x86_up_to<16384>}, autoscheduled, reference, gpu_reference}},

@@ -7,7 +7,12 @@
 
 #include <Halide.h>
 
+#include <string_view>
+
 namespace halcyon {
+
+/// Whether a menu entry merges the statistics' tiles by rows.
+inline bool merges_rows(std::string_view entry) { return entry == "rows" || entry == "channels"; }
 
 /// The batch's statistics, the scale and shift they make, and the moving statistics, updated in place.
 ///
@@ -22,6 +27,7 @@ struct BatchNormStats {
     Halide::Func tile{"tile"};      // moment 0: the tile's mean, 1: the sum of squares about it
     Halide::Func row{"row"};        // the same of the row's tiles so far
     Halide::Func merged{"merged"};  // the same of all tiles so far
+    Halide::Func affine{"affine"};  // scale and shift
     Halide::Func mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
     Halide::Func moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
 
@@ -48,10 +54,11 @@ struct BatchNormStats {
         }
 
         const Halide::Expr variance = merged(c)[1] / (tile_size * float(s.in_w * s.in_h)), inverse = 1.0f / sqrt(variance + s.epsilon);
+        affine(c) = Halide::Tuple(gamma(c) * inverse, beta(c) - merged(c)[0] * (gamma(c) * inverse));
         mean(c) = merged(c)[0];
         inv_std(c) = inverse;
-        scale(c) = gamma(c) * inverse;
-        shift(c) = beta(c) - merged(c)[0] * (gamma(c) * inverse);
+        scale(c) = affine(c)[0];
+        shift(c) = affine(c)[1];
 
         moving_mean(c) = Halide::undef<float>();
         moving_mean(c) = moving_mean(c) * s.momentum + merged(c)[0] * (1 - s.momentum);
@@ -90,6 +97,24 @@ struct BatchNormForward {
     }
 };
 
+/// A value of a channel's tuple, as a function of its own.
+inline Halide::Func value_of(const Halide::Func &tuple, int value) {
+    Halide::Var c{"c"};
+    Halide::Func of_channel;
+    of_channel(c) = tuple(c)[value];
+    return of_channel;
+}
+
+/// The statistics and what is normalised by them, in one pass.
+struct BatchNormStatsForward {
+    BatchNormStats stats;
+    BatchNormForward normalise;
+
+    BatchNormStatsForward(const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &beta, const Halide::Expr &batch,
+                          const Shape &s, bool by_rows)
+        : stats(input, gamma, beta, batch, s, by_rows), normalise(input, value_of(stats.affine, 0), value_of(stats.affine, 1)) {}
+};
+
 /// d_gamma = sum of d_output * normalised and d_beta = sum of d_output over (x, y, n): within each pixel, then over the pixels in row-major
 /// order.
 struct BatchNormBackwardStats {
@@ -97,7 +122,9 @@ struct BatchNormBackwardStats {
     Halide::RDom images, tiles;           // n; x, y
     Halide::Func tile_sums{"tile_sums"};  // of d_output * (input - mean), and of d_output
     Halide::Func tile{"tile"};            // the same side by side: `which` is 0 or 1
-    Halide::Func sums{"sums"}, d_gamma{"d_gamma"}, d_beta{"d_beta"};
+    Halide::Func sums{"sums"};
+    Halide::Func gradients{"gradients"};  // of gamma and beta
+    Halide::Func d_gamma{"d_gamma"}, d_beta{"d_beta"};
 
     BatchNormBackwardStats(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &mean, const Halide::Func &inv_std,
                            const Halide::Expr &batch, const Shape &s)
@@ -109,8 +136,9 @@ struct BatchNormBackwardStats {
 
         sums(c) = Halide::Tuple(0.0f, 0.0f);
         sums(c) = Halide::Tuple(sums(c)[0] + tile(c, 0, tiles.x, tiles.y), sums(c)[1] + tile(c, 1, tiles.x, tiles.y));
-        d_gamma(c) = sums(c)[0] * inv_std(c);
-        d_beta(c) = sums(c)[1];
+        gradients(c) = Halide::Tuple(sums(c)[0] * inv_std(c), sums(c)[1]);
+        d_gamma(c) = gradients(c)[0];
+        d_beta(c) = gradients(c)[1];
     }
 };
 
@@ -131,6 +159,17 @@ struct BatchNormBackwardData {
         const Halide::Expr gradient = factors(c)[0] * (d_output(c, x, y, n) - through_statistics);
         d_input(c, x, y, n) = s.relu ? select(value > 0.0f, gradient, 0.0f) : gradient;
     }
+};
+
+/// All three gradients in one pass.
+struct BatchNormBackward {
+    BatchNormBackwardStats stats;
+    BatchNormBackwardData data;
+
+    BatchNormBackward(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &mean,
+                      const Halide::Func &inv_std, const Halide::Expr &batch, const Shape &s)
+        : stats(d_output, input, mean, inv_std, batch, s),
+          data(d_output, input, gamma, mean, inv_std, value_of(stats.gradients, 0), value_of(stats.gradients, 1), batch, s) {}
 };
 
 }  // namespace halcyon

@@ -38,6 +38,16 @@ struct BatchNormPoolDropoutForward {
         : pooled(input, scale, shift, s), dropout(pooled.pool.output, step, pooled_shape(s)) {}
 };
 
+/// With the statistics.
+struct BatchNormStatsPoolDropoutForward {
+    BatchNormStats stats;
+    BatchNormPoolDropoutForward pass;
+
+    BatchNormStatsPoolDropoutForward(const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &beta,
+                                     const Halide::Func &step, const Halide::Expr &batch, const Shape &s, bool by_rows)
+        : stats(input, gamma, beta, batch, s, by_rows), pass(input, value_of(stats.affine, 0), value_of(stats.affine, 1), step, s) {}
+};
+
 /// Of each window the input whose normalised value is the first largest.
 struct ChosenInput {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
@@ -81,6 +91,19 @@ struct BatchNormPoolBackwardData {
                               const Halide::Func &d_beta, const Halide::Expr &batch, const Shape &s)
         : normalise(input, scale, shift), pool(d_output, normalise.output, s),
           data(pool.d_input, input, gamma, mean, inv_std, d_gamma, d_beta, batch, s) {}
+};
+
+/// All three gradients in one pass.
+struct BatchNormPoolBackward {
+    BatchNormPoolBackwardStats sums;
+    BatchNormPoolBackwardData pass;
+
+    BatchNormPoolBackward(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &scale, const Halide::Func &shift,
+                          const Halide::Func &gamma, const Halide::Func &mean, const Halide::Func &inv_std, const Halide::Expr &batch,
+                          const Shape &s)
+        : sums(d_output, input, scale, shift, mean, inv_std, batch, s),
+          pass(d_output, input, scale, shift, gamma, mean, inv_std, value_of(sums.stats.gradients, 0), value_of(sums.stats.gradients, 1),
+               batch, s) {}
 };
 
 }  // namespace halcyon

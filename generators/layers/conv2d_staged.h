@@ -80,8 +80,9 @@ struct Conv2dBackwardWeightsStaged {
     Halide::Func gradients{"staged_gradients"}, inputs{"staged_inputs"}, chunk_sum{"chunk_sum"}, sum{"sum"}, parts{"parts"};
     Halide::Func d_weights{"d_weights"}, d_bias{"d_bias"};
 
-    Conv2dBackwardWeightsStaged(const Halide::Func &input, const Halide::Func &d_output, const Halide::Expr &batch, const Shape &s)
-        : tile(s), images(0, tile.chunk, "images"), chunks(0, (batch + tile.chunk - 1) / tile.chunk, 0, tile.pixels, "chunks") {
+    Conv2dBackwardWeightsStaged(const WeightsTile &tile, const Halide::Func &input, const Halide::Func &d_output, const Halide::Expr &batch,
+                                const Shape &s)
+        : tile(tile), images(0, tile.chunk, "images"), chunks(0, (batch + tile.chunk - 1) / tile.chunk, 0, tile.pixels, "chunks") {
         const Halide::Expr x = pixel % s.out_w, y = min(pixel / s.out_w, s.out_h - 1), image = min(n, batch - 1);
         gradients(k, n, pixel) = select(n < batch && pixel < s.out_w * s.out_h, d_output(k, x, y, image), 0.0f);
         const int bias = s.in_c * s.kernel_w * s.kernel_h;

@@ -35,12 +35,41 @@ void merged_outputs(BatchNormStats &f, int channels) {
     row_threads(f.row, f.mean, f.c, f.y, f.row_tiles.x);
 }
 
+void normalise_in_block(BatchNormStatsForward &f, int channels) {
+    BatchNormForward &pass = f.normalise;
+    share_statistics(f.stats);
+    pass_of_block(pass.output, {pass.c, pass.x, pass.y, pass.n}, f.stats.mean, channels);
+}
+
+void differentiate_in_block(BatchNormBackward &f, int channels) {
+    BatchNormBackwardData &pass = f.data;
+    share_statistics(f.stats);
+    share_values(pass.factors, f.stats.d_gamma, pass.c);
+    pass_of_block(pass.d_input, {pass.c, pass.x, pass.y, pass.n}, f.stats.d_gamma, channels);
+}
+
 void stats_rows(BatchNormStats &f, const Shape &s, const Set &) {
     merged_outputs(f, divisor_up_to(32, s.in_c));
     tile_blocks(f, f.moment);
     for (Func sum : {f.tile_sum, f.tile_squares}) share_images(f, sum, channel_block);
     f.tile_mean.compute_at(f.tile, channel_block).gpu_threads(f.c);
 }
+
+void backward_stats_rows(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_rows(f, s); }
+
+void backward_stats_channels(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_channels(f, s); }
+
+void stats_forward_channels(BatchNormStatsForward &f, const Shape &s, const Set &set) {
+    stats_channels(f.stats, s, set);
+    normalise_in_block(f, divisor_up_to(8, s.in_c));
+}
+
+void backward_channels(BatchNormBackward &f, const Shape &s, const Set &) {
+    gradient_channels(f.stats, s);
+    differentiate_in_block(f, divisor_up_to(8, s.in_c));
+}
+
+}  // namespace
 
 void stats_channels(BatchNormStats &f, const Shape &s, const Set &) {
     const Halide::Var pixel{"pixel"};
@@ -50,18 +79,17 @@ void stats_channels(BatchNormStats &f, const Shape &s, const Set &) {
     f.tile_mean.compute_at(f.tile, rows_of_tiles).fuse(f.x, f.y, pixel).gpu_threads(f.c, pixel);
 }
 
-void backward_stats_rows(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_rows(f, s); }
-
-void backward_stats_channels(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_channels(f, s); }
-
-}  // namespace
-
 // Then a thread per channel merges its pixels in order.
 void gpu_reference(BatchNormStats &f) {
     tile_threads(f, f.moment);
     for (Func stage : {f.tile_sum, f.tile_mean, f.tile_squares}) stage.compute_at(f.tile, thread);
     channel_outputs(stats_outputs(f), f.c, 1);
     f.merged.compute_at(f.mean, thread);
+}
+
+void gpu_reference(BatchNormStatsForward &f) {
+    gpu_reference(f.stats);
+    normalise_in_block(f, 1);
 }
 
 void gpu_reference(BatchNormFold &f) {
@@ -73,16 +101,30 @@ void gpu_reference(BatchNormForward &f) { element_threads(f.output, f.c, f.x, f.
 void gpu_reference(BatchNormBackwardStats &f) {
     tile_threads(f, f.which);
     f.tile_sums.compute_at(f.tile, thread);
-    for (Func output : {f.d_gamma, f.d_beta}) element_threads(output, f.c);
-    f.d_beta.compute_with(f.d_gamma, thread);
+    channel_outputs({Stage(f.d_gamma), Stage(f.d_beta)}, f.c, 1);
     f.sums.compute_at(f.d_gamma, thread);
 }
 
 void gpu_reference(BatchNormBackwardData &f) { element_threads(f.d_input, f.c, f.x, f.y, f.n); }
 
+void gpu_reference(BatchNormBackward &f) {
+    gpu_reference(f.stats);
+    differentiate_in_block(f, 1);
+}
+
 template<>
 std::vector<NamedSchedule<BatchNormStats>> gpu_schedules() {
     return {{"channels", stats_channels}, {"rows", stats_rows}};
+}
+
+template<>
+std::vector<NamedSchedule<BatchNormStatsForward>> gpu_schedules() {
+    return {{"channels", stats_forward_channels}};
+}
+
+template<>
+std::vector<NamedSchedule<BatchNormBackward>> gpu_schedules() {
+    return {{"channels", backward_channels}};
 }
 
 template<>

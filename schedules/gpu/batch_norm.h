@@ -4,7 +4,7 @@
 // then in a second launch a block of 32 channels x 30 rows, whose longest chain is 30 tiles and 30 rows. Entry `channels`, for few pixels:
 // one launch of a block for 8 channels, whose 32 bytes are what a GPU reads of memory at least. Of 13x13x64 with a batch of 64 each of
 // its 8 blocks reads 338 KiB, which at 64 bytes a cycle, the most a processor of an H100 gets of the L2 cache, takes 3 microseconds, as
-// long as a second launch; of 4x4x128 each of 16 reads 32 KiB.
+// long as a second launch; of 4x4x128 each of 16 reads 32 KiB, so few that it reads them again for the pass behind in the same launch.
 #pragma once
 
 #include "generators/layers/batch_norm.h"
@@ -16,6 +16,7 @@
 #include <Halide.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 namespace halcyon {
@@ -102,6 +103,34 @@ inline void gradient_outputs(BatchNormBackwardStats &f, int channels) {
     row_threads(f.sums.update().rfactor(f.tiles.y, row), f.d_gamma, f.c, row, f.tiles.x);
 }
 
+/// Has `pass` over (c, x, y, n) made by the blocks that make `first`, a value a channel: each for its own channels, 64 images at a time.
+/// They are the threads' y and z, no longer than those of tiles_of_block() and share_images(): a block has the longest of each.
+inline void pass_of_block(Halide::Func pass, const std::array<Halide::Var, 4> &cxyn, Halide::Func first, int channels) {
+    const Halide::Var images{"images"}, image{"image"}, eight{"eight"};
+    const auto &[c, x, y, n] = cxyn;
+    pass.split(c, channel_block, thread, channels, Halide::TailStrategy::GuardWithIf)
+        .split(n, images, image, 64, Halide::TailStrategy::GuardWithIf)
+        .split(image, eight, image, 8)
+        .reorder(thread, image, eight, images, x, y, channel_block)
+        .gpu_blocks(channel_block)
+        .gpu_threads(thread, image, eight);
+    pass.compute_with(first, channel_block);
+}
+
+/// Has what a block's channels share in shared memory for a pass, made by a thread a channel.
+inline void share_values(Halide::Func values, Halide::Func output, const Halide::Var &c) {
+    values.compute_at(output, channel_block).gpu_threads(c);
+    if (values.has_update_definition()) values.update().gpu_threads(c);
+}
+
+/// What of the statistics, or their gradients, a pass in the same launch needs.
+inline void share_statistics(BatchNormStats &f) {
+    for (Halide::Func values : {f.merged, f.affine}) share_values(values, f.mean, f.c);
+}
+inline void share_statistics(BatchNormBackwardStats &f) {
+    for (Halide::Func values : {f.sums, f.gradients}) share_values(values, f.d_gamma, f.c);
+}
+
 /// The gradients' sums in two launches. Returns how the images of a pixel are shared.
 inline SharedSum gradient_rows(BatchNormBackwardStats &f, const Shape &s) {
     gradient_outputs(f, divisor_up_to(32, s.in_c));
@@ -115,5 +144,8 @@ inline SharedSum gradient_channels(BatchNormBackwardStats &f, const Shape &s) {
     tiles_of_block(f, f.d_gamma, f.which, s.in_w, s.in_h);
     return share_images(f, f.tile_sums, rows_of_tiles);
 }
+
+/// The statistics in one launch.
+void stats_channels(BatchNormStats &f, const Shape &s, const Set &);
 
 }  // namespace halcyon

@@ -24,6 +24,27 @@ void gpu_reference(BatchNormPoolBackwardData &f) {
 
 namespace {
 
+void pool_in_block(BatchNormStatsPoolDropoutForward &f, int channels) {
+    Dropout &pass = f.pass.dropout;
+    share_statistics(f.stats);
+    pass_of_block(pass.output, {pass.c, pass.x, pass.y, pass.n}, f.stats.mean, channels);
+    f.pass.pooled.pool.largest.compute_at(pass.output, thread);
+}
+
+void differentiate_in_block(BatchNormPoolBackward &f, int channels) {
+    BatchNormBackwardData &pass = f.pass.data;
+    share_statistics(f.sums.stats);
+    share_values(pass.factors, f.sums.stats.d_gamma, pass.c);
+    pass_of_block(pass.d_input, {pass.c, pass.x, pass.y, pass.n}, f.sums.stats.d_gamma, channels);
+    f.pass.pool.sum.compute_at(pass.d_input, thread);
+    f.pass.pool.choice.compute_at(f.pass.pool.sum, f.pass.pool.windows.x);
+}
+
+void stats_forward_channels(BatchNormStatsPoolDropoutForward &f, const Shape &s, const Set &set) {
+    stats_channels(f.stats, s, set);
+    pool_in_block(f, divisor_up_to(8, s.in_c));
+}
+
 void backward_stats_rows(BatchNormPoolBackwardStats &f, const Shape &s, const Set &) {
     const auto [shares, images] = gradient_rows(f.stats, s);
     f.chosen.choice.compute_at(shares, images);
@@ -34,7 +55,22 @@ void backward_stats_channels(BatchNormPoolBackwardStats &f, const Shape &s, cons
     f.chosen.choice.compute_at(shares, images);
 }
 
+void backward_channels(BatchNormPoolBackward &f, const Shape &s, const Set &set) {
+    backward_stats_channels(f.sums, s, set);
+    differentiate_in_block(f, divisor_up_to(8, s.in_c));
+}
+
 }  // namespace
+
+void gpu_reference(BatchNormStatsPoolDropoutForward &f) {
+    gpu_reference(f.stats);
+    pool_in_block(f, 1);
+}
+
+void gpu_reference(BatchNormPoolBackward &f) {
+    gpu_reference(f.sums);
+    differentiate_in_block(f, 1);
+}
 
 template<>
 std::vector<NamedSchedule<BatchNormPoolForward>> gpu_schedules() {
@@ -54,6 +90,16 @@ std::vector<NamedSchedule<BatchNormPoolBackwardStats>> gpu_schedules() {
 template<>
 std::vector<NamedSchedule<BatchNormPoolBackwardData>> gpu_schedules() {
     return {{"elements", elements}};
+}
+
+template<>
+std::vector<NamedSchedule<BatchNormStatsPoolDropoutForward>> gpu_schedules() {
+    return {{"channels", stats_forward_channels}};
+}
+
+template<>
+std::vector<NamedSchedule<BatchNormPoolBackward>> gpu_schedules() {
+    return {{"channels", backward_channels}};
 }
 
 }  // namespace halcyon

@@ -21,6 +21,12 @@ void gpu_reference(Conv2dDropoutForward<Conv2dForward> &f) {
     for (Halide::Func stage : {f.convolution.sum, f.convolution.output}) stage.compute_at(f.dropout.output, thread);
 }
 
+void gpu_reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &f) {
+    gpu_reference(f.loss);
+    f.convolution.output.compute_at(f.loss.forward.probabilities, thread).bound_storage(f.convolution.n, 1);
+    f.convolution.sum.compute_at(f.convolution.output, f.convolution.k);
+}
+
 void gpu_reference(Conv2dFold &f) {
     element_threads(f.folded_weights, f.k, f.dx, f.dy, f.c);
     element_threads(f.folded_bias, f.k);

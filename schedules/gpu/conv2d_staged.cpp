@@ -29,6 +29,8 @@
 #include "generators/layers/conv2d_staged.h"
 
 #include "generators/layers/conv2d_dropout.h"
+#include "generators/layers/conv2d_softmax_cross_entropy.h"
+#include "schedules/gpu/softmax_cross_entropy.h"
 #include "schedules/gpu/threads.h"
 #include "schedules/schedules.h"
 
@@ -80,9 +82,8 @@ void image_blocks(Func output, const StagedSum &f) {
         .vectorize(channel);
 }
 
-/// A block's sums begin with the bias, in shared memory.
+/// A block of `output` begins its sums with the bias, in shared memory.
 void start_sums(StagedSum &f, Func output) {
-    image_blocks(output, f);
     f.sum.compute_at(output, block).align_bounds(f.n, f.tile.columns).store_in(MemoryType::GPUShared);
     thread_tiles(f.sum, f.tile, f.to, f.n).reorder(channel, column, across, down);
 }
@@ -147,6 +148,7 @@ Staged staged(Stages &f) {
 template<typename Stages>
 void forward_shared_tile(Stages &stages, const Shape &, const Set &) {
     auto [f, output] = staged(stages);
+    image_blocks(output, f);
     shared_tile(f, output);
     stage(f.weights, f.sum, f.chunks.y, f.tile, f.to, f.from, f.tile.thread_channels);
 }
@@ -154,13 +156,22 @@ void forward_shared_tile(Stages &stages, const Shape &, const Set &) {
 template<typename Stages>
 void forward_sliced(Stages &stages, const Shape &, const Set &) {
     auto [f, output] = staged(stages);
+    image_blocks(output, f);
     sliced(f, output);
     f.weights.vectorize(f.to);
+}
+
+/// The logits of a block's images stay in its shared memory, where a thread an image takes them.
+void loss_sliced(Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged> &f, const Shape &, const Set &) {
+    image_threads(f.loss, f.convolution.tile.columns);
+    sliced(f.convolution, f.loss.forward.probabilities);
+    f.convolution.weights.vectorize(f.convolution.to);
 }
 
 template<typename Stages>
 void backward_data_shared_tile(Stages &stages, const Shape &, const Set &) {
     auto [f, output] = staged(stages);
+    image_blocks(output, f);
     shared_tile(f, output);
     stage(f.weights, f.sum, f.chunks.y, f.tile, f.from, f.to, channel_vector(f.tile.chunk));
 }
@@ -168,6 +179,7 @@ void backward_data_shared_tile(Stages &stages, const Shape &, const Set &) {
 template<typename Stages>
 void backward_data_sliced(Stages &stages, const Shape &, const Set &) {
     auto [f, output] = staged(stages);
+    image_blocks(output, f);
     sliced(f, output);
     f.weights.vectorize(f.from);
 }
@@ -182,14 +194,9 @@ std::vector<NamedSchedule<Stages>> backward_data_schedules() {
     return {{"shared_tile", backward_data_shared_tile}, {"sliced", backward_data_sliced}};
 }
 
-/// The parts' sums go to the workspace, and a thread a weight adds them up in order, the bias' with those of the weights in one launch.
-void backward_weights_shared_tile(Conv2dBackwardWeightsStaged &f, const Shape &s, const Set &) {
-    const Var columns{"columns"}, weight{"weight"};
-    f.parts.compute_root().split(f.k, block, f.k, f.tile.channels).split(f.column, columns, f.column, f.tile.columns);
-    thread_tiles(f.parts, f.tile, f.k, f.column)
-        .reorder(channel, column, across, down, block, columns, f.part)
-        .gpu_blocks(block, columns, f.part);
-    f.sum.compute_at(f.parts, block).store_in(MemoryType::GPUShared);
+/// A block of `consumer` makes its weights' sums chunk by chunk, in shared memory.
+void sum_weights(Conv2dBackwardWeightsStaged &f, Func consumer, const Shape &s) {
+    f.sum.compute_at(consumer, block).store_in(MemoryType::GPUShared);
     thread_tiles(f.sum, f.tile, f.k, f.column).reorder(channel, column, across, down);
     thread_tiles(f.sum.update(), f.tile, f.k, f.column).reorder(channel, column, across, down, f.chunks.x, f.chunks.y);
     f.chunk_sum.compute_at(f.sum, across)
@@ -202,6 +209,16 @@ void backward_weights_shared_tile(Conv2dBackwardWeightsStaged &f, const Shape &s
         .unroll(f.images, 4);
     stage(f.gradients, f.sum, f.chunks.x, f.tile, f.k, f.n, f.tile.thread_channels);
     stage(f.inputs, f.sum, f.chunks.x, f.tile, f.column, f.n, channel_vector(s.in_c));
+}
+
+/// The parts' sums go to the workspace, and a thread a weight adds them up in order, the bias' with those of the weights in one launch.
+void backward_weights_shared_tile(Conv2dBackwardWeightsStaged &f, const Shape &s, const Set &) {
+    const Var columns{"columns"}, weight{"weight"};
+    f.parts.compute_root().split(f.k, block, f.k, f.tile.channels).split(f.column, columns, f.column, f.tile.columns);
+    thread_tiles(f.parts, f.tile, f.k, f.column)
+        .reorder(channel, column, across, down, block, columns, f.part)
+        .gpu_blocks(block, columns, f.part);
+    sum_weights(f, f.parts, s);
 
     // One loop over all weights, and for compute_with one of the same name over the bias.
     for (const Var &outer : {f.c, f.dx, f.dy}) {
@@ -210,6 +227,19 @@ void backward_weights_shared_tile(Conv2dBackwardWeightsStaged &f, const Shape &s
     }
     for (Func gradient : {f.d_weights, f.d_bias}) element_threads(gradient, weight);
     f.d_bias.compute_with(f.d_weights, thread);
+}
+
+/// A block makes all weights of its output channels and their bias: one launch, where few inputs and a single pixel leave no more to share.
+void backward_weights_channels(Conv2dBackwardWeightsStaged &f, const Shape &s, const Set &) {
+    const Var row{"row"}, rows{"rows"};
+    f.d_bias.split(f.k, block, thread, f.tile.channels).gpu_blocks(block).gpu_threads(thread);
+    f.d_weights.split(f.k, block, thread, f.tile.channels)
+        .split(f.c, rows, row, 32, TailStrategy::GuardWithIf)
+        .reorder(thread, row, rows, f.dx, f.dy, block)
+        .gpu_blocks(block)
+        .gpu_threads(thread, row);
+    f.d_weights.compute_with(f.d_bias, block);
+    sum_weights(f, f.d_bias, s);
 }
 
 }  // namespace
@@ -222,6 +252,11 @@ std::vector<NamedSchedule<Conv2dForwardStaged>> gpu_schedules() {
 template<>
 std::vector<NamedSchedule<Conv2dDropoutForward<Conv2dForwardStaged>>> gpu_schedules() {
     return forward_schedules<Conv2dDropoutForward<Conv2dForwardStaged>>();
+}
+
+template<>
+std::vector<NamedSchedule<Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>>> gpu_schedules() {
+    return {{"sliced", loss_sliced}};
 }
 
 template<>
@@ -241,7 +276,7 @@ std::vector<NamedSchedule<Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged
 
 template<>
 std::vector<NamedSchedule<Conv2dBackwardWeightsStaged>> gpu_schedules() {
-    return {{"shared_tile", backward_weights_shared_tile}};
+    return {{"channels", backward_weights_channels}, {"shared_tile", backward_weights_shared_tile}};
 }
 
 }  // namespace halcyon

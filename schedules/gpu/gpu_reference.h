@@ -8,6 +8,7 @@
 #include "generators/layers/conv2d.h"
 #include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_pool.h"
+#include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "generators/layers/conv2d_winograd.h"
 #include "generators/layers/dropout.h"
 #include "generators/layers/input.h"
@@ -22,6 +23,7 @@ void gpu_reference(InputForward &);
 void gpu_reference(Conv2dForward &);
 void gpu_reference(Conv2dPoolForward<Conv2dForward> &);
 void gpu_reference(Conv2dDropoutForward<Conv2dForward> &);
+void gpu_reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &);
 void gpu_reference(Conv2dFold &);
 void gpu_reference(Conv2dFoldBackward &);
 void gpu_reference(WinogradWeights &);
@@ -34,12 +36,16 @@ void gpu_reference(ReluBackward &);
 void gpu_reference(BatchNormStats &);
 void gpu_reference(BatchNormFold &);
 void gpu_reference(BatchNormForward &);
+void gpu_reference(BatchNormStatsForward &);
 void gpu_reference(BatchNormBackwardStats &);
 void gpu_reference(BatchNormBackwardData &);
+void gpu_reference(BatchNormBackward &);
 void gpu_reference(BatchNormPoolForward &);
 void gpu_reference(BatchNormPoolDropoutForward &);
+void gpu_reference(BatchNormStatsPoolDropoutForward &);
 void gpu_reference(BatchNormPoolBackwardStats &);
 void gpu_reference(BatchNormPoolBackwardData &);
+void gpu_reference(BatchNormPoolBackward &);
 void gpu_reference(MaxPool2dForward &);
 void gpu_reference(MaxPool2dBackward &);
 void gpu_reference(Dropout &);

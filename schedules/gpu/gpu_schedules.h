@@ -5,6 +5,7 @@
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
 #include "generators/layers/conv2d_dropout.h"
+#include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/softmax_cross_entropy.h"
 #include "schedules/menu.h"
@@ -30,8 +31,18 @@ template<typename Convolution>
 constexpr bool for_devices<Conv2dDropoutBackwardData<Convolution>> = true;
 template<typename Convolution>
 constexpr bool for_devices<Conv2dReluDropoutBackwardData<Convolution>> = true;
+template<typename Convolution>
+constexpr bool for_devices<Conv2dSoftmaxCrossEntropy<Convolution>> = true;
 template<>
 constexpr bool for_devices<SoftmaxCrossEntropy> = true;
+template<>
+constexpr bool for_devices<BatchNormStatsForward> = true;
+template<>
+constexpr bool for_devices<BatchNormBackward> = true;
+template<>
+constexpr bool for_devices<BatchNormStatsPoolDropoutForward> = true;
+template<>
+constexpr bool for_devices<BatchNormPoolBackward> = true;
 
 /// The device entries of the kernel that computes `Stages`: none, but for the algorithms below.
 template<typename Stages>
@@ -43,6 +54,8 @@ template<>
 std::vector<NamedSchedule<Conv2dForwardStaged>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<Conv2dDropoutForward<Conv2dForwardStaged>>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<Conv2dBackwardDataStaged>> gpu_schedules();
 template<>
@@ -58,17 +71,25 @@ std::vector<NamedSchedule<Conv2dFoldBackward>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<BatchNormStats>> gpu_schedules();
 template<>
+std::vector<NamedSchedule<BatchNormStatsForward>> gpu_schedules();
+template<>
 std::vector<NamedSchedule<BatchNormBackwardStats>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<BatchNormBackwardData>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormBackward>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<BatchNormPoolForward>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<BatchNormPoolDropoutForward>> gpu_schedules();
 template<>
+std::vector<NamedSchedule<BatchNormStatsPoolDropoutForward>> gpu_schedules();
+template<>
 std::vector<NamedSchedule<BatchNormPoolBackwardStats>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<BatchNormPoolBackwardData>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormPoolBackward>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<SoftmaxCrossEntropy>> gpu_schedules();
 

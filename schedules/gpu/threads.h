@@ -9,9 +9,9 @@ namespace halcyon {
 inline const Halide::Var thread{"thread"};
 
 /// A thread per element of a stage over channels, weights or images alone.
-inline void element_threads(Halide::Stage stage, const Halide::Var &c) {
+inline void element_threads(Halide::Stage stage, const Halide::Var &c, int threads = 64) {
     const Halide::Var block{"block"};
-    stage.split(c, block, thread, 64, Halide::TailStrategy::GuardWithIf).gpu_blocks(block).gpu_threads(thread);
+    stage.split(c, block, thread, threads, Halide::TailStrategy::GuardWithIf).gpu_blocks(block).gpu_threads(thread);
 }
 
 /// A thread per element of a stage over channels of rows.

@@ -9,6 +9,14 @@ void reference(BatchNormPoolDropoutForward &f) {
     f.pooled.pool.largest.compute_at(f.dropout.output, f.dropout.c);
 }
 
+void reference(BatchNormStatsPoolDropoutForward &f) {
+    reference(f.stats);
+    Dropout &pass = f.pass.dropout;
+    pass_of_channels(pass.output, {pass.c, pass.x, pass.y, pass.n}, f.stats.mean);
+    pass.key.compute_root();
+    for (Halide::Func stage : {pass.words, f.pass.pooled.pool.largest}) stage.compute_at(pass.output, channel);
+}
+
 void reference(BatchNormPoolBackwardStats &f) {
     reference(f.stats);
     f.chosen.choice.compute_at(f.stats.tile_sums, f.stats.images);
@@ -18,6 +26,14 @@ void reference(BatchNormPoolBackwardData &f) {
     reference(f.data);
     f.pool.sum.compute_at(f.data.d_input, f.data.c);
     f.pool.choice.compute_at(f.pool.sum, f.pool.windows.x);
+}
+
+void reference(BatchNormPoolBackward &f) {
+    reference(f.sums);
+    BatchNormBackwardData &pass = f.pass.data;
+    pass_of_channels(pass.d_input, {pass.c, pass.x, pass.y, pass.n}, f.sums.stats.d_gamma);
+    f.pass.pool.sum.compute_at(pass.d_input, channel);
+    f.pass.pool.choice.compute_at(f.pass.pool.sum, f.pass.pool.windows.x);
 }
 
 }  // namespace halcyon

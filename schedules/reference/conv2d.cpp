@@ -25,6 +25,12 @@ void reference(Conv2dDropoutForward<Conv2dForward> &f) {
     pixel_sums(f.convolution, f.dropout.output, f.dropout.x);
 }
 
+void reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &f) {
+    reference(f.loss);
+    f.convolution.output.compute_at(f.loss.forward.probabilities, f.loss.forward.n);
+    f.convolution.sum.compute_at(f.convolution.output, f.convolution.k);
+}
+
 void reference(Conv2dFold &f) { f.shifted.compute_at(f.folded_bias, f.k); }
 
 void reference(Conv2dFoldBackward &f) {

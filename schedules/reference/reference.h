@@ -7,6 +7,7 @@
 #include "generators/layers/conv2d.h"
 #include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_pool.h"
+#include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "generators/layers/conv2d_winograd.h"
 #include "generators/layers/dropout.h"
 #include "generators/layers/input.h"
@@ -15,6 +16,8 @@
 #include "generators/layers/relu.h"
 #include "generators/layers/softmax_cross_entropy.h"
 
+#include <array>
+
 namespace halcyon {
 
 void reference(InputForward &);
@@ -22,6 +25,7 @@ void reference(Conv2dForward &);
 void reference(Conv2dPoolForward<Conv2dForward> &);
 void reference(Conv2dPoolForward<Conv2dForwardWinograd> &);
 void reference(Conv2dDropoutForward<Conv2dForward> &);
+void reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &);
 void reference(Conv2dFold &);
 void reference(Conv2dFoldBackward &);
 void reference(WinogradWeights &);
@@ -35,12 +39,16 @@ void reference(ReluBackward &);
 void reference(BatchNormStats &);
 void reference(BatchNormFold &);
 void reference(BatchNormForward &);
+void reference(BatchNormStatsForward &);
 void reference(BatchNormBackwardStats &);
 void reference(BatchNormBackwardData &);
+void reference(BatchNormBackward &);
 void reference(BatchNormPoolForward &);
 void reference(BatchNormPoolDropoutForward &);
+void reference(BatchNormStatsPoolDropoutForward &);
 void reference(BatchNormPoolBackwardStats &);
 void reference(BatchNormPoolBackwardData &);
+void reference(BatchNormPoolBackward &);
 void reference(MaxPool2dForward &);
 void reference(MaxPool2dBackward &);
 void reference(Dropout &);
@@ -50,5 +58,11 @@ void reference(SoftmaxCrossEntropyBackward &);
 void reference(SoftmaxCrossEntropy &);
 void reference(Adam &);
 void reference(Sgd &);
+
+/// A task's channels, where a pass works on the channels one after the other.
+inline const Halide::Var channel{"channel"};
+
+/// Has a batch norm's `pass` over (c, x, y, n) made by the tasks that make the sums it needs, of which `first` is an output.
+void pass_of_channels(Halide::Func pass, const std::array<Halide::Var, 4> &cxyn, Halide::Func first);
 
 }  // namespace halcyon

@@ -26,7 +26,7 @@ bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &ker
     else if (buffer.name == "indices")
         tensor = random.integers(extents, 0, test_records - 1);
     else if (buffer.name == "labels")
-        tensor = random.integers(extents, 0, kernel.shape.in_c - 1);
+        tensor = random.integers(extents, 0, (kernel.kernel.starts_with("conv2d") ? kernel.shape.out_c : kernel.shape.in_c) - 1);
     else if (buffer.name == "step")
         tensor = make_step(extents[0], 0.3, batch);
     else if (buffer.name == "weights" && kernel.shape.tile > 0 && kernel.kernel != "winograd_weights")
@@ -36,10 +36,10 @@ bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &ker
     return true;
 }
 
-/// True for what a convolution sums up before a dropout, and what a pool compares after it is normalised: of integers the sums are exact,
-/// and float and double choose the same pixel.
+/// True for what a convolution sums up before a dropout or a softmax, and what a pool compares after it is normalised: of integers the sums
+/// are exact, and float and double choose the same pixel.
 bool wants_integers(const CompiledKernel &kernel, const std::string &name) {
-    if (kernel.kernel.starts_with("conv2d") && kernel.kernel.find("dropout") != kernel.kernel.npos) return true;
+    if (kernel.kernel.starts_with("conv2d")) return true;
     return kernel.kernel.starts_with("batch_norm_pool") && (name == "input" || name == "scale" || name == "shift");
 }
 
@@ -48,10 +48,16 @@ void make_signed(Array &scale) {
     for (std::size_t c = 0; c < scale.values.size(); c++) scale.values[c] = double(c % 5) - 2;
 }
 
+/// Eighths, whose products are exact as well, keep sums of hundreds where exp() tells them apart.
+void make_small(Array &tensor) {
+    for (double &value : tensor.values) value /= 8;
+}
+
 /// Integers from -3 to 3: many zeros for ReLUs and many ties for pools, whose odd channels are negative so that a padding of 0 would win.
 void fill_integers(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
     for (double &value : tensor.values) value = random.integer(-3, 3);
     if (kernel.kernel.find("_pool_") != std::string::npos && buffer.name == "scale") make_signed(tensor);
+    if (kernel.kernel == "conv2d_softmax_cross_entropy") make_small(tensor);
     if (!kernel.kernel.starts_with("max_pool2d") || buffer.name != "input") return;
     for (std::size_t i = 0; i < tensor.values.size(); i++)
         if (i % tensor.extent(0) % 2 == 1) tensor.values[i] -= 4;
@@ -79,7 +85,7 @@ void make_hard_logits(Array &logits) {
 
 void fill_reals(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
     for (double &value : tensor.values) value = is_positive(buffer.name) ? random.real(0.25, 1) : random.real(-2, 2);
-    if (kernel.kernel == "batch_norm_stats" && buffer.name == "input") make_hard(tensor);
+    if (kernel.kernel.starts_with("batch_norm_stats") && buffer.name == "input") make_hard(tensor);
     if (buffer.name == "logits") make_hard_logits(tensor);
     if (kernel.shape.relu && buffer.name == "input")
         for (double &value : tensor.values) value = std::max(value, 0.0);

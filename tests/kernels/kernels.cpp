@@ -318,7 +318,8 @@ void check_kernel(const CompiledKernel &compiled, const Set &set) {
     if (by_hand) CHECK(one_thread.allocations() + three_threads.allocations() == 0);
 }
 
-/// Rate 0 is the identity, exactly: what comes out is what went in, or what a pool made of integers.
+/// Rate 0 is the identity, exactly: what comes out is what went in, or what a pool made of integers. What statistics were rounded for is as
+/// close as they are.
 void check_dropout_at_rate_0(const CompiledKernel &compiled, const Set &set) {
     const int batch = set.autoscheduler.empty() ? 3 : batch_sizes(compiled, set).front();
     Random random(2);
@@ -328,7 +329,9 @@ void check_dropout_at_rate_0(const CompiledKernel &compiled, const Set &set) {
     Arguments expected = before;
     oracle::find_oracle(compiled.kernel)(compiled.shape, expected.tensors);
     const Arguments after = call(compiled, set, before, batch, session);
-    CHECK((after.tensors.back().values == expected.tensors.back().values));
+    const bool rounds = compiled.kernel.find("stats") != std::string::npos;
+    const oracle::Array exactly({int(expected.tensors.back().values.size())});
+    compare(after.tensors.back(), expected.tensors.back(), rounds ? tolerances(compiled, before, expected).tensors.back() : exactly);
 }
 
 /// The compiled function's own description against the kernel list and the menu.

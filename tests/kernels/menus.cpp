@@ -77,8 +77,10 @@ TEST_CASE("an autoscheduler schedules the kernels of its set but for those that 
                                                                     {"batch_norm_pool_dropout_fwd", "Adams2019"},
                                                                     {"batch_norm_pool_bwd_stats", "Adams2019"},
                                                                     {"batch_norm_pool_bwd_data", "Adams2019"}};
-    const std::set<std::string> on_devices_alone = {"conv2d_dropout_fwd", "conv2d_dropout_bwd_data", "conv2d_relu_dropout_bwd_data",
-                                                    "softmax_cross_entropy"};
+    const std::set<std::string> on_devices_alone = {
+        "conv2d_dropout_fwd",    "conv2d_dropout_bwd_data", "conv2d_relu_dropout_bwd_data",      "conv2d_softmax_cross_entropy",
+        "softmax_cross_entropy", "batch_norm_stats_fwd",    "batch_norm_stats_pool_dropout_fwd", "batch_norm_bwd",
+        "batch_norm_pool_bwd"};
     for (const Kernel &kernel : all_kernels())
         for (const Set &set : all_sets()) {
             CAPTURE(kernel.name, set.name);

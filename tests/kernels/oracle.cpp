@@ -211,6 +211,12 @@ void batch_norm_fwd(const Shape &, const Array &input, const Array &scale, const
     for_each_element(output, [&](int c, int x, int y, int n) { output(c, x, y, n) = scale(c) * input(c, x, y, n) + shift(c); });
 }
 
+void batch_norm_stats_fwd(const Shape &s, const Array &input, const Array &gamma, const Array &beta, Array &mean, Array &inv_std,
+                          Array &scale, Array &shift, Array &moving_mean, Array &moving_variance, Array &output) {
+    batch_norm_stats(s, input, gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
+    batch_norm_fwd(s, input, scale, shift, output);
+}
+
 void batch_norm_bwd_stats(const Shape &, const Array &d_output, const Array &input, const Array &mean, const Array &inv_std, Array &d_gamma,
                           Array &d_beta) {
     clear(d_gamma);
@@ -229,6 +235,12 @@ void batch_norm_bwd_data(const Shape &s, const Array &d_output, const Array &inp
         const bool masked = s.relu && input(c, x, y, n) <= 0;
         d_input(c, x, y, n) = masked ? 0.0 : gamma(c) * inv_std(c) * (d_output(c, x, y, n) - through_statistics);
     });
+}
+
+void batch_norm_bwd(const Shape &s, const Array &d_output, const Array &input, const Array &gamma, const Array &mean, const Array &inv_std,
+                    Array &d_gamma, Array &d_beta, Array &d_input) {
+    batch_norm_bwd_stats(s, d_output, input, mean, inv_std, d_gamma, d_beta);
+    batch_norm_bwd_data(s, d_output, input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
 }
 
 void max_pool2d_fwd(const Shape &s, const Array &input, Array &output) {
@@ -278,6 +290,13 @@ void batch_norm_pool_dropout_fwd(const Shape &s, const Array &input, const Array
     dropout(s, pooled, step, output);
 }
 
+void batch_norm_stats_pool_dropout_fwd(const Shape &s, const Array &input, const Array &gamma, const Array &beta, const Array &step,
+                                       Array &mean, Array &inv_std, Array &scale, Array &shift, Array &moving_mean, Array &moving_variance,
+                                       Array &output) {
+    batch_norm_stats(s, input, gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
+    batch_norm_pool_dropout_fwd(s, input, scale, shift, step, output);
+}
+
 void conv2d_pool_fwd(const Shape &s, const Array &input, const Array &weights, const Array &bias, const Array &scale, const Array &shift,
                      Array &output) {
     Array convolution({s.out_c, s.out_w, s.out_h, input.extent(3)});
@@ -323,6 +342,11 @@ void batch_norm_pool_bwd_data(const Shape &s, const Array &d_output, const Array
     batch_norm_bwd_data(s, through_pool(s, d_output, input, scale, shift), input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
 }
 
+void batch_norm_pool_bwd(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift,
+                         const Array &gamma, const Array &mean, const Array &inv_std, Array &d_gamma, Array &d_beta, Array &d_input) {
+    batch_norm_bwd(s, through_pool(s, d_output, input, scale, shift), input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
+}
+
 void add(const Shape &, const Array &a, const Array &b, Array &output) {
     for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = a.values[i] + b.values[i];
 }
@@ -357,6 +381,14 @@ void softmax_cross_entropy(const Shape &s, const Array &logits, const Array &lab
                            Array &probabilities, Array &loss, Array &correct, Array &d_logits) {
     softmax_cross_entropy_fwd(s, logits, labels, indices, probabilities, loss, correct);
     softmax_cross_entropy_bwd(s, probabilities, labels, indices, step, d_logits);
+}
+
+void conv2d_softmax_cross_entropy(const Shape &s, const Array &input, const Array &weights, const Array &bias, const Array &labels,
+                                  const Array &indices, const Array &step, Array &probabilities, Array &loss, Array &correct,
+                                  Array &d_logits) {
+    Array logits = probabilities;
+    conv2d_fwd(s, input, weights, bias, logits);
+    softmax_cross_entropy(s, logits, labels, indices, step, probabilities, loss, correct, d_logits);
 }
 
 void adam(const Shape &s, const Array &gradients, const Array &step, Array &parameters, Array &first_moment, Array &second_moment) {
@@ -395,6 +427,7 @@ Oracle find_oracle(std::string_view kernel) {
         {"conv2d_fwd", listed<conv2d_fwd>},
         {"conv2d_pool_fwd", listed<conv2d_pool_fwd>},
         {"conv2d_dropout_fwd", listed<conv2d_dropout_fwd>},
+        {"conv2d_softmax_cross_entropy", listed<conv2d_softmax_cross_entropy>},
         {"conv2d_fold", listed<conv2d_fold>},
         {"conv2d_fold_bwd", listed<conv2d_fold_bwd>},
         {"winograd_weights", listed<winograd_weights>},
@@ -407,12 +440,16 @@ Oracle find_oracle(std::string_view kernel) {
         {"batch_norm_stats", listed<batch_norm_stats>},
         {"batch_norm_fold", listed<batch_norm_fold>},
         {"batch_norm_fwd", listed<batch_norm_fwd>},
+        {"batch_norm_stats_fwd", listed<batch_norm_stats_fwd>},
         {"batch_norm_bwd_stats", listed<batch_norm_bwd_stats>},
         {"batch_norm_bwd_data", listed<batch_norm_bwd_data>},
+        {"batch_norm_bwd", listed<batch_norm_bwd>},
         {"batch_norm_pool_fwd", listed<batch_norm_pool_fwd>},
         {"batch_norm_pool_dropout_fwd", listed<batch_norm_pool_dropout_fwd>},
+        {"batch_norm_stats_pool_dropout_fwd", listed<batch_norm_stats_pool_dropout_fwd>},
         {"batch_norm_pool_bwd_stats", listed<batch_norm_pool_bwd_stats>},
         {"batch_norm_pool_bwd_data", listed<batch_norm_pool_bwd_data>},
+        {"batch_norm_pool_bwd", listed<batch_norm_pool_bwd>},
         {"max_pool2d_fwd", listed<max_pool2d_fwd>},
         {"max_pool2d_bwd", listed<max_pool2d_bwd>},
         {"dropout", listed<dropout>},

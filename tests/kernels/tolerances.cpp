@@ -93,6 +93,36 @@ void batch_norm_fold(const Shape &s, const Arguments &before, const Arguments &a
     }
 }
 
+/// What is made of a scale and a shift that are not rounded to the ones that the oracle takes: the errors of both, and two roundings.
+double normalised_error(const Arguments &after, const Arguments &tolerance, double input, int c) {
+    const double product = std::abs(input * after["scale"](c));
+    return std::abs(input) * tolerance["scale"](c) + tolerance["shift"](c) + 2 * u * (product + std::abs(after["shift"](c)));
+}
+
+void batch_norm_stats_fwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    batch_norm_stats(s, before, after, tolerance);
+    const Array &input = before["input"];
+    for (std::size_t i = 0; i < input.values.size(); i++)
+        tolerance["output"].values[i] = normalised_error(after, tolerance, input.values[i], int(i % s.in_c));
+}
+
+/// A maximum is no further off than the worst of what it compares: here, of any input of the channel. What is dropped is exactly 0.
+void batch_norm_stats_pool_dropout_fwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    batch_norm_stats(s, before, after, tolerance);
+    std::vector<double> worst(s.in_c, 0.0);
+    const Array &input = before["input"];
+    for (std::size_t i = 0; i < input.values.size(); i++) {
+        double &of_channel = worst[i % s.in_c];
+        of_channel = std::max(of_channel, normalised_error(after, tolerance, input.values[i], int(i % s.in_c)));
+    }
+    const double kept = real(before["step"], dropout_scale(s.dropout));
+    const Array &output = after["output"];
+    for (std::size_t i = 0; i < output.values.size(); i++) {
+        const double value = output.values[i];
+        tolerance["output"].values[i] = value == 0 ? 0 : kept * worst[i % s.in_c] + u * std::abs(value);
+    }
+}
+
 /// Sums of products; a term of d_gamma has up to four roundings of its own.
 void batch_norm_bwd_stats(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
     const Array &d_output = before["d_output"], &input = before["input"], &mean = before["mean"], &inv_std = before["inv_std"];
@@ -124,6 +154,33 @@ void batch_norm_bwd_data(const Shape &s, const Arguments &before, const Argument
     }
 }
 
+/// The gradient of the input for sums that are not rounded to the ones that the oracle takes.
+void add_errors_of_sums(const Arguments &before, Arguments &tolerance) {
+    const Array &input = before["input"], &gamma = before["gamma"], &mean = before["mean"], &inv_std = before["inv_std"];
+    const int channels = input.extent(0);
+    const double count = double(input.values.size()) / channels;
+    for (std::size_t i = 0; i < input.values.size(); i++) {
+        const int c = int(i % channels);
+        const double normalised = std::abs((input.values[i] - mean(c)) * inv_std(c));
+        const double error = tolerance["d_beta"](c) + normalised * tolerance["d_gamma"](c);
+        tolerance["d_input"].values[i] += std::abs(gamma(c) * inv_std(c)) * error / count;
+    }
+}
+
+/// `before` with the sums that the oracle makes.
+Arguments with_sums(const Arguments &before, const Arguments &after, const char *kernel) {
+    Arguments with{&find_kernel(kernel), {}};
+    for (const std::string &input : before.kernel->inputs) with.tensors.push_back(before[input]);
+    for (const char *output : {"d_gamma", "d_beta", "d_input"}) with.tensors.push_back(after[output]);
+    return with;
+}
+
+void batch_norm_bwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    batch_norm_bwd_stats(s, before, after, tolerance);
+    batch_norm_bwd_data(s, with_sums(before, after, "batch_norm_bwd_data"), after, tolerance);
+    add_errors_of_sums(before, tolerance);
+}
+
 /// One product. What is dropped is exactly 0.
 void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
     relative(u, after.tensors.back(), tolerance.tensors.back());
@@ -152,6 +209,12 @@ void batch_norm_pool_bwd_data(const Shape &s, const Arguments &before, const Arg
     batch_norm_bwd_data(s, through_pool(s, before), after, tolerance);
     const int columns = (s.kernel_w + s.stride_w - 1) / s.stride_w, rows = (s.kernel_h + s.stride_h - 1) / s.stride_h;
     for (double &value : tolerance["d_input"].values) value *= (9 + columns * rows - 1) / 9.0;
+}
+
+void batch_norm_pool_bwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    batch_norm_pool_bwd_stats(s, before, after, tolerance);
+    batch_norm_pool_bwd_data(s, with_sums(before, after, "batch_norm_pool_bwd_data"), after, tolerance);
+    add_errors_of_sums(before, tolerance);
 }
 
 /// The exponent d = logit - largest is rounded, and Halide's exp() takes a multiple of ln 2 from it in float, where both the product and
@@ -191,6 +254,16 @@ void softmax_cross_entropy(const Shape &s, const Arguments &before, const Argume
     for (std::size_t i = 0; i < d_logits.values.size(); i++) d_logits.values[i] += inverse_batch * tolerance["probabilities"].values[i];
 }
 
+/// The same of logits that are exact sums.
+void conv2d_softmax_cross_entropy(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    std::vector<Array> convolution = {before["input"], before["weights"], before["bias"], before["probabilities"]};
+    oracle::find_oracle("conv2d_fwd")(s, convolution);
+    Arguments of_logits{&find_kernel("softmax_cross_entropy"), {convolution.back()}};
+    for (const char *name : {"labels", "indices", "step", "probabilities", "loss", "correct", "d_logits"})
+        of_logits.tensors.push_back(before[name]);
+    softmax_cross_entropy(s, of_logits, after, tolerance);
+}
+
 /// Each moment is old * beta + new * (1 - beta) in one of its forms, four roundings; the second has the square's as well, and no
 /// cancellation. The step divides by the root, which halves the relative error, plus epsilon.
 void adam(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
@@ -216,12 +289,17 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"conv2d_dropout_bwd_data", dropout},
     {"conv2d_relu_dropout_bwd_data", dropout},
     {"batch_norm_stats", batch_norm_stats},
+    {"conv2d_softmax_cross_entropy", conv2d_softmax_cross_entropy},
     {"batch_norm_fold", batch_norm_fold},
+    {"batch_norm_stats_fwd", batch_norm_stats_fwd},
     {"batch_norm_bwd_stats", batch_norm_bwd_stats},
     {"batch_norm_bwd_data", batch_norm_bwd_data},
+    {"batch_norm_bwd", batch_norm_bwd},
     {"batch_norm_pool_dropout_fwd", dropout},  // what it drops from is exact: a maximum of integers
     {"batch_norm_pool_bwd_stats", batch_norm_pool_bwd_stats},
     {"batch_norm_pool_bwd_data", batch_norm_pool_bwd_data},
+    {"batch_norm_pool_bwd", batch_norm_pool_bwd},
+    {"batch_norm_stats_pool_dropout_fwd", batch_norm_stats_pool_dropout_fwd},
     {"dropout", dropout},
     {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
     {"softmax_cross_entropy_bwd", softmax_cross_entropy_bwd},

@@ -3,6 +3,8 @@
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 using namespace halcyon;
@@ -291,18 +293,61 @@ TEST_CASE("a ReLU before that dropout is masked by what the dropout made, and wh
     CHECK(count(graph, "relu_bwd") == 1);  // the first convolution's
 }
 
-TEST_CASE("the loss and its gradient are one call where a device trains") {
+TEST_CASE("the loss and its gradient are one call where a device trains, with the logits where a block makes all classes") {
+    struct Expected {
+        const char *set;
+        int classes, with_logits, together;
+    };
+    for (const Expected &expected : {Expected{"cuda", 10, 1, 0}, {"cuda", 100, 0, 1}, {"x86_avx2", 10, 0, 0}}) {
+        CAPTURE(expected.set, expected.classes);
+        const Model model = make_model(
+            fmt::format(R"({{"type": "flatten"}}, {{"type": "dense", "units": {}, "activation": "softmax"}})", expected.classes));
+        Graph training = lower_training(model, lay_out_slabs(model));
+        const Operation logits = find(training, "conv2d_fwd"), loss = find(training, "softmax_cross_entropy_fwd"),
+                        gradient = find(training, "softmax_cross_entropy_bwd");
+        fuse(training, select_sets({expected.set}).front(), menu);
+        CHECK(count(training, "conv2d_softmax_cross_entropy") == expected.with_logits);
+        CHECK(count(training, "softmax_cross_entropy") == expected.together);
+        CHECK(count(training, "softmax_cross_entropy_bwd") == 1 - expected.with_logits - expected.together);
+        if (expected.with_logits + expected.together == 0) continue;
+        const Operation &fused = find(training, expected.with_logits ? "conv2d_softmax_cross_entropy" : "softmax_cross_entropy");
+        std::vector<int> inputs = expected.with_logits ? logits.inputs : logits.outputs;
+        inputs.insert(inputs.end(), {loss.inputs[1], loss.inputs[2], gradient.inputs[3]});
+        CHECK(fused.inputs == inputs);
+        CHECK(fused.outputs == std::vector<int>{loss.outputs[0], loss.outputs[1], loss.outputs[2], gradient.outputs[0]});
+    }
+}
+
+TEST_CASE("where a device trains, a batch norm of few pixels makes its statistics in the pass that wants them, forward and backward") {
     const Model model = cifar10();
     for (const auto &[set, together] : {std::pair{"cuda", 1}, {"x86_avx2", 0}}) {
-        Graph training = lower_training(model, lay_out_slabs(model));
-        const Operation loss = find(training, "softmax_cross_entropy_fwd"), gradient = find(training, "softmax_cross_entropy_bwd");
-        fuse(training, select_sets({set}).front(), menu);
-        CHECK(count(training, "softmax_cross_entropy") == together);
-        CHECK(count(training, "softmax_cross_entropy_bwd") == 1 - together);
+        CAPTURE(set);
+        Graph graph = lower_training(model, lay_out_slabs(model));
+        std::vector<Operation> stats;
+        for (const Operation &operation : graph.operations)
+            if (operation.kernel == "batch_norm_stats") stats.push_back(operation);
+        REQUIRE(stats.size() == 5);  // the last two of 4x4 and 2x2 pixels
+        fuse(graph, select_sets({set}).front(), menu);
+        for (const char *kernel : {"batch_norm_stats_fwd", "batch_norm_stats_pool_dropout_fwd"}) CHECK(count(graph, kernel) == together);
+        for (const char *kernel : {"batch_norm_bwd", "batch_norm_pool_bwd"}) CHECK(count(graph, kernel, 1) == together);
+        CHECK(count(graph, "batch_norm_stats") == 5 - 2 * together);
+        CHECK(count(graph, "batch_norm_bwd_data", 1) + count(graph, "batch_norm_pool_bwd_data", 1) == 5 - 2 * together);
         if (!together) continue;
-        const Operation &fused = find(training, "softmax_cross_entropy");
-        CHECK(fused.inputs == std::vector<int>{loss.inputs[0], loss.inputs[1], loss.inputs[2], gradient.inputs[3]});
-        CHECK(fused.outputs == std::vector<int>{loss.outputs[0], loss.outputs[1], loss.outputs[2], gradient.outputs[0]});
+
+        const Operation &pooled = find(graph, "batch_norm_stats_pool_dropout_fwd"), &backward = find(graph, "batch_norm_pool_bwd");
+        CHECK(std::vector(pooled.inputs.begin(), pooled.inputs.end() - 1) == stats[4].inputs);
+        CHECK(graph.values[pooled.inputs.back()].name == "step");
+        CHECK(std::vector(pooled.outputs.begin(), pooled.outputs.end() - 1) == stats[4].outputs);
+        CHECK(graph.readers(pooled.outputs.back()).size() == 2);  // the dense layer, forward and for its weights
+        CHECK(pooled.shape.out_h == 1);
+        CHECK(pooled.shape.epsilon == stats[4].shape.epsilon);
+        CHECK(pooled.shape.momentum == stats[4].shape.momentum);
+
+        const int mean = stats[4].outputs[0], inv_std = stats[4].outputs[1], scale = stats[4].outputs[2], shift = stats[4].outputs[3];
+        const int gamma = stats[4].inputs[1], d_output = find(graph, "conv2d_dropout_bwd_data").outputs[0];
+        CHECK(backward.inputs == std::vector<int>{d_output, stats[4].inputs[0], scale, shift, gamma, mean, inv_std});
+        CHECK(graph.values[backward.outputs[0]].name == "d batch_normalization_4/gamma");
+        CHECK(graph.values[backward.outputs[1]].name == "d batch_normalization_4/beta");
     }
 }
 
@@ -316,6 +361,8 @@ TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
               "tuned: 3 channels",
               "conv2d_bwd_data of dense and dropout of dropout stay apart: tuned: 3 channels",
               "softmax_cross_entropy_fwd of loss and softmax_cross_entropy_bwd of loss stay apart: tuned: 3 channels",
+              "batch_norm_stats of batch_normalization and batch_norm_fwd of batch_normalization stay apart: no tuned entry",
+              "batch_norm_bwd_stats of batch_normalization and batch_norm_bwd_data of batch_normalization stay apart: no tuned entry",
           });
     for (const char *part : {"batch_norm_fwd", "max_pool2d_fwd", "max_pool2d_bwd", "batch_norm_bwd_stats", "batch_norm_bwd_data"})
         CHECK(count(graph, part) == 1);
@@ -328,6 +375,10 @@ TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
               "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization stay apart: "
               "windows: the windows overlap; elements: the set runs on the host; autoscheduled: the set has no autoscheduler",
               "softmax_cross_entropy_fwd of loss and softmax_cross_entropy_bwd of loss stay apart: images: the set runs on the host",
+              "batch_norm_stats of batch_normalization and batch_norm_fwd of batch_normalization stay apart: channels: the set runs on the "
+              "host",
+              "batch_norm_bwd_stats of batch_normalization and batch_norm_bwd_data of batch_normalization stay apart: channels: the set "
+              "runs on the host",
           });
 }
 

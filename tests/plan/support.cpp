@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 namespace halcyon {
 namespace {
@@ -88,7 +90,9 @@ Model random_model(std::mt19937 &random, int size) {
 
 const std::vector<Entry> &tuned_menu(std::string_view kernel) {
     static const std::vector<Entry> tuned = {{"tuned", refuses_three_channels, one_workspace}, {"reference", accepts}};
-    return kernel == "adam" || kernel == "sgd" ? reference_menu(kernel) : tuned;
+    static const std::set<std::string_view> untuned = {
+        "adam", "sgd", "batch_norm_stats_fwd", "batch_norm_stats_pool_dropout_fwd", "batch_norm_bwd", "batch_norm_pool_bwd"};
+    return untuned.contains(kernel) ? reference_menu(kernel) : tuned;
 }
 
 const std::vector<Entry> &reference_menu(std::string_view) {

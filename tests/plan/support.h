@@ -23,7 +23,8 @@ std::string failure_of(const std::function<void()> &action);
 /// A network with branches that part, nest and meet again in `add`, of about `size` layers.
 Model random_model(std::mt19937 &random, int size);
 
-/// A menu where every kernel but the optimizers has the entry "tuned", with a workspace. It refuses inputs of 3 channels.
+/// A menu where every kernel has the entry "tuned", with a workspace, but the optimizers and those that join a batch norm's statistics and
+/// its pass, which would hide what other rules do to the pass. It refuses inputs of 3 channels.
 const std::vector<Entry> &tuned_menu(std::string_view kernel);
 
 /// A menu of references alone.
