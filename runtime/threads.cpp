@@ -38,9 +38,10 @@ FlushDenormals::~FlushDenormals() { _mm_setcsr(saved_); }
 // Delegating, so that the destructor runs for the threads that were started before one could not be.
 ThreadPool::ThreadPool(int threads) : ThreadPool() {
     if (threads < 1) throw std::invalid_argument(fmt::format("{} threads: there must be at least 1", threads));
+    shares_ = std::vector<Share>(threads);
     may_spin_ = threads <= hardware_threads();
     try {
-        for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+        for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
     } catch (const std::system_error &error) {
         throw std::runtime_error(fmt::format("{} threads cannot be started ({}): use fewer", threads, error.what()));
     }
@@ -72,14 +73,17 @@ int ThreadPool::parallel_for(int min, int extent, Task task, void *context) {
     busy_.store(true, std::memory_order_relaxed);
     task_ = task;
     context_ = context;
-    end_ = std::int64_t{min} + extent;
     result_ = 0;
-    next_ = min;
+    const std::int64_t threads = size();
+    for (std::int64_t i = 0; i < threads; ++i) {
+        shares_[i].next.store(min + extent * i / threads, std::memory_order_relaxed);
+        shares_[i].end = min + extent * (i + 1) / threads;
+    }
     open_ = true;
     ++signal_;
     signal_.notify_all();
 
-    run_tasks();
+    run_tasks(0);
 
     open_ = false;
     if (const auto finished = [this] { return inside_ == 0; }; !may_spin_ || !spin_until(finished))
@@ -88,22 +92,27 @@ int ThreadPool::parallel_for(int min, int extent, Task task, void *context) {
     return result_;
 }
 
-void ThreadPool::run_tasks() {
-    while (true) {
-        const std::int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
-        if (index >= end_) return;
+void ThreadPool::run_share(int share) {
+    auto &[next, end] = shares_[share];
+    while (next.load(std::memory_order_relaxed) < end) {
+        const std::int64_t index = next.fetch_add(1, std::memory_order_relaxed);
+        if (index >= end) return;
         if (const int code = task_(context_, static_cast<int>(index))) result_ = code;
     }
 }
 
-void ThreadPool::work() {
+void ThreadPool::run_tasks(int thread) {
+    for (int i = 0; i < size(); ++i) run_share((thread + i) % size());
+}
+
+void ThreadPool::work(int thread) {
     const FlushDenormals flush_denormals;
     std::uint32_t seen = 0;
     while (true) {
         seen = wait_for_signal(seen);
         if (stop_) return;
         ++inside_;
-        if (open_) run_tasks();
+        if (open_) run_tasks(thread);
         if (--inside_ == 0) inside_.notify_one();
     }
 }

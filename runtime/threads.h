@@ -57,9 +57,10 @@ public:
 
 private:
     ThreadPool() = default;
-    void work();
+    void work(int thread);
     std::uint32_t wait_for_signal(std::uint32_t seen) const;
-    void run_tasks();
+    void run_share(int share);
+    void run_tasks(int thread);
 
     static constexpr std::size_t cache_line = 64;
 
@@ -70,13 +71,20 @@ private:
     // The loop. A worker counts itself in before it looks whether the loop is open, and out when it finds no index left. So once the caller
     // has closed the loop and the count is zero, every index is done and no worker reads these fields, and a worker that woke late holds
     // nobody up.
-    std::atomic<bool> open_ = false, busy_ = false;
+    alignas(cache_line) std::atomic<bool> open_ = false;
+    std::atomic<bool> busy_ = false;
     Task task_ = nullptr;
     void *context_ = nullptr;
-    std::int64_t end_ = 0;
     std::atomic<int> result_ = 0;
-    alignas(cache_line) std::atomic<std::int64_t> next_ = 0;
     alignas(cache_line) std::atomic<int> inside_ = 0;
+
+    // A thread begins with its own share of the indices, the same part of every loop, so that it finds in its caches what it wrote in the
+    // loop before; when that is done it takes what is left of the others'.
+    struct alignas(cache_line) Share {
+        std::atomic<std::int64_t> next = 0;
+        std::int64_t end = 0;
+    };
+    std::vector<Share> shares_;
 
     bool may_spin_ = false;  // not with more threads than the hardware has: one that spins keeps another from working
     std::vector<std::jthread> workers_;

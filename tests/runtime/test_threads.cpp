@@ -103,6 +103,36 @@ TEST_CASE("the threads of a loop run at the same time, and it returns when all a
     CHECK(finished == pool.size());
 }
 
+TEST_CASE("every thread begins with its own part of a loop") {
+    ThreadPool pool(2);
+    const auto caller = std::this_thread::get_id();
+    for (int round = 0; round < 100; ++round) {
+        Meeting meeting{pool.size()};
+        std::atomic<int> first_of_worker = 0;
+        loop(pool, 10, 6, [&](int index) {
+            int none = 0;
+            if (std::this_thread::get_id() != caller && first_of_worker.compare_exchange_strong(none, index)) ++meeting.arrived;
+            if (index == 10) meeting.wait_for_all();
+            return 0;
+        });
+        REQUIRE(first_of_worker == 13);
+    }
+}
+
+TEST_CASE("a thread that has done its part of a loop goes on with the others'") {
+    ThreadPool pool(3);
+    Meeting meeting{9};
+    std::atomic<bool> waited = false;
+    loop(pool, 0, 9, [&](int index) {
+        if (index == 0)
+            waited = meeting.wait_for_all();
+        else
+            ++meeting.arrived;
+        return 0;
+    });
+    CHECK(waited);
+}
+
 TEST_CASE("a task's error is returned, and the next loop is clean") {
     ThreadPool pool(GENERATE(1, 3));
     CHECK(loop(pool, 0, 100, [](int index) { return index == 57 ? -9 : 0; }) == -9);
