@@ -109,7 +109,7 @@ void forward_pool_register_tile(Conv2dPoolForward<Conv2dForward> &f, const Shape
 void fold_channel_vectors(Conv2dFold &f, const Shape &s, const Set &set) {
     const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
     Var ko{"ko"};
-    f.folded_weights.vectorize(f.k, vector).parallel(f.c);
+    f.folded_weights.reorder(f.k, f.dx, f.dy, f.c).vectorize(f.k, vector).parallel(f.c);
     f.folded_bias.split(f.k, ko, f.k, vector).vectorize(f.k).parallel(ko);
     f.shifted.compute_at(f.folded_bias, ko).vectorize(f.k).update().reorder(f.k, f.taps.x, f.taps.y, f.taps.z).vectorize(f.k);
 }
@@ -119,7 +119,7 @@ void fold_backward_channel_vectors(Conv2dFoldBackward &f, const Shape &s, const 
     const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
     Var lane{"lane"};
     RVar ko{"ko"}, ki{"ki"};
-    f.d_weights.vectorize(f.k, vector).parallel(f.c);
+    f.d_weights.reorder(f.k, f.dx, f.dy, f.c).vectorize(f.k, vector).parallel(f.c);
     f.sums.compute_root().update().split(f.taps.x, ko, ki, vector);
     Func lanes = f.sums.update().rfactor(ki, lane);
     f.sums.parallel(f.c).update().parallel(f.c);
