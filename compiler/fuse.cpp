@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <numeric>
@@ -233,14 +234,14 @@ std::optional<Fusion> statistics_with_pass(Graph &graph, int at, const Set &set,
     const Operation &pass = graph.operations[at + 1];
     const bool normalises = pass.kernel == "batch_norm_fwd", pools = pass.kernel == "batch_norm_pool_dropout_fwd";
     constexpr int scale = 2, shift = 3;  // places among the statistics
-    const std::vector<int> wanted = {stats.inputs[0], stats.outputs[scale], stats.outputs[shift]};
+    const std::array wanted = {stats.inputs[0], stats.outputs[scale], stats.outputs[shift]};
     if ((!normalises && !pools) || !std::ranges::equal(wanted, std::span(pass.inputs).first(wanted.size()))) return {};
 
     Operation merged = stats;
     merged.kernel = normalises ? "batch_norm_stats_fwd" : "batch_norm_stats_pool_dropout_fwd";
     merged.shape = pass.shape;
     merged.shape.epsilon = stats.shape.epsilon, merged.shape.momentum = stats.shape.momentum;
-    merged.inputs.insert(merged.inputs.end(), pass.inputs.begin() + wanted.size(), pass.inputs.end());
+    merged.inputs.insert(merged.inputs.end(), pass.inputs.begin() + int(wanted.size()), pass.inputs.end());
     merged.outputs.insert(merged.outputs.end(), pass.outputs.begin(), pass.outputs.end());
     return merge(graph, at, at + 1, std::move(merged), set, options);
 }
