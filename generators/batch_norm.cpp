@@ -1,6 +1,4 @@
-#include "generators/layers/batch_norm.h"
-
-#include "generators/layer_generator.h"
+#include "generators/batch_norm_generator.h"
 #include "schedules/schedules.h"
 
 #include <optional>
@@ -10,28 +8,17 @@ namespace {
 
 using Halide::Buffer;
 
-class BatchNormStatsGenerator : public LayerGenerator<BatchNormStatsGenerator> {
+class BatchNormStatsGenerator : public StatisticsGenerator<BatchNormStatsGenerator> {
 public:
     static constexpr const char *kernel = "batch_norm_stats";
-    Input<Buffer<float, 4>> input{"input"};
-    Input<Buffer<float, 1>> gamma{"gamma"}, beta{"beta"};
-    Output<Buffer<float, 1>> mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
-    Output<Buffer<float, 1>> moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
 
     void generate() {
-        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), merges_rows(entry.value()));
-        mean = stages->mean;
-        inv_std = stages->inv_std;
-        scale = stages->scale;
-        shift = stages->shift;
-        moving_mean = stages->moving_mean;
-        moving_variance = stages->moving_variance;
-        place("tiles", stages->tile);
+        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), by_rows());
+        make_statistics(*stages);
     }
 
     void schedule() {
-        input_activations(input);
-        channel_values(gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
+        constrain_statistics();
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 
@@ -82,30 +69,20 @@ private:
     std::optional<BatchNormForward> stages;
 };
 
-class BatchNormStatsForwardGenerator : public LayerGenerator<BatchNormStatsForwardGenerator> {
+class BatchNormStatsForwardGenerator : public StatisticsGenerator<BatchNormStatsForwardGenerator> {
 public:
     static constexpr const char *kernel = "batch_norm_stats_fwd";
-    Input<Buffer<float, 4>> input{"input"};
-    Input<Buffer<float, 1>> gamma{"gamma"}, beta{"beta"};
-    Output<Buffer<float, 1>> mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
-    Output<Buffer<float, 1>> moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
     Output<Buffer<float, 4>> output{"output"};
 
     void generate() {
-        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), merges_rows(entry.value()));
-        mean = stages->stats.mean;
-        inv_std = stages->stats.inv_std;
-        scale = stages->stats.scale;
-        shift = stages->stats.shift;
-        moving_mean = stages->stats.moving_mean;
-        moving_variance = stages->stats.moving_variance;
+        stages.emplace(input, gamma, beta, input.dim(3).extent(), shape(), by_rows());
+        make_statistics(stages->stats);
         output = stages->normalise.output;
-        place("tiles", stages->stats.tile);
     }
 
     void schedule() {
-        input_activations(input, output);
-        channel_values(gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
+        constrain_statistics();
+        input_activations(output);
         apply_schedule(*stages, shape(), schedule_set(), entry);
     }
 

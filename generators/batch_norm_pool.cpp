@@ -1,6 +1,6 @@
 #include "generators/layers/batch_norm_pool.h"
 
-#include "generators/layer_generator.h"
+#include "generators/batch_norm_generator.h"
 #include "schedules/schedules.h"
 
 #include <optional>
@@ -58,31 +58,20 @@ private:
     std::optional<BatchNormPoolDropoutForward> stages;
 };
 
-class BatchNormStatsPoolDropoutForwardGenerator : public LayerGenerator<BatchNormStatsPoolDropoutForwardGenerator> {
+class BatchNormStatsPoolDropoutForwardGenerator : public StatisticsGenerator<BatchNormStatsPoolDropoutForwardGenerator> {
 public:
     static constexpr const char *kernel = "batch_norm_stats_pool_dropout_fwd";
-    Input<Buffer<float, 4>> input{"input"};
-    Input<Buffer<float, 1>> gamma{"gamma"}, beta{"beta"};
     Input<Buffer<uint32_t, 1>> step{"step"};
-    Output<Buffer<float, 1>> mean{"mean"}, inv_std{"inv_std"}, scale{"scale"}, shift{"shift"};
-    Output<Buffer<float, 1>> moving_mean{"moving_mean"}, moving_variance{"moving_variance"};
     Output<Buffer<float, 4>> output{"output"};
 
     void generate() {
-        stages.emplace(input, gamma, beta, step, input.dim(3).extent(), shape(), merges_rows(entry.value()));
-        mean = stages->stats.mean;
-        inv_std = stages->stats.inv_std;
-        scale = stages->stats.scale;
-        shift = stages->stats.shift;
-        moving_mean = stages->stats.moving_mean;
-        moving_variance = stages->stats.moving_variance;
+        stages.emplace(input, gamma, beta, step, input.dim(3).extent(), shape(), by_rows());
+        make_statistics(stages->stats);
         output = stages->pass.dropout.output;
-        place("tiles", stages->stats.tile);
     }
 
     void schedule() {
-        input_activations(input);
-        channel_values(gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
+        constrain_statistics();
         step.dim(0).set_min(0);
         output_activations(output);
         apply_schedule(*stages, shape(), schedule_set(), entry);

@@ -7,12 +7,7 @@
 
 #include <Halide.h>
 
-#include <string_view>
-
 namespace halcyon {
-
-/// Whether a menu entry merges the statistics' tiles by rows.
-inline bool merges_rows(std::string_view entry) { return entry == "rows" || entry == "channels"; }
 
 /// The batch's statistics, the scale and shift they make, and the moving statistics, updated in place.
 ///
