@@ -98,6 +98,8 @@ int main(int argc, char **argv) {
     halcyon::Reporter reporter(results);
     benchmark::RunSpecifiedBenchmarks(&reporter);
     benchmark::Shutdown();
+    // A virtual machine may have its CPUs on one core for seconds, at half the peak: kernels timed after those would look twice as good.
+    results.peaks = best_of(results.peaks, halcyon::measure_machine_peaks(session.threads()));
 
     const nlohmann::ordered_json report = halcyon::report(results);
     fmt::print("{}", halcyon::table(report));

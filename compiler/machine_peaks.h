@@ -24,4 +24,7 @@ struct MachinePeaks {
     double bound(double flops, double bytes) const;
 };
 
+/// Of two measurements of one machine, the faster of every figure.
+MachinePeaks best_of(MachinePeaks a, const MachinePeaks &b);
+
 }  // namespace halcyon

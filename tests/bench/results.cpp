@@ -68,6 +68,16 @@ TEST_CASE("a kernel is rated against what bounds it") {
     check("fewer", "compute", 150, 150, -10);  // as an algorithm does that needs fewer operations than it is counted
 }
 
+TEST_CASE("of two measurements of the machine the faster figures count") {
+    const MachinePeaks one_core{.gflops = 100, .bandwidths = {{"L2", 1'000'000, 50}, {"memory", INT64_MAX, 12}}},
+        two_cores{.gflops = 200, .bandwidths = {{"L2", 1'000'000, 100}, {"memory", INT64_MAX, 10}}};
+    for (const MachinePeaks &best : {best_of(one_core, two_cores), best_of(two_cores, one_core)}) {
+        CHECK(best.gflops == 200);
+        CHECK(best.bandwidth_for(1e3) == 100);
+        CHECK(best.bandwidth_for(1e9) == 12);
+    }
+}
+
 TEST_CASE("a time goes to the row of its benchmark, and rows are compared with the reference of the same batch") {
     Results results = results_on_a_machine();
     results.kernels = {kernel("conv", "fast", 1, 1e9, 1e3, 0), kernel("conv", "reference", 1, 1e9, 1e3, 0)};
