@@ -30,7 +30,7 @@ train: build ## train models/cifar10.json
 
 test: configure ## build and run every test
 	@$(CMAKE) --build --preset $(PRESET)
-	@$(if $(DATA),CIFAR10_DIR="$(DATA)") .venv/bin/ctest --preset $(PRESET) $(ARGS)
+	@$(if $(DATA),CIFAR10_DIR="$(DATA)") .venv/bin/ctest --preset $(PRESET) --parallel 2 $(ARGS)
 
 bench: configure ## time every kernel and the whole step, of every schedule this machine can run
 	@$(CMAKE) --build --preset $(PRESET) --target cifar10_bench
