@@ -41,14 +41,15 @@ Shape weights_shape(const Shape &convolution) {
 
 std::string call_of(const Operation &operation) { return fmt::format("{} of {}", operation.kernel, operation.layer); }
 
-/// Makes the call at `at` and the later one at `other` the one call `merged`, if a tuned entry does it.
-Fusion merge(Graph &graph, int at, int other, Operation merged, const Set &set, const PlanOptions &options) {
+/// Makes the call at `at` and the `others`, in their order, the one call `merged`, if a tuned entry does it.
+Fusion merge(Graph &graph, int at, const std::vector<int> &others, Operation merged, const Set &set, const PlanOptions &options) {
     const Fusion tuned = find_tuned(merged.kernel, merged.shape, set, options);
-    const std::string both = call_of(graph.operations[at]) + " and " + call_of(graph.operations[other]);
-    if (!tuned.taken) return {false, fmt::format("{} stay apart: {}", both, tuned.line)};
+    std::string all = call_of(graph.operations[at]);
+    for (const int other : others) all += (other == others.back() ? " and " : ", ") + call_of(graph.operations[other]);
+    if (!tuned.taken) return {false, fmt::format("{} stay apart: {}", all, tuned.line)};
     graph.operations[at] = std::move(merged);
-    graph.operations.erase(graph.operations.begin() + other);
-    return {true, fmt::format("{} are one call: {}", both, tuned.line)};
+    for (auto other = others.rbegin(); other != others.rend(); ++other) graph.operations.erase(graph.operations.begin() + *other);
+    return {true, fmt::format("{} are one call: {}", all, tuned.line)};
 }
 
 /// Merges the ReLU call at `relu` into the call at `at`, the only one to write what the ReLU reads.
@@ -56,7 +57,7 @@ Fusion merge_relu(Graph &graph, int at, int relu, const Set &set, const PlanOpti
     Operation merged = graph.operations[at];
     merged.shape.relu = 1;
     merged.outputs = graph.operations[relu].outputs;
-    return merge(graph, at, relu, std::move(merged), set, options);
+    return merge(graph, at, {relu}, std::move(merged), set, options);
 }
 
 /// The one operation that reads what operation `at` writes first, if it runs `kernel`.
@@ -140,7 +141,7 @@ std::optional<Fusion> batch_norm_with_pool(Graph &graph, int at, const Set &set,
     merged.kernel = "batch_norm_pool_fwd";
     merged.shape = graph.operations[*pool].shape;
     merged.outputs = graph.operations[*pool].outputs;
-    return merge(graph, at, *pool, std::move(merged), set, options);
+    return merge(graph, at, {*pool}, std::move(merged), set, options);
 }
 
 /// Merges the dropout that alone reads what a call of `kernel` writes into that call, which becomes one of `merged_kernel`.
@@ -155,7 +156,7 @@ std::optional<Fusion> dropout_behind(const char *kernel, const char *merged_kern
     merged.shape.dropout = dropout.shape.dropout;
     merged.inputs.push_back(dropout.inputs[1]);
     merged.outputs = dropout.outputs;
-    return merge(graph, at, *reader, std::move(merged), set, options);
+    return merge(graph, at, {*reader}, std::move(merged), set, options);
 }
 
 /// Dropout decides on the pool's output while it is in registers.
@@ -191,13 +192,7 @@ std::optional<Fusion> data_gradient_with_dropout_and_relu(Graph &graph, int at, 
     merged.shape.dropout = backward.shape.dropout;
     merged.inputs.insert(merged.inputs.end(), {forward->outputs[0], backward.inputs[step]});
     merged.outputs = mask.outputs;
-    const std::string all = fmt::format("{}, {} and {}", call_of(graph.operations[at]), call_of(backward), call_of(mask));
-    const Fusion tuned = find_tuned(merged.kernel, merged.shape, set, options);
-    if (!tuned.taken) return Fusion{false, fmt::format("{} stay apart: {}", all, tuned.line)};
-    graph.operations[at] = std::move(merged);
-    graph.operations.erase(graph.operations.begin() + *relu);
-    graph.operations.erase(graph.operations.begin() + *dropout);
-    return Fusion{true, fmt::format("{} are one call: {}", all, tuned.line)};
+    return merge(graph, at, {*dropout, *relu}, std::move(merged), set, options);
 }
 
 /// In training the loss' gradient takes the probabilities from registers.
@@ -210,7 +205,7 @@ std::optional<Fusion> loss_with_gradient(Graph &graph, int at, const Set &set, c
     merged.kernel = "softmax_cross_entropy";
     merged.inputs.push_back(backward.inputs.back());
     merged.outputs.push_back(backward.outputs[0]);
-    return merge(graph, at, *gradient, std::move(merged), set, options);
+    return merge(graph, at, {*gradient}, std::move(merged), set, options);
 }
 
 /// The loss takes the logits from the blocks that make them.
@@ -224,7 +219,7 @@ std::optional<Fusion> convolution_with_loss(Graph &graph, int at, const Set &set
     merged.kernel = "conv2d_softmax_cross_entropy";
     merged.inputs.insert(merged.inputs.end(), loss.inputs.begin() + 1, loss.inputs.end());
     merged.outputs = loss.outputs;
-    return merge(graph, at, *reader, std::move(merged), set, options);
+    return merge(graph, at, {*reader}, std::move(merged), set, options);
 }
 
 /// Where a batch norm's pixels are few, one call makes its statistics and takes them to its pass, which comes next.
@@ -243,7 +238,7 @@ std::optional<Fusion> statistics_with_pass(Graph &graph, int at, const Set &set,
     merged.shape.epsilon = stats.shape.epsilon, merged.shape.momentum = stats.shape.momentum;
     merged.inputs.insert(merged.inputs.end(), pass.inputs.begin() + int(wanted.size()), pass.inputs.end());
     merged.outputs.insert(merged.outputs.end(), pass.outputs.begin(), pass.outputs.end());
-    return merge(graph, at, at + 1, std::move(merged), set, options);
+    return merge(graph, at, {at + 1}, std::move(merged), set, options);
 }
 
 /// The same of its gradients.
@@ -260,7 +255,7 @@ std::optional<Fusion> gradient_with_pass(Graph &graph, int at, const Set &set, c
     merged.kernel = pools ? "batch_norm_pool_bwd" : "batch_norm_bwd";
     merged.inputs.resize(pass.inputs.size() - stats.outputs.size());
     merged.outputs.insert(merged.outputs.begin(), stats.outputs.begin(), stats.outputs.end());
-    return merge(graph, at, at + 1, std::move(merged), set, options);
+    return merge(graph, at, {at + 1}, std::move(merged), set, options);
 }
 
 /// In inference the convolution is read by nothing but the batch norm, whose scale and shift come from the weights: what it computes is
@@ -275,7 +270,7 @@ std::optional<Fusion> convolution_with_pool(Graph &graph, int at, const Set &set
     merged.shape = convolution.shape.with_pool(pool.shape);
     merged.inputs.insert(merged.inputs.end(), pool.inputs.begin() + 1, pool.inputs.end());
     merged.outputs = pool.outputs;
-    return merge(graph, *reader, at, std::move(merged), set, options);
+    return merge(graph, *reader, {at}, std::move(merged), set, options);
 }
 
 /// A new value that what depends on weights alone writes.

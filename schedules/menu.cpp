@@ -234,9 +234,8 @@ std::string channels_of_threads(const Shape &s, const Set &set) {
 }
 
 /// The statistics of so few pixels, and the pass that they are for: a pass of more of them wants more blocks.
-template<int Shape::*columns, int Shape::*rows>
 std::string pass_of_threads(const Shape &s, const Set &set) {
-    const int pixels = s.*columns * s.*rows;
+    const int pixels = s.in_w * s.in_h;
     return first_refusal({on_device(s, set), pixels > 16 ? fmt::format("{} pixels are too many for one block", pixels) : ""});
 }
 
@@ -330,7 +329,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           {"autoscheduled", by_one_that_keeps_order},
           reference,
           gpu_reference_with(pixel_tiles)}},
-        {"batch_norm_stats_fwd", {{"channels", pass_of_threads<&Shape::in_w, &Shape::in_h>}, reference, gpu_reference_with(pixel_tiles)}},
+        {"batch_norm_stats_fwd", {{"channels", pass_of_threads}, reference, gpu_reference_with(pixel_tiles)}},
         {"batch_norm_fold", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_bwd_stats",
@@ -342,12 +341,11 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           gpu_reference_with(pixel_tiles)}},
         {"batch_norm_bwd_data",
          {{"channel_vectors", on_x86_up_to<4096>}, {"elements", on_device}, autoscheduled, reference, gpu_reference}},
-        {"batch_norm_bwd", {{"channels", pass_of_threads<&Shape::in_w, &Shape::in_h>}, reference, gpu_reference_with(pixel_tiles)}},
+        {"batch_norm_bwd", {{"channels", pass_of_threads}, reference, gpu_reference_with(pixel_tiles)}},
         {"batch_norm_pool_fwd", {{"channel_vectors", on_x86}, {"elements", on_device}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_pool_dropout_fwd",
          {{"lanes", on_x86_up_to<16384>}, {"elements", on_device}, {"autoscheduled", by_one_that_ends}, reference, gpu_reference}},
-        {"batch_norm_stats_pool_dropout_fwd",
-         {{"channels", pass_of_threads<&Shape::in_w, &Shape::in_h>}, reference, gpu_reference_with(pixel_tiles)}},
+        {"batch_norm_stats_pool_dropout_fwd", {{"channels", pass_of_threads}, reference, gpu_reference_with(pixel_tiles)}},
         {"batch_norm_pool_bwd_stats",
          {{"pixel_tiles", on_x86_up_to<4096>, pool_tiles},
           {"channels", channels_of_threads<&Shape::out_w, &Shape::out_h>},
@@ -361,7 +359,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           {"autoscheduled", by_one_that_ends},
           reference,
           gpu_reference}},
-        {"batch_norm_pool_bwd", {{"channels", pass_of_threads<&Shape::in_w, &Shape::in_h>}, reference, gpu_reference_with(pool_tiles)}},
+        {"batch_norm_pool_bwd", {{"channels", pass_of_threads}, reference, gpu_reference_with(pool_tiles)}},
         {"max_pool2d_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"max_pool2d_bwd", {{"windows", separate_windows}, {"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
         {"dropout", {{"lanes", on_x86_up_to<16384>}, autoscheduled, reference, gpu_reference}},

@@ -36,16 +36,8 @@ void merged_outputs(BatchNormStats &f, int channels) {
 }
 
 void normalise_in_block(BatchNormStatsForward &f, int channels) {
-    BatchNormForward &pass = f.normalise;
     share_statistics(f.stats);
-    pass_of_block(pass.output, {pass.c, pass.x, pass.y, pass.n}, f.stats.mean, channels);
-}
-
-void differentiate_in_block(BatchNormBackward &f, int channels) {
-    BatchNormBackwardData &pass = f.data;
-    share_statistics(f.stats);
-    share_values(pass.factors, f.stats.d_gamma, pass.c);
-    pass_of_block(pass.d_input, {pass.c, pass.x, pass.y, pass.n}, f.stats.d_gamma, channels);
+    pass_of_block(f.normalise, f.normalise.output, f.stats.mean, channels);
 }
 
 void stats_rows(BatchNormStats &f, const Shape &s, const Set &) {
@@ -61,19 +53,19 @@ void backward_stats_channels(BatchNormBackwardStats &f, const Shape &s, const Se
 
 void stats_forward_channels(BatchNormStatsForward &f, const Shape &s, const Set &set) {
     stats_channels(f.stats, s, set);
-    normalise_in_block(f, divisor_up_to(8, s.in_c));
+    normalise_in_block(f, block_channels(s));
 }
 
 void backward_channels(BatchNormBackward &f, const Shape &s, const Set &) {
     gradient_channels(f.stats, s);
-    differentiate_in_block(f, divisor_up_to(8, s.in_c));
+    differentiate_in_block(f.stats, f.data, block_channels(s));
 }
 
 }  // namespace
 
 void stats_channels(BatchNormStats &f, const Shape &s, const Set &) {
     const Halide::Var pixel{"pixel"};
-    merged_outputs(f, divisor_up_to(8, s.in_c));
+    merged_outputs(f, block_channels(s));
     tiles_of_block(f, f.mean, f.moment, s.in_w, s.in_h);
     for (Func sum : {f.tile_sum, f.tile_squares}) share_images(f, sum, rows_of_tiles);
     f.tile_mean.compute_at(f.tile, rows_of_tiles).fuse(f.x, f.y, pixel).gpu_threads(f.c, pixel);
@@ -109,7 +101,7 @@ void gpu_reference(BatchNormBackwardData &f) { element_threads(f.d_input, f.c, f
 
 void gpu_reference(BatchNormBackward &f) {
     gpu_reference(f.stats);
-    differentiate_in_block(f, 1);
+    differentiate_in_block(f.stats, f.data, 1);
 }
 
 template<>

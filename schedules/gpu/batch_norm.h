@@ -16,7 +16,6 @@
 #include <Halide.h>
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 namespace halcyon {
@@ -30,6 +29,9 @@ void elements(Stages &f, const Shape &, const Set &) {
 
 /// The blocks of the stages below: channels of a pixel, or of all.
 inline const Halide::Var channel_block{"channel_block"};
+
+/// The channels of a block that has all pixels of them.
+inline int block_channels(const Shape &s) { return divisor_up_to(8, s.in_c); }
 
 /// Cuts a stage over channels into blocks of so many.
 inline Halide::Stage channel_blocks(Halide::Stage stage, const Halide::Var &c, int channels) {
@@ -103,18 +105,18 @@ inline void gradient_outputs(BatchNormBackwardStats &f, int channels) {
     row_threads(f.sums.update().rfactor(f.tiles.y, row), f.d_gamma, f.c, row, f.tiles.x);
 }
 
-/// Has `pass` over (c, x, y, n) made by the blocks that make `first`, a value a channel: each for its own channels, 64 images at a time.
+/// Has the `output` of a pass made by the blocks that make `first`, a value a channel: each for its own channels, 64 images at a time.
 /// They are the threads' y and z, no longer than those of tiles_of_block() and share_images(): a block has the longest of each.
-inline void pass_of_block(Halide::Func pass, const std::array<Halide::Var, 4> &cxyn, Halide::Func first, int channels) {
+template<typename Pass>
+void pass_of_block(const Pass &pass, Halide::Func output, Halide::Func first, int channels) {
     const Halide::Var images{"images"}, image{"image"}, eight{"eight"};
-    const auto &[c, x, y, n] = cxyn;
-    pass.split(c, channel_block, thread, channels, Halide::TailStrategy::GuardWithIf)
-        .split(n, images, image, 64, Halide::TailStrategy::GuardWithIf)
+    output.split(pass.c, channel_block, thread, channels, Halide::TailStrategy::GuardWithIf)
+        .split(pass.n, images, image, 64, Halide::TailStrategy::GuardWithIf)
         .split(image, eight, image, 8)
-        .reorder(thread, image, eight, images, x, y, channel_block)
+        .reorder(thread, image, eight, images, pass.x, pass.y, channel_block)
         .gpu_blocks(channel_block)
         .gpu_threads(thread, image, eight);
-    pass.compute_with(first, channel_block);
+    output.compute_with(first, channel_block);
 }
 
 /// Has what a block's channels share in shared memory for a pass, made by a thread a channel.
@@ -131,6 +133,13 @@ inline void share_statistics(BatchNormBackwardStats &f) {
     for (Halide::Func values : {f.sums, f.gradients}) share_values(values, f.d_gamma, f.c);
 }
 
+/// Has the gradient of the input made by the blocks that make those of gamma and beta.
+inline void differentiate_in_block(BatchNormBackwardStats &stats, BatchNormBackwardData &data, int channels) {
+    share_statistics(stats);
+    share_values(data.factors, stats.d_gamma, data.c);
+    pass_of_block(data, data.d_input, stats.d_gamma, channels);
+}
+
 /// The gradients' sums in two launches. Returns how the images of a pixel are shared.
 inline SharedSum gradient_rows(BatchNormBackwardStats &f, const Shape &s) {
     gradient_outputs(f, divisor_up_to(32, s.in_c));
@@ -140,7 +149,7 @@ inline SharedSum gradient_rows(BatchNormBackwardStats &f, const Shape &s) {
 
 /// The same in one.
 inline SharedSum gradient_channels(BatchNormBackwardStats &f, const Shape &s) {
-    gradient_outputs(f, divisor_up_to(8, s.in_c));
+    gradient_outputs(f, block_channels(s));
     tiles_of_block(f, f.d_gamma, f.which, s.in_w, s.in_h);
     return share_images(f, f.tile_sums, rows_of_tiles);
 }

@@ -25,24 +25,21 @@ void gpu_reference(BatchNormPoolBackwardData &f) {
 namespace {
 
 void pool_in_block(BatchNormStatsPoolDropoutForward &f, int channels) {
-    Dropout &pass = f.pass.dropout;
+    const Dropout &pass = f.pass.dropout;
     share_statistics(f.stats);
-    pass_of_block(pass.output, {pass.c, pass.x, pass.y, pass.n}, f.stats.mean, channels);
+    pass_of_block(pass, pass.output, f.stats.mean, channels);
     f.pass.pooled.pool.largest.compute_at(pass.output, thread);
 }
 
 void differentiate_in_block(BatchNormPoolBackward &f, int channels) {
-    BatchNormBackwardData &pass = f.pass.data;
-    share_statistics(f.sums.stats);
-    share_values(pass.factors, f.sums.stats.d_gamma, pass.c);
-    pass_of_block(pass.d_input, {pass.c, pass.x, pass.y, pass.n}, f.sums.stats.d_gamma, channels);
-    f.pass.pool.sum.compute_at(pass.d_input, thread);
+    differentiate_in_block(f.sums.stats, f.pass.data, channels);
+    f.pass.pool.sum.compute_at(f.pass.data.d_input, thread);
     f.pass.pool.choice.compute_at(f.pass.pool.sum, f.pass.pool.windows.x);
 }
 
 void stats_forward_channels(BatchNormStatsPoolDropoutForward &f, const Shape &s, const Set &set) {
     stats_channels(f.stats, s, set);
-    pool_in_block(f, divisor_up_to(8, s.in_c));
+    pool_in_block(f, block_channels(s));
 }
 
 void backward_stats_rows(BatchNormPoolBackwardStats &f, const Shape &s, const Set &) {
@@ -57,7 +54,7 @@ void backward_stats_channels(BatchNormPoolBackwardStats &f, const Shape &s, cons
 
 void backward_channels(BatchNormPoolBackward &f, const Shape &s, const Set &set) {
     backward_stats_channels(f.sums, s, set);
-    differentiate_in_block(f, divisor_up_to(8, s.in_c));
+    differentiate_in_block(f, block_channels(s));
 }
 
 }  // namespace

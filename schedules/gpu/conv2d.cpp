@@ -91,15 +91,7 @@ SharedChannels share_channels(Func sum, Func output, const RVar &channels, int t
 
 /// A block makes all weights of up to 8 output channels, whose bias sums over every one of them: 8 blocks of 18 KiB for 64 channels.
 void fold_shared_sums(Conv2dFold &f, const Shape &s, const Set &) {
-    const Var row{"row"}, rows{"rows"};
-    const int channels = divisor_up_to(8, s.out_c);
-    f.folded_weights.split(f.k, block, thread, channels)
-        .split(f.c, rows, row, 32, TailStrategy::GuardWithIf)
-        .reorder(thread, row, rows, f.dx, f.dy, block)
-        .gpu_blocks(block)
-        .gpu_threads(thread, row);
-    f.folded_bias.split(f.k, block, thread, channels).gpu_blocks(block).gpu_threads(thread);
-    f.folded_weights.compute_with(f.folded_bias, block);
+    output_channel_blocks(f, f.folded_weights, f.folded_bias, divisor_up_to(8, s.out_c));
     auto [shares, every] = share_channels(f.shifted, f.folded_bias, f.taps.x, 32);
     shares.gpu_threads(f.k, share).update().reorder(every, f.taps.y, f.taps.z, f.k, share).gpu_threads(f.k, share);
 }

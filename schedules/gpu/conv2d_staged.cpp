@@ -231,14 +231,7 @@ void backward_weights_shared_tile(Conv2dBackwardWeightsStaged &f, const Shape &s
 
 /// A block makes all weights of its output channels and their bias: one launch, where few inputs and a single pixel leave no more to share.
 void backward_weights_channels(Conv2dBackwardWeightsStaged &f, const Shape &s, const Set &) {
-    const Var row{"row"}, rows{"rows"};
-    f.d_bias.split(f.k, block, thread, f.tile.channels).gpu_blocks(block).gpu_threads(thread);
-    f.d_weights.split(f.k, block, thread, f.tile.channels)
-        .split(f.c, rows, row, 32, TailStrategy::GuardWithIf)
-        .reorder(thread, row, rows, f.dx, f.dy, block)
-        .gpu_blocks(block)
-        .gpu_threads(thread, row);
-    f.d_weights.compute_with(f.d_bias, block);
+    output_channel_blocks(f, f.d_weights, f.d_bias, f.tile.channels);
     sum_weights(f, f.d_bias, s);
 }
 

@@ -6,6 +6,8 @@
 
 namespace halcyon {
 
+namespace {
+
 void image_threads(SoftmaxCrossEntropyForward &f, int images) {
     f.probabilities.reorder(f.c, f.x, f.y, f.n);
     for (Halide::Func output : {f.probabilities, f.loss, f.correct}) element_threads(output, f.n, images);
@@ -14,6 +16,11 @@ void image_threads(SoftmaxCrossEntropyForward &f, int images) {
     f.best.compute_at(f.probabilities, thread).bound_storage(f.n, 1);
     f.sum.compute_at(f.probabilities, thread).bound_storage(f.n, 1);
 }
+
+/// A thread an image: what its few classes take is less than a launch for each half.
+void images(SoftmaxCrossEntropy &f, const Shape &, const Set &) { gpu_reference(f); }
+
+}  // namespace
 
 void image_threads(SoftmaxCrossEntropy &f, int images) {
     image_threads(f.forward, images);
@@ -28,13 +35,6 @@ void gpu_reference(SoftmaxCrossEntropyForward &f) { image_threads(f, 64); }
 void gpu_reference(SoftmaxCrossEntropyBackward &f) { element_threads(f.d_logits, f.c, f.x, f.y, f.n); }
 
 void gpu_reference(SoftmaxCrossEntropy &f) { image_threads(f, 64); }
-
-namespace {
-
-/// A thread an image: what its few classes take is less than a launch for each half.
-void images(SoftmaxCrossEntropy &f, const Shape &, const Set &) { gpu_reference(f); }
-
-}  // namespace
 
 template<>
 std::vector<NamedSchedule<SoftmaxCrossEntropy>> gpu_schedules() {

@@ -6,7 +6,6 @@
 namespace halcyon {
 
 /// A thread per image, `images` of them a block, which makes its probabilities one after the other.
-void image_threads(SoftmaxCrossEntropyForward &f, int images);
 void image_threads(SoftmaxCrossEntropy &f, int images);
 
 }  // namespace halcyon

@@ -32,4 +32,17 @@ inline void element_threads(Halide::Stage stage, const Halide::Var &c, const Hal
         .gpu_threads(thread, row);
 }
 
+/// Has all `weights`, over f's (k, c, dx, dy), and the bias of up to `channels` output channels made by a block, in one launch.
+template<typename Stages>
+void output_channel_blocks(const Stages &f, Halide::Func weights, Halide::Func bias, int channels) {
+    const Halide::Var block{"block"}, row{"row"}, rows{"rows"};
+    weights.split(f.k, block, thread, channels)
+        .split(f.c, rows, row, 32, Halide::TailStrategy::GuardWithIf)
+        .reorder(thread, row, rows, f.dx, f.dy, block)
+        .gpu_blocks(block)
+        .gpu_threads(thread, row);
+    bias.split(f.k, block, thread, channels).gpu_blocks(block).gpu_threads(thread);
+    weights.compute_with(bias, block);
+}
+
 }  // namespace halcyon

@@ -12,7 +12,7 @@ void reference(BatchNormPoolDropoutForward &f) {
 void reference(BatchNormStatsPoolDropoutForward &f) {
     reference(f.stats);
     Dropout &pass = f.pass.dropout;
-    pass_of_channels(pass.output, {pass.c, pass.x, pass.y, pass.n}, f.stats.mean);
+    pass_of_channels(pass, pass.output, f.stats.mean);
     pass.key.compute_root();
     for (Halide::Func stage : {pass.words, f.pass.pooled.pool.largest}) stage.compute_at(pass.output, channel);
 }
@@ -31,7 +31,7 @@ void reference(BatchNormPoolBackwardData &f) {
 void reference(BatchNormPoolBackward &f) {
     reference(f.sums);
     BatchNormBackwardData &pass = f.pass.data;
-    pass_of_channels(pass.d_input, {pass.c, pass.x, pass.y, pass.n}, f.sums.stats.d_gamma);
+    pass_of_channels(pass, pass.d_input, f.sums.stats.d_gamma);
     f.pass.pool.sum.compute_at(pass.d_input, channel);
     f.pass.pool.choice.compute_at(f.pass.pool.sum, f.pass.pool.windows.x);
 }

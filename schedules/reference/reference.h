@@ -16,8 +16,6 @@
 #include "generators/layers/relu.h"
 #include "generators/layers/softmax_cross_entropy.h"
 
-#include <array>
-
 namespace halcyon {
 
 void reference(InputForward &);
@@ -59,10 +57,17 @@ void reference(SoftmaxCrossEntropy &);
 void reference(Adam &);
 void reference(Sgd &);
 
-/// A task's channels, where a pass works on the channels one after the other.
-inline const Halide::Var channel{"channel"};
+/// A batch norm's sums are made by tasks of so many channels: what one keeps of each fits the stack whatever the number of channels.
+inline const Halide::Var task{"task"}, channel{"channel"};
+constexpr int task_channels = 64;
 
-/// Has a batch norm's `pass` over (c, x, y, n) made by the tasks that make the sums it needs, of which `first` is an output.
-void pass_of_channels(Halide::Func pass, const std::array<Halide::Var, 4> &cxyn, Halide::Func first);
+/// Has the `output` of a batch norm's pass made by the tasks that make the sums it needs, of which `first` is an output.
+template<typename Pass>
+void pass_of_channels(const Pass &pass, Halide::Func output, Halide::Func first) {
+    output.split(pass.c, task, channel, task_channels, Halide::TailStrategy::GuardWithIf)
+        .reorder(channel, pass.x, pass.y, pass.n, task)
+        .parallel(task);
+    output.compute_with(first, task);
+}
 
 }  // namespace halcyon
