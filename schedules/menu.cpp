@@ -169,8 +169,7 @@ std::string whole_vectors(const Shape &s, const Set &set) {
     return s.elements % set.vector_floats ? "the slab is no multiple of the vector" : "";
 }
 
-std::string separate_windows(const Shape &s, const Set &set) {
-    if (set.family != "x86") return "the set is not x86";
+std::string separate_windows(const Shape &s, const Set &) {
     if (s.stride_h < s.kernel_h || s.stride_w < s.kernel_w) return "the windows overlap";
     return s.pad_top > 0 || s.pad_left > 0 ? "the first window begins in the padding" : "";
 }
@@ -269,7 +268,7 @@ Entry gpu_reference_with(std::vector<Workspace> (*workspaces)(const Shape &, con
 
 const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
     static const std::map<std::string, std::vector<Entry>, std::less<>> menus = {
-        {"input_fwd", {{"rows", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"input_fwd", {{"rows", on_x86}, {"pixels", on_device}, autoscheduled, reference, gpu_reference}},
         {"conv2d_fwd",
          {{"winograd_f4", forward_tiles<winograd_f4>, transformed_forward<winograd_f4>},
           {"winograd_f2", forward_tiles<winograd_f2>, transformed_forward<winograd_f2>},
@@ -320,8 +319,8 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           autoscheduled,
           reference,
           gpu_reference_with(bias_rows)}},
-        {"relu_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
-        {"relu_bwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"relu_fwd", {{"channel_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
+        {"relu_bwd", {{"channel_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_stats",
          {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles},
           {"channels", channels_of_threads<&Shape::in_w, &Shape::in_h>},
@@ -331,7 +330,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           gpu_reference_with(pixel_tiles)}},
         {"batch_norm_stats_fwd", {{"channels", pass_of_threads}, reference, gpu_reference_with(pixel_tiles)}},
         {"batch_norm_fold", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
-        {"batch_norm_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"batch_norm_fwd", {{"channel_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_bwd_stats",
          {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles},
           {"channels", channels_of_threads<&Shape::in_w, &Shape::in_h>},
@@ -339,12 +338,11 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           autoscheduled,
           reference,
           gpu_reference_with(pixel_tiles)}},
-        {"batch_norm_bwd_data",
-         {{"channel_vectors", on_x86_up_to<4096>}, {"elements", on_device}, autoscheduled, reference, gpu_reference}},
+        {"batch_norm_bwd_data", {{"channel_vectors", on_x86_up_to<4096>}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_bwd", {{"channels", pass_of_threads}, reference, gpu_reference_with(pixel_tiles)}},
-        {"batch_norm_pool_fwd", {{"channel_vectors", on_x86}, {"elements", on_device}, autoscheduled, reference, gpu_reference}},
+        {"batch_norm_pool_fwd", {{"channel_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_pool_dropout_fwd",
-         {{"lanes", on_x86_up_to<16384>}, {"elements", on_device}, {"autoscheduled", by_one_that_ends}, reference, gpu_reference}},
+         {{"lanes", on_x86_up_to<16384>}, {"lane_threads", on_device}, {"autoscheduled", by_one_that_ends}, reference, gpu_reference}},
         {"batch_norm_stats_pool_dropout_fwd", {{"channels", pass_of_threads}, reference, gpu_reference_with(pixel_tiles)}},
         {"batch_norm_pool_bwd_stats",
          {{"pixel_tiles", on_x86_up_to<4096>, pool_tiles},
@@ -355,20 +353,29 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           gpu_reference_with(pool_tiles)}},
         {"batch_norm_pool_bwd_data",
          {{"windows", separate_windows_up_to_4096_channels},
-          {"elements", on_device},
+          {"window_vectors", both<on_device, separate_windows>},
+          {"vectors", on_device},
           {"autoscheduled", by_one_that_ends},
           reference,
           gpu_reference}},
         {"batch_norm_pool_bwd", {{"channels", pass_of_threads}, reference, gpu_reference_with(pool_tiles)}},
-        {"max_pool2d_fwd", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
-        {"max_pool2d_bwd", {{"windows", separate_windows}, {"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
-        {"dropout", {{"lanes", on_x86_up_to<16384>}, autoscheduled, reference, gpu_reference}},
-        {"add", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
-        {"softmax_cross_entropy_fwd", {{"class_vectors", on_x86_up_to<4096>}, autoscheduled, reference, gpu_reference}},
-        {"softmax_cross_entropy_bwd", {{"class_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+        {"max_pool2d_fwd", {{"channel_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
+        {"max_pool2d_bwd",
+         {{"windows", both<on_x86, separate_windows>},
+          {"channel_vectors", on_x86},
+          {"window_vectors", both<on_device, separate_windows>},
+          {"vectors", on_device},
+          autoscheduled,
+          reference,
+          gpu_reference}},
+        {"dropout", {{"lanes", on_x86_up_to<16384>}, {"lane_threads", on_device}, autoscheduled, reference, gpu_reference}},
+        {"add", {{"channel_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
+        {"softmax_cross_entropy_fwd",
+         {{"class_vectors", on_x86_up_to<4096>}, {"images", on_device}, autoscheduled, reference, gpu_reference}},
+        {"softmax_cross_entropy_bwd", {{"class_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
         {"softmax_cross_entropy", {{"images", on_device}, reference, gpu_reference}},
-        {"adam", {{"one_pass", whole_vectors}, autoscheduled, reference, gpu_reference}},
-        {"sgd", {{"one_pass", whole_vectors}, autoscheduled, reference, gpu_reference}},
+        {"adam", {{"one_pass", whole_vectors}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
+        {"sgd", {{"one_pass", whole_vectors}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
     };
     return menus;
 }

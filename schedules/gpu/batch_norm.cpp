@@ -51,6 +51,10 @@ void backward_stats_rows(BatchNormBackwardStats &f, const Shape &s, const Set &)
 
 void backward_stats_channels(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_channels(f, s); }
 
+void forward_vectors(BatchNormForward &f, const Shape &s, const Set &) { vector_threads(f.output, f.c, f.x, f.y, f.n, s.in_c); }
+
+void backward_data_vectors(BatchNormBackwardData &f, const Shape &s, const Set &) { vector_threads(f.d_input, f.c, f.x, f.y, f.n, s.in_c); }
+
 void stats_forward_channels(BatchNormStatsForward &f, const Shape &s, const Set &set) {
     stats_channels(f.stats, s, set);
     normalise_in_block(f, block_channels(s));
@@ -110,6 +114,11 @@ std::vector<NamedSchedule<BatchNormStats>> gpu_schedules() {
 }
 
 template<>
+std::vector<NamedSchedule<BatchNormForward>> gpu_schedules() {
+    return {{"vectors", forward_vectors}};
+}
+
+template<>
 std::vector<NamedSchedule<BatchNormStatsForward>> gpu_schedules() {
     return {{"channels", stats_forward_channels}};
 }
@@ -126,7 +135,7 @@ std::vector<NamedSchedule<BatchNormBackwardStats>> gpu_schedules() {
 
 template<>
 std::vector<NamedSchedule<BatchNormBackwardData>> gpu_schedules() {
-    return {{"elements", elements}};
+    return {{"vectors", backward_data_vectors}};
 }
 
 }  // namespace halcyon

@@ -20,13 +20,6 @@
 
 namespace halcyon {
 
-/// A thread an element, of neighbouring channels. A window's pixels come from the L1 cache after the first, so that memory sees each once,
-/// and what the activations take of memory is all that such a pass waits for.
-template<typename Stages>
-void elements(Stages &f, const Shape &, const Set &) {
-    gpu_reference(f);
-}
-
 /// The blocks of the stages below: channels of a pixel, or of all.
 inline const Halide::Var channel_block{"channel_block"};
 

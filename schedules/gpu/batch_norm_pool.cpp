@@ -1,5 +1,7 @@
 #include "schedules/gpu/batch_norm.h"
+#include "schedules/gpu/dropout.h"
 #include "schedules/gpu/gpu_schedules.h"
+#include "schedules/gpu/max_pool2d.h"
 #include "schedules/gpu/threads.h"
 
 namespace halcyon {
@@ -37,6 +39,21 @@ void differentiate_in_block(BatchNormPoolBackward &f, int channels) {
     f.pass.pool.choice.compute_at(f.pass.pool.sum, f.pass.pool.windows.x);
 }
 
+void forward_vectors(BatchNormPoolForward &f, const Shape &s, const Set &) {
+    vector_threads(f.pool.output, f.pool.c, f.pool.x, f.pool.y, f.pool.n, s.in_c);
+    pool_vectors(f.pool, {f.pool.output, thread});
+}
+
+void forward_lanes(BatchNormPoolDropoutForward &f, const Shape &, const Set &) {
+    MaxPool2dForward &pool = f.pooled.pool;
+    lane_threads(f.dropout);
+    pool.largest.compute_at(f.dropout.output, lane).update().unroll(pool.taps.x).unroll(pool.taps.y);
+}
+
+void backward_data_window_vectors(BatchNormPoolBackwardData &f, const Shape &s, const Set &) { window_threads(f.data.d_input, f.pool, s); }
+
+void backward_data_vectors(BatchNormPoolBackwardData &f, const Shape &s, const Set &) { pixel_threads(f.data.d_input, f.pool, s); }
+
 void stats_forward_channels(BatchNormStatsPoolDropoutForward &f, const Shape &s, const Set &set) {
     stats_channels(f.stats, s, set);
     pool_in_block(f, block_channels(s));
@@ -71,12 +88,12 @@ void gpu_reference(BatchNormPoolBackward &f) {
 
 template<>
 std::vector<NamedSchedule<BatchNormPoolForward>> gpu_schedules() {
-    return {{"elements", elements}};
+    return {{"vectors", forward_vectors}};
 }
 
 template<>
 std::vector<NamedSchedule<BatchNormPoolDropoutForward>> gpu_schedules() {
-    return {{"elements", elements}};
+    return {{"lane_threads", forward_lanes}};
 }
 
 template<>
@@ -86,7 +103,7 @@ std::vector<NamedSchedule<BatchNormPoolBackwardStats>> gpu_schedules() {
 
 template<>
 std::vector<NamedSchedule<BatchNormPoolBackwardData>> gpu_schedules() {
-    return {{"elements", elements}};
+    return {{"window_vectors", backward_data_window_vectors}, {"vectors", backward_data_vectors}};
 }
 
 template<>

@@ -1,12 +1,18 @@
 // The tuned entries for devices, by algorithm.
 #pragma once
 
+#include "generators/layers/add.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
 #include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "generators/layers/conv2d_staged.h"
+#include "generators/layers/dropout.h"
+#include "generators/layers/input.h"
+#include "generators/layers/max_pool2d.h"
+#include "generators/layers/optimizers.h"
+#include "generators/layers/relu.h"
 #include "generators/layers/softmax_cross_entropy.h"
 #include "schedules/menu.h"
 
@@ -51,6 +57,8 @@ std::vector<NamedSchedule<Stages>> gpu_schedules() {
 }
 
 template<>
+std::vector<NamedSchedule<InputForward>> gpu_schedules();
+template<>
 std::vector<NamedSchedule<Conv2dForwardStaged>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<Conv2dDropoutForward<Conv2dForwardStaged>>> gpu_schedules();
@@ -69,7 +77,13 @@ std::vector<NamedSchedule<Conv2dFold>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<Conv2dFoldBackward>> gpu_schedules();
 template<>
+std::vector<NamedSchedule<ReluForward>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<ReluBackward>> gpu_schedules();
+template<>
 std::vector<NamedSchedule<BatchNormStats>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<BatchNormForward>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<BatchNormStatsForward>> gpu_schedules();
 template<>
@@ -91,6 +105,22 @@ std::vector<NamedSchedule<BatchNormPoolBackwardData>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<BatchNormPoolBackward>> gpu_schedules();
 template<>
+std::vector<NamedSchedule<MaxPool2dForward>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<MaxPool2dBackward>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Dropout>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Add>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<SoftmaxCrossEntropyForward>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<SoftmaxCrossEntropyBackward>> gpu_schedules();
+template<>
 std::vector<NamedSchedule<SoftmaxCrossEntropy>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Adam>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Sgd>> gpu_schedules();
 
 }  // namespace halcyon

@@ -1,7 +1,23 @@
+#include "schedules/gpu/max_pool2d.h"
+
 #include "schedules/gpu/gpu_reference.h"
+#include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/threads.h"
 
 namespace halcyon {
+
+namespace {
+
+void forward_vectors(MaxPool2dForward &f, const Shape &s, const Set &) {
+    vector_threads(f.output, f.c, f.x, f.y, f.n, s.in_c);
+    pool_vectors(f, {f.output, thread});
+}
+
+void backward_window_vectors(MaxPool2dBackward &f, const Shape &s, const Set &) { window_threads(f.d_input, f, s); }
+
+void backward_vectors(MaxPool2dBackward &f, const Shape &s, const Set &) { pixel_threads(f.d_input, f, s); }
+
+}  // namespace
 
 void gpu_reference(MaxPool2dForward &f) {
     element_threads(f.output, f.c, f.x, f.y, f.n);
@@ -13,6 +29,16 @@ void gpu_reference(MaxPool2dBackward &f) {
     element_threads(f.d_input, f.c, f.x, f.y, f.n);
     f.sum.compute_at(f.d_input, thread);
     f.choice.compute_at(f.sum, f.windows.x);
+}
+
+template<>
+std::vector<NamedSchedule<MaxPool2dForward>> gpu_schedules() {
+    return {{"vectors", forward_vectors}};
+}
+
+template<>
+std::vector<NamedSchedule<MaxPool2dBackward>> gpu_schedules() {
+    return {{"window_vectors", backward_window_vectors}, {"vectors", backward_vectors}};
 }
 
 }  // namespace halcyon

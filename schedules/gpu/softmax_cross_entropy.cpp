@@ -17,8 +17,15 @@ void image_threads(SoftmaxCrossEntropyForward &f, int images) {
     f.sum.compute_at(f.probabilities, thread).bound_storage(f.n, 1);
 }
 
-/// A thread an image: what its few classes take is less than a launch for each half.
-void images(SoftmaxCrossEntropy &f, const Shape &, const Set &) { gpu_reference(f); }
+/// A thread an image: what its few classes take is less than a launch.
+template<typename Stages>
+void images(Stages &f, const Shape &, const Set &) {
+    gpu_reference(f);
+}
+
+void backward_vectors(SoftmaxCrossEntropyBackward &f, const Shape &s, const Set &) {
+    vector_threads(f.d_logits, f.c, f.x, f.y, f.n, s.in_c);
+}
 
 }  // namespace
 
@@ -35,6 +42,16 @@ void gpu_reference(SoftmaxCrossEntropyForward &f) { image_threads(f, 64); }
 void gpu_reference(SoftmaxCrossEntropyBackward &f) { element_threads(f.d_logits, f.c, f.x, f.y, f.n); }
 
 void gpu_reference(SoftmaxCrossEntropy &f) { image_threads(f, 64); }
+
+template<>
+std::vector<NamedSchedule<SoftmaxCrossEntropyForward>> gpu_schedules() {
+    return {{"images", images}};
+}
+
+template<>
+std::vector<NamedSchedule<SoftmaxCrossEntropyBackward>> gpu_schedules() {
+    return {{"vectors", backward_vectors}};
+}
 
 template<>
 std::vector<NamedSchedule<SoftmaxCrossEntropy>> gpu_schedules() {

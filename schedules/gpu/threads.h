@@ -1,6 +1,9 @@
 // How the schedules for devices cut loops into blocks and threads.
 #pragma once
 
+#include "schedules/block_tile.h"
+#include "schedules/divisors.h"
+
 #include <Halide.h>
 
 namespace halcyon {
@@ -30,6 +33,41 @@ inline void element_threads(Halide::Stage stage, const Halide::Var &c, const Hal
         .fuse(c_block, n_block, block)
         .gpu_blocks(block, x, y)
         .gpu_threads(thread, row);
+}
+
+/// The elements of a thread that makes a vector of neighbours.
+inline const Halide::Var lane{"lane"};
+
+/// A thread per vector of a slab's elements, which `vector` divides.
+inline void vector_threads(Halide::Stage stage, const Halide::Var &i, int vector) {
+    element_threads(stage.split(i, i, lane, vector).vectorize(lane), i, 256);
+}
+
+/// A thread per element of a stage over (c, x, y, n) whose `channels` are known. A block has up to 256, as many side by side as divide
+/// them.
+inline void channel_threads(Halide::Stage stage, const Halide::Var &c, const Halide::Var &x, const Halide::Var &y, const Halide::Var &n,
+                            int channels) {
+    const Halide::Var block{"block"}, c_block{"c_block"}, n_block{"n_block"}, row{"row"};
+    const int width = divisor_up_to(32, channels);
+    stage.split(c, c_block, thread, width)
+        .split(n, n_block, row, 256 / width, Halide::TailStrategy::GuardWithIf)
+        .reorder(thread, row, c_block, n_block, x, y)
+        .fuse(c_block, n_block, block)
+        .gpu_blocks(block, x, y)
+        .gpu_threads(thread, row);
+}
+
+/// The same for vectors of up to 4 channels, so that a thread reads and writes 16 bytes at once and asks for its pixel once.
+inline void vector_threads(Halide::Stage stage, const Halide::Var &c, const Halide::Var &x, const Halide::Var &y, const Halide::Var &n,
+                           int channels) {
+    const int vector = channel_vector(channels);
+    channel_threads(stage.split(c, c, lane, vector).vectorize(lane), c, x, y, n, channels / vector);
+}
+
+/// A value that the threads above make, vector by vector of c, in an iteration of `level`.
+inline void in_vectors(Halide::Func value, const Halide::LoopLevel &level, const Halide::Var &c) {
+    value.compute_at(level).vectorize(c);
+    if (value.has_update_definition()) value.update().vectorize(c);
 }
 
 /// Has all `weights`, over f's (k, c, dx, dy), and the bias of up to `channels` output channels made by a block, in one launch.

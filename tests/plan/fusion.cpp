@@ -373,7 +373,8 @@ TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
     CHECK(lines(fuse(overlapping, x86_avx2()), false) ==
           std::vector<std::string>{
               "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization stay apart: "
-              "windows: the windows overlap; elements: the set runs on the host; autoscheduled: the set has no autoscheduler",
+              "windows: the windows overlap; window_vectors: the set runs on the host; vectors: the set runs on the host; "
+              "autoscheduled: the set has no autoscheduler",
               "softmax_cross_entropy_fwd of loss and softmax_cross_entropy_bwd of loss stay apart: images: the set runs on the host",
               "batch_norm_stats of batch_normalization and batch_norm_fwd of batch_normalization stay apart: channels: the set runs on the "
               "host",
