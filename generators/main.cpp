@@ -5,8 +5,8 @@
 //   kernel_gen --list                  one line "kernel entry" for every schedule that is bound to a kernel
 //
 // An object is kept under a hash of the serialized pipeline (algorithm and schedule), what it asks of its inputs' buffers, the target, the
-// function's name, Halide's version and the autoscheduler, if one is to schedule the pipeline, with its parameters: whatever else changes
-// in the sources, only kernels whose loops change are compiled again.
+// function's name, LLVM's options, Halide's version and the autoscheduler, if one is to schedule the pipeline, with its parameters:
+// whatever else changes in the sources, only kernels whose loops change are compiled again.
 #include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
@@ -28,6 +28,10 @@ namespace halcyon {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Innermost loops begin on a cache line. Where they begin otherwise is the linker's to say: with the same weight gradients of 13x13x64 16
+/// bytes further on, one core of an AMD EPYC (Zen 3) took 4.2 ms instead of 5.1.
+constexpr const char *llvm_options = "-x86-experimental-pref-innermost-loop-alignment=6";
 
 template<typename Stages>
 void list_tuned(const char *kernel) {
@@ -141,7 +145,7 @@ std::string cache_key(const Arguments &arguments) {
     std::vector<uint8_t> pipeline;
     Halide::serialize_pipeline(generator->build_pipeline(), pipeline);
     const std::string rest =
-        fmt::format("{} {} {}.{}.{}{}{}", arguments.target, arguments.function, HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
+        fmt::format("{} {} {} {}.{}.{}{}{}", arguments.target, arguments.function, llvm_options, HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
                     HALIDE_VERSION_PATCH, generator->context().autoscheduler_params().to_string(), input_constraints(*generator));
     const std::uint64_t pipeline_hash = hash(0xcbf29ce484222325, pipeline.data(), pipeline.size());
     return fmt::format("{:016x}", hash(pipeline_hash, rest.data(), rest.size()));
@@ -155,6 +159,7 @@ void copy_atomically(const fs::path &from, const fs::path &to) {
 }
 
 int generate(Words words) {
+    setenv("HL_LLVM_ARGS", llvm_options, 1);
     std::vector<char *> argv;
     for (std::string &word : words) argv.push_back(word.data());
     return Halide::Internal::generate_filter_main(int(argv.size()), argv.data());

@@ -118,11 +118,11 @@ std::string backward_data_input_tiles(const Shape &s, const Set &set) {
                           inputs > 1.2 * outputs ? fmt::format("{} tiles of outputs are fewer than {} of inputs", outputs, inputs) : ""});
 }
 
-/// The task makes one row of planes, of inputs and of gradients.
+/// The task makes rows of planes, of inputs and of gradients.
 template<const WinogradTile &tile>
 std::string backward_weights_tiles(const Shape &s, const Set &set) {
-    return first_refusal(
-        {saves_products<tile>(s, set), fits_stack(tile, s.in_c + s.out_c, tile.inputs(), WinogradImages::backward_weights)});
+    const int channels = s.in_c + s.out_c, planes = weights_rows(tile, channels) * tile.inputs();
+    return first_refusal({saves_products<tile>(s, set), fits_stack(tile, channels, planes, WinogradImages::backward_weights)});
 }
 
 template<const WinogradTile &tile>

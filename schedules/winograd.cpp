@@ -29,6 +29,11 @@ const WinogradTile winograd_f4{
      {0, 0, 1}},
     {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}}};
 
+int weights_rows(const WinogradTile &tile, int channels) {
+    const int row_bytes = tile.inputs() * channels * WinogradImages::backward_weights * int(sizeof(float));
+    return 2 * row_bytes <= 160 * 1024 ? 2 : 1;
+}
+
 const WinogradTile *winograd_tile(int outputs) { return outputs == 2 ? &winograd_f2 : outputs == 4 ? &winograd_f4 : nullptr; }
 
 const WinogradTile *winograd_tile(std::string_view entry) {

@@ -38,6 +38,10 @@ struct WinogradImages {
     static constexpr int forward = 16, backward_data = 4, backward_weights = 32;
 };
 
+/// Rows of the transformed domain that a task of the weights' gradient makes at once, so that it reads each input and gradient once for all
+/// of them: two where their planes, of the channels of inputs and of gradients together, take no more than 160 KiB of the L2 cache.
+int weights_rows(const WinogradTile &tile, int channels);
+
 /// The tile of 2x2 or 4x4 outputs; null for other sizes.
 const WinogradTile *winograd_tile(int outputs);
 

@@ -17,7 +17,6 @@
 #include "schedules/x86/conv2d.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace halcyon {
 namespace {
@@ -38,6 +37,9 @@ int tile_channels(int channels, const Set &set) { return channels % (2 * set.vec
 Func on_stack(Func planes, Var n, int images) {
     return planes.store_in(MemoryType::Register).bound_extent(n, images).align_storage(n, images + 1);
 }
+
+/// Images of a pixel that make up to 1 KiB of memory that is read in one go, a divisor of `images`.
+int images_of_run(int channels, int images) { return divisor_up_to(std::max(256 / channels, 1), images); }
 
 /// Products of planes, `vector` x 2 channels x 4 images at a time, summed over `channels` in registers.
 template<typename Stages>
@@ -159,7 +161,7 @@ void forward(Stages &stages, const Shape &s, const Set &set) {
         .compute_at(out.func, task)
         .bound_extent(f.tx, 1)
         .bound_extent(f.ty, 1)
-        .split(f.n, run, f.n, divisor_up_to(std::max(256 / s.in_c, 1), images))
+        .split(f.n, run, f.n, images_of_run(s.in_c, images))
         .reorder(f.a, f.b, f.c, f.n, run, f.tx, f.ty)
         .vectorize(f.c, vector)
         .unroll(f.a)
@@ -280,13 +282,14 @@ void backward_data_input_tiles(Conv2dBackwardDataInputTiles &f, const Shape &s, 
     forward(f.convolution, s.backward_data(), set);
 }
 
-/// A task sums one row b of the transformed domain over a row of tiles: for each tile and block of images it transforms inputs and
-/// gradients into a few tens of KiB, then adds their products, for each of the m + 2 columns a, to all pairs of channels.
+/// A task sums rows b of the transformed domain over a row of tiles: for each tile and block of images it transforms inputs and gradients
+/// into some 100 KiB, then adds their products, for each of the m + 2 columns a, to all pairs of channels. It reads a column of pixels at a
+/// time, of as many images as make runs of 1 KiB. Of 15x15x32 two rows at once take 0.80 of the time of one in a step.
 template<const WinogradTile &tile>
 void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Set &set) {
     constexpr int images = WinogradImages::backward_weights;
-    const int vector = set.vector_floats, channels = tile_channels(s.out_c, set);
-    Var ko{"ko"}, ki{"ki"}, co{"co"}, ci{"ci"}, task{"task"}, block{"block"}, column{"column"};
+    const int vector = set.vector_floats, channels = tile_channels(s.out_c, set), rows = weights_rows(tile, s.in_c + s.out_c);
+    Var ko{"ko"}, ki{"ki"}, co{"co"}, ci{"ci"}, bo{"bo"}, task{"task"}, block{"block"}, column{"column"}, run{"run"};
     RVar no{"no"}, ni{"ni"};
 
     f.row_products.compute_root().vectorize(f.k, vector).fuse(f.b, f.ty, task).parallel(task);
@@ -295,26 +298,33 @@ void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Se
     f.row_products.update()
         .split(f.k, ko, ki, channels)
         .split(f.c, co, ci, 4)
-        .reorder(ki, ci, co, ko, f.a, no, f.tiles.y, f.b, f.ty)
-        .fuse(f.b, f.ty, task)
+        .split(f.b, bo, f.b, rows)
+        .reorder(ki, ci, co, ko, f.a, f.b, no, f.tiles.y, bo, f.ty)
+        .fuse(bo, f.ty, task)
         .vectorize(ki, vector)
         .unroll(ki)
         .unroll(ci)
         .parallel(task);
     sum_in_registers(block_sum, f.row_products, co, f.k, f.c, ni, vector);
 
-    for (auto &[transformed, rows, channel] :
-         {std::tuple{f.transformed_input, f.input_rows, f.c}, {f.transformed_gradient, f.gradient_rows, f.k}}) {
+    const auto transform_rows = [&](Func transformed, Func untransformed, const Var &channel, int in_run) {
         on_stack(transformed, f.n, images)
             .compute_at(f.row_products, no)
             .bound_extent(f.tx, 1)
             .bound_extent(f.ty, 1)
-            .bound_extent(f.b, 1)
-            .reorder(f.a, channel, f.n, f.tx, f.ty, f.b)
+            .bound_extent(f.b, rows)
+            .split(f.n, run, f.n, in_run)
+            .reorder(f.a, channel, f.b, f.n, run, f.tx, f.ty)
             .vectorize(channel, vector)
             .unroll(f.a);
-        Func(rows).compute_at(transformed, f.n).reorder(channel, f.i).vectorize(channel, vector);
-    }
+        untransformed.compute_at(transformed, run)
+            .bound_extent(f.b, rows)
+            .reorder(f.b, channel, f.n, f.i)
+            .vectorize(channel, vector)
+            .unroll(f.b);
+    };
+    transform_rows(f.transformed_input, f.input_rows, f.c, images_of_run(s.in_c, images));
+    transform_rows(f.transformed_gradient, f.gradient_rows, f.k, images_of_run(s.out_c, images));
     for (Func coefficients : {f.input_coefficients, f.output_coefficients}) coefficients.compute_root();
 
     f.d_weights.compute_root().reorder(f.dx, f.dy, f.k, f.c).vectorize(f.k, vector).unroll(f.dx).unroll(f.dy).parallel(f.c);

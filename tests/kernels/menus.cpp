@@ -140,6 +140,14 @@ TEST_CASE("the cache tells kernels apart that differ in what they ask of their i
     CHECK((seven != any));
 }
 
+TEST_CASE("a kernel's innermost loops begin on cache lines") {
+    const TemporaryFolder folder;
+    run_command(fmt::format("'" HALCYON_KERNEL_GEN
+                            "' -g add -f f -e assembly -o '{}' target={} set=x86_sse41 entry=channel_vectors in_c=32",
+                            folder.path().string(), select_sets({"x86_sse41"}).front().halide_target));
+    CHECK(read_bytes(folder / "f.s").find(".p2align\t6") != std::string::npos);
+}
+
 TEST_CASE("Winograd's tiles are refused where they save little or outgrow the stack") {
     const auto refusal = [](const char *kernel, const char *entry, const Shape &shape) {
         for (const Entry &candidate : menu(kernel))
