@@ -1,13 +1,13 @@
 // Winograd's convolutions on x86: transforms and products of a block of images stay in a core's L2 cache.
 //
-// Reached by two cores of an AMD EPYC (Zen 3, AVX2, measured FMA peak 206 GFLOP/s), batch 64, in GFLOP/s counted as the direct algorithm's
-// (backward data of 6x6x64 in another run, of peak 195):
+// Reached by two cores of an AMD EPYC (Zen 3, AVX2, measured FMA peak 207 GFLOP/s), batch 64, in GFLOP/s counted as the direct algorithm's
+// (medians of one run; by the minute up to 40 % more, docs/performance.md):
 //
 //   layer            tile   forward   backward data   backward weights
-//   15x15x32 -> 64   4x4      242         264               233
-//   13x13x64 -> 64   4x4      318         321               271
-//   6x6x64  -> 128   4x4      225         271               323
-//   4x4x128 -> 128   2x2      166         158               200
+//   15x15x32 -> 64   4x4      253         244               199
+//   13x13x64 -> 64   4x4      334         331               269
+//   6x6x64  -> 128   4x4      322         236               274
+//   4x4x128 -> 128   2x2      172         134               181
 //
 // One image on one core (peak 98), weights transformed before: 15x15x32 177, 13x13x64 191, 6x6x64 145.
 #include "generators/layers/conv2d_winograd.h"
