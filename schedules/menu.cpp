@@ -174,11 +174,6 @@ std::string separate_windows(const Shape &s, const Set &) {
     return s.pad_top > 0 || s.pad_left > 0 ? "the first window begins in the padding" : "";
 }
 
-/// Of each channel a batch norm's gradient keeps what all its pixels share.
-std::string separate_windows_up_to_4096_channels(const Shape &s, const Set &set) {
-    return first_refusal({on_x86_up_to<4096>(s, set), separate_windows(s, set)});
-}
-
 /// Where 64 images make blocks for most of a GPU's processors, of which an H100 has 132, and a block's shared memory, 48 KiB, holds them.
 std::string shared_tiles(const Shape &s, int from, int to, int width, int height) {
     const BlockTile tile = shared_tile(from, to, s);
@@ -352,7 +347,7 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           reference,
           gpu_reference_with(pool_tiles)}},
         {"batch_norm_pool_bwd_data",
-         {{"windows", separate_windows_up_to_4096_channels},
+         {{"windows", both<on_x86_up_to<4096>, separate_windows>},
           {"window_vectors", both<on_device, separate_windows>},
           {"vectors", on_device},
           {"autoscheduled", by_one_that_ends},

@@ -41,7 +41,7 @@ void differentiate_in_block(BatchNormPoolBackward &f, int channels) {
 
 void forward_vectors(BatchNormPoolForward &f, const Shape &s, const Set &) {
     vector_threads(f.pool.output, f.pool.c, f.pool.x, f.pool.y, f.pool.n, s.in_c);
-    pool_vectors(f.pool, {f.pool.output, thread});
+    window_in_vectors(f.pool.largest, f.pool.taps, {f.pool.output, thread}, f.pool.c);
 }
 
 void forward_lanes(BatchNormPoolDropoutForward &f, const Shape &, const Set &) {

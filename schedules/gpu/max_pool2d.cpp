@@ -10,7 +10,7 @@ namespace {
 
 void forward_vectors(MaxPool2dForward &f, const Shape &s, const Set &) {
     vector_threads(f.output, f.c, f.x, f.y, f.n, s.in_c);
-    pool_vectors(f, {f.output, thread});
+    window_in_vectors(f.largest, f.taps, {f.output, thread}, f.c);
 }
 
 void backward_window_vectors(MaxPool2dBackward &f, const Shape &s, const Set &) { window_threads(f.d_input, f, s); }

@@ -9,16 +9,10 @@
 
 namespace halcyon {
 
-/// Pools the vector of channels that an iteration of `level` makes, with all loads of a window in flight at once.
-inline void pool_vectors(MaxPool2dForward &f, const Halide::LoopLevel &level) {
-    in_vectors(f.largest, level, f.c);
-    f.largest.update().unroll(f.taps.x).unroll(f.taps.y);
-}
-
-/// The same of a window's choice.
-inline void choice_vectors(MaxPool2dBackward &f, const Halide::LoopLevel &level) {
-    in_vectors(f.choice, level, f.c);
-    f.choice.update().unroll(f.taps.x).unroll(f.taps.y);
+/// Takes a vector of channels through the `taps` of a window in an iteration of `level`, with all its loads in flight at once.
+inline void window_in_vectors(Halide::Func value, const Halide::RDom &taps, const Halide::LoopLevel &level, const Halide::Var &c) {
+    in_vectors(value, level, c);
+    value.update().unroll(taps.x).unroll(taps.y);
 }
 
 /// A gradient through a pool, `d_input`, which reads `pool.d_input`, with a thread per window, where no two overlap: its choice is made
@@ -33,7 +27,7 @@ inline void window_threads(Halide::Func d_input, MaxPool2dBackward &pool, const 
     vector_threads(d_input, pool.c, x, y, pool.n, s.in_c);
     d_input.reorder(lane, dx, dy);
     in_vectors(pool.sum, {d_input, dx}, pool.c);
-    choice_vectors(pool, {d_input, thread});
+    window_in_vectors(pool.choice, pool.taps, {d_input, thread}, pool.c);
     pool.choice.bound_storage(x, 1).bound_storage(y, 1);
 }
 
@@ -41,7 +35,7 @@ inline void window_threads(Halide::Func d_input, MaxPool2dBackward &pool, const 
 inline void pixel_threads(Halide::Func d_input, MaxPool2dBackward &pool, const Shape &s) {
     vector_threads(d_input, pool.c, pool.x, pool.y, pool.n, s.in_c);
     in_vectors(pool.sum, {d_input, thread}, pool.c);
-    choice_vectors(pool, {pool.sum, pool.windows.x});
+    window_in_vectors(pool.choice, pool.taps, {pool.sum, pool.windows.x}, pool.c);
 }
 
 }  // namespace halcyon

@@ -307,13 +307,13 @@ void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Se
         .parallel(task);
     sum_in_registers(block_sum, f.row_products, co, f.k, f.c, ni, vector);
 
-    const auto transform_rows = [&](Func transformed, Func untransformed, const Var &channel, int in_run) {
+    const auto transform_rows = [&](Func transformed, Func untransformed, const Var &channel, int extent) {
         on_stack(transformed, f.n, images)
             .compute_at(f.row_products, no)
             .bound_extent(f.tx, 1)
             .bound_extent(f.ty, 1)
             .bound_extent(f.b, rows)
-            .split(f.n, run, f.n, in_run)
+            .split(f.n, run, f.n, images_of_run(extent, images))
             .reorder(f.a, channel, f.b, f.n, run, f.tx, f.ty)
             .vectorize(channel, vector)
             .unroll(f.a);
@@ -323,8 +323,8 @@ void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Se
             .vectorize(channel, vector)
             .unroll(f.b);
     };
-    transform_rows(f.transformed_input, f.input_rows, f.c, images_of_run(s.in_c, images));
-    transform_rows(f.transformed_gradient, f.gradient_rows, f.k, images_of_run(s.out_c, images));
+    transform_rows(f.transformed_input, f.input_rows, f.c, s.in_c);
+    transform_rows(f.transformed_gradient, f.gradient_rows, f.k, s.out_c);
     for (Func coefficients : {f.input_coefficients, f.output_coefficients}) coefficients.compute_root();
 
     f.d_weights.compute_root().reorder(f.dx, f.dy, f.k, f.c).vectorize(f.k, vector).unroll(f.dx).unroll(f.dy).parallel(f.c);
