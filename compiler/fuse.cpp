@@ -273,6 +273,21 @@ std::optional<Fusion> convolution_with_pool(Graph &graph, int at, const Set &set
     return merge(graph, *reader, {at}, std::move(merged), set, options);
 }
 
+/// The first layer's weights alone read the gradient of its outputs: it is made where they take it, and never written.
+std::optional<Fusion> weights_gradient_with_pool(Graph &graph, int at, const Set &set, const PlanOptions &options) {
+    if (graph.operations[at].kernel != "batch_norm_pool_bwd_data") return {};
+    const std::optional<int> reader = only_reader(graph, at, "conv2d_bwd_weights");
+    if (!reader) return {};
+    const Operation gradient = graph.operations[at];
+    Operation merged = graph.operations[*reader];
+    merged.kernel = "conv2d_pool_bwd_weights";
+    merged.shape = merged.shape.with_pool(gradient.shape);
+    merged.shape.relu = gradient.shape.relu;
+    merged.inputs.pop_back();
+    merged.inputs.insert(merged.inputs.end(), gradient.inputs.begin(), gradient.inputs.end());
+    return merge(graph, *reader, {at}, std::move(merged), set, options);
+}
+
 /// A new value that what depends on weights alone writes.
 int add_derived_weight(Graph &graph, int like, const std::string &suffix, const std::vector<int> &extents) {
     Buffer value = graph.values[like];
@@ -409,6 +424,7 @@ constexpr Rule rules[] = {
     convolution_with_loss,
     statistics_with_pass,
     gradient_with_pass,
+    weights_gradient_with_pool,
 };
 
 }  // namespace

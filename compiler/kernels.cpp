@@ -27,6 +27,7 @@ double convolution_and_dropout(const Shape &s) { return convolution(s) + outputs
 double convolution_and_loss(const Shape &s) { return convolution(s) + 7 * outputs(s); }
 double data_gradient_and_dropout(const Shape &s) { return convolution(s) + inputs(s); }
 double convolution_and_pool(const Shape &s) { return convolution(s) + normalised_window<0>(s.pool()); }
+double pool_gradient_and_weights(const Shape &s) { return convolution(s) + 9 * outputs(s); }
 
 template<int operations>
 double per_input(const Shape &s) {
@@ -120,6 +121,13 @@ const std::vector<Kernel> &all_kernels() {
          exact,
          convolution,
          "gradients of a convolution's weights and bias"},
+        {"conv2d_pool_bwd_weights",
+         {"input", "d_output", "convolution", "scale", "shift", "gamma", "mean", "inv_std", "d_gamma", "d_beta"},
+         {"d_weights", "d_bias"},
+         {},
+         derived,
+         pool_gradient_and_weights,
+         "the same through the pool, the batch norm and (relu) the ReLU behind it, as batch_norm_pool_bwd_data"},
 
         {"relu_fwd", {"input"}, {"output"}, {}, exact, per_input<1>, "max(input, 0)"},
         {"relu_bwd", {"d_output", "output"}, {"d_input"}, {}, exact, per_input<1>, "d_output where the output is positive"},

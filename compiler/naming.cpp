@@ -43,7 +43,7 @@ std::string shape_tag(std::string_view kernel, const Shape &s) {
     if (convolution) tag += fmt::format("_k{}", s.out_c);
     if (pool) tag += "_";
     if (convolution || pool) tag += window_tag(s);
-    if (kernel == "conv2d_pool_fwd") tag += "_pool_" + window_tag(s.pool());
+    if (kernel.starts_with("conv2d_pool_")) tag += "_pool_" + window_tag(s.pool());
     if (s.tile > 0) tag += fmt::format("_f{}", s.tile);
     if (s.batch > 0) tag += fmt::format("_n{}", s.batch);
     if (s.relu) tag += "_relu";

@@ -406,6 +406,37 @@ private:
     Algorithm<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd, Conv2dBackwardWeightsStaged> stages;
 };
 
+class Conv2dPoolBackwardWeightsGenerator : public LayerGenerator<Conv2dPoolBackwardWeightsGenerator> {
+public:
+    static constexpr const char *kernel = "conv2d_pool_bwd_weights";
+    Input<Buffer<float, 4>> input{"input"}, d_output{"d_output"}, convolution{"convolution"};
+    Input<Buffer<float, 1>> scale{"scale"}, shift{"shift"}, gamma{"gamma"}, mean{"mean"}, inv_std{"inv_std"};
+    Input<Buffer<float, 1>> d_gamma{"d_gamma"}, d_beta{"d_beta"};
+    Output<Buffer<float, 4>> d_weights{"d_weights"};
+    Output<Buffer<float, 1>> d_bias{"d_bias"};
+
+    void generate() {
+        stages.emplace(input, d_output, convolution, scale, shift, gamma, mean, inv_std, d_gamma, d_beta, d_output.dim(3).extent(),
+                       shape());
+        d_weights = stages->weights.d_weights;
+        d_bias = stages->weights.d_bias;
+        place("row_sums", stages->weights.row_sums);
+    }
+
+    void schedule() {
+        input_activations(input);
+        activations(d_output, out_c, pooled_w, pooled_h);
+        output_activations(convolution);
+        for (auto *values : {&scale, &shift, &gamma, &mean, &inv_std, &d_gamma, &d_beta}) dense(*values, {out_c});
+        dense(d_weights, {out_c, in_c, kernel_w, kernel_h});
+        dense(d_bias, {out_c});
+        apply_schedule(*stages, shape(), schedule_set(), entry);
+    }
+
+private:
+    std::optional<Conv2dPoolBackwardWeights> stages;
+};
+
 }  // namespace
 }  // namespace halcyon
 
@@ -420,3 +451,4 @@ HALIDE_REGISTER_GENERATOR(halcyon::Conv2dBackwardDataGenerator, conv2d_bwd_data)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dDropoutBackwardDataGenerator, conv2d_dropout_bwd_data)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dReluDropoutBackwardDataGenerator, conv2d_relu_dropout_bwd_data)
 HALIDE_REGISTER_GENERATOR(halcyon::Conv2dBackwardWeightsGenerator, conv2d_bwd_weights)
+HALIDE_REGISTER_GENERATOR(halcyon::Conv2dPoolBackwardWeightsGenerator, conv2d_pool_bwd_weights)

@@ -62,6 +62,7 @@ void list_schedules() {
         "conv2d_relu_dropout_bwd_data");
     list<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd, Conv2dBackwardWeightsStaged>(
         "conv2d_bwd_weights");
+    list<Conv2dPoolBackwardWeights>("conv2d_pool_bwd_weights");
     list<ReluForward>("relu_fwd");
     list<ReluBackward>("relu_bwd");
     list<BatchNormStats>("batch_norm_stats");

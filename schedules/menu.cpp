@@ -144,7 +144,10 @@ std::string few_weights(const Shape &s, const Set &set) {
     return bytes > 4096 ? fmt::format("{} bytes of weights are too many", bytes) : "";
 }
 
-std::vector<Workspace> row_sums(const Shape &s, const Set &) { return {{"row_sums", {s.out_c, s.weight_columns(), s.out_h}}}; }
+/// A task's sums for a row of the pool's windows, or of outputs where there is none.
+std::vector<Workspace> row_sums(const Shape &s, const Set &) {
+    return {{"row_sums", {s.out_c, s.weight_columns(), divide_up(s.out_h, s.pool_stride_h)}}};
+}
 
 template<const WinogradTile &tile>
 std::vector<Workspace> row_products(const Shape &s, const Set &) {
@@ -172,6 +175,13 @@ std::string whole_vectors(const Shape &s, const Set &set) {
 std::string separate_windows(const Shape &s, const Set &) {
     if (s.stride_h < s.kernel_h || s.stride_w < s.kernel_w) return "the windows overlap";
     return s.pad_top > 0 || s.pad_left > 0 ? "the first window begins in the padding" : "";
+}
+
+/// The gradients of a window's pixels lie on the stack.
+std::string few_weights_behind_windows(const Shape &s, const Set &set) {
+    const std::int64_t kib = std::int64_t{s.pool_stride_w} * s.pool_stride_h * s.out_c * rows_images * int(sizeof(float)) / 1024;
+    return first_refusal({few_weights(s, set), separate_windows(s.pool(), set),
+                          kib > 1024 ? fmt::format("windows of {} images need {} KiB of stack", rows_images, kib) : ""});
 }
 
 /// Where 64 images make blocks for most of a GPU's processors, of which an H100 has 132, and a block's shared memory, 48 KiB, holds them.
@@ -314,6 +324,11 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           autoscheduled,
           reference,
           gpu_reference_with(bias_rows)}},
+        {"conv2d_pool_bwd_weights",
+         {{"rows", few_weights_behind_windows, row_sums},
+          {"autoscheduled", by_one_that_ends, row_sums},
+          {"reference", on_host, row_sums},
+          gpu_reference_with(row_sums)}},
         {"relu_fwd", {{"channel_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
         {"relu_bwd", {{"channel_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
         {"batch_norm_stats",

@@ -52,6 +52,9 @@ struct Entry {
     std::vector<Workspace> (*workspaces)(const Shape &, const Set &) = nullptr;
 };
 
+/// The images of a pixel that a task sums the gradients of few weights over at a time: of 32 channels 4 KiB.
+constexpr int rows_images = 32;
+
 /// Whether this is the entry that remains where no other accepts: "reference" takes every shape on the host, "gpu_reference" on devices.
 inline bool is_reference(std::string_view entry) { return entry == "reference" || entry == "gpu_reference"; }
 

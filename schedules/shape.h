@@ -57,6 +57,13 @@ struct Shape {
         return s;
     }
 
+    /// The same, its gradient passing on through the ReLU fused in here.
+    Shape masked_pool() const {
+        Shape s = pool();
+        s.relu = relu;
+        return s;
+    }
+
     /// A convolution's own shape with `pool` fused behind.
     Shape with_pool(const Shape &pool) const {
         Shape s = *this;

@@ -130,25 +130,32 @@ struct Conv2dBackwardWeights : BiasGradient {
     }
 };
 
-/// The same sums, first within each row of outputs, then over the rows in order: where weights are few and pixels many, a row's weights are
-/// small change and its pixels are read once. A column is a weight of each output channel, c innermost, or the bias, whose input is 1.
+/// The same sums, first within each row of outputs, or `height` of them, then over those in order: where weights are few and pixels many, a
+/// row's weights are small change and its pixels are read once. A column is a weight of each output channel, c innermost, or the bias,
+/// whose input is 1.
 struct Conv2dBackwardWeightsByRows {
     Halide::Var k{"k"}, c{"c"}, dx{"dx"}, dy{"dy"}, y{"y"}, column{"column"};
-    Halide::RDom pixels;  // n, x
+    Halide::RDom pixels;  // n, x, y within the row
     Halide::RDom rows;    // y
     Halide::Func row_sums{"row_sums"}, d_weights{"d_weights"}, d_bias{"d_bias"};
 
-    Conv2dBackwardWeightsByRows(const Halide::Func &input, const Halide::Func &d_output, const Halide::Expr &images, const Shape &s)
-        : pixels(0, images, 0, s.out_w, "pixels"), rows(0, s.out_h, "rows") {
+    Conv2dBackwardWeightsByRows(const Halide::Func &input, const Halide::Func &d_output, const Halide::Expr &images, const Shape &s,
+                                int height = 1)
+        : pixels(0, images, 0, s.out_w, 0, height, "pixels"), rows(0, divide_up(s.out_h, height), "rows") {
+        Halide::Expr out_y = y * height + pixels.z;
+        if (s.out_h % height) {
+            pixels.where(out_y < s.out_h);
+            out_y = min(out_y, s.out_h - 1);
+        }
         const int bias = s.in_c * s.kernel_w * s.kernel_h;
         const Halide::Expr tap = min(column, bias - 1) / s.in_c;
         const Halide::Expr in_x = pixels.y * s.stride_w + tap % s.kernel_w - s.pad_left,
-                           in_y = y * s.stride_h + tap / s.kernel_w - s.pad_top;
+                           in_y = out_y * s.stride_h + tap / s.kernel_w - s.pad_top;
         Halide::Expr value = input(column % s.in_c, clamp(in_x, 0, s.in_w - 1), clamp(in_y, 0, s.in_h - 1), pixels.x);
         if (s.padded()) value = select(in_x >= 0 && in_x < s.in_w && in_y >= 0 && in_y < s.in_h, value, 0.0f);
 
         row_sums(k, column, y) = 0.0f;
-        row_sums(k, column, y) += d_output(k, pixels.y, y, pixels.x) * select(column < bias, value, column == bias, 1.0f, 0.0f);
+        row_sums(k, column, y) += d_output(k, pixels.y, out_y, pixels.x) * select(column < bias, value, column == bias, 1.0f, 0.0f);
         d_weights(k, c, dx, dy) = 0.0f;
         d_weights(k, c, dx, dy) += row_sums(k, c + s.in_c * (dx + s.kernel_w * dy), rows);
         d_bias(k) = 0.0f;

@@ -66,6 +66,20 @@ void gpu_reference(Conv2dBackwardWeights &f) {
     element_threads(f.d_bias.update(), f.k);
 }
 
+void gpu_reference(Conv2dPoolBackwardWeights &f) {
+    Conv2dBackwardWeightsByRows &weights = f.weights;
+    const Halide::Var block{"block"};
+    for (Halide::Stage sums : {Halide::Stage(weights.row_sums.compute_root()), weights.row_sums.update()})
+        sums.split(weights.k, block, thread, 64, Halide::TailStrategy::GuardWithIf)
+            .gpu_blocks(block, weights.column, weights.y)
+            .gpu_threads(thread);
+    for (Halide::Stage gradient : {Halide::Stage(weights.d_weights), weights.d_weights.update()})
+        element_threads(gradient, weights.k, weights.dx, weights.dy, weights.c);
+    for (Halide::Stage gradient : {Halide::Stage(weights.d_bias), weights.d_bias.update()}) element_threads(gradient, weights.k);
+    f.gradient.pool.sum.compute_at(weights.row_sums, weights.pixels.x);
+    f.gradient.pool.choice.compute_at(f.gradient.pool.sum, f.gradient.pool.windows.x);
+}
+
 namespace {
 
 using Halide::Func;

@@ -31,6 +31,7 @@ void gpu_reference(Conv2dBackwardData &);
 void gpu_reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &);
 void gpu_reference(Conv2dReluDropoutBackwardData<Conv2dBackwardData> &);
 void gpu_reference(Conv2dBackwardWeights &);
+void gpu_reference(Conv2dPoolBackwardWeights &);
 void gpu_reference(ReluForward &);
 void gpu_reference(ReluBackward &);
 void gpu_reference(BatchNormStats &);

@@ -96,4 +96,16 @@ void reference(Conv2dBackwardWeights &f) {
     f.bias_rows.compute_at(f.d_bias, f.rows);
 }
 
+// One pixel of one image at a time, its gradients on the stack.
+void reference(Conv2dPoolBackwardWeights &f) {
+    Conv2dBackwardWeightsByRows &weights = f.weights;
+    weights.row_sums.compute_root()
+        .update()
+        .reorder(weights.k, weights.column, weights.pixels.x, weights.pixels.y, weights.pixels.z, weights.y)
+        .parallel(weights.y);
+    f.gradient.data.d_input.compute_at(weights.row_sums, weights.pixels.x);
+    f.gradient.pool.sum.compute_at(f.gradient.data.d_input, f.gradient.data.c);
+    f.gradient.pool.choice.compute_at(f.gradient.pool.sum, f.gradient.pool.windows.x);
+}
+
 }  // namespace halcyon

@@ -32,6 +32,7 @@ void reference(Conv2dBackwardData &);
 void reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &);
 void reference(Conv2dReluDropoutBackwardData<Conv2dBackwardData> &);
 void reference(Conv2dBackwardWeights &);
+void reference(Conv2dPoolBackwardWeights &);
 void reference(ReluForward &);
 void reference(ReluBackward &);
 void reference(BatchNormStats &);

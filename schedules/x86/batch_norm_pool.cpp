@@ -53,7 +53,7 @@ void backward_stats_pixel_tiles(BatchNormPoolBackwardStats &f, const Shape &s, c
 }
 
 void backward_data_windows(BatchNormPoolBackwardData &f, const Shape &s, const Set &set) {
-    pool_windows(f.data.d_input, f.pool, s, set);
+    parallel_pool_windows(f.data.d_input, f.pool, s, set);
     f.data.factors.compute_root().vectorize(f.data.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
 }
 

@@ -29,7 +29,7 @@ void forward_channel_vectors(MaxPool2dForward &f, const Shape &s, const Set &set
     f.largest.update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c, vector).unroll(f.c).unroll(f.taps.x).unroll(f.taps.y);
 }
 
-void backward_windows(MaxPool2dBackward &f, const Shape &s, const Set &set) { pool_windows(f.d_input, f, s, set); }
+void backward_windows(MaxPool2dBackward &f, const Shape &s, const Set &set) { parallel_pool_windows(f.d_input, f, s, set); }
 
 /// Every pixel asks each window that can hold it, and makes its choice again.
 void backward_channel_vectors(MaxPool2dBackward &f, const Shape &s, const Set &set) {

@@ -9,8 +9,7 @@
 namespace halcyon {
 
 /// Runs `d_input`, which reads `pool.d_input`, a window at a time, where no two overlap: its choice is made once and then asked by each of
-/// its pixels. A task is a row of windows: in loops over pixels, rows and columns fused, Halide loses track of which windows are whole, and
-/// one core of an AMD EPYC (Zen 3, AVX2) reads and writes 25 instead of 67 GB/s at 11x11x64, batch 64.
+/// its pixels.
 inline void pool_windows(Halide::Func d_input, MaxPool2dBackward &pool, const Shape &s, const Set &set) {
     const int vector = channel_vector(s.in_c, set);
     const Halide::Var c = pool.c, x = pool.x, y = pool.y;
@@ -22,10 +21,16 @@ inline void pool_windows(Halide::Func d_input, MaxPool2dBackward &pool, const Sh
         .vectorize(ci)
         .unroll(dx)
         .unroll(dy);
-    if (s.in_h > s.stride_h) d_input.parallel(y);
     pool.sum.compute_at(d_input, dx).vectorize(c).update().vectorize(c);
     pool.choice.compute_at(d_input, co).bound_storage(x, 1).bound_storage(y, 1).vectorize(c, vector);
     pool.choice.update().reorder(c, pool.taps.x, pool.taps.y).vectorize(c, vector).unroll(pool.taps.x).unroll(pool.taps.y);
+}
+
+/// The same with a row of windows as a task: in loops over pixels, rows and columns fused, Halide loses track of which windows are whole,
+/// and one core of an AMD EPYC (Zen 3, AVX2) reads and writes 25 instead of 67 GB/s at 11x11x64, batch 64.
+inline void parallel_pool_windows(Halide::Func d_input, MaxPool2dBackward &pool, const Shape &s, const Set &set) {
+    pool_windows(d_input, pool, s, set);
+    if (s.in_h > s.stride_h) d_input.parallel(pool.y);
 }
 
 }  // namespace halcyon

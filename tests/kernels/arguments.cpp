@@ -39,8 +39,10 @@ bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &ker
 /// True for what a convolution sums up before a dropout or a softmax, and what a pool compares after it is normalised: of integers the sums
 /// are exact, and float and double choose the same pixel.
 bool wants_integers(const CompiledKernel &kernel, const std::string &name) {
+    const bool compared = name == "scale" || name == "shift";
+    if (kernel.kernel == "conv2d_pool_bwd_weights") return compared || name == "convolution";
     if (kernel.kernel.starts_with("conv2d")) return true;
-    return kernel.kernel.starts_with("batch_norm_pool") && (name == "input" || name == "scale" || name == "shift");
+    return kernel.kernel.starts_with("batch_norm_pool") && (compared || name == "input");
 }
 
 /// Negative, where the maximum is the smallest input, zero, where all are equal, and positive.

@@ -200,6 +200,31 @@ Differentiable pooled_batch_normalisation(const Shape &s, int images, double rat
     return {forward, backward};
 }
 
+/// A convolution, its ReLU where `s.relu`, batch normalisation in training and the pool of `s`. Inputs: weights, bias, gamma, beta.
+Differentiable pooled_convolution(const Shape &s, const Array &input) {
+    const int images = input.extent(3);
+    const std::vector<int> c = {s.out_c}, out = {s.out_c, s.out_w, s.out_h, images}, pooled = {s.out_c, s.pooled_w, s.pooled_h, images};
+    Shape norm = s.masked_pool();
+    norm.epsilon = 1e-3f, norm.momentum = 0.99f;
+    const auto statistics = [=](const Array &convolution, const Arrays &inputs) {
+        return run("batch_norm_stats", norm, {convolution, inputs[2], inputs[3]}, {c, c, c, c, c, c});
+    };
+    const auto forward = [=](const Arrays &inputs) {
+        const Array convolution = run("conv2d_fwd", s, {input, inputs[0], inputs[1]}, {out})[0];
+        const Arrays stats = statistics(convolution, inputs);
+        return run("batch_norm_pool_fwd", norm, {convolution, stats[2], stats[3]}, {pooled})[0];
+    };
+    const auto backward = [=](const Arrays &inputs, const Array &upstream) {
+        const Array convolution = run("conv2d_fwd", s, {input, inputs[0], inputs[1]}, {out})[0];
+        const Arrays stats = statistics(convolution, inputs);
+        const Array &mean = stats[0], &inv_std = stats[1], &scale = stats[2], &shift = stats[3];
+        const Arrays sums = run("batch_norm_pool_bwd_stats", norm, {upstream, convolution, scale, shift, mean, inv_std}, {c, c});
+        return run("conv2d_pool_bwd_weights", s, {input, upstream, convolution, scale, shift, inputs[2], mean, inv_std, sums[0], sums[1]},
+                   {s.weights(), c});
+    };
+    return {forward, backward};
+}
+
 }  // namespace
 
 TEST_CASE("gradients of convolutions") {
@@ -286,6 +311,18 @@ TEST_CASE("gradients of batch normalisation through the pool and the dropout aft
     Array input = random.reals({3, shape.in_w, shape.in_h, 2}, -1, 1), gamma({3}), beta = random.reals({3}, -1, 1);
     gamma(0) = 1.5, gamma(1) = -0.7, gamma(2) = 0.3;
     check(pooled_batch_normalisation(shape, 2, GENERATE(0.0, 0.4)), {input, gamma, beta});
+}
+
+TEST_CASE("gradients of a convolution's weights through the batch normalisation and the pool after it") {
+    Shape shape = window_shape(5, 4, 2, 3, 3, 3, 1, 1, true);
+    shape.relu = GENERATE(0, 1);
+    shape = shape.with_pool(window_shape(5, 4, 3, 3, 2, 2, 2, 2, GENERATE(false, true)));
+    CAPTURE(shape.relu, shape.pooled_h);
+    Random random(10);
+    const Array input = random.reals({2, 4, 5, 2}, -1, 1);
+    Array gamma({3}), beta = random.reals({3}, -1, 1);
+    gamma(0) = 1.5, gamma(1) = -0.7, gamma(2) = 0.3;
+    check(pooled_convolution(shape, input), {random.reals(shape.weights(), -1, 1), random.reals({3}, -1, 1), gamma, beta});
 }
 
 TEST_CASE("gradients of softmax with cross-entropy") {

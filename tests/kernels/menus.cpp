@@ -72,11 +72,9 @@ TEST_CASE("kernel_gen has a schedule for every entry of every menu, and no other
 
 TEST_CASE("an autoscheduler schedules the kernels of its set but for those that it fails on, and none of another") {
     const Shape tiles{.in_h = 8, .in_w = 8, .in_c = 64, .out_h = 6, .out_w = 6, .out_c = 64, .kernel_h = 3, .kernel_w = 3, .elements = 64};
-    const std::set<std::pair<std::string, std::string>> failures = {{"batch_norm_stats", "Mullapudi2016"},
-                                                                    {"batch_norm_stats", "Adams2019"},
-                                                                    {"batch_norm_pool_dropout_fwd", "Adams2019"},
-                                                                    {"batch_norm_pool_bwd_stats", "Adams2019"},
-                                                                    {"batch_norm_pool_bwd_data", "Adams2019"}};
+    const std::set<std::pair<std::string, std::string>> failures = {
+        {"batch_norm_stats", "Mullapudi2016"},      {"batch_norm_stats", "Adams2019"},         {"batch_norm_pool_dropout_fwd", "Adams2019"},
+        {"batch_norm_pool_bwd_stats", "Adams2019"}, {"batch_norm_pool_bwd_data", "Adams2019"}, {"conv2d_pool_bwd_weights", "Adams2019"}};
     const std::set<std::string> on_devices_alone = {
         "conv2d_dropout_fwd",    "conv2d_dropout_bwd_data", "conv2d_relu_dropout_bwd_data",      "conv2d_softmax_cross_entropy",
         "softmax_cross_entropy", "batch_norm_stats_fwd",    "batch_norm_stats_pool_dropout_fwd", "batch_norm_bwd",
@@ -200,6 +198,24 @@ TEST_CASE("Winograd's tiles are refused where they save little or outgrow the st
         {.in_h = 16, .in_w = 16, .out_h = 5, .out_w = 5, .kernel_h = 3, .kernel_w = 3, .stride_h = 3, .stride_w = 3});
     CHECK(refusal("conv2d_pool_fwd", "winograd_f4", pooled) == "the pool's windows do not divide the tiles");
     CHECK(refusal("conv2d_pool_fwd", "register_tile", pooled) == "");
+}
+
+TEST_CASE("weight gradients are made behind a pool where weights are few and windows apart") {
+    const auto refusal = [](const Shape &shape) {
+        return menu("conv2d_pool_bwd_weights").front().refuses(shape, select_sets({"x86_avx2"}).front());
+    };
+    const Shape convolution{.in_h = 16, .in_w = 16, .in_c = 1, .out_h = 16, .out_w = 16, .out_c = 512};
+    const auto with_pool = [&](int kernel, int stride, int pad) {
+        return convolution.with_pool(
+            {.out_h = 4, .out_w = 4, .kernel_h = kernel, .kernel_w = kernel, .stride_h = stride, .stride_w = stride, .pad_top = pad});
+    };
+    CHECK(refusal(with_pool(4, 4, 0)) == "");
+    CHECK(refusal(with_pool(4, 3, 0)) == "the windows overlap");
+    CHECK(refusal(with_pool(4, 4, 1)) == "the first window begins in the padding");
+    CHECK(refusal(with_pool(4, 5, 0)) == "windows of 32 images need 1600 KiB of stack");
+    Shape many = with_pool(4, 4, 0);
+    many.in_c = 3;
+    CHECK(refusal(many) == "6144 bytes of weights are too many");
 }
 
 TEST_CASE("a device's tiles are refused where they leave it idle or outgrow its shared memory") {

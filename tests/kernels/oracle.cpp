@@ -342,6 +342,14 @@ void batch_norm_pool_bwd_data(const Shape &s, const Array &d_output, const Array
     batch_norm_bwd_data(s, through_pool(s, d_output, input, scale, shift), input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
 }
 
+void conv2d_pool_bwd_weights(const Shape &s, const Array &input, const Array &d_output, const Array &convolution, const Array &scale,
+                             const Array &shift, const Array &gamma, const Array &mean, const Array &inv_std, const Array &d_gamma,
+                             const Array &d_beta, Array &d_weights, Array &d_bias) {
+    Array d_convolution = convolution;
+    batch_norm_pool_bwd_data(s.masked_pool(), d_output, convolution, scale, shift, gamma, mean, inv_std, d_gamma, d_beta, d_convolution);
+    conv2d_bwd_weights(s, input, d_convolution, d_weights, d_bias);
+}
+
 void batch_norm_pool_bwd(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift,
                          const Array &gamma, const Array &mean, const Array &inv_std, Array &d_gamma, Array &d_beta, Array &d_input) {
     batch_norm_bwd(s, through_pool(s, d_output, input, scale, shift), input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
@@ -435,6 +443,7 @@ Oracle find_oracle(std::string_view kernel) {
         {"conv2d_dropout_bwd_data", listed<conv2d_dropout_bwd_data>},
         {"conv2d_relu_dropout_bwd_data", listed<conv2d_relu_dropout_bwd_data>},
         {"conv2d_bwd_weights", listed<conv2d_bwd_weights>},
+        {"conv2d_pool_bwd_weights", listed<conv2d_pool_bwd_weights>},
         {"relu_fwd", listed<relu_fwd>},
         {"relu_bwd", listed<relu_bwd>},
         {"batch_norm_stats", listed<batch_norm_stats>},

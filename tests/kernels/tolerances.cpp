@@ -211,6 +211,31 @@ void batch_norm_pool_bwd_data(const Shape &s, const Arguments &before, const Arg
     for (double &value : tolerance["d_input"].values) value *= (9 + columns * rows - 1) / 9.0;
 }
 
+/// Sums of products of gradients with errors of their own: those of the sums, and what the errors add up to at most.
+void conv2d_pool_bwd_weights(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    Arguments gradient{&find_kernel("batch_norm_pool_bwd_data"), {}};
+    for (const char *name : {"d_output", "convolution", "scale", "shift", "gamma", "mean", "inv_std", "d_gamma", "d_beta", "convolution"})
+        gradient.tensors.push_back(before[name]);
+    Arguments error = gradient;
+    batch_norm_pool_bwd_data(s.masked_pool(), gradient, gradient, error);
+    oracle::find_oracle("batch_norm_pool_bwd_data")(s.masked_pool(), gradient.tensors);
+
+    const auto sums_of_magnitudes = [&](const Array &d_convolution) {
+        std::vector<Array> sums = {before["input"], d_convolution, before["d_weights"], before["d_bias"]};
+        for (int argument : {0, 1})
+            for (double &value : sums[argument].values) value = std::abs(value);
+        oracle::find_oracle("conv2d_bwd_weights")(s, sums);
+        return sums;
+    };
+    const std::vector<Array> errors = sums_of_magnitudes(error["d_input"]), magnitudes = sums_of_magnitudes(gradient["d_input"]);
+    const double terms = double(s.out_w) * s.out_h * before["input"].extent(3) + 1;
+    for (int sum : {2, 3}) {
+        Array &of_sum = tolerance[sum == 2 ? "d_weights" : "d_bias"];
+        for (std::size_t i = 0; i < of_sum.values.size(); i++)
+            of_sum.values[i] = errors[sum].values[i] + sum_error(terms, magnitudes[sum].values[i]);
+    }
+}
+
 void batch_norm_pool_bwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     batch_norm_pool_bwd_stats(s, before, after, tolerance);
     batch_norm_pool_bwd_data(s, with_sums(before, after, "batch_norm_pool_bwd_data"), after, tolerance);
@@ -288,6 +313,7 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"conv2d_dropout_fwd", dropout},  // what it drops from are exact sums of integers
     {"conv2d_dropout_bwd_data", dropout},
     {"conv2d_relu_dropout_bwd_data", dropout},
+    {"conv2d_pool_bwd_weights", conv2d_pool_bwd_weights},
     {"batch_norm_stats", batch_norm_stats},
     {"conv2d_softmax_cross_entropy", conv2d_softmax_cross_entropy},
     {"batch_norm_fold", batch_norm_fold},

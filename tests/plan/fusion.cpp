@@ -168,6 +168,31 @@ TEST_CASE("batch norm and pool need no dropout") {
     }
 }
 
+TEST_CASE("the first layer's weights take the gradient of its outputs from the pass that makes it") {
+    const std::string block = conv_relu + ", " + batch_norm + ", " + pool;
+    Graph graph = training_graph(block + ", " + block);
+    const Operation forward = find(graph, "conv2d_fwd"), normalise = find(graph, "batch_norm_fwd"), pooling = find(graph, "max_pool2d_fwd");
+    const Operation weights = *std::ranges::find(graph.operations, forward.inputs[0],
+                                                 [](const Operation &o) { return o.kernel == "conv2d_bwd_weights" ? o.inputs[0] : -1; });
+    fuse(graph, x86_avx2());
+    CHECK(count(graph, "batch_norm_pool_bwd_data", 1) == 1);  // the second layer's, which its data gradient reads as well
+    CHECK(count(graph, "conv2d_bwd_weights") == 2);           // of the second layer and the dense one
+
+    const Operation &fused = find(graph, "conv2d_pool_bwd_weights");
+    const Operation &stats = *std::ranges::find(graph.operations, normalise.inputs[0], [](const Operation &o) {
+        return o.kernel == "batch_norm_pool_bwd_stats" ? o.inputs[1] : -1;
+    });
+    const int d_pooled = stats.inputs[0], mean = stats.inputs[4], inv_std = stats.inputs[5], gamma = fused.inputs[5];
+    const int convolution = normalise.inputs[0], scale = normalise.inputs[1], shift = normalise.inputs[2];
+    const int d_gamma = stats.outputs[0], d_beta = stats.outputs[1];
+    CHECK(fused.inputs == std::vector<int>{forward.inputs[0], d_pooled, convolution, scale, shift, gamma, mean, inv_std, d_gamma, d_beta});
+    CHECK(graph.values[gamma].name == "batch_normalization/gamma");
+    CHECK(fused.outputs == weights.outputs);
+    CHECK(fused.shape.relu == 1);
+    CHECK(fused.shape.pool() == pooling.shape);
+    CHECK_FALSE(is_used(graph, weights.inputs[1]));
+}
+
 TEST_CASE("in inference a batch norm is folded into the convolution after it, unless that is padded") {
     const std::string four = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "relu"})";
     Graph graph = inference_graph(four + ", " + batch_norm + ", " + four);
@@ -331,7 +356,10 @@ TEST_CASE("where a device trains, a batch norm of few pixels makes its statistic
         for (const char *kernel : {"batch_norm_stats_fwd", "batch_norm_stats_pool_dropout_fwd"}) CHECK(count(graph, kernel) == together);
         for (const char *kernel : {"batch_norm_bwd", "batch_norm_pool_bwd"}) CHECK(count(graph, kernel, 1) == together);
         CHECK(count(graph, "batch_norm_stats") == 5 - 2 * together);
-        CHECK(count(graph, "batch_norm_bwd_data", 1) + count(graph, "batch_norm_pool_bwd_data", 1) == 5 - 2 * together);
+        int passes = 0;
+        for (const char *pass : {"batch_norm_bwd_data", "batch_norm_pool_bwd_data", "conv2d_pool_bwd_weights"})
+            passes += count(graph, pass, 1);
+        CHECK(passes == 5 - 2 * together);
         if (!together) continue;
 
         const Operation &pooled = find(graph, "batch_norm_stats_pool_dropout_fwd"), &backward = find(graph, "batch_norm_pool_bwd");
