@@ -121,8 +121,8 @@ std::string backward_data_input_tiles(const Shape &s, const Set &set) {
 /// The task makes rows of planes, of inputs and of gradients.
 template<const WinogradTile &tile>
 std::string backward_weights_tiles(const Shape &s, const Set &set) {
-    const int channels = s.in_c + s.out_c, planes = weights_rows(tile, channels) * tile.inputs();
-    return first_refusal({saves_products<tile>(s, set), fits_stack(tile, channels, planes, WinogradImages::backward_weights)});
+    const int planes = weights_rows(tile, s, set) * tile.inputs();
+    return first_refusal({saves_products<tile>(s, set), fits_stack(tile, s.in_c + s.out_c, planes, WinogradImages::backward_weights)});
 }
 
 template<const WinogradTile &tile>

@@ -1,5 +1,8 @@
 #include "schedules/winograd.h"
 
+#include "schedules/menu.h"
+
+#include <algorithm>
 #include <cstddef>
 
 namespace halcyon {
@@ -29,9 +32,12 @@ const WinogradTile winograd_f4{
      {0, 0, 1}},
     {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}}};
 
-int weights_rows(const WinogradTile &tile, int channels) {
-    const int row_bytes = tile.inputs() * channels * WinogradImages::backward_weights * int(sizeof(float));
-    return 2 * row_bytes <= 160 * 1024 ? 2 : 1;
+int weights_rows(const WinogradTile &tile, const Shape &s, const Set &set) {
+    const int row_bytes = tile.inputs() * (s.in_c + s.out_c) * WinogradImages::backward_weights * int(sizeof(float));
+    const int cache_bytes = (set.vector_floats == 16 ? 320 : 160) * 1024;
+    int rows = divisor_up_to(std::max(cache_bytes / row_bytes, 1), tile.inputs());
+    while (rows > 1 && tile.inputs() / rows * tile.tiles(s.out_h) < 6) rows = divisor_up_to(rows - 1, tile.inputs());
+    return rows;
 }
 
 const WinogradTile *winograd_tile(int outputs) { return outputs == 2 ? &winograd_f2 : outputs == 4 ? &winograd_f4 : nullptr; }

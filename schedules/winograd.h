@@ -14,6 +14,9 @@
 
 namespace halcyon {
 
+struct Set;
+struct Shape;
+
 using Matrix = std::vector<std::vector<float>>;
 
 Matrix transposed(const Matrix &matrix);
@@ -39,8 +42,9 @@ struct WinogradImages {
 };
 
 /// Rows of the transformed domain that a task of the weights' gradient makes at once, so that it reads each input and gradient once for all
-/// of them: two where their planes, of the channels of inputs and of gradients together, take no more than 160 KiB of the L2 cache.
-int weights_rows(const WinogradTile &tile, int channels);
+/// of them: as many as divide their number, leave six tasks and take, with the planes of both, no more than 160 KiB of the L2 cache; 320
+/// KiB with AVX-512, beside which CPUs have 1 MiB and more of it.
+int weights_rows(const WinogradTile &tile, const Shape &shape, const Set &set);
 
 /// The tile of 2x2 or 4x4 outputs; null for other sizes.
 const WinogradTile *winograd_tile(int outputs);

@@ -229,8 +229,8 @@ void backward_weights_register_tile(Conv2dBackwardWeights &f, const Shape &s, co
 
 /// A task makes one row of pixels, or of a pool's windows: for each pixel and 32 images the products of all columns, which read the same
 /// 4 KiB of gradients from the L1 cache, 2 vectors of channels x 4 columns at a time: the 8 sums in flight that two FMAs a cycle of latency
-/// 4 need. 71 % of two cores' FMA peak on the first layer (0.68 ms, Zen 3), before images were unrolled: 0.88 of the time with AVX2 on Zen 3
-/// and with AVX-512 on Zen 4, nothing with AVX2 on Zen 4. Returns the loop over blocks of images, of a window each.
+/// 4 need. 71 % of two cores' FMA peak on the first layer (0.68 ms, Zen 3), before images were unrolled: 0.88 of the time with AVX2 on Zen
+/// 3 and with AVX-512 on Zen 4, nothing with AVX2 on Zen 4. Returns the loop over blocks of images, of a window each.
 RVar sum_rows(Conv2dBackwardWeightsByRows &f, const Shape &s, const Set &set) {
     const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
     Var ko{"ko"}, ki{"ki"}, co{"co"}, ci{"ci"}, window{"window"}, x{"x"}, row{"row"}, images{"images"};

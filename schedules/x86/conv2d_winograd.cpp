@@ -126,10 +126,10 @@ Conv2dForwardWinograd &convolution_of(Conv2dPoolForward<Conv2dForwardWinograd> &
 
 /// A task makes one tile of the picture for a block of 16 images: it transforms their inputs, all channels, and then, up to 128 output
 /// channels at a time, multiplies and transforms back. The inputs of F(4x4) with 64 channels are 147 KiB; of the products only a row of the
-/// transformed domain is there at a time, 27 KiB that are still in the L1 cache when they are summed into columns of outputs (15x15x32: 11
-/// % faster than from all 36 planes). Blocks beyond the batch compute its last image again. Inputs come a column of pixels at a time, of as
-/// many images as make runs of 1 KiB: all 36 pixels of a tile at once would be as many streams of memory, and single images' runs are too
-/// short to prefetch (15x15x32: 9 % slower).
+/// transformed domain is there at a time, 27 KiB of 64 channels that are summed into columns of outputs while they are near: of 15x15x32
+/// 0.89 of the time that all 36 planes take on Zen 3, where blocks of 32 channels take 0.96. Blocks beyond the batch compute its last image
+/// again. Inputs come a column of pixels at a time, of as many images as make runs of 1 KiB: all 36 pixels of a tile at once would be as
+/// many streams of memory, and single images' runs are too short to prefetch (15x15x32: 9 % slower).
 template<typename Stages>
 void forward(Stages &stages, const Shape &s, const Set &set) {
     constexpr int images = WinogradImages::forward;
@@ -283,11 +283,12 @@ void backward_data_input_tiles(Conv2dBackwardDataInputTiles &f, const Shape &s, 
 
 /// A task sums rows b of the transformed domain over a row of tiles: for each tile and block of images it transforms inputs and gradients
 /// into some 100 KiB, then adds their products, for each of the m + 2 columns a, to all pairs of channels. It reads a column of pixels at a
-/// time, of as many images as make runs of 1 KiB. Of 15x15x32 two rows at once take 0.80 of the time of one in a step.
+/// time, of as many images as make runs of 1 KiB. Of 15x15x32 two rows at once take 0.80 of the time of one in a step (Zen 3), of 13x13x64
+/// three take 0.87 with AVX-512 (Zen 4).
 template<const WinogradTile &tile>
 void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Set &set) {
     constexpr int images = WinogradImages::backward_weights;
-    const int vector = set.vector_floats, channels = tile_channels(s.out_c, set), rows = weights_rows(tile, s.in_c + s.out_c);
+    const int vector = set.vector_floats, channels = tile_channels(s.out_c, set), rows = weights_rows(tile, s, set);
     Var ko{"ko"}, ki{"ki"}, co{"co"}, ci{"ci"}, bo{"bo"}, task{"task"}, block{"block"}, column{"column"}, run{"run"};
     RVar no{"no"}, ni{"ni"};
 
@@ -317,6 +318,7 @@ void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Se
             .vectorize(channel, vector)
             .unroll(f.a);
         untransformed.compute_at(transformed, run)
+            .store_in(MemoryType::Register)
             .bound_extent(f.b, rows)
             .reorder(f.b, channel, f.n, f.i)
             .vectorize(channel, vector)
