@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
@@ -62,10 +63,12 @@ void print_kernels(const SetPlan &set) {
         if (!entries.contains(call.kernel)) kernels.push_back(call.kernel);
         ++entries[call.kernel][call.entry];
     }
+    std::size_t width = 0;
+    for (const std::string &kernel : kernels) width = std::max(width, kernel.size());
     for (const std::string &kernel : kernels) {
         std::string text;
         for (const auto &[entry, count] : entries[kernel]) text += fmt::format("{}{} x{}", text.empty() ? "" : ", ", entry, count);
-        fmt::print("    {:<28}{}\n", kernel, text);
+        fmt::print("    {:<{}}  {}\n", kernel, width, text);
     }
 }
 

@@ -162,12 +162,14 @@ void forward_pixel_tile(Conv2dForward &f, const Shape &s, const Set &set) {
     sum_pixels(f, s, xo, vector);
 }
 
-/// A task makes the rows of the convolution under a row of windows, for a tile's channels.
+/// A task makes the rows of the convolution under a row of windows, for a tile's channels: of a single row no more than half of them, lest
+/// one thread make all.
 void forward_pool_pixel_tile(Conv2dPoolForward<Conv2dForward> &f, const Shape &s, const Set &set) {
     const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
     const int width = std::min(s.out_w, (s.pooled_w - 1) * s.pool_stride_w + s.pool_w - s.pool_pad_left);  // all that the pool reads
-    PixelTile tile = cheapest_tile(width, 1, s.out_c / vector, set);
-    tile.vectors = divisor_up_to(tile.vectors, s.out_c / vector);
+    const int vectors = s.out_c / vector;
+    PixelTile tile = cheapest_tile(width, 1, s.pooled_h == 1 ? divide_up(vectors, 2) : vectors, set);
+    tile.vectors = divisor_up_to(tile.vectors, vectors);
     auto &[convolution, pooled] = f;
     MaxPool2dForward &pool = pooled.pool;
     Var ko{"ko"}, ki{"ki"}, xo{"xo"}, xi{"xi"}, task{"task"};

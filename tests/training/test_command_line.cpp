@@ -352,7 +352,10 @@ TEST_CASE("schedules tells what runs here and what auto takes") {
         CHECK(text.out.find(name) != std::string::npos);
         CHECK(set.at("runs") == set.at("reason").get<std::string>().empty());
         CHECK(!set.at("kernels").empty());
-        for (const json &kernel : set.at("kernels")) CHECK(!kernel.at("entry").get<std::string>().empty());
+        for (const json &kernel : set.at("kernels")) {
+            CHECK(!kernel.at("entry").get<std::string>().empty());
+            CHECK(text.out.find(kernel.at("kernel").get<std::string>() + "  ") != std::string::npos);
+        }
     }
 }
 
