@@ -18,6 +18,7 @@ LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 64, 56, 820, 760
 LINE = 14  # of the list beside the plot
 LIST = LEFT + PLOT_WIDTH + 32
 FONT = 11
+LETTER = 0.58  # of the font's size, the width of a letter of a kernel's name
 
 # Colours that the colour-blind tell apart (Okabe and Ito, 2008).
 KINDS = {
@@ -31,7 +32,7 @@ KINDS = {
 
 
 def kind(kernel):
-    if "conv2d" in kernel:
+    if "conv2d" in kernel and "fold" not in kernel:
         way = "backward data" if "bwd_data" in kernel else "backward weights" if "bwd_weights" in kernel else "forward"
         return f"convolution, {way}"
     return "optimizer" if kernel in ("adam", "sgd") else "other, backward" if "bwd" in kernel else "other, forward"
@@ -133,13 +134,18 @@ def draw_dots(dots):
         yield text(label_x, label_y + 4, dot.number, "middle", fill=dot.colour, font_weight="bold", **{"class": "number"})
 
 
+def names_width(dots):
+    return max(len(f"{dot.row['kernel']} {dot.row['shape']}") for dot in dots) * FONT * LETTER
+
+
 def draw_list(dots):
     y = TOP
     for name, colour in KINDS.items():
         yield f'<circle cx="{LIST + 6}" cy="{y - 4}" r="5" fill="{colour}"/>' + text(LIST + 18, y, name)
         y += LINE + 2
     y += LINE
-    columns = [(LIST + 16, "end"), (LIST + 24, "start"), (LIST + 430, "end"), (LIST + 490, "end"), (LIST + 564, "end")]
+    ms = LIST + 64 + names_width(dots)
+    columns = [(LIST + 16, "end"), (LIST + 24, "start"), (ms, "end"), (ms + 60, "end"), (ms + 134, "end")]
     heads = ("", "kernel", "ms", "GFLOP/s", "% of bound")
     for (at, anchor), head in zip(columns, heads):
         yield text(at, y, head, anchor, font_weight="bold")
@@ -167,11 +173,11 @@ def draw(report, batch):
     whole_ms = sum(row["ms"] for row in rows)
     dots = [Dot(number, row, whole_ms, x, y) for number, row in enumerate(rows, 1)]
 
-    width, height = LIST + 580, max(TOP + PLOT_HEIGHT + 50, TOP + LINE * (len(rows) + 12))
+    width, height = LIST + 210 + names_width(dots), max(TOP + PLOT_HEIGHT + 50, TOP + LINE * (len(rows) + 12))
     title = f"{machine['auto']}, batch {batch}, threads: {machine['threads']}; {machine['cpu']}, {machine['date']}"
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="{FONT}">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" font-family="sans-serif" font-size="{FONT}">',
+        f'<rect width="{width:.0f}" height="{height}" fill="white"/>',
         text(LEFT, 28, title, font_size=15, font_weight="bold"),
         *draw_axes(x, y), *draw_roof(machine, x, y), *draw_dots(dots), *draw_list(dots),
         "</svg>",

@@ -13,6 +13,9 @@
 //   4x4x128 -> 128     78          76                87
 //
 // One image: 32x32x3 98, 4x4x128 59, whose 4 pixels read 576 KiB of weights.
+//
+// Two cores of a Zen 4 with AVX-512 (236 GFLOP/s) reach 92 % of their peak in the first layer's forward and 82 % in its weight gradients
+// with the pass through the pool, one image 93 % there and 88 % of one core's in 4x4x128.
 #include "generators/layers/conv2d.h"
 
 #include "generators/layers/conv2d_pool.h"

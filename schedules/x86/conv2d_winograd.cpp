@@ -1,15 +1,16 @@
 // Winograd's convolutions on x86: transforms and products of a block of images stay in a core's L2 cache.
 //
-// Reached by two cores of an AMD EPYC (Zen 3, AVX2, measured FMA peak 207 GFLOP/s), batch 64, in GFLOP/s counted as the direct algorithm's
-// (medians of one run; by the minute up to 40 % more, docs/performance.md):
+// Reached by two cores, batch 64, in percent of the measured FMA peak, counted as the direct algorithm's: of an AMD EPYC Zen 4 (236
+// GFLOP/s) with AVX-512 and with AVX2, and of a Zen 3 with AVX2 (207 GFLOP/s; by the minute up to 40 % more, docs/performance.md):
 //
-//   layer            tile   forward   backward data   backward weights
-//   15x15x32 -> 64   4x4      253         244               199
-//   13x13x64 -> 64   4x4      334         331               269
-//   6x6x64  -> 128   4x4      322         236               274
-//   4x4x128 -> 128   2x2      172         134               181
+//   layer            tile      forward        backward data   backward weights
+//   15x15x32 -> 64   4x4   187, 160, 122     182, 143, 118     176, 154,  96
+//   13x13x64 -> 64   4x4   245, 206, 161     220, 180, 160     235, 190, 130
+//   6x6x64  -> 128   4x4   218, 187, 155     227, 177, 114     227, 204, 132
+//   4x4x128 -> 128   2x2   141, 109,  83     134, 111,  65     139, 110,  87
 //
-// One image on one core (peak 98), weights transformed before: 15x15x32 177, 13x13x64 191, 6x6x64 145.
+// One image on one core, weights transformed before: 15x15x32 191 (Zen 4, AVX-512), 170 (Zen 4, AVX2), 181 (Zen 3), 13x13x64 251, 195, 195,
+// 6x6x64 196, 180, 148.
 #include "generators/layers/conv2d_winograd.h"
 
 #include "generators/layers/conv2d_pool.h"

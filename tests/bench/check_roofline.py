@@ -4,6 +4,7 @@
 Usage: check_roofline.py roofline.py BENCH.json
 """
 
+import itertools
 import json
 import re
 import subprocess
@@ -21,6 +22,10 @@ def check(right, what):
 
 def draw(*arguments):
     return xml.etree.ElementTree.fromstring(subprocess.run([sys.executable, script, file, *arguments], check=True, capture_output=True).stdout)
+
+
+def texts(picture):
+    return picture.findall(".//{*}text")
 
 
 def of_class(picture, name):
@@ -45,6 +50,13 @@ for batch in (16, 32):
         title = next(title for title in titles if title.startswith(f"{row['kernel']} {row['shape']} {row['entry']}:"))
         check((titles[title] < roof) == (row["percent_of_peak"] > 100), f"{title} is on the wrong side of the roof")
 
+    colours = {dot[0].text.split()[0]: dot.get("fill") for dot in dots}
+    check(colours["conv2d_fold"] != colours["conv2d_fwd"], "a fold of weights has the colour of convolutions")
+    names = {f"{row['kernel']} {row['shape']}" for row in called}
+    for name, ms in itertools.pairwise(texts(picture)):
+        fits = name.text not in names or float(name.get("x")) + 6.3 * len(name.text) < float(ms.get("x")) - 30
+        check(fits, f"{name.text} runs into its time")
+
     width, height = map(float, re.fullmatch("0 0 (\\S+) (\\S+)", picture.get("viewBox")).groups())
-    check(all(0 <= float(text.get("x")) <= width and 0 <= float(text.get("y")) <= height for text in picture.iter("{*}text")), "text outside")
+    check(all(0 <= float(text.get("x")) <= width and 0 <= float(text.get("y")) <= height for text in texts(picture)), "text outside")
 print("16 and 32 images: a dot per kernel, on its side of the roof")
