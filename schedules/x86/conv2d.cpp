@@ -15,7 +15,7 @@
 // One image: 32x32x3 98, 4x4x128 59, whose 4 pixels read 576 KiB of weights.
 //
 // Two cores of a Zen 4 with AVX-512 (236 GFLOP/s) reach 92 % of their peak in the first layer's forward and 82 % in its weight gradients
-// with the pass through the pool, one image 93 % there and 88 % of one core's in 4x4x128.
+// with the pass through the pool (70 % if only their products are counted), one image 93 % there and 88 % of one core's in 4x4x128.
 #include "generators/layers/conv2d.h"
 
 #include "generators/layers/conv2d_pool.h"
@@ -38,7 +38,7 @@ using Halide::Var;
 
 /// Vectors of channels x images that stay in registers over all taps: 2 x 6 of 16 registers leave 2 for the weights and 1 for the broadcast
 /// input. AVX-512's multiply-adds broadcast what they read, and 2 x 4 are the 8 sums in flight that they need: 0.85 of the time of 2 x 12,
-/// which make 72 images of 64, and level with 2 x 8 (Zen 4). Fewer channels than two vectors make one, as wide as they allow.
+/// which make 72 images of 64, 0.96 to 0.99 of 2 x 8's (Zen 4). Fewer channels than two vectors make one, as wide as they allow.
 struct RegisterTile {
     int vector, channels, images;
 
@@ -235,7 +235,7 @@ void backward_weights_register_tile(Conv2dBackwardWeights &f, const Shape &s, co
 /// A task makes one row of pixels, or of a pool's windows: for each pixel and 32 images the products of all columns, which read the same
 /// 4 KiB of gradients from the L1 cache, 2 vectors of channels x 4 columns at a time: the 8 sums in flight that two FMAs a cycle of latency
 /// 4 need. 71 % of two cores' FMA peak on the first layer (0.68 ms, Zen 3), before images were unrolled: 0.88 of the time with AVX2 on Zen
-/// 3 and with AVX-512 on Zen 4, nothing with AVX2 on Zen 4. Returns the loop over blocks of images, of a window each.
+/// 3, 0.89 with AVX-512 and nothing with AVX2 on Zen 4. Returns the loop over blocks of images, of a window each.
 RVar sum_rows(Conv2dBackwardWeightsByRows &f, const Shape &s, const Set &set) {
     const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
     Var ko{"ko"}, ki{"ki"}, co{"co"}, ci{"ci"}, window{"window"}, x{"x"}, row{"row"}, images{"images"};

@@ -283,9 +283,9 @@ void backward_data_input_tiles(Conv2dBackwardDataInputTiles &f, const Shape &s, 
 }
 
 /// A task sums rows b of the transformed domain over a row of tiles: for each tile and block of images it transforms inputs and gradients
-/// into some 100 KiB, then adds their products, for each of the m + 2 columns a, to all pairs of channels. It reads a column of pixels at a
-/// time, of as many images as make runs of 1 KiB. Of 15x15x32 two rows at once take 0.80 of the time of one in a step (Zen 3), of 13x13x64
-/// three take 0.87 with AVX-512 (Zen 4).
+/// into up to 160 KiB, 320 with AVX-512, then adds their products, for each of the m + 2 columns a, to all pairs of channels. It reads a
+/// column of pixels at a time, of as many images as make runs of 1 KiB. Of 15x15x32 two rows at once take 0.80 of the time of one in a step
+/// (Zen 3), of 13x13x64 three take 0.95 with AVX-512 (Zen 4).
 template<const WinogradTile &tile>
 void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Set &set) {
     constexpr int images = WinogradImages::backward_weights;
