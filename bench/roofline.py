@@ -134,8 +134,13 @@ def draw_dots(dots):
         yield text(label_x, label_y + 4, dot.number, "middle", fill=dot.colour, font_weight="bold", **{"class": "number"})
 
 
-def names_width(dots):
-    return max(len(f"{dot.row['kernel']} {dot.row['shape']}") for dot in dots) * FONT * LETTER
+def full_name(dot):
+    return f"{dot.row['kernel']} {dot.row['shape']}"
+
+
+def end_of_times(dots):
+    """Where the list's milliseconds end, clear of the longest name."""
+    return LIST + 64 + max(len(full_name(dot)) for dot in dots) * FONT * LETTER
 
 
 def draw_list(dots):
@@ -144,7 +149,7 @@ def draw_list(dots):
         yield f'<circle cx="{LIST + 6}" cy="{y - 4}" r="5" fill="{colour}"/>' + text(LIST + 18, y, name)
         y += LINE + 2
     y += LINE
-    ms = LIST + 64 + names_width(dots)
+    ms = end_of_times(dots)
     columns = [(LIST + 16, "end"), (LIST + 24, "start"), (ms, "end"), (ms + 60, "end"), (ms + 134, "end")]
     heads = ("", "kernel", "ms", "GFLOP/s", "% of bound")
     for (at, anchor), head in zip(columns, heads):
@@ -152,7 +157,7 @@ def draw_list(dots):
     for dot in dots:
         y += LINE
         row = dot.row
-        cells = (dot.number, f"{row['kernel']} {row['shape']}", f"{row['ms']:.3f}", f"{row['gflops']:.1f}", f"{row['percent_of_bound']:.0f}")
+        cells = (dot.number, full_name(dot), f"{row['ms']:.3f}", f"{row['gflops']:.1f}", f"{row['percent_of_bound']:.0f}")
         for (at, anchor), cell in zip(columns, cells):
             yield text(at, y, cell, anchor, fill=dot.colour)
 
@@ -173,7 +178,7 @@ def draw(report, batch):
     whole_ms = sum(row["ms"] for row in rows)
     dots = [Dot(number, row, whole_ms, x, y) for number, row in enumerate(rows, 1)]
 
-    width, height = LIST + 210 + names_width(dots), max(TOP + PLOT_HEIGHT + 50, TOP + LINE * (len(rows) + 12))
+    width, height = end_of_times(dots) + 146, max(TOP + PLOT_HEIGHT + 50, TOP + LINE * (len(rows) + 12))
     title = f"{machine['auto']}, batch {batch}, threads: {machine['threads']}; {machine['cpu']}, {machine['date']}"
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" font-family="sans-serif" font-size="{FONT}">',

@@ -278,7 +278,7 @@ std::optional<Fusion> weights_gradient_with_pool(Graph &graph, int at, const Set
     if (graph.operations[at].kernel != "batch_norm_pool_bwd_data") return {};
     const std::optional<int> reader = only_reader(graph, at, "conv2d_bwd_weights");
     if (!reader) return {};
-    const Operation gradient = graph.operations[at];
+    const Operation &gradient = graph.operations[at];
     Operation merged = graph.operations[*reader];
     merged.kernel = "conv2d_pool_bwd_weights";
     merged.shape = merged.shape.with_pool(gradient.shape);

@@ -71,10 +71,15 @@ std::string saves_products(const Shape &s, const Set &set) {
     return direct < 1.5 * tiled ? fmt::format("{} products in tiles save too little beside {}", tiled, direct) : "";
 }
 
-/// Where the planes of all channels that a task keeps on its stack, an image longer than its block, take no more than 1 MiB.
+/// Where `what` a task keeps on its stack takes no more than 1 MiB.
+std::string fits_stack(const std::string &what, std::int64_t floats) {
+    const std::int64_t kib = floats * int(sizeof(float)) / 1024;
+    return kib > 1024 ? fmt::format("{} need {} KiB of stack", what, kib) : "";
+}
+
+/// The planes of all channels, an image longer than the task's block.
 std::string fits_stack(const WinogradTile &tile, std::int64_t channels, int planes, int images) {
-    const std::int64_t kib = channels * planes * (images + 1) * int(sizeof(float)) / 1024;
-    return kib > 1024 ? fmt::format("tiles of {0}x{0} outputs need {1} KiB of stack", tile.outputs, kib) : "";
+    return fits_stack(fmt::format("tiles of {0}x{0} outputs", tile.outputs), channels * planes * (images + 1));
 }
 
 template<const WinogradTile &tile>
@@ -179,9 +184,9 @@ std::string separate_windows(const Shape &s, const Set &) {
 
 /// The gradients of a window's pixels lie on the stack.
 std::string few_weights_behind_windows(const Shape &s, const Set &set) {
-    const std::int64_t kib = std::int64_t{s.pool_stride_w} * s.pool_stride_h * s.out_c * rows_images * int(sizeof(float)) / 1024;
-    return first_refusal({few_weights(s, set), separate_windows(s.pool(), set),
-                          kib > 1024 ? fmt::format("windows of {} images need {} KiB of stack", rows_images, kib) : ""});
+    const std::int64_t gradients = std::int64_t{s.pool_stride_w} * s.pool_stride_h * s.out_c * rows_images;
+    return first_refusal(
+        {few_weights(s, set), separate_windows(s.pool(), set), fits_stack(fmt::format("windows of {} images", rows_images), gradients)});
 }
 
 /// Where 64 images make blocks for most of a GPU's processors, of which an H100 has 132, and a block's shared memory, 48 KiB, holds them.

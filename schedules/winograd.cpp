@@ -34,10 +34,9 @@ const WinogradTile winograd_f4{
 
 int weights_rows(const WinogradTile &tile, const Shape &s, const Set &set) {
     const int row_bytes = tile.inputs() * (s.in_c + s.out_c) * WinogradImages::backward_weights * int(sizeof(float));
-    const int cache_bytes = (set.vector_floats == 16 ? 320 : 160) * 1024;
-    int rows = divisor_up_to(std::max(cache_bytes / row_bytes, 1), tile.inputs());
-    while (rows > 1 && tile.inputs() / rows * tile.tiles(s.out_h) < 6) rows = divisor_up_to(rows - 1, tile.inputs());
-    return rows;
+    const int cache_bytes = (set.vector_registers == 32 ? 320 : 160) * 1024;
+    const int leave_six_tasks = tile.inputs() * tile.tiles(s.out_h) / 6;
+    return divisor_up_to(std::max(std::min(cache_bytes / row_bytes, leave_six_tasks), 1), tile.inputs());
 }
 
 const WinogradTile *winograd_tile(int outputs) { return outputs == 2 ? &winograd_f2 : outputs == 4 ? &winograd_f4 : nullptr; }

@@ -43,7 +43,7 @@ struct WinogradImages {
 
 /// Rows of the transformed domain that a task of the weights' gradient makes at once, so that it reads each input and gradient once for all
 /// of them: as many as divide their number, leave six tasks and take, with the planes of both, no more than 160 KiB of the L2 cache; 320
-/// KiB with AVX-512, beside which CPUs have 1 MiB and more of it.
+/// KiB with AVX-512, for most CPUs that have it have 1 MiB and more.
 int weights_rows(const WinogradTile &tile, const Shape &shape, const Set &set);
 
 /// The tile of 2x2 or 4x4 outputs; null for other sizes.
