@@ -13,4 +13,4 @@ if grep -n bound_extent schedules/gpu/*; then
 fi
 
 PATH="$PWD/.venv/bin:$PATH" cmake --preset ci -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null
-git ls-files 'compiler/*.cpp' 'runtime/*.cpp' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/release --warnings-as-errors='*' 2>/dev/null
+git ls-files 'compiler/*.cpp' 'plan/*.cpp' 'runtime/*.cpp' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/release --warnings-as-errors='*' 2>/dev/null

@@ -1,8 +1,8 @@
 #include "compiler/build.h"
 
 #include "compiler/naming.h"
-#include "compiler/options.h"
 #include "compiler/process.h"
+#include "plan/files.h"
 
 #include <fmt/format.h>
 
@@ -14,6 +14,7 @@
 #include <exception>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <sstream>
 #include <stdexcept>
@@ -30,7 +31,10 @@ std::uint64_t hash(std::string_view text, std::uint64_t state = 0xcbf29ce4842223
     return state;
 }
 
-bool holds(const fs::path &file, std::string_view text) { return fs::exists(file) && read_file(file) == text; }
+/// A file of the build's own, however large.
+std::string read_whole(const fs::path &file) { return read_file(file, std::numeric_limits<std::size_t>::max()); }
+
+bool holds(const fs::path &file, std::string_view text) { return fs::exists(file) && read_whole(file) == text; }
 
 /// Replaces a file at once, and not at all where it holds `text` already: then what depends on it is not built again.
 void write_file(const fs::path &file, std::string_view text) {
@@ -121,7 +125,7 @@ public:
 
     BuildSummary build() {
         fs::create_directories(objects_);
-        const std::uint64_t generator = hash(read_file(options_.kernel_gen));
+        const std::uint64_t generator = hash(read_whole(options_.kernel_gen));
         std::atomic<int> compiled = 0;
         for_each_parallel(int(jobs_.size()), options_.jobs, [&](int i) { compiled += compile(jobs_[i], generator); });
 
@@ -230,7 +234,7 @@ private:
             throw;
         }
         // The same library stays as it is, so that programs are not linked again.
-        if (fs::exists(library) && read_file(library) == read_file(partial))
+        if (fs::exists(library) && read_whole(library) == read_whole(partial))
             fs::remove(partial);
         else
             fs::rename(partial, library);

@@ -5,13 +5,14 @@
 #include "compiler/options.h"
 #include "compiler/planner.h"
 #include "compiler/report.h"
+#include "plan/errors.h"
+#include "plan/text.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <chrono>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -87,9 +88,8 @@ void add_plan_options(CLI::App &command, Arguments &arguments) {
     command.add_flag("--all-entries", arguments.all_entries, "also what no program calls: every entry that accepts a kernel");
 }
 
-}  // namespace
-
-int main(int argc, char **argv) {
+/// Reads the command line and does what it asks; returns the exit code.
+int run(int argc, char **argv) {
     Arguments arguments;
     arguments.jobs = int(std::max(1u, std::thread::hardware_concurrency()));
 
@@ -114,17 +114,21 @@ int main(int argc, char **argv) {
 
     try {
         app.parse(argc, argv);
+    } catch (const CLI::CallForHelp &help) {
+        return app.exit(help);
     } catch (const CLI::ParseError &error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        fmt::print(stderr, "halcyonc: {}; see --help\n", printable(error.what()));
+        return 2;
     }
-    try {
-        if (plan_command.parsed())
-            plan(arguments);
-        else
-            build(arguments);
-        return 0;
-    } catch (const std::exception &error) {
-        fmt::print(stderr, "{}\n", error.what());
-        return 1;
-    }
+    if (plan_command.parsed())
+        plan(arguments);
+    else
+        build(arguments);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+    return run_program("", [&] { return run(argc, argv); });
 }

@@ -1,7 +1,8 @@
 #include "compiler/measurements.h"
 
 #include "compiler/naming.h"
-#include "compiler/options.h"
+#include "plan/files.h"
+#include "plan/json.h"
 
 #include <fmt/format.h>
 

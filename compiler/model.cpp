@@ -1,5 +1,8 @@
 #include "compiler/model.h"
 
+#include "plan/files.h"
+#include "plan/json.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,7 +43,7 @@ FeatureMap parse_input(const json &value) {
     const bool sizes = shape.size() == 3 && std::ranges::all_of(shape, [](const json &item) {
                            return item.is_number_integer() && item >= 1 && item <= largest_size;
                        });
-    if (!sizes) throw std::invalid_argument(fmt::format("\"shape\" must be [rows, columns, channels], not {}", shape.dump()));
+    if (!sizes) throw std::invalid_argument(fmt::format("\"shape\" must be [rows, columns, channels], not {}", short_json(shape)));
     return {shape[0], shape[1], shape[2]};
 }
 

@@ -1,15 +1,11 @@
 #include "compiler/options.h"
 
+#include "plan/json.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <set>
 #include <stdexcept>
 
 namespace halcyon {
@@ -20,8 +16,7 @@ using nlohmann::json;
 bool is_size(const json &value) { return value.is_number_integer() && value >= 1 && value <= largest_size; }
 
 [[noreturn]] void must_be(const char *key, const std::string &expected, const json &value) {
-    throw std::invalid_argument(
-        fmt::format("\"{}\" must be {}, not {}", key, expected, value.dump(-1, ' ', false, json::error_handler_t::replace)));
+    throw std::invalid_argument(fmt::format("\"{}\" must be {}, not {}", key, expected, short_json(value)));
 }
 
 }  // namespace
@@ -100,39 +95,6 @@ void Options::finish() const {
     for (const auto &[key, value] : json_.items())
         if (std::ranges::find(known_, key) == known_.end())
             throw std::invalid_argument(fmt::format("unknown key \"{}\"; {} has {}", key, what_, fmt::join(known_, ", ")));
-}
-
-json parse_json(std::string_view text, const std::string &file) {
-    // nlohmann-json keeps the last of two equal keys without a word, so the open objects' keys are kept here.
-    std::vector<std::set<std::string>> open_objects;
-    const auto refuse_duplicates = [&](int, json::parse_event_t event, json &parsed) {
-        if (event == json::parse_event_t::object_start) open_objects.emplace_back();
-        if (event == json::parse_event_t::object_end) open_objects.pop_back();
-        if (event == json::parse_event_t::key && !open_objects.back().insert(parsed).second)
-            throw std::runtime_error(fmt::format("{}: the key {} stands twice in one object", file, parsed.dump()));
-        return true;
-    };
-    try {
-        return json::parse(text, refuse_duplicates);
-    } catch (const json::parse_error &error) {
-        // The last byte read, from 1, is the first wrong one.
-        const std::size_t before = std::min(error.byte > 0 ? error.byte - 1 : 0, text.size());
-        const auto line = 1 + std::ranges::count(text.substr(0, before), '\n');
-        // nlohmann's text is "[json.exception...] parse error at line L, column C: reason", and its column is off behind a line's end.
-        const std::string message = error.what();
-        const std::size_t reason = message.find("syntax error");
-        throw std::runtime_error(fmt::format("{}:{}: {}", file, line, reason == std::string::npos ? message : message.substr(reason)));
-    }
-}
-
-std::string read_file(const std::string &path) {
-    // A folder opens well, and reads as an empty file.
-    if (std::filesystem::is_directory(path)) throw std::runtime_error(fmt::format("{}: is a folder, not a file", path));
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (!file) throw std::runtime_error(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
-    return text;
 }
 
 }  // namespace halcyon

@@ -45,10 +45,4 @@ private:
     std::vector<std::string> known_;
 };
 
-/// Parses `text`; throws std::runtime_error "<file>:<line>: what is wrong" for bad syntax and for a key that stands twice in one object.
-nlohmann::json parse_json(std::string_view text, const std::string &file);
-
-/// The text of a file; throws std::runtime_error where it cannot be read.
-std::string read_file(const std::string &path);
-
 }  // namespace halcyon

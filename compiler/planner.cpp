@@ -4,6 +4,8 @@
 #include "compiler/memory_plan.h"
 #include "compiler/naming.h"
 #include "compiler/traffic.h"
+#include "plan/files.h"
+#include "plan/json.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -291,7 +293,7 @@ std::map<std::string, Pins> read_pins(const std::string &folder, const std::vect
             throw std::runtime_error(fmt::format("{}: must be an object of kernel names and entries", file.string()));
         for (const auto &[kernel, entry] : document.items()) {
             if (!entry.is_string())
-                throw std::runtime_error(fmt::format("{}: \"{}\" must name an entry, not {}", file.string(), kernel, entry.dump()));
+                throw std::runtime_error(fmt::format("{}: \"{}\" must name an entry, not {}", file.string(), kernel, short_json(entry)));
             pins[set.name][kernel] = entry;
         }
     }

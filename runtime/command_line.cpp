@@ -1,5 +1,7 @@
 #include "runtime/command_line.h"
 
+#include "plan/errors.h"
+#include "plan/text.h"
 #include "runtime/commands/commands.h"
 #include "runtime/recipe.h"
 
@@ -9,7 +11,6 @@
 
 #include <charconv>
 #include <cstdio>
-#include <exception>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -123,9 +124,8 @@ void add_bench(CLI::App &program, const halcyon_model &model, Command &chosen) {
     command->callback([&model, &chosen, command] { chosen = [&model, command] { return run_bench(model, command->remaining()); }; });
 }
 
-}  // namespace
-
-int run_command_line(const halcyon_model &model, int argc, char **argv) {
+/// Reads the command line and does what it asks.
+int run(const halcyon_model &model, int argc, char **argv) {
     CLI::App program(fmt::format("Trains and runs the network {}, compiled ahead of time by Halcyon.", model.name), model.name);
     program.footer(
         fmt::format("Exits with {} when done, {} when it failed, {} for a bad option, {} when a run was stopped by Ctrl-C, and saved.",
@@ -140,17 +140,20 @@ int run_command_line(const halcyon_model &model, int argc, char **argv) {
     try {
         program.parse(argc, argv);
         if (!chosen) throw CLI::RequiredError("a command");
-        return chosen();
     } catch (const CLI::CallForHelp &) {
         fmt::print("{}", program.help());  // the command's, where one was given
         return exit_done;
     } catch (const CLI::ParseError &error) {
-        fmt::print(stderr, "{}: {}; see --help\n", model.name, error.what());
+        fmt::print(stderr, "{}: {}; see --help\n", model.name, printable(error.what()));
         return exit_usage;
-    } catch (const std::exception &error) {
-        fmt::print(stderr, "{}: {}\n", model.name, error.what());
-        return exit_failed;
     }
+    return chosen();
+}
+
+}  // namespace
+
+int run_command_line(const halcyon_model &model, int argc, char **argv) {
+    return run_program(model.name, [&] { return run(model, argc, argv); });
 }
 
 }  // namespace halcyon

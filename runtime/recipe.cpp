@@ -1,5 +1,6 @@
 #include "runtime/recipe.h"
 
+#include "plan/json.h"
 #include "runtime/builtin_recipes.h"
 
 #include <cmath>
@@ -38,7 +39,7 @@ public:
     void text(const char *key, std::string &value) {
         const json *given = find(key);
         if (!given) return;
-        if (!given->is_string()) fail(path(key), "must be a text, not " + given->dump());
+        if (!given->is_string()) fail(path(key), "must be a text, not " + short_json(*given));
         value = *given;
     }
 
@@ -49,7 +50,7 @@ public:
             if (given && *given == known) value = known;
         }
         if (given && *given == value) return;
-        fail(path(key), fmt::format("must be {}, {}", fmt::join(choices, " or "), given ? "not " + given->dump() : "and is missing"));
+        fail(path(key), fmt::format("must be {}, {}", fmt::join(choices, " or "), given ? "not " + short_json(*given) : "and is missing"));
     }
 
     void number(const char *key, double &value, bool (*accepts)(double), const char *range) {
@@ -57,7 +58,8 @@ public:
     }
 
     double checked(const json &given, const char *key, bool (*accepts)(double), const char *range) const {
-        if (!given.is_number() || !accepts(given.get<double>())) fail(path(key), fmt::format("must be {}, not {}", range, given.dump()));
+        if (!given.is_number() || !accepts(given.get<double>()))
+            fail(path(key), fmt::format("must be {}, not {}", range, short_json(given)));
         return given;
     }
 
@@ -66,7 +68,7 @@ public:
         const json *given = find(key);
         if (!given) return;
         if (!given->is_number_unsigned() || *given < 1 || *given > largest) {
-            fail(path(key), fmt::format("must be a whole number from 1 to {}, not {}", largest, given->dump()));
+            fail(path(key), fmt::format("must be a whole number from 1 to {}, not {}", largest, short_json(*given)));
         }
         value = *given;
     }
@@ -131,13 +133,7 @@ std::vector<double> parse_dropout(const json &values, const Section &section) {
 }  // namespace
 
 Recipe parse_recipe(std::string_view text, const std::string &where) {
-    json values;
-    try {
-        values = json::parse(text);
-    } catch (const json::parse_error &error) {
-        throw std::runtime_error(fmt::format("{}: no valid JSON near byte {}", where, error.byte));
-    }
-
+    const json values = parse_json(text, where);
     Recipe recipe;
     Section section(values, "", where);
     section.find("$schema");

@@ -1,11 +1,10 @@
 #include "runtime/run_folder.h"
 
-#include "runtime/safetensors.h"
+#include "plan/files.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <array>
 #include <fstream>
 #include <stdexcept>
 
@@ -25,11 +24,6 @@ const std::string synthetic = "synthetic";
 
 [[noreturn]] void cannot_create(const fs::path &path, const std::string &reason) {
     fail(path, fmt::format("cannot make this folder: {}; give another --out", reason));
-}
-
-void replace_text(const fs::path &path, const std::string &text) {
-    const std::array parts = {std::as_bytes(std::span(text))};
-    replace_file(path, parts);
 }
 
 bool holds_something(const fs::path &folder) {
@@ -127,7 +121,7 @@ RunConfig RunFolder::read_config() const {
     }
 }
 
-void RunFolder::write_config(const RunConfig &config) const { replace_text(config_file(), to_json(config)); }
+void RunFolder::write_config(const RunConfig &config) const { replace_file(config_file(), to_json(config)); }
 
 void RunFolder::append(const EpochMetrics &metrics) const {
     std::ofstream file(metrics_file(), std::ios::app);
@@ -139,7 +133,7 @@ void RunFolder::keep_metrics(std::uint32_t epochs) const {
     std::ifstream file(metrics_file());
     std::string kept, line;
     for (std::uint32_t epoch = 0; epoch < epochs && std::getline(file, line); ++epoch) kept += line + "\n";
-    replace_text(metrics_file(), kept);
+    replace_file(metrics_file(), kept);
 }
 
 void RunFolder::copy_from(const RunFolder &other) const {

@@ -1,18 +1,18 @@
 #include "runtime/safetensors.h"
 
+#include "plan/files.h"
+#include "plan/json.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <string_view>
-#include <unistd.h>
 #include <utility>
 #include <zlib.h>
 
@@ -58,12 +58,6 @@ template<typename... Args>
     throw Malformed(fmt::format(text, std::forward<Args>(args)...));
 }
 
-/// A name from a file as it may stand in a one-line message, whatever it holds.
-std::string quoted(const std::string &name) {
-    constexpr std::size_t longest = 100;
-    return json(name.substr(0, longest)).dump(-1, ' ', true, json::error_handler_t::replace);
-}
-
 /// zlib's CRC-32 as eight hexadecimal digits: it finds every error of up to 32 bits in a row. (zlib is there for libpng anyway.)
 std::string crc32_text(Bytes bytes) {
     return fmt::format("{:08x}", crc32_z(0, reinterpret_cast<const Bytef *>(bytes.data()), bytes.size()));
@@ -73,17 +67,6 @@ std::string crc32_text(Bytes bytes) {
 std::string header_crc32(const json &header) {
     const std::string text = header.dump();
     return crc32_text(std::as_bytes(std::span(text)));
-}
-
-// ---------------------------------------------------------------------------------------------------------------------------- reading
-
-std::unique_ptr<std::byte[]> read_file(const fs::path &path, std::size_t &size) {
-    if (!fs::is_regular_file(path)) malformed("{}", fs::exists(path) ? "no regular file" : "no such file");
-    size = fs::file_size(path);
-    auto bytes = std::make_unique_for_overwrite<std::byte[]>(size);
-    std::ifstream file(path, std::ios::binary);
-    if (!file.read(reinterpret_cast<char *>(bytes.get()), std::streamsize(size))) malformed("cannot be read: {}", std::strerror(errno));
-    return bytes;
 }
 
 /// The parser alone would keep the last of two equal names, accept any nesting, and stop at a zero byte.
@@ -96,7 +79,7 @@ json parse_header(std::string_view text) {
         if (event == json::parse_event_t::object_start) names.emplace_back();
         if (event == json::parse_event_t::object_end) names.pop_back();
         if (event == json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second) {
-            malformed("the header holds the name {} twice", quoted(value.get<std::string>()));
+            malformed("the header holds the name {} twice", short_json(value.get<std::string>()));
         }
         return true;
     };
@@ -111,7 +94,7 @@ json parse_header(std::string_view text) {
 
 std::uint64_t natural(const json &value, const std::string &name, const char *what) {
     if (!value.is_number_unsigned() || value.get<std::uint64_t>() > std::uint64_t(INT64_MAX)) {
-        malformed("tensor {}: {} is no list of natural numbers", quoted(name), what);
+        malformed("tensor {}: {} is no list of natural numbers", short_json(name), what);
     }
     return value.get<std::uint64_t>();
 }
@@ -119,7 +102,7 @@ std::uint64_t natural(const json &value, const std::string &name, const char *wh
 std::uint64_t bytes_of_shape(const TypeInfo &type, const std::vector<std::int64_t> &shape, const std::string &name) {
     std::uint64_t bytes = type.size;
     for (std::int64_t extent : shape) {
-        if (__builtin_mul_overflow(bytes, std::uint64_t(extent), &bytes)) malformed("tensor {}: its shape is too large", quoted(name));
+        if (__builtin_mul_overflow(bytes, std::uint64_t(extent), &bytes)) malformed("tensor {}: its shape is too large", short_json(name));
     }
     return bytes;
 }
@@ -127,22 +110,22 @@ std::uint64_t bytes_of_shape(const TypeInfo &type, const std::vector<std::int64_
 TensorView parse_tensor(const std::string &name, const json &entry, Bytes data) {
     if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") ||
         !entry.contains("data_offsets")) {
-        malformed("tensor {}: not an object of dtype, shape and data_offsets", quoted(name));
+        malformed("tensor {}: not an object of dtype, shape and data_offsets", short_json(name));
     }
     const json &shape = entry["shape"], &offsets = entry["data_offsets"];
-    if (!shape.is_array()) malformed("tensor {}: shape is no list of natural numbers", quoted(name));
-    if (!offsets.is_array() || offsets.size() != 2) malformed("tensor {}: data_offsets is no pair", quoted(name));
+    if (!shape.is_array()) malformed("tensor {}: shape is no list of natural numbers", short_json(name));
+    if (!offsets.is_array() || offsets.size() != 2) malformed("tensor {}: data_offsets is no pair", short_json(name));
 
     const auto type = std::find_if(types.begin(), types.end(), [&](const TypeInfo &t) { return entry["dtype"] == t.name; });
-    if (type == types.end()) malformed("tensor {}: its dtype is none of F32, I32, I64, U8", quoted(name));
+    if (type == types.end()) malformed("tensor {}: its dtype is none of F32, I32, I64, U8", short_json(name));
 
     TensorView tensor;
     tensor.type = type->type;
     for (const json &extent : shape) tensor.shape.push_back(std::int64_t(natural(extent, name, "shape")));
     const std::uint64_t begin = natural(offsets[0], name, "data_offsets"), end = natural(offsets[1], name, "data_offsets");
-    if (begin > end || end > data.size()) malformed("tensor {}: its bytes {} to {} lie outside of the file", quoted(name), begin, end);
+    if (begin > end || end > data.size()) malformed("tensor {}: its bytes {} to {} lie outside of the file", short_json(name), begin, end);
     if (end - begin != bytes_of_shape(*type, tensor.shape, name)) {
-        malformed("tensor {}: {} bytes do not match its shape", quoted(name), end - begin);
+        malformed("tensor {}: {} bytes do not match its shape", short_json(name), end - begin);
     }
     tensor.bytes = data.subspan(begin, end - begin);
     return tensor;
@@ -174,70 +157,11 @@ void check_checksums(json header, const TensorViews &tensors, Metadata &metadata
     header[metadata_key].erase(header_checksum);
     if (sums[header_checksum] != header_crc32(header)) malformed("the header's checksum does not match");
     for (const auto &[name, tensor] : tensors) {
-        if (sums[tensor_checksum + name] != crc32_text(tensor.bytes)) malformed("tensor {}: its checksum does not match", quoted(name));
+        if (sums[tensor_checksum + name] != crc32_text(tensor.bytes)) malformed("tensor {}: its checksum does not match", short_json(name));
     }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------------- writing
-
-/// A file descriptor that closes itself.
-class Descriptor {
-public:
-    explicit Descriptor(int number) : number_(number) {}
-    Descriptor(const Descriptor &) = delete;
-    Descriptor &operator=(const Descriptor &) = delete;
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-
-    int number() const { return number_; }
-
-    /// Closing may report what an earlier write could not.
-    int close() { return ::close(std::exchange(number_, -1)); }
-
-private:
-    int number_;
-};
-
-[[noreturn]] void fail(const char *what) {
-    throw std::runtime_error(
-        fmt::format("cannot be written ({}: {}); check the folder, its permissions and the free space", what, std::strerror(errno)));
-}
-
-void write_all(int file, Bytes bytes) {
-    while (!bytes.empty()) {
-        const ssize_t n = ::write(file, bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) fail("write");
-        bytes = bytes.subspan(std::size_t(n));
-    }
-}
-
-void write_through(const fs::path &path, std::span<const Bytes> parts) {
-    Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    if (file.number() < 0) fail("open");
-    for (Bytes part : parts) write_all(file.number(), part);
-    if (::fsync(file.number()) != 0) fail("fsync");
-    if (file.close() != 0) fail("close");
 }
 
 }  // namespace
-
-void replace_file(const fs::path &path, std::span<const Bytes> parts) {
-    fs::path temporary = path;
-    temporary += ".tmp";
-    try {
-        const Descriptor folder(::open(path.has_parent_path() ? path.parent_path().c_str() : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (folder.number() < 0) fail("open the folder");
-        write_through(temporary, parts);
-        if (std::rename(temporary.c_str(), path.c_str()) != 0) fail("rename");
-        // A rename lasts once its folder is on the disk; EINVAL: a file system that cannot say so.
-        if (::fsync(folder.number()) != 0 && errno != EINVAL) fail("fsync the folder");
-    } catch (const std::runtime_error &error) {
-        ::unlink(temporary.c_str());
-        throw std::runtime_error(fmt::format("{}: {}", path.string(), error.what()));
-    }
-}
 
 TensorFile parse_safetensors(std::unique_ptr<std::byte[]> storage, std::size_t size) {
     std::uint64_t header_bytes = 0;
@@ -257,7 +181,7 @@ TensorFile parse_safetensors(std::unique_ptr<std::byte[]> storage, std::size_t s
         }
         if (!entry.is_object()) malformed("the metadata is no object");
         for (const auto &[key, value] : entry.items()) {
-            if (!value.is_string()) malformed("the metadata's {} is no text", quoted(key));
+            if (!value.is_string()) malformed("the metadata's {} is no text", short_json(key));
             file.metadata[key] = value;
         }
     }
@@ -268,10 +192,9 @@ TensorFile parse_safetensors(std::unique_ptr<std::byte[]> storage, std::size_t s
 }
 
 TensorFile read_safetensors(const fs::path &path) {
+    FileBytes bytes = read_bytes(path, std::numeric_limits<std::size_t>::max());
     try {
-        std::size_t size = 0;
-        auto storage = read_file(path, size);
-        return parse_safetensors(std::move(storage), size);
+        return parse_safetensors(std::move(bytes.data), bytes.size);
     } catch (const std::exception &error) {
         throw std::runtime_error(fmt::format("{}: {}; name an intact safetensors file", path.string(), error.what()));
     }

@@ -42,15 +42,12 @@ TensorFile read_safetensors(const std::filesystem::path &path);
 /// The same for a file's bytes in memory; the messages then name no file.
 TensorFile parse_safetensors(std::unique_ptr<std::byte[]> storage, std::size_t size);
 
-/// Writes the tensors under zlib's CRC-32, one for every tensor's bytes and one for the header. The file is replaced atomically: written
-/// beside its place as <path>.tmp, flushed to the disk, renamed. Throws std::runtime_error, one line that names the file; what was at
+/// Writes the tensors under zlib's CRC-32, one for every tensor's bytes and one for the header. The file is replaced
+/// atomically (replace_file() in plan/files.h). Throws std::runtime_error, one line that names the file; what was at
 /// `path` is then as it was.
 void write_safetensors(const std::filesystem::path &path, const TensorViews &tensors, const Metadata &metadata);
 
 /// A view of floats (any contiguous range of them) with this shape.
 TensorView view_floats(std::span<const float> values, std::vector<std::int64_t> shape);
-
-/// Replaces the file atomically by these bytes, as write_safetensors does: for every other file of a run that must never be half written.
-void replace_file(const std::filesystem::path &path, std::span<const std::span<const std::byte>> parts);
 
 }  // namespace halcyon

@@ -205,8 +205,8 @@ TEST_CASE("A header's length is checked before it is believed") {
 
 TEST_CASE("What is no file is said to be none") {
     const TemporaryFolder folder;
-    CHECK(one_line_with(message_of([&] { read_safetensors(folder / "none"); }), {"none: no such file"}));
-    CHECK(one_line_with(message_of([&] { read_safetensors(folder.path()); }), {"no regular file"}));
+    CHECK(one_line_with(message_of([&] { read_safetensors(folder / "none"); }), {"none: cannot be read: No such file"}));
+    CHECK(one_line_with(message_of([&] { read_safetensors(folder.path()); }), {"is a folder, not a file"}));
 }
 
 TEST_CASE("A file is replaced whole") {

@@ -1,6 +1,6 @@
 // Building: which kernels are compiled, what is written, and that nothing half-done stays after a failure.
 #include "compiler/build.h"
-#include "compiler/options.h"
+#include "plan/files.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 

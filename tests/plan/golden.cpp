@@ -1,5 +1,5 @@
 // The shipped network's plan, kept as a golden: whatever changes it shows up in review.
-#include "compiler/options.h"
+#include "plan/files.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 

@@ -1,0 +1,35 @@
+// Where errors end: what an exception, ours or a library's, becomes for a user.
+#pragma once
+
+#include <exception>
+#include <string>
+#include <string_view>
+
+namespace halcyon {
+
+/// One printable line for a user: our own messages as they are, a library's without its decoration.
+std::string message_of(const std::exception &error);
+
+/// Writes "<program>: <message>" and a line's end to standard error, or the message alone where `program` is "".
+void report(std::string_view program, const std::exception &error) noexcept;
+
+/// Throws std::runtime_error where standard output has not taken all that was printed.
+void finish_output();
+
+/// Runs a program's `work`, which returns an exit code, and returns that; 1 where it throws, or where its output could not be written,
+/// after a line that says why. Build nothing before it: an allocation that fails in here is reported too.
+template<typename Work>
+int run_program(std::string_view program, Work &&work) noexcept {
+    try {
+        const int code = work();
+        finish_output();
+        return code;
+    } catch (const std::exception &error) {
+        report(program, error);
+    } catch (...) {
+        report(program, std::exception());
+    }
+    return 1;
+}
+
+}  // namespace halcyon

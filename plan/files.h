@@ -1,0 +1,52 @@
+// Files as every part of Halcyon reads and writes them: whole, with one line for each way in which that can fail.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace halcyon {
+
+/// A file descriptor that closes itself.
+class Descriptor {
+public:
+    /// What open() and its kind return: below 0 where they failed.
+    explicit Descriptor(int number) : number_(number) {}
+    Descriptor(Descriptor &&other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    Descriptor(const Descriptor &) = delete;
+    Descriptor &operator=(const Descriptor &) = delete;
+    Descriptor &operator=(Descriptor &&) = delete;
+    ~Descriptor();
+
+    int number() const { return number_; }
+
+    /// Closing may report what an earlier write could not: below 0 where it does.
+    int close();
+
+private:
+    int number_;
+};
+
+/// Bytes that are not initialised before they are read.
+struct FileBytes {
+    std::unique_ptr<std::byte[]> data;
+    std::size_t size = 0;
+};
+
+/// Everything that a file holds. Throws std::runtime_error, "<path>: what is wrong", where it is no regular file (a folder, a pipe, a
+/// device), cannot be read, or is larger than `most` bytes or than the memory there is.
+FileBytes read_bytes(const std::filesystem::path &path, std::size_t most);
+
+/// The same as text. Files that people write have no more than these 64 MiB.
+std::string read_file(const std::filesystem::path &path, std::size_t most = std::size_t{64} << 20);
+
+/// Replaces the file at once by these bytes: written beside its place under a name of this thread's own that ends in ".tmp", flushed to the
+/// disk, renamed. Throws std::runtime_error, "<path>: what is wrong"; what was at `path` is then as it was.
+void replace_file(const std::filesystem::path &path, std::span<const std::span<const std::byte>> parts);
+void replace_file(const std::filesystem::path &path, std::string_view text);
+
+}  // namespace halcyon
