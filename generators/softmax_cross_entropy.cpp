@@ -50,7 +50,7 @@ public:
     Output<Buffer<float, 4>> d_logits{"d_logits"};
 
     void generate() {
-        stages.emplace(probabilities, labels, indices, step, labels.dim(0).extent());
+        stages.emplace(probabilities, labels, indices, step, labels.dim(0).extent(), shape());
         d_logits = stages->d_logits;
     }
 

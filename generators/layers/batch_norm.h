@@ -3,6 +3,7 @@
 // In training: normalised = (input - mean) * inv_std, output = gamma * normalised + beta = scale * input + shift.
 #pragma once
 
+#include "generators/layers/comparisons.h"
 #include "schedules/shape.h"
 
 #include <Halide.h>
@@ -152,7 +153,7 @@ struct BatchNormBackwardData {
         const Halide::Expr value = input(c, x, y, n);
         const Halide::Expr through_statistics = factors(c)[1] + (value - mean(c)) * factors(c)[2];
         const Halide::Expr gradient = factors(c)[0] * (d_output(c, x, y, n) - through_statistics);
-        d_input(c, x, y, n) = s.relu ? select(value > 0.0f, gradient, 0.0f) : gradient;
+        d_input(c, x, y, n) = s.relu ? through_relu(value, gradient) : gradient;
     }
 };
 

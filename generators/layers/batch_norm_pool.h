@@ -4,6 +4,7 @@
 #pragma once
 
 #include "generators/layers/batch_norm.h"
+#include "generators/layers/comparisons.h"
 #include "generators/layers/dropout.h"
 #include "generators/layers/max_pool2d.h"
 #include "schedules/shape.h"
@@ -60,7 +61,7 @@ struct ChosenInput {
         : normalise(input, scale, shift), taps(0, s.kernel_w, 0, s.kernel_h, "taps") {
         const auto tap = [&](const Halide::Expr &dx, const Halide::Expr &dy) {
             const Halide::Expr column = pooled_column(s, x, dx), row = pooled_row(s, y, dy);
-            return Halide::Tuple(normalise.output(c, column, row, n), input(c, column, row, n));
+            return Halide::Tuple(comparable(normalise.output(c, column, row, n)), input(c, column, row, n));
         };
         choice(c, x, y, n) = tap(0, 0);
         const Halide::Tuple candidate = tap(taps.x, taps.y), best = choice(c, x, y, n);

@@ -4,6 +4,7 @@
 // Keras's (height, width, in, out). A dense layer is the convolution whose window covers its whole input.
 #pragma once
 
+#include "generators/layers/comparisons.h"
 #include "schedules/shape.h"
 
 #include <Halide.h>
@@ -28,7 +29,7 @@ struct Conv2dForward {
         }
         sum(k, x, y, n) = bias(k);
         sum(k, x, y, n) += weights(k, taps.x, taps.y, taps.z) * input(taps.x, in_x, in_y, n);
-        output(k, x, y, n) = s.relu ? max(sum(k, x, y, n), 0.0f) : sum(k, x, y, n);
+        output(k, x, y, n) = s.relu ? rectified(sum(k, x, y, n)) : sum(k, x, y, n);
     }
 };
 

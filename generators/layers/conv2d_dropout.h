@@ -3,6 +3,7 @@
 #pragma once
 
 #include "generators/layers/batch_norm_pool.h"
+#include "generators/layers/comparisons.h"
 #include "generators/layers/dropout.h"
 #include "schedules/shape.h"
 
@@ -42,7 +43,7 @@ struct Conv2dReluDropoutBackwardData {
     Conv2dReluDropoutBackwardData(const Halide::Func &input, const Halide::Func &step, const Shape &s, const Arguments &...arguments)
         : convolution(arguments..., s) {
         const Halide::Expr kept = convolution.d_input(c, x, y, n) * step_float(step, dropout_scale(s.dropout));
-        d_input(c, x, y, n) = select(input(c, x, y, n) > 0.0f, kept, 0.0f);
+        d_input(c, x, y, n) = through_relu(input(c, x, y, n), kept);
     }
 };
 

@@ -1,7 +1,8 @@
 // Max pooling. A tap outside the input reads the nearest pixel inside, which lies in the same window: padding never wins, and the first
-// largest pixel in row-major order stays the first.
+// largest pixel in row-major order stays the first. A window with NaN in it is NaN forward, and chooses as if that were infinity.
 #pragma once
 
+#include "generators/layers/comparisons.h"
 #include "schedules/shape.h"
 
 #include <Halide.h>
@@ -16,17 +17,20 @@ inline Halide::Expr pooled_row(const Shape &s, const Halide::Expr &y, const Hali
     return clamp(y * s.stride_h + dy - s.pad_top, 0, s.in_h - 1);
 }
 
-/// output(c, x, y, n) = the largest input of the window
+/// output(c, x, y, n) = the largest input of the window, NaN where one of them is.
 struct MaxPool2dForward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
-    Halide::RDom taps;  // dx, dy
-    Halide::Func largest{"largest"}, output{"output"};
+    Halide::RDom taps;                // dx, dy
+    Halide::Func largest{"largest"};  // the largest input, and the largest magnitude, by its bits: above infinity's where one is NaN
+    Halide::Func output{"output"};
 
     MaxPool2dForward(const Halide::Func &input, const Shape &s) : taps(0, s.kernel_w, 0, s.kernel_h, "taps") {
+        const Halide::Expr first = input(c, pooled_column(s, x, 0), pooled_row(s, y, 0), n);
         const Halide::Expr value = input(c, pooled_column(s, x, taps.x), pooled_row(s, y, taps.y), n);
-        largest(c, x, y, n) = input(c, pooled_column(s, x, 0), pooled_row(s, y, 0), n);
-        largest(c, x, y, n) = select(value > largest(c, x, y, n), value, largest(c, x, y, n));
-        output(c, x, y, n) = largest(c, x, y, n);
+        largest(c, x, y, n) = Halide::Tuple(first, magnitude_bits(first));
+        const Halide::Tuple so_far = largest(c, x, y, n);
+        largest(c, x, y, n) = Halide::Tuple(select(value > so_far[0], value, so_far[0]), max(so_far[1], magnitude_bits(value)));
+        output(c, x, y, n) = or_not_a_number(so_far[1] <= infinity_bits, so_far[0]);
     }
 };
 
@@ -42,9 +46,9 @@ struct MaxPool2dBackward {
         : taps(0, s.kernel_w, 0, s.kernel_h, "taps"),
           windows(0, overlap(s.kernel_w, s.stride_w), 0, overlap(s.kernel_h, s.stride_h), "windows") {
         const Halide::Expr first_column = pooled_column(s, x, 0), first_row = pooled_row(s, y, 0);
-        choice(c, x, y, n) = Halide::Tuple(input(c, first_column, first_row, n), first_row * s.in_w + first_column);
+        choice(c, x, y, n) = Halide::Tuple(comparable(input(c, first_column, first_row, n)), first_row * s.in_w + first_column);
         const Halide::Expr column = pooled_column(s, x, taps.x), row = pooled_row(s, y, taps.y);
-        const Halide::Expr value = input(c, column, row, n);
+        const Halide::Expr value = comparable(input(c, column, row, n));
         const Halide::Expr larger = value > choice(c, x, y, n)[0];
         choice(c, x, y, n) =
             Halide::Tuple(select(larger, value, choice(c, x, y, n)[0]), select(larger, row * s.in_w + column, choice(c, x, y, n)[1]));

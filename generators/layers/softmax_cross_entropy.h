@@ -1,7 +1,9 @@
 // Softmax with sparse categorical cross-entropy from the logits. Logits are activations of one pixel, (class, 0, 0, image); `labels` holds
-// the data set's classes, `indices` the record of each image of the batch.
+// the data set's classes, `indices` the record of each image of the batch. An image with a label beyond the classes has the loss and the
+// gradient NaN.
 #pragma once
 
+#include "generators/layers/comparisons.h"
 #include "generators/layers/step_values.h"
 #include "schedules/shape.h"
 
@@ -15,7 +17,8 @@ inline Halide::Expr label_of(const Halide::Func &labels, const Halide::Func &ind
 }
 
 /// probabilities = softmax, loss = -log of the label's probability, correct = 1 where the label is the first largest logit, else 0.
-/// The largest logit is subtracted before every exp, so that none overflows.
+/// The largest logit is subtracted before every exp, so that none overflows. Where that is infinite or NaN, all probabilities are NaN:
+/// Halide's exp() makes 0 of NaN, and its log() a number.
 struct SoftmaxCrossEntropyForward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::RDom classes;
@@ -27,17 +30,18 @@ struct SoftmaxCrossEntropyForward {
     SoftmaxCrossEntropyForward(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices,
                                const Halide::Expr &records, const Shape &s)
         : classes(0, s.in_c, "classes") {
-        best(n) = Halide::Tuple(logits(0, 0, 0, n), 0);
-        const Halide::Expr logit = logits(classes, 0, 0, n), larger = logit > best(n)[0];
+        best(n) = Halide::Tuple(comparable(logits(0, 0, 0, n)), 0);
+        const Halide::Expr logit = comparable(logits(classes, 0, 0, n)), larger = logit > best(n)[0];
         best(n) = Halide::Tuple(select(larger, logit, best(n)[0]), select(larger, classes, best(n)[1]));
         exponential(c, n) = exp(logits(c, 0, 0, n) - best(n)[0]);
         sum(n) = 0.0f;
         sum(n) += exponential(classes, n);
 
-        const Halide::Expr label = label_of(labels, indices, records, n);
-        softmax(c, x, y, n) = exponential(c, n) / sum(n);
+        const Halide::Expr label = label_of(labels, indices, records, n), is_defined = is_finite_number(best(n)[0]);
+        softmax(c, x, y, n) = or_not_a_number(is_defined, exponential(c, n) / sum(n));
         probabilities(c, x, y, n) = softmax(c, x, y, n);
-        loss(n) = log(sum(n)) - (logits(clamp(label, 0, s.in_c - 1), 0, 0, n) - best(n)[0]);
+        const Halide::Expr below_best = logits(clamp(label, 0, s.in_c - 1), 0, 0, n) - best(n)[0];
+        loss(n) = or_not_a_number(is_defined && label < s.in_c, log(sum(n)) - below_best);
         correct(n) = select(label == best(n)[1], 1.0f, 0.0f);
     }
 };
@@ -48,9 +52,10 @@ struct SoftmaxCrossEntropyBackward {
     Halide::Func d_logits{"d_logits"};
 
     SoftmaxCrossEntropyBackward(const Halide::Func &probabilities, const Halide::Func &labels, const Halide::Func &indices,
-                                const Halide::Func &step, const Halide::Expr &records) {
-        const Halide::Expr one_hot = select(c == label_of(labels, indices, records, n), 1.0f, 0.0f);
-        d_logits(c, x, y, n) = (probabilities(c, x, y, n) - one_hot) * step_float(step, step_inverse_batch);
+                                const Halide::Func &step, const Halide::Expr &records, const Shape &s) {
+        const Halide::Expr label = label_of(labels, indices, records, n), one_hot = select(c == label, 1.0f, 0.0f);
+        const Halide::Expr gradient = (probabilities(c, x, y, n) - one_hot) * step_float(step, step_inverse_batch);
+        d_logits(c, x, y, n) = or_not_a_number(label < s.in_c, gradient);
     }
 };
 
@@ -61,7 +66,7 @@ struct SoftmaxCrossEntropy {
 
     SoftmaxCrossEntropy(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices, const Halide::Func &step,
                         const Halide::Expr &records, const Shape &s)
-        : forward(logits, labels, indices, records, s), backward(forward.softmax, labels, indices, step, records) {}
+        : forward(logits, labels, indices, records, s), backward(forward.softmax, labels, indices, step, records, s) {}
 };
 
 }  // namespace halcyon

@@ -65,6 +65,13 @@ void fill_integers(Array &tensor, const Buffer &buffer, const CompiledKernel &ke
         if (i % tensor.extent(0) % 2 == 1) tensor.values[i] -= 4;
 }
 
+/// True for what a gradient through a ReLU takes as that one's output.
+bool is_rectified(const CompiledKernel &kernel, const std::string &name) {
+    if (kernel.kernel == "relu_bwd") return name == "output";
+    if (kernel.kernel == "conv2d_relu_dropout_bwd_data") return name == "input";
+    return kernel.shape.relu && (name == "convolution" || (name == "input" && kernel.kernel.starts_with("batch_norm")));
+}
+
 bool is_positive(const std::string &name) {
     return name == "inv_std" || name == "moving_variance" || name == "second_moment" || name == "probabilities";
 }
@@ -89,8 +96,6 @@ void fill_reals(Array &tensor, const Buffer &buffer, const CompiledKernel &kerne
     for (double &value : tensor.values) value = is_positive(buffer.name) ? random.real(0.25, 1) : random.real(-2, 2);
     if (kernel.kernel.starts_with("batch_norm_stats") && buffer.name == "input") make_hard(tensor);
     if (buffer.name == "logits") make_hard_logits(tensor);
-    if (kernel.shape.relu && buffer.name == "input")
-        for (double &value : tensor.values) value = std::max(value, 0.0);
     if (buffer.name == "gamma") tensor.values.back() = 0;
     // A weight that has never had a gradient: 0 / (sqrt(0) + epsilon).
     if (kernel.kernel == "adam" && buffer.name != "parameters") tensor.values.front() = 0;
@@ -121,6 +126,8 @@ Arguments make_arguments(const CompiledKernel &compiled, int batch, Random &rand
             fill_integers(tensor, buffer, compiled, random);
         else
             fill_reals(tensor, buffer, compiled, random);
+        if (is_rectified(compiled, buffer.name))
+            for (double &value : tensor.values) value = std::max(value, 0.0);
     }
     return arguments;
 }

@@ -318,6 +318,83 @@ void check_kernel(const CompiledKernel &compiled, const Set &set) {
     if (by_hand) CHECK(one_thread.allocations() + three_threads.allocations() == 0);
 }
 
+/// Where the oracle has no finite number, neither has the kernel: NaN where `value` is. An infinity may become NaN on either side, as in
+/// the sums of a tile. Returns how many elements of the oracle's are not finite.
+int check_not_hidden(const Arguments &actual, const Arguments &expected, double value) {
+    int not_finite = 0, hidden = 0;
+    for (const std::string &output : expected.kernel->outputs)
+        for (std::size_t i = 0; i < expected[output].values.size(); i++) {
+            if (std::isfinite(expected[output].values[i])) continue;
+            not_finite++;
+            hidden += std::isnan(value) ? !std::isnan(actual[output].values[i]) : std::isfinite(actual[output].values[i]);
+        }
+    CHECK(hidden == 0);
+    return not_finite;
+}
+
+/// Puts `value` at one place of an argument, or what comes of it there in weights that are transformed for tiles.
+void put_at_random(const CompiledKernel &compiled, oracle::Array &argument, double value, Random &random) {
+    const Shape &s = compiled.shape;
+    const bool transformed = s.tile > 0 && argument.extent(2) == s.tile + 2 && compiled.kernel != "winograd_weights";
+    if (!transformed) {
+        argument.values[std::size_t(random.integer(0, int(argument.values.size()) - 1))] = value;
+        return;
+    }
+    std::vector<oracle::Array> arguments = {oracle::Array({s.out_c, s.in_c, 3, 3}), oracle::Array(s.weights())};
+    arguments[0](random.integer(0, s.out_c - 1), random.integer(0, s.in_c - 1), random.integer(0, 2), random.integer(0, 2)) = value;
+    oracle::find_oracle("winograd_weights")(s, arguments);
+    for (std::size_t i = 0; i < argument.values.size(); i++)
+        if (!std::isfinite(arguments[1].values[i])) argument.values[i] = arguments[1].values[i];
+}
+
+/// Whether a pool's windows leave pixels of its input out.
+bool leaves_pixels_out(const Shape &s) {
+    return s.stride_h > s.kernel_h || s.stride_w > s.kernel_w || s.pad_bottom() < 0 || s.pad_right() < 0;
+}
+
+/// NaN and the infinities in each argument in turn, at a few places: they reach every output that they reach in the oracle.
+void check_not_a_number(const CompiledKernel &compiled, const Set &set) {
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+    constexpr int most_places = 8;
+    // What a few images take, a block of images, and tiles: its batches have code of their own.
+    const std::vector<int> batches = compiled.shape.batch > 0 ? std::vector{compiled.shape.batch} : std::vector{2, 17};
+    Random random(3);
+    Session session(1);
+    int not_finite = 0;
+    for (std::size_t i = 0; i < find_kernel(compiled.kernel).inputs.size(); i++) {
+        const std::string &name = compiled.arguments[i].name;
+        if (compiled.arguments[i].type != "float32") continue;
+        // These sum over the pixels that pools chose; the oracle has 0 * infinity, or 0 * NaN where no window sees it, of the others too.
+        const bool chooses = name == "input" && compiled.kernel.starts_with("batch_norm_pool_bwd");
+        if (chooses && leaves_pixels_out(compiled.shape)) continue;
+        for (const int batch : batches)
+            for (const double value : {nan, infinity, -infinity}) {
+                if (chooses && std::isinf(value)) continue;
+                INFO(fmt::format("{} in {}, a batch of {}", value, name, batch));
+                for (int place = 0, seen = 0; place < most_places && seen == 0; place++) {
+                    Arguments before = make_arguments(compiled, batch, random);
+                    put_at_random(compiled, before.tensors[i], value, random);
+                    Arguments expected = before;
+                    oracle::find_oracle(compiled.kernel)(compiled.shape, expected.tensors);
+                    seen = check_not_hidden(call(compiled, set, before, batch, session), expected, value);
+                    not_finite += seen;
+                }
+            }
+    }
+    CHECK((not_finite > 0 || compiled.kernel == "input_fwd"));
+}
+
+/// A label beyond the classes: the loss and its gradient are NaN, both.
+void check_label_beyond(const CompiledKernel &compiled, const Set &set) {
+    Random random(4);
+    Session session(1);
+    Arguments before = make_arguments(compiled, 3, random);
+    std::ranges::fill(before["labels"].values, compiled.kernel.starts_with("conv2d") ? compiled.shape.out_c : compiled.shape.in_c);
+    Arguments expected = before;
+    oracle::find_oracle(compiled.kernel)(compiled.shape, expected.tensors);
+    CHECK(check_not_hidden(call(compiled, set, before, 3, session), expected, std::numeric_limits<double>::quiet_NaN()) >= 3);
+}
+
 /// Rate 0 is the identity, exactly: what comes out is what went in, or what a pool made of integers. What statistics were rounded for is as
 /// close as they are.
 void check_dropout_at_rate_0(const CompiledKernel &compiled, const Set &set) {
@@ -387,6 +464,10 @@ void check_set(const std::string &name) {
         INFO(compiled.symbol);
         check_kernel(compiled, set);
         if (compiled.kernel.find("dropout") != std::string::npos) check_dropout_at_rate_0(compiled, set);
+        if (!set.autoscheduler.empty()) continue;
+        check_not_a_number(compiled, set);
+        const std::vector<std::string> &inputs = find_kernel(compiled.kernel).inputs;
+        if (std::ranges::find(inputs, "labels") != inputs.end()) check_label_beyond(compiled, set);
     }
     if (device_of(name))
         for (const Program &program : planned->programs) {

@@ -56,6 +56,8 @@ namespace {
 std::uint32_t word(const Array &step, int field) { return std::uint32_t(step(field)); }
 double real(const Array &step, int field) { return std::bit_cast<float>(word(step, field)); }
 
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
 void clear(Array &tensor) { std::fill(tensor.values.begin(), tensor.values.end(), 0.0); }
 
 /// Calls `visit(c, x, y, n)` for every element of an activation, in row-major order of its images.
@@ -141,7 +143,10 @@ void winograd_weights(const Shape &s, const Array &weights, Array &transformed_w
     clear(transformed_weights);
     for_each_element(transformed_weights, [&](int k, int c, int a, int b) {
         for (int dy = 0; dy < 3; dy++)
-            for (int dx = 0; dx < 3; dx++) transformed_weights(k, c, a, b) += double(g[a][dx]) * double(g[b][dy]) * weights(k, c, dx, dy);
+            for (int dx = 0; dx < 3; dx++) {
+                const double coefficient = double(g[a][dx]) * double(g[b][dy]);
+                if (coefficient != 0) transformed_weights(k, c, a, b) += coefficient * weights(k, c, dx, dy);  // 0 leaves NaN out too
+            }
     });
 }
 
@@ -175,7 +180,7 @@ void relu_fwd(const Shape &, const Array &input, Array &output) {
 }
 
 void relu_bwd(const Shape &, const Array &d_output, const Array &output, Array &d_input) {
-    for (std::size_t i = 0; i < d_input.values.size(); i++) d_input.values[i] = output.values[i] > 0 ? d_output.values[i] : 0.0;
+    for (std::size_t i = 0; i < d_input.values.size(); i++) d_input.values[i] = output.values[i] <= 0 ? 0.0 : d_output.values[i];
 }
 
 /// Values a channel has over the batch.
@@ -243,11 +248,17 @@ void batch_norm_bwd(const Shape &s, const Array &d_output, const Array &input, c
     batch_norm_bwd_data(s, d_output, input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
 }
 
+/// A value as it is compared with others: NaN counts as infinity.
+double comparable(double value) { return std::isnan(value) ? std::numeric_limits<double>::infinity() : value; }
+
 void max_pool2d_fwd(const Shape &s, const Array &input, Array &output) {
     for_each_element(output, [&](int c, int x, int y, int n) {
-        output(c, x, y, n) = -std::numeric_limits<double>::infinity();
-        for_each_tap(s, x, y,
-                     [&](int in_x, int in_y, int, int) { output(c, x, y, n) = std::max(output(c, x, y, n), input(c, in_x, in_y, n)); });
+        double largest = -std::numeric_limits<double>::infinity();
+        for_each_tap(s, x, y, [&](int in_x, int in_y, int, int) {
+            const double value = input(c, in_x, in_y, n);
+            largest = std::isnan(largest) || std::isnan(value) ? not_a_number : std::max(largest, value);
+        });
+        output(c, x, y, n) = largest;
     });
 }
 
@@ -257,8 +268,8 @@ void max_pool2d_bwd(const Shape &s, const Array &d_output, const Array &input, A
         double largest = -std::numeric_limits<double>::infinity();
         double *winner = nullptr;
         for_each_tap(s, x, y, [&](int in_x, int in_y, int, int) {
-            if (input(c, in_x, in_y, n) <= largest) return;
-            largest = input(c, in_x, in_y, n);
+            if (winner && comparable(input(c, in_x, in_y, n)) <= largest) return;
+            largest = comparable(input(c, in_x, in_y, n));
             winner = &d_input(c, in_x, in_y, n);
         });
         *winner += d_output(c, x, y, n);
@@ -320,7 +331,7 @@ void conv2d_relu_dropout_bwd_data(const Shape &s, const Array &d_output, const A
                                   Array &d_input) {
     conv2d_bwd_data(s, d_output, weights, d_input);
     for (std::size_t i = 0; i < d_input.values.size(); i++)
-        d_input.values[i] = input.values[i] > 0 ? d_input.values[i] * real(step, dropout_scale(s.dropout)) : 0.0;
+        d_input.values[i] = input.values[i] <= 0 ? 0.0 : d_input.values[i] * real(step, dropout_scale(s.dropout));
 }
 
 /// The gradient of what the pool reads.
@@ -364,7 +375,7 @@ void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &
     for (int n = 0; n < logits.extent(3); n++) {
         int first_largest = 0;
         for (int c = 0; c < logits.extent(0); c++)
-            if (logits(c, 0, 0, n) > logits(first_largest, 0, 0, n)) first_largest = c;
+            if (comparable(logits(c, 0, 0, n)) > comparable(logits(first_largest, 0, 0, n))) first_largest = c;
 
         double sum = 0;
         for (int c = 0; c < logits.extent(0); c++) sum += std::exp(logits(c, 0, 0, n) - logits(first_largest, 0, 0, n));
@@ -372,7 +383,7 @@ void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &
             probabilities(c, 0, 0, n) = std::exp(logits(c, 0, 0, n) - logits(first_largest, 0, 0, n)) / sum;
 
         const int label = int(labels(int(indices(n))));
-        loss(n) = std::log(sum) + logits(first_largest, 0, 0, n) - logits(label, 0, 0, n);
+        loss(n) = label < logits.extent(0) ? std::log(sum) + logits(first_largest, 0, 0, n) - logits(label, 0, 0, n) : not_a_number;
         correct(n) = label == first_largest;
     }
 }
@@ -380,8 +391,9 @@ void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &
 void softmax_cross_entropy_bwd(const Shape &, const Array &probabilities, const Array &labels, const Array &indices, const Array &step,
                                Array &d_logits) {
     for_each_element(d_logits, [&](int c, int x, int y, int n) {
-        const double one_hot = c == labels(int(indices(n)));
-        d_logits(c, x, y, n) = (probabilities(c, x, y, n) - one_hot) * real(step, step_inverse_batch);
+        const double label = labels(int(indices(n))), one_hot = c == label;
+        const bool is_class = label < d_logits.extent(0);
+        d_logits(c, x, y, n) = is_class ? (probabilities(c, x, y, n) - one_hot) * real(step, step_inverse_batch) : not_a_number;
     });
 }
 
