@@ -3,6 +3,7 @@
 #include "compiler/memory_plan.h"
 #include "compiler/naming.h"
 #include "compiler/traffic.h"
+#include "plan/text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -162,7 +163,7 @@ std::string describe(const Plan &plan, int batch, const std::optional<Measuremen
         text +=
             fmt::format("\nmeasured on {}, threads: {}, {:.0f} GFLOP/s; a call takes at least its operations at that rate, or its bytes "
                         "at the bandwidth of the nearest level that they fit in\n",
-                        measured->cpu, measured->threads, measured->peaks.gflops);
+                        printable(measured->cpu), measured->threads, measured->peaks.gflops);
     for (const SetPlan &set : plan.sets) text += describe_set(set, {set.set, batch, measured});
     return text;
 }

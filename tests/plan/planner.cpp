@@ -112,8 +112,9 @@ TEST_CASE("a pinned entry is taken instead") {
 
 TEST_CASE("entries can be left out, pinned or not") {
     const auto entries = [](const PlanOptions &options) {
+        const Plan plan = make_plan(cifar10(), options);
         std::set<std::string> names;
-        for (const CompiledKernel &kernel : make_plan(cifar10(), options).sets[0].kernels) names.insert(kernel.entry);
+        for (const CompiledKernel &kernel : plan.sets[0].kernels) names.insert(kernel.entry);
         return names;
     };
     const std::map<std::string, Pins> pins = {{"x86_avx2", {{"conv2d_fwd__h13w13c64_k64r3s3_relu", "winograd_f2"}}}};
@@ -135,8 +136,9 @@ TEST_CASE("entries can be left out, pinned or not") {
 
 TEST_CASE("without tiles a convolution leaves a pool alone whose windows reach beyond it") {
     const auto pooled = [](const PlanOptions &options) {
+        const Plan plan = make_plan(cifar10(), options);
         int inside = 0, beyond = 0;
-        for (const CompiledKernel &kernel : make_plan(cifar10(), options).sets[0].kernels)
+        for (const CompiledKernel &kernel : plan.sets[0].kernels)
             if (kernel.kernel == "conv2d_pool_fwd") (kernel.shape.pool().padded() ? beyond : inside)++;
         return std::pair(inside, beyond);
     };
