@@ -23,8 +23,8 @@ using nlohmann::json;
 // Of a model and of a layer: they are parts of other names, of files among them, which have 255 bytes.
 constexpr std::size_t longest_name = 100;
 
-// More would take a plan minutes.
-constexpr std::size_t most_inputs = 1000;
+// Of all layers together. A plan looks at pairs of calls: this many take a minute.
+constexpr std::size_t most_inputs = 10'000;
 
 // C and C++ keep identifiers for themselves that begin with an underscore or have two in a row, and the parts of a kernel's symbol stand
 // between two.
@@ -46,7 +46,7 @@ bool is_taken_by_the_runtime(const std::string &name) {
 }
 
 std::string read_model_name(Options &options) {
-    const std::string name = options.text("name");
+    std::string name = options.text("name");
     const auto fail = [&](const std::string &reason) {
         throw std::invalid_argument(fmt::format("\"name\" {}, not \"{}\"", reason, shortened(name, longest_name)));
     };
@@ -115,6 +115,9 @@ public:
             for (int input : inputs) layer->in.push_back(input == image_input ? model_.input : model_.layers[input]->out);
             layer->out = layer->infer();
             check_sizes(*layer);
+            for (const int input : inputs)
+                if (input != image_input) is_read_[input] = true;
+            is_read_.push_back(false);
             indices_[name] = index;
             model_.layers.push_back(std::move(layer));
         } catch (const std::invalid_argument &error) {
@@ -134,7 +137,7 @@ public:
             if (last && !(layer.type == "dense" && layer.ends_in_softmax())) fail("the last layer must be dense with activation softmax");
             if (!last && layer.ends_in_softmax()) fail("only the last layer, a dense one, can have activation softmax");
             if (last && (layer.out.c < 2 || layer.out.c > 256)) fail("labels are bytes, so there can be 2 to 256 classes");
-            if (!last && !is_read(i)) fail("no layer reads its output");
+            if (!last && !is_read_[i]) fail("no layer reads its output");
         }
     }
 
@@ -172,15 +175,11 @@ private:
         check_floats("the weights up to here", double(slab_bytes_) / 4);
     }
 
-    bool is_read(int index) const {
-        return std::ranges::any_of(model_.layers,
-                                   [&](const auto &layer) { return std::ranges::find(layer->inputs, index) != layer->inputs.end(); });
-    }
-
     const std::string &file_;
     Model &model_;
     std::map<std::string, int> indices_;  // of the layers by name
     std::map<std::string, int> unnamed_;  // how many of each type so far
+    std::vector<bool> is_read_;           // by layer
     std::size_t inputs_ = 0;              // of the layers so far
     std::int64_t slab_bytes_ = 0;         // of their weights
 };
