@@ -6,10 +6,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <type_traits>
 
 using namespace halcyon;
@@ -123,17 +125,27 @@ TEST_CASE("a name shows every field in which two shapes of a kernel can differ")
 }
 
 TEST_CASE("batch norms of one size may differ in each constant alone") {
-    const auto batch_norm = [](float momentum, float epsilon) {
-        return fmt::format(R"({{"type": "batch_normalization", "momentum": {}, "epsilon": {}}}, )", momentum, epsilon);
-    };
-    for (const char *behind : {"", R"({"type": "max_pooling2d", "padding": "same"}, {"type": "dropout"}, )"}) {
-        std::string layers = R"({"type": "conv2d", "filters": 8, "kernel_size": 3, "strides": 2, "padding": "same"}, )";
-        for (const float momentum : {0.0f, 0.99f})
-            for (const float epsilon : {1e-5f, 1e-3f})
-                layers += batch_norm(momentum, epsilon) + behind + R"({"type": "conv2d", "filters": 8, "kernel_size": 1}, )";
-        layers += R"({"type": "flatten"}, {"type": "dense", "units": 3, "activation": "softmax"})";
-        CHECK(failure_of([&] { make_plan(make_model(layers), {.sets = all_sets(), .all_entries = true}); }) == "");
-    }
+    std::string layers = R"({"name": "base", "type": "conv2d", "filters": 8, "kernel_size": 3, "strides": 2, "padding": "same"})";
+    std::string ends;
+    for (const char *kind : {"relu", "max_pooling2d"})
+        for (const char *constants : {R"("momentum": 0)", R"("momentum": 0.99)", R"("epsilon": 1e-5)", R"("epsilon": 0.5)"}) {
+            const std::string end = fmt::format("end{}", std::ranges::count(layers, '\n'));
+            layers += fmt::format(R"(,
+                {{"type": "batch_normalization", "inputs": ["base"], {}}}, {{"type": "{}"{}}}, {{"name": "{}", "type": "dropout"}})",
+                                  constants, kind, kind == std::string_view("relu") ? "" : R"(, "strides": 1, "padding": "same")", end);
+            ends += fmt::format(R"({}"{}")", ends.empty() ? "" : ", ", end);
+        }
+    layers += fmt::format(R"(, {{"type": "add", "inputs": [{}]}}, {{"type": "flatten"}}, {{"type": "dense", "units": 3,
+        "activation": "softmax"}})",
+                          ends);
+    Plan plan;
+    CHECK(failure_of([&] { plan = make_plan(make_model(layers), {.sets = all_sets(), .all_entries = true}); }) == "");
+    std::set<std::string> fused;
+    for (const SetPlan &set : plan.sets)
+        for (const CompiledKernel &kernel : set.kernels)
+            if (kernel.kernel == "batch_norm_stats_fwd" || kernel.kernel == "batch_norm_stats_pool_dropout_fwd")
+                fused.insert(kernel_name(kernel.kernel, kernel.shape));
+    CHECK(fused.size() == 8);
 }
 
 TEST_CASE("a symbol that no file can be named after is refused with the limit") {
