@@ -3,6 +3,7 @@
 #include "compiler/naming.h"
 #include "compiler/process.h"
 #include "plan/files.h"
+#include "plan/text.h"
 
 #include <fmt/format.h>
 
@@ -12,12 +13,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <functional>
 #include <limits>
 #include <mutex>
 #include <sstream>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
 namespace halcyon {
@@ -36,36 +37,44 @@ std::string read_whole(const fs::path &file) { return read_file(file, std::numer
 
 bool holds(const fs::path &file, std::string_view text) { return fs::exists(file) && read_whole(file) == text; }
 
-/// Replaces a file at once, and not at all where it holds `text` already: then what depends on it is not built again.
+/// Leaves a file as it is that holds `text` already: then what depends on it is not built again.
 void write_file(const fs::path &file, std::string_view text) {
-    if (holds(file, text)) return;
-    const fs::path partial = file.string() + ".partial";
-    std::ofstream(partial, std::ios::binary) << text << std::flush;
-    if (!holds(partial, text)) {
-        fs::remove(partial);
-        throw std::runtime_error(fmt::format("{}: cannot be written", file.string()));
-    }
-    fs::rename(partial, file);
+    if (!holds(file, text)) replace_file(file, text);
 }
 
-/// What a process printed, on one line of at most 500 characters.
-std::string one_line(const fs::path &log) {
-    std::istringstream words(fs::exists(log) ? read_file(log) : "");
+/// What a process printed, on one line.
+std::string one_line(const std::string &output) {
+    std::istringstream words(output);
     std::string line;
     for (std::string word; words >> word;) line += (line.empty() ? "" : " ") + word;
-    constexpr std::size_t most = 500;
-    return line.size() <= most ? line : line.substr(0, most) + " ...";
+    return shortened(line, 500);
 }
 
 /// Runs a command; throws std::runtime_error "<what>: <what it printed>" where it fails.
-void run_or_throw(const std::string &what, const std::vector<std::string> &command, const fs::path &log) {
-    const std::string failure = run_process(command, log);
-    const std::string message = failure.empty() ? "" : one_line(log);
-    fs::remove(log);
-    if (!failure.empty())
-        throw std::runtime_error(
-            fmt::format("{}: {} {}{}{}", what, fs::path(command[0]).filename().string(), failure, message.empty() ? "" : ": ", message));
+void run_or_throw(const std::string &what, const std::vector<std::string> &command) {
+    const ProcessResult result = run_process(command);
+    if (result.failure.empty()) return;
+    const std::string message = one_line(result.output);
+    throw std::runtime_error(
+        fmt::format("{}: {} {}{}{}", what, fs::path(command[0]).filename().string(), result.failure, message.empty() ? "" : ": ", message));
 }
+
+/// A folder that is removed with all that lies in it.
+class WorkFolder {
+public:
+    explicit WorkFolder(fs::path path) : path_(std::move(path)) { fs::create_directory(path_); }
+    WorkFolder(const WorkFolder &) = delete;
+    WorkFolder &operator=(const WorkFolder &) = delete;
+    ~WorkFolder() {
+        std::error_code ignored;
+        fs::remove_all(path_, ignored);
+    }
+
+    fs::path operator/(const std::string &name) const { return path_ / name; }
+
+private:
+    fs::path path_;
+};
 
 /// Calls `work` with 0 to count - 1 on `jobs` threads. After a failure nothing new is started; the failure with the lowest number is
 /// thrown.
@@ -125,6 +134,8 @@ public:
 
     BuildSummary build() {
         fs::create_directories(objects_);
+        for (const fs::path &folder : {options_.output, objects_, options_.cache})
+            if (fs::exists(folder)) remove_leftovers(folder);
         const std::uint64_t generator = hash(read_whole(options_.kernel_gen));
         std::atomic<int> compiled = 0;
         for_each_parallel(int(jobs_.size()), options_.jobs, [&](int i) { compiled += compile(jobs_[i], generator); });
@@ -157,10 +168,11 @@ private:
                                              job.set->set, job.kernel->entry);
         const auto start = std::chrono::steady_clock::now();
         try {
-            run_or_throw(what, command, objects_ / (job.kernel->symbol + ".log"));
+            run_or_throw(what, command);
             if (!fs::exists(object(job))) throw std::runtime_error(fmt::format("{}: kernel_gen wrote no {}", what, object(job).string()));
         } catch (...) {
-            fs::remove(object(job));
+            std::error_code ignored;
+            fs::remove(object(job), ignored);
             throw;
         }
         write_file(stamp_file, stamp);
@@ -216,28 +228,18 @@ private:
     }
 
     void archive() const {
-        const fs::path table_object = objects_ / (name_ + ".o"), log = objects_ / (name_ + ".log");
-        run_or_throw("the table of kernels",
-                     {"cc", "-std=c99", "-O1", "-fPIC", "-I", options_.include.string(), "-c", (options_.output / (name_ + ".c")).string(),
-                      "-o", table_object.string()},
-                     log);
-        const fs::path library = options_.output / fmt::format("lib{}.a", name_);
-        const fs::path partial = library.string() + ".partial";
-        fs::remove(partial);
+        // cc and ar write files of their own beside what they make.
+        const WorkFolder work(temporary_beside(objects_ / name_));
+        const fs::path table_object = work / (name_ + ".o"), archive = work / "archive.a";
+        run_or_throw("the table of kernels", {"cc", "-std=c99", "-O1", "-fPIC", "-I", options_.include.string(), "-c",
+                                              (options_.output / (name_ + ".c")).string(), "-o", table_object.string()});
         // D: no dates and owners, so that equal objects make equal libraries.
-        std::vector<std::string> command = {"ar", "rcsD", partial.string(), table_object.string()};
+        std::vector<std::string> command = {"ar", "rcsD", archive.string(), table_object.string()};
         for (const Job &job : jobs_) command.push_back(object(job).string());
-        try {
-            run_or_throw("the library", command, log);
-        } catch (...) {
-            fs::remove(partial);
-            throw;
-        }
+        run_or_throw("the library", command);
         // The same library stays as it is, so that programs are not linked again.
-        if (fs::exists(library) && read_whole(library) == read_whole(partial))
-            fs::remove(partial);
-        else
-            fs::rename(partial, library);
+        const fs::path library = options_.output / fmt::format("lib{}.a", name_);
+        if (!holds(library, read_whole(archive))) fs::rename(archive, library);
     }
 
     const Plan &plan_;

@@ -22,7 +22,8 @@ struct BuildSummary {
 };
 
 /// Starts kernel_gen once for every kernel whose object is missing or stale, by a stamp beside it. Files in `output` are replaced whole,
-/// and only after everything has compiled. Throws std::runtime_error with one line that names the kernel and its schedule where one fails.
+/// and only after everything has compiled; what a killed build left half-done is cleared away. Throws std::runtime_error with one line that
+/// names the kernel and its schedule where one fails.
 BuildSummary build_plan(const Plan &plan, const BuildOptions &options);
 
 }  // namespace halcyon

@@ -1,6 +1,7 @@
 #include "compiler/layers.h"
 
 #include "compiler/graph.h"
+#include "plan/text.h"
 #include "schedules/shape.h"
 
 #include <fmt/format.h>
@@ -33,6 +34,8 @@ struct Window {
 
     /// The sizes and padding of a kernel, by Keras's rules. Throws std::invalid_argument where the window does not fit.
     Shape over(const FeatureMap &in, int out_c) const {
+        const std::int64_t taps = std::int64_t{size[0]} * size[1];
+        if (taps > most_floats) throw std::invalid_argument(fmt::format("{} has {} taps; the most is {}", name(), taps, most_floats));
         Shape shape = elementwise(in);
         shape.out_c = out_c;
         shape.kernel_h = size[0], shape.kernel_w = size[1];
@@ -44,14 +47,17 @@ struct Window {
             shape.pad_top = std::max((shape.out_h - 1) * strides[0] + size[0] - in.h, 0) / 2;
             shape.pad_left = std::max((shape.out_w - 1) * strides[1] + size[1] - in.w, 0) / 2;
         } else {
-            if (size[0] > in.h || size[1] > in.w) {
-                const std::string name = size[0] == size[1] ? fmt::to_string(size[0]) : fmt::format("{}x{}", size[0], size[1]);
-                throw std::invalid_argument(fmt::format("{} {} does not fit in its {}x{} input", what, name, in.h, in.w));
-            }
+            if (size[0] > in.h || size[1] > in.w)
+                throw std::invalid_argument(fmt::format("{} does not fit in its {}x{} input", name(), in.h, in.w));
             shape.out_h = (in.h - size[0]) / strides[0] + 1;
             shape.out_w = (in.w - size[1]) / strides[1] + 1;
         }
         return shape;
+    }
+
+    /// "pool 2", "kernel 1x3".
+    std::string name() const {
+        return size[0] == size[1] ? fmt::format("{} {}", what, size[0]) : fmt::format("{} {}x{}", what, size[0], size[1]);
     }
 };
 
@@ -333,7 +339,7 @@ const LayerType &find_type(const std::string &type) {
     if (found != layer_types().end()) return found->second;
     std::vector<std::string> names;
     for (const auto &[name, layer_type] : layer_types()) names.push_back(name);
-    throw std::invalid_argument(fmt::format("unknown type \"{}\"; there are {}", type, fmt::join(names, ", ")));
+    throw std::invalid_argument(fmt::format("unknown type \"{}\"; there are {}", shortened(type, 100), fmt::join(names, ", ")));
 }
 
 }  // namespace

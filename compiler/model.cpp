@@ -1,13 +1,18 @@
 #include "compiler/model.h"
 
+#include "compiler/plan.h"
 #include "plan/files.h"
 #include "plan/json.h"
+#include "plan/text.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <functional>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 
 namespace halcyon {
@@ -15,12 +20,41 @@ namespace {
 
 using nlohmann::json;
 
-// Halide indexes a buffer with 32 bits, so that an image's activation and a slab of weights must stay below 2^31 bytes.
-constexpr std::int64_t most_floats = (std::int64_t{1} << 29) - 1;
+// Of a model and of a layer: they are parts of other names, of files among them, which have 255 bytes.
+constexpr std::size_t longest_name = 100;
 
+// Of all layers together. A plan looks at pairs of calls: this many take a minute.
+constexpr std::size_t most_inputs = 10'000;
+
+// C and C++ keep identifiers for themselves that begin with an underscore or have two in a row, and the parts of a kernel's symbol stand
+// between two.
 bool is_identifier(const std::string &name) {
-    const auto letter = [](unsigned char c) { return std::isalpha(c) || c == '_'; };
-    return !name.empty() && letter(name[0]) && std::ranges::all_of(name, [&](unsigned char c) { return letter(c) || std::isdigit(c); });
+    char before = '_';
+    for (const unsigned char c : name) {
+        if (!std::isalnum(c) && (c != '_' || before == '_')) return false;
+        before = char(c);
+    }
+    return before != '_' && std::isalpha(static_cast<unsigned char>(name[0]));
+}
+
+// What runtime/halcyon.h and runtime/model.h declare with "halcyon_" before it, as a library declares its model.
+bool is_taken_by_the_runtime(const std::string &name) {
+    constexpr std::array<std::string_view, 13> taken = {"close",  "initialize", "kernel",    "last_error", "load_weights",
+                                                        "model",  "network",    "open",      "predict",    "save_weights",
+                                                        "status", "step",       "train_step"};
+    return std::ranges::find(taken, name) != taken.end();
+}
+
+std::string read_model_name(Options &options) {
+    std::string name = options.text("name");
+    const auto fail = [&](const std::string &reason) {
+        throw std::invalid_argument(fmt::format("\"name\" {}, not \"{}\"", reason, shortened(name, longest_name)));
+    };
+    if (!is_identifier(name)) fail("must be made of letters, digits and single underscores between them, a letter first");
+    if (name.size() > longest_name) fail(fmt::format("must have at most {} characters", longest_name));
+    if (is_taken_by_the_runtime(name))
+        throw std::invalid_argument(fmt::format("the name \"{0}\" is taken: there is a halcyon_{0} in Halcyon itself", name));
+    return name;
 }
 
 // Names become keys in files and parts of other names ("conv2d/kernel", "d conv2d"), so they hold no slash and no space.
@@ -36,15 +70,20 @@ bool is_reserved(const std::string &name) {
     return std::ranges::find(reserved, name) != reserved.end();
 }
 
+void check_floats(const std::string &what, double floats) {
+    if (floats > double(most_floats))
+        throw std::invalid_argument(fmt::format("{} would hold {:.3g} floats; the most is {}", what, floats, most_floats));
+}
+
+double floats_of(const FeatureMap &map) { return double(map.h) * map.w * map.c; }
+
 FeatureMap parse_input(const json &value) {
     Options options(value, "the input");
-    const json &shape = options.array("shape");
+    const auto [h, w, c] = options.shape("shape");
     options.finish();
-    const bool sizes = shape.size() == 3 && std::ranges::all_of(shape, [](const json &item) {
-                           return item.is_number_integer() && item >= 1 && item <= largest_size;
-                       });
-    if (!sizes) throw std::invalid_argument(fmt::format("\"shape\" must be [rows, columns, channels], not {}", short_json(shape)));
-    return {shape[0], shape[1], shape[2]};
+    const FeatureMap input{h, w, c};
+    check_floats("the input", floats_of(input));
+    return input;
 }
 
 /// Reads the layers one by one: each knows those before it.
@@ -59,10 +98,13 @@ public:
             Options options(value, "the layer");
             const std::string type = options.text("type");
             const std::string name = options.has("name") ? options.text("name") : default_name(type, unnamed_[type]++);
-            where += fmt::format(" \"{}\"", name);
+            where += fmt::format(" \"{}\"", shortened(name, longest_name));
             check_name(name);
 
             const std::vector<int> inputs = find_inputs(options);
+            inputs_ += inputs.size();
+            if (inputs_ > most_inputs)
+                throw std::invalid_argument(fmt::format("the layers up to here read {} inputs; the most is {}", inputs_, most_inputs));
             std::unique_ptr<Layer> layer = make_layer(type, options);
             options.finish();
 
@@ -73,6 +115,9 @@ public:
             for (int input : inputs) layer->in.push_back(input == image_input ? model_.input : model_.layers[input]->out);
             layer->out = layer->infer();
             check_sizes(*layer);
+            for (const int input : inputs)
+                if (input != image_input) is_read_[input] = true;
+            is_read_.push_back(false);
             indices_[name] = index;
             model_.layers.push_back(std::move(layer));
         } catch (const std::invalid_argument &error) {
@@ -92,13 +137,14 @@ public:
             if (last && !(layer.type == "dense" && layer.ends_in_softmax())) fail("the last layer must be dense with activation softmax");
             if (!last && layer.ends_in_softmax()) fail("only the last layer, a dense one, can have activation softmax");
             if (last && (layer.out.c < 2 || layer.out.c > 256)) fail("labels are bytes, so there can be 2 to 256 classes");
-            if (!last && !is_read(i)) fail("no layer reads its output");
+            if (!last && !is_read_[i]) fail("no layer reads its output");
         }
     }
 
 private:
     void check_name(const std::string &name) const {
         if (!is_layer_name(name)) throw std::invalid_argument("a name is made of letters, digits, _, - and .");
+        if (name.size() > longest_name) throw std::invalid_argument(fmt::format("a name has at most {} characters", longest_name));
         if (is_reserved(name)) throw std::invalid_argument("the name is reserved");
         const auto taken = indices_.find(name);
         if (taken != indices_.end()) throw std::invalid_argument(fmt::format("the name is taken by layers[{}]", taken->second));
@@ -114,37 +160,28 @@ private:
             else if (found != indices_.end())
                 inputs.push_back(found->second);
             else
-                throw std::invalid_argument(fmt::format("there is no layer \"{}\" before it", name));
+                throw std::invalid_argument(fmt::format("there is no layer \"{}\" before it", shortened(name, longest_name)));
         }
         return inputs;
     }
 
     void check_sizes(const Layer &layer) {
-        const auto limit = [](const std::string &what, double floats) {
-            if (floats > double(most_floats))
-                throw std::invalid_argument(fmt::format("{} would hold {:.3g} floats; the most is {}", what, floats, most_floats));
-        };
-        limit("its output", double(layer.out.h) * layer.out.w * layer.out.c);
-        const double volume = double(layer.in[0].h) * layer.in[0].w * layer.in[0].c;
-        if (layer.type == "dense") limit("its weights", volume * layer.out.c);
+        check_floats("its output", floats_of(layer.out));
         for (const Weight &weight : layer.weights()) {
-            double count = 1;
-            for (int size : weight.shape) count *= size;
-            weights_ += count;
+            const double floats = std::accumulate(weight.shape.begin(), weight.shape.end(), 1.0, std::multiplies<>());
+            check_floats(fmt::format("its {}", weight.name), floats);
+            slab_bytes_ += align_buffer(4 * std::int64_t(floats));
         }
-        limit("the model's weights up to here", weights_);
-    }
-
-    bool is_read(int index) const {
-        return std::ranges::any_of(model_.layers,
-                                   [&](const auto &layer) { return std::ranges::find(layer->inputs, index) != layer->inputs.end(); });
+        check_floats("the weights up to here", double(slab_bytes_) / 4);
     }
 
     const std::string &file_;
     Model &model_;
     std::map<std::string, int> indices_;  // of the layers by name
     std::map<std::string, int> unnamed_;  // how many of each type so far
-    double weights_ = 0;
+    std::vector<bool> is_read_;           // by layer
+    std::size_t inputs_ = 0;              // of the layers so far
+    std::int64_t slab_bytes_ = 0;         // of their weights
 };
 
 }  // namespace
@@ -161,8 +198,7 @@ Model parse_model(std::string_view text, const std::string &file) {
     try {
         Options options(document, "the model");
         options.has("$schema");
-        model.name = options.text("name");
-        if (!is_identifier(model.name)) throw std::invalid_argument(fmt::format("\"name\" must be a C identifier, not \"{}\"", model.name));
+        model.name = read_model_name(options);
         model.input = parse_input(options.object("input"));
         layers = &options.array("layers");
         options.text("loss");

@@ -11,7 +11,7 @@
 namespace halcyon {
 
 struct Model {
-    std::string name;  // a C identifier: it is part of every symbol
+    std::string name;  // part of every symbol; halcyon_<name> clashes with nothing of the run-time library, of C or of C++
     FeatureMap input;
     std::vector<std::unique_ptr<Layer>> layers;  // each reads only layers before it; the last one is dense with softmax
 

@@ -49,7 +49,7 @@ std::string shape_tag(std::string_view kernel, const Shape &s) {
     if (s.relu) tag += "_relu";
     if (kernel.find("dropout") != kernel.npos) tag += fmt::format("_d{}", s.dropout);
     if (s.epsilon != 0 && s.epsilon != 1e-3f) tag += "_e" + identifier(s.epsilon);
-    if (kernel == "batch_norm_stats" && s.momentum != 0.99f) tag += "_m" + identifier(s.momentum);
+    if (kernel.starts_with("batch_norm_stats") && s.momentum != 0.99f) tag += "_m" + identifier(s.momentum);
     return tag;
 }
 

@@ -15,6 +15,9 @@ namespace halcyon {
 /// m: epsilon and momentum where they are not Keras's 0.001 and 0.99.
 std::string kernel_name(std::string_view kernel, const Shape &shape);
 
+/// So that the files named after a symbol, which have endings, fit the 255 bytes that a file system allows.
+constexpr std::size_t longest_symbol = 220;
+
 /// The compiled function: "cifar10_conv2d_fwd__h13w13c64_k64r3s3_relu__x86_avx2_register_tile", or "...__reference" in the set of that
 /// name.
 std::string symbol_name(std::string_view model, std::string_view kernel, const Shape &shape, std::string_view set, std::string_view entry);

@@ -1,11 +1,13 @@
 #include "compiler/options.h"
 
 #include "plan/json.h"
+#include "plan/text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace halcyon {
@@ -13,7 +15,11 @@ namespace {
 
 using nlohmann::json;
 
-bool is_size(const json &value) { return value.is_number_integer() && value >= 1 && value <= largest_size; }
+// Comparing a value with a number or a string would make a value of that, inside a noexcept function: it is read first.
+bool is_size(const json &value) {
+    const std::uint64_t size = value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
+    return size >= 1 && size <= largest_size;
+}
 
 [[noreturn]] void must_be(const char *key, const std::string &expected, const json &value) {
     throw std::invalid_argument(fmt::format("\"{}\" must be {}, not {}", key, expected, short_json(value)));
@@ -51,11 +57,19 @@ std::array<int, 2> Options::sizes(const char *key) {
 
 std::array<int, 2> Options::sizes(const char *key, std::array<int, 2> otherwise) { return has(key) ? sizes(key) : otherwise; }
 
+std::array<int, 3> Options::shape(const char *key) {
+    const json &value = get(key);
+    if (!value.is_array() || value.size() != 3 || !std::ranges::all_of(value, is_size))
+        must_be(key, fmt::format("[rows, columns, channels], each a whole number from 1 to {}", largest_size), value);
+    return {value[0], value[1], value[2]};
+}
+
 float Options::number(const char *key, float otherwise, float low, float high) {
     if (!has(key)) return otherwise;
     const json &value = get(key);
-    if (!value.is_number() || value < low || value > high) must_be(key, fmt::format("a number from {} to {}", low, high), value);
-    return value;
+    const double number = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
+    if (!(number >= low && number <= high)) must_be(key, fmt::format("a number from {} to {}", low, high), value);
+    return static_cast<float>(number);
 }
 
 std::string Options::text(const char *key) {
@@ -94,7 +108,7 @@ const json &Options::object(const char *key) {
 void Options::finish() const {
     for (const auto &[key, value] : json_.items())
         if (std::ranges::find(known_, key) == known_.end())
-            throw std::invalid_argument(fmt::format("unknown key \"{}\"; {} has {}", key, what_, fmt::join(known_, ", ")));
+            throw std::invalid_argument(fmt::format("unknown key \"{}\"; {} has {}", shortened(key, 100), what_, fmt::join(known_, ", ")));
 }
 
 }  // namespace halcyon

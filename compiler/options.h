@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,9 @@ namespace halcyon {
 
 /// The largest size a model file may name; it keeps every product of two sizes within 64 bits.
 constexpr int largest_size = 1'000'000;
+
+/// Halide indexes a buffer with 32 bits, so that an image's activation, a slab of weights and a workspace must stay below 2^31 bytes.
+constexpr std::int64_t most_floats = (std::int64_t{1} << 29) - 1;
 
 /// Every reader throws std::invalid_argument with a reason that names the key. Readers with `otherwise` allow the key to be missing.
 class Options {
@@ -26,6 +30,8 @@ public:
     /// One size, or two as [rows, columns]; one stands for both.
     std::array<int, 2> sizes(const char *key);
     std::array<int, 2> sizes(const char *key, std::array<int, 2> otherwise);
+    /// Three sizes: [rows, columns, channels].
+    std::array<int, 3> shape(const char *key);
     /// A number from `low` to `high`.
     float number(const char *key, float otherwise, float low, float high);
     std::string text(const char *key);

@@ -1,11 +1,14 @@
 #include "compiler/plan.h"
 
+#include "plan/errors.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <new>
 #include <stdexcept>
 #include <type_traits>
 
@@ -46,13 +49,16 @@ Json write_extents(const std::vector<int> &extents) {
 
 std::vector<int> parse_extents(const Json &json) {
     std::vector<int> extents;
-    for (const Json &extent : json)
-        if (extent == "batch")
+    for (const Json &extent : json) {
+        // Comparing it with a string literal would make a value of that, inside a noexcept function.
+        const std::string name = extent.is_string() ? extent.get<std::string>() : "";
+        if (name == "batch")
             extents.push_back(batch_extent);
-        else if (extent == "records")
+        else if (name == "records")
             extents.push_back(records_extent);
         else
             extents.push_back(extent.get<int>());
+    }
     return extents;
 }
 
@@ -204,7 +210,7 @@ Json write_set(const SetPlan &set) {
 
 SetPlan parse_set(const Json &json) {
     SetPlan set{.set = json.at("set"), .target = json.at("target"), .fusions = json.at("fusions"), .programs = {}, .kernels = {}};
-    set.order = json.at("order") == "hwnc" ? StorageOrder::hwnc : StorageOrder::nhwc;
+    set.order = json.at("order").get<std::string>() == "hwnc" ? StorageOrder::hwnc : StorageOrder::nhwc;
     set.prepared_bytes = json.at("prepared_bytes");
     for (const Json &program : json.at("programs")) set.programs.push_back(parse_program(program));
     for (const Json &kernel : json.at("kernels")) set.kernels.push_back(parse_kernel(kernel));
@@ -313,9 +319,11 @@ std::string to_json(const Plan &plan) {
 Plan parse_plan(std::string_view text) {
     try {
         return parse(Json::parse(text));
+    } catch (const std::bad_alloc &) {
+        throw;
     } catch (const std::exception &error) {
         throw std::runtime_error(
-            fmt::format("the plan cannot be read ({}); build the model again with this version's halcyonc", error.what()));
+            fmt::format("the plan cannot be read ({}); build the model again with this version's halcyonc", message_of(error)));
     }
 }
 

@@ -6,12 +6,15 @@
 #include "compiler/traffic.h"
 #include "plan/files.h"
 #include "plan/json.h"
+#include "plan/text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 #include <set>
 #include <stdexcept>
 
@@ -40,14 +43,27 @@ void check_left_out(const PlanOptions &options) {
     }
 }
 
-Choice choose_pinned(const std::string &kernel, const Shape &shape, const Set &set, const std::string &pinned, Menu menu) {
+std::vector<Workspace> workspaces(const Entry &entry, const Shape &shape, const Set &set) {
+    return entry.workspaces ? entry.workspaces(shape, set) : std::vector<Workspace>{};
+}
+
+/// "" where Halide can index every workspace of the entry.
+std::string too_large_workspace(const Entry &entry, const Shape &shape, const Set &set) {
+    for (const Workspace &workspace : workspaces(entry, shape, set)) {
+        const double floats = std::accumulate(workspace.extents.begin(), workspace.extents.end(), 1.0, std::multiplies<>());
+        if (floats > double(most_floats)) return fmt::format("its {} would hold {:.3g} floats", workspace.name, floats);
+    }
+    return "";
+}
+
+Choice choose_pinned(const std::string &kernel, const Shape &shape, const Set &set, const std::string &pinned, const PlanOptions &options) {
     const auto fail = [&](const std::string &reason) {
         throw std::runtime_error(
             fmt::format("tuned {}.json: \"{}\" is pinned to \"{}\", {}", set.name, kernel_name(kernel, shape), pinned, reason));
     };
-    for (const Entry &entry : menu(kernel)) {
+    for (const Entry &entry : options.menu(kernel)) {
         if (entry.name != pinned) continue;
-        const std::string reason = entry.refuses(shape, set);
+        const std::string reason = refusal(entry, shape, set, options);
         if (!reason.empty()) fail("which refuses: " + reason);
         return {&entry, "pinned"};
     }
@@ -55,12 +71,12 @@ Choice choose_pinned(const std::string &kernel, const Shape &shape, const Set &s
     return {};
 }
 
-Choice choose_entry(const std::string &kernel, const Shape &shape, const Set &set, const PlanOptions &options) {
+Choice choose_entry(const Operation &operation, const Set &set, const PlanOptions &options) {
+    const auto &[kernel, layer, shape, inputs, outputs] = operation;
     const auto pins = options.pins.find(set.name);
     if (pins != options.pins.end()) {
         const auto pin = pins->second.find(kernel_name(kernel, shape));
-        if (pin != pins->second.end() && !is_left_out(pin->second, options))
-            return choose_pinned(kernel, shape, set, pin->second, options.menu);
+        if (pin != pins->second.end() && !is_left_out(pin->second, options)) return choose_pinned(kernel, shape, set, pin->second, options);
     }
     std::vector<std::string> refusals;
     for (const Entry &entry : options.menu(kernel)) {
@@ -68,11 +84,8 @@ Choice choose_entry(const std::string &kernel, const Shape &shape, const Set &se
         if (reason.empty()) return {&entry, refusals.empty() ? "first that accepts" : fmt::format("{}", fmt::join(refusals, "; "))};
         refusals.push_back(entry.name + ": " + reason);
     }
-    throw std::logic_error(fmt::format("the menu of {} has no entry that always accepts", kernel));
-}
-
-std::vector<Workspace> workspaces(const Entry &entry, const Shape &shape, const Set &set) {
-    return entry.workspaces ? entry.workspaces(shape, set) : std::vector<Workspace>{};
+    throw std::runtime_error(
+        fmt::format("layer \"{}\": no entry for {} on {}: {}", layer, kernel_name(kernel, shape), set.name, fmt::join(refusals, "; ")));
 }
 
 Buffer workspace_buffer(const std::string &name, const Workspace &workspace) {
@@ -174,7 +187,7 @@ private:
         const Kernel &kernel = find_kernel(operation.kernel);
         if (operation.inputs.size() != kernel.inputs.size() || operation.outputs.size() != kernel.outputs.size())
             throw std::logic_error(fmt::format("{} calls {} with the wrong arguments", operation.layer, kernel.name));
-        const Choice choice = choose_entry(kernel.name, operation.shape, set_, options_);
+        const Choice choice = choose_entry(operation, set_, options_);
 
         Call call;
         call.kernel = kernel.name;
@@ -204,6 +217,9 @@ private:
     /// The kernel's symbol; it is compiled once however often it is called.
     std::string add_kernel(const std::string &kernel, const Shape &shape, const Entry &entry, const std::vector<Buffer> &called_with) {
         std::string symbol = symbol_name(model_, kernel, shape, set_.name, entry.name);
+        if (symbol.size() > longest_symbol)
+            throw std::runtime_error(fmt::format("the name {} has {} characters; the most is {}, so the model needs a shorter name", symbol,
+                                                 symbol.size(), longest_symbol));
         const auto known = std::ranges::find(plan_.kernels, symbol, &CompiledKernel::symbol);
         if (known == plan_.kernels.end())
             plan_.kernels.push_back(
@@ -245,7 +261,9 @@ std::vector<LayerSummary> summarize(const Model &model) {
 }  // namespace
 
 std::string refusal(const Entry &entry, const Shape &shape, const Set &set, const PlanOptions &options) {
-    return is_left_out(entry.name, options) ? "left out" : entry.refuses(shape, set);
+    if (is_left_out(entry.name, options)) return "left out";
+    const std::string reason = entry.refuses(shape, set);
+    return reason.empty() ? too_large_workspace(entry, shape, set) : reason;
 }
 
 std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs) {
@@ -293,7 +311,8 @@ std::map<std::string, Pins> read_pins(const std::string &folder, const std::vect
             throw std::runtime_error(fmt::format("{}: must be an object of kernel names and entries", file.string()));
         for (const auto &[kernel, entry] : document.items()) {
             if (!entry.is_string())
-                throw std::runtime_error(fmt::format("{}: \"{}\" must name an entry, not {}", file.string(), kernel, short_json(entry)));
+                throw std::runtime_error(
+                    fmt::format("{}: \"{}\" must name an entry, not {}", file.string(), shortened(kernel, 100), short_json(entry)));
             pins[set.name][kernel] = entry;
         }
     }

@@ -6,8 +6,13 @@
 
 namespace halcyon {
 
-/// Runs `command`, found in PATH where it names no folder, and waits for it; what it prints goes to the file `log`. Returns "" if it
-/// exited with 0, else what became of it: "exited with 1", "was killed by signal 6". Throws std::runtime_error where it cannot be started.
-std::string run_process(const std::vector<std::string> &command, const std::string &log);
+/// What became of a program.
+struct ProcessResult {
+    std::string failure;  // "" where it exited with 0, else "exited with 1", "was killed by signal 6"
+    std::string output;   // the first 64 KiB of what it printed to standard output and standard error
+};
+
+/// Runs `command`, found in PATH where it names no folder, and waits for it. Throws std::runtime_error where it cannot be started.
+ProcessResult run_process(const std::vector<std::string> &command);
 
 }  // namespace halcyon

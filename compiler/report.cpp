@@ -3,6 +3,7 @@
 #include "compiler/memory_plan.h"
 #include "compiler/naming.h"
 #include "compiler/traffic.h"
+#include "plan/text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -103,7 +104,15 @@ std::string describe_calls(const Program &program, const Setting &setting) {
     return text;
 }
 
-/// A row a buffer, by offset; a column a call, '#' while the buffer lives.
+/// A column a call, '#' while the buffer lives; the first and the last call where there are too many for a picture.
+std::string draw_life(const Buffer &buffer, std::size_t calls) {
+    if (calls > 1000) return fmt::format("{} to {}", buffer.first_call, buffer.last_call);
+    std::string life(calls, '.');
+    std::fill(life.begin() + buffer.first_call, life.begin() + buffer.last_call + 1, '#');
+    return life;
+}
+
+/// A row a buffer, by offset.
 std::string draw_arena(const Program &program, Home arena, std::int64_t bytes, const char *title, const char *unit) {
     std::vector<const Buffer *> buffers;
     std::vector<Lifetime> lifetimes;
@@ -118,9 +127,8 @@ std::string draw_arena(const Program &program, Home arena, std::int64_t bytes, c
                                    unit, grouped(most_alive(lifetimes)));
     text += fmt::format("  {:>10}{:>10}  {:<34}calls 0 to {}\n", "offset", "bytes", "buffer", program.calls.size() - 1);
     for (const Buffer *buffer : buffers) {
-        std::string life(program.calls.size(), '.');
-        std::fill(life.begin() + buffer->first_call, life.begin() + buffer->last_call + 1, '#');
-        text += fmt::format("  {:>10}{:>10}  {:<34}{}\n", buffer->offset, buffer->bytes, buffer->name, life);
+        text += fmt::format("  {:>10}{:>10}  {:<34}{}\n", buffer->offset, buffer->bytes, buffer->name,
+                            draw_life(*buffer, program.calls.size()));
     }
     return text;
 }
@@ -162,7 +170,7 @@ std::string describe(const Plan &plan, int batch, const std::optional<Measuremen
         text +=
             fmt::format("\nmeasured on {}, threads: {}, {:.0f} GFLOP/s; a call takes at least its operations at that rate, or its bytes "
                         "at the bandwidth of the nearest level that they fit in\n",
-                        measured->cpu, measured->threads, measured->peaks.gflops);
+                        printable(measured->cpu), measured->threads, measured->peaks.gflops);
     for (const SetPlan &set : plan.sets) text += describe_set(set, {set.set, batch, measured});
     return text;
 }

@@ -10,16 +10,19 @@
 #include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
+#include "plan/errors.h"
+#include "plan/files.h"
 #include "schedules/schedules.h"
 
 #include <Halide.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -153,11 +156,7 @@ std::string cache_key(const Arguments &arguments) {
 }
 
 /// Never leaves a half-written file: other processes share the cache.
-void copy_atomically(const fs::path &from, const fs::path &to) {
-    const fs::path temporary = to.string() + fmt::format(".{}", getpid());
-    fs::copy_file(from, temporary, fs::copy_options::overwrite_existing);
-    fs::rename(temporary, to);
-}
+void copy_whole(const fs::path &from, const fs::path &to) { replace_file(to, read_file(from, std::numeric_limits<std::size_t>::max())); }
 
 int generate(Words words) {
     setenv("HL_LLVM_ARGS", llvm_options, 1);
@@ -171,12 +170,12 @@ int generate_with_cache(const fs::path &cache, const Words &words) {
     const fs::path object = fs::path(arguments.folder) / (arguments.function + ".o");
     const fs::path cached = cache / (cache_key(arguments) + ".o");
     if (fs::exists(cached)) {
-        copy_atomically(cached, object);
+        copy_whole(cached, object);
         return 0;
     }
     if (const int status = generate(words)) return status;
     fs::create_directories(cache);
-    copy_atomically(object, cached);
+    copy_whole(object, cached);
     return 0;
 }
 
@@ -204,21 +203,16 @@ int run(Words words) {
     return cache.empty() ? generate(words) : generate_with_cache(cache, words);
 }
 
-/// One line on stderr.
-int fail(const std::string &message) {
-    fmt::print(stderr, "kernel_gen: {}\n", message.substr(0, message.find('\n')));
-    return 1;
-}
-
 }  // namespace
 }  // namespace halcyon
 
 int main(int argc, char **argv) {
-    try {
-        return halcyon::run({argv, argv + argc}) == 0 ? 0 : 1;
-    } catch (const Halide::Error &error) {  // no std::exception
-        return halcyon::fail(error.what());
-    } catch (const std::exception &error) {
-        return halcyon::fail(error.what());
-    }
+    return halcyon::run_program("kernel_gen", [&] {
+        try {
+            return halcyon::run({argv, argv + argc}) == 0 ? 0 : 1;
+        } catch (const Halide::Error &error) {  // no std::exception; where it was thrown stands on lines of its own
+            const std::string_view message = error.what();
+            throw std::runtime_error(std::string(message.substr(0, message.find('\n'))));
+        }
+    });
 }

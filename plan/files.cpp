@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <new>
@@ -63,6 +66,15 @@ void write_through(const fs::path &path, std::span<const Bytes> parts) {
     if (file.close() != 0) cannot_write("close");
 }
 
+/// The process in the name of a temporary file; 0 where it is none.
+pid_t writer_of(const fs::path &path) {
+    const fs::path thread = path.stem(), process = thread.stem();
+    const std::string number = process.extension().string();
+    if (path.extension() != ".tmp" || number.size() < 2 || number.size() > 10) return 0;
+    if (!std::all_of(number.begin() + 1, number.end(), [](char c) { return c >= '0' && c <= '9'; })) return 0;
+    return std::atoi(number.c_str() + 1);
+}
+
 }  // namespace
 
 Descriptor::~Descriptor() {
@@ -92,9 +104,21 @@ std::string read_file(const fs::path &path, std::size_t most) {
     return {reinterpret_cast<const char *>(bytes.data.get()), bytes.size};
 }
 
-void replace_file(const fs::path &path, std::span<const Bytes> parts) {
+fs::path temporary_beside(const fs::path &path) {
     fs::path temporary = path;
     temporary += fmt::format(".{}.{}.tmp", ::getpid(), ::gettid());
+    return temporary;
+}
+
+void remove_leftovers(const fs::path &folder) {
+    for (const fs::directory_entry &entry : fs::directory_iterator(folder)) {
+        const pid_t process = writer_of(entry.path());
+        if (process > 0 && ::kill(process, 0) != 0 && errno == ESRCH) fs::remove_all(entry.path());
+    }
+}
+
+void replace_file(const fs::path &path, std::span<const Bytes> parts) {
+    const fs::path temporary = temporary_beside(path);
     try {
         const Descriptor folder(::open(path.has_parent_path() ? path.parent_path().c_str() : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (folder.number() < 0) cannot_write("open the folder");

@@ -44,8 +44,14 @@ FileBytes read_bytes(const std::filesystem::path &path, std::size_t most);
 /// The same as text. Files that people write have no more than these 64 MiB.
 std::string read_file(const std::filesystem::path &path, std::size_t most = std::size_t{64} << 20);
 
-/// Replaces the file at once by these bytes: written beside its place under a name of this thread's own that ends in ".tmp", flushed to the
-/// disk, renamed. Throws std::runtime_error, "<path>: what is wrong"; what was at `path` is then as it was.
+/// Where a file or a folder is made that is to be renamed to `path`: "<path>.<process>.<thread>.tmp".
+std::filesystem::path temporary_beside(const std::filesystem::path &path);
+
+/// Removes from `folder` what processes that are no more left under such names.
+void remove_leftovers(const std::filesystem::path &folder);
+
+/// Replaces the file at once by these bytes: written to temporary_beside() its place, flushed to the disk, renamed. Throws
+/// std::runtime_error, "<path>: what is wrong"; what was at `path` is then as it was.
 void replace_file(const std::filesystem::path &path, std::span<const std::span<const std::byte>> parts);
 void replace_file(const std::filesystem::path &path, std::string_view text);
 

@@ -1,14 +1,20 @@
 // Building: which kernels are compiled, what is written, and that nothing half-done stays after a failure.
 #include "compiler/build.h"
+#include "compiler/process.h"
 #include "plan/files.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <vector>
 
 using namespace halcyon;
 
@@ -40,14 +46,48 @@ public:
         fs::permissions(folder / "kernel_gen", fs::perms::owner_all);
     }
 
-    BuildSummary build(const std::string &model_layers = layers, const std::string &target = "") const {
-        Plan plan = make_plan(make_model(model_layers), {.sets = select_sets({"reference"})});
+    BuildSummary build(const std::string &model_layers = layers, const std::string &target = "", const std::string &name = "t") const {
+        Model model = make_model(model_layers);
+        model.name = name;
+        Plan plan = make_plan(model, {.sets = select_sets({"reference"})});
         if (!target.empty()) plan.sets[0].target = target;
         return build_plan(
             plan, {.output = folder / "out", .cache = {}, .kernel_gen = folder / "kernel_gen", .include = HALCYON_SOURCE_DIR, .jobs = 2});
     }
 
     fs::path folder;
+};
+
+/// What a build has not finished, or not cleared away.
+std::vector<std::string> temporaries(const fs::path &folder) {
+    std::vector<std::string> names;
+    for (const auto &entry : fs::recursive_directory_iterator(folder)) {
+        const std::string ending = entry.path().extension().string();
+        if (ending != ".a" && ending != ".c" && ending != ".h" && ending != ".json" && ending != ".o" && ending != ".stamp" &&
+            entry.path().filename() != "objects")
+            names.push_back(entry.path().string());
+    }
+    return names;
+}
+
+/// For its life no file of this process and those it starts can grow beyond so many bytes: what a full disk does as well.
+class FileLimit {
+public:
+    explicit FileLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+        getrlimit(RLIMIT_FSIZE, &before_);
+        const rlimit limit{bytes, before_.rlim_max};
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    FileLimit(const FileLimit &) = delete;
+    FileLimit &operator=(const FileLimit &) = delete;
+    ~FileLimit() {
+        setrlimit(RLIMIT_FSIZE, &before_);
+        std::signal(SIGXFSZ, handler_);
+    }
+
+private:
+    void (*handler_)(int);
+    rlimit before_{};
 };
 
 }  // namespace
@@ -105,8 +145,11 @@ TEST_CASE("a kernel that fails is named, and nothing new is left") {
     CHECK_FALSE(fs::exists(out / "objects" / "t_sgd__n896__reference.o"));
     for (const char *file : {"libhalcyon_t.a", "halcyon_t.h", "plan.json"}) CHECK_FALSE(fs::exists(out / file));
 
-    CHECK(failure("if [ $kernel = sgd ]; then kill -6 $$; fi") ==
-          "kernel sgd__n896 of reference with schedule reference: kernel_gen was killed by signal 6");
+    CHECK(failure("if [ $kernel = sgd ]; then echo half > $object; echo 'LLVM ERROR: no space' >&2; kill -6 $$; fi") ==
+          "kernel sgd__n896 of reference with schedule reference: kernel_gen was killed by signal 6: LLVM ERROR: no space");
+    CHECK_FALSE(fs::exists(out / "objects" / "t_sgd__n896__reference.o"));
+    CHECK(failure("if [ $kernel = sgd ]; then kill -9 $$; fi") == "kernel sgd__n896 of reference with schedule reference: kernel_gen was "
+                                                                  "killed by signal 9 (where memory ran out, fewer jobs need less)");
     CHECK(failure("if [ $kernel = sgd ]; then exit 0; fi") ==
           "kernel sgd__n896 of reference with schedule reference: kernel_gen wrote no " +
               (out / "objects" / "t_sgd__n896__reference.o").string());
@@ -114,5 +157,93 @@ TEST_CASE("a kernel that fails is named, and nothing new is left") {
     workshop.write_generator("");
     CHECK(workshop.build().kernels == 12);
     CHECK(fs::exists(out / "libhalcyon_t.a"));
-    for (const auto &entry : fs::directory_iterator(out)) CHECK(entry.path().extension() != ".partial");
+    CHECK(temporaries(out).empty());
+}
+
+TEST_CASE("where a file cannot be written, a build says which, and leaves what was there") {
+    const Workshop workshop;
+    const fs::path out = workshop.folder / "out";
+    const std::string other = R"({"type": "flatten"}, {"type": "dense", "units": 3, "activation": "softmax"})";
+    workshop.write_generator("exec head -c 4000 /dev/zero > \"$object\"");
+    workshop.build(other);
+    const rlim_t source = fs::file_size(out / "halcyon_t.c"), library = fs::file_size(out / "libhalcyon_t.a");
+    REQUIRE(source < library);
+    workshop.build();
+    std::map<std::string, std::string> before;
+    for (const char *file : {"libhalcyon_t.a", "halcyon_t.h", "plan.json"}) before[file] = read_file(out / file);
+
+    // The first file that is too large: an object, the table of kernels, the library.
+    const std::map<rlim_t, std::string> too_large = {{0, "kernel_gen exited with 1: "},
+                                                     {source - 1, "halcyon_t.c: cannot be written (write: File too large)"},
+                                                     {library - 1, "the library: ar exited with 1: "}};
+    for (const auto &[limit, line] : too_large) {
+        fs::remove_all(out / "objects");
+        std::string failure;
+        {
+            const FileLimit no_more(limit);
+            failure = failure_of([&] { workshop.build(other); });
+        }
+        INFO(failure);
+        CHECK(failure.find(line) != std::string::npos);
+        CHECK(failure.find('\n') == std::string::npos);
+        CHECK(temporaries(out).empty());
+        for (const auto &[file, text] : before) {
+            CAPTURE(file);
+            CHECK(read_file(out / file) == text);
+        }
+    }
+    // What the failures left does no harm.
+    CHECK(workshop.build().kernels == 12);
+    for (const auto &[file, text] : before) CHECK(read_file(out / file) == text);
+}
+
+TEST_CASE("a build clears away what a killed one left") {
+    const Workshop workshop;
+    const fs::path out = workshop.folder / "out";
+    const pid_t ended = fork();
+    if (ended == 0) _exit(0);
+    REQUIRE(waitpid(ended, nullptr, 0) == ended);
+    const std::string ending = fmt::format(".{0}.{0}.tmp", ended);
+    fs::create_directories(out / "objects" / ("halcyon_t" + ending));
+    for (const fs::path &file :
+         {out / ("plan.json" + ending), out / "objects" / ("a.stamp" + ending), out / "objects" / ("halcyon_t" + ending) / "archive.a"})
+        std::ofstream(file) << "half";
+    CHECK(temporaries(out).size() == 3);
+    workshop.build();
+    CHECK(temporaries(out).empty());
+}
+
+TEST_CASE("a library whose model is called like a keyword is as good as any") {
+    const Workshop workshop;
+    const fs::path out = workshop.folder / "out";
+    std::string consumer = "#include \"runtime/halcyon.h\"\n";
+    for (const char *name : {"int", "class"}) {
+        CHECK(workshop.build(layers, "", name).kernels == 12);
+        consumer += fmt::format("#include \"halcyon_{}.h\"\n", name);
+    }
+    // What C, C++ and their libraries mean by a name is not what it means behind "halcyon_".
+    for (const char *name :
+         {"auto",   "break", "inline", "restrict", "namespace", "template", "new", "this",  "nullptr", "concept", "main",    "exit",
+          "printf", "errno", "NULL",   "bool",     "true",      "and",      "xor", "linux", "unix",    "size_t",  "uint8_t", "asm"})
+        consumer += fmt::format("const struct halcyon_model *halcyon_{}(void);\n", name);
+    consumer += "const struct halcyon_model *both(void);\n"
+                "const struct halcyon_model *both(void) { return halcyon_int() ? halcyon_int() : halcyon_class(); }\n";
+    std::ofstream(workshop.folder / "consumer.c") << consumer;
+    const std::vector<std::vector<std::string>> compilers = {{"cc", "-std=c99"}, {"c++", "-x", "c++", "-std=c++20"}};
+    for (std::vector<std::string> command : compilers) {
+        command.insert(command.end(), {"-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I", HALCYON_SOURCE_DIR, "-I",
+                                       out.string(), (workshop.folder / "consumer.c").string()});
+        const ProcessResult result = run_process(command);
+        INFO(result.output);
+        CHECK(result.failure == "");
+    }
+}
+
+TEST_CASE("a program's beginning is kept, and all of it read") {
+    const ProcessResult result = run_process({"sh", "-c", "echo out; echo error >&2; head -c 1000000 /dev/zero; exit 7"});
+    CHECK(result.failure == "exited with 7");
+    CHECK(result.output.starts_with("out\nerror\n"));
+    CHECK(result.output.size() == 65536);
+    CHECK(run_process({"true"}).failure == "");
+    CHECK(failure_of([] { run_process({"/no/such/program"}); }) == "/no/such/program: cannot be started: No such file or directory");
 }

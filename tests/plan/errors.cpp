@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -16,7 +17,9 @@
 #include <stdexcept>
 #include <string>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <system_error>
+#include <unistd.h>
 #include <vector>
 
 using namespace halcyon;
@@ -93,6 +96,14 @@ TEST_CASE("what is no JSON is named by file and line") {
     CHECK(json_message(std::string(100'000, '[')) == "a.json: its values are nested more than 64 deep");
 }
 
+TEST_CASE("a long list takes no longer than its length") {
+    std::string text = "[{}";
+    for (int i = 0; i < 200'000; ++i) text += ", {}";
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(parse_json(text + "]", "a.json").size() == 200'001);
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+}
+
 TEST_CASE("a value in a message is short") {
     CHECK(short_json("a\n\xff") == "\"a\\n\\ufffd\"");
     CHECK(short_json(std::vector<int>(1000, 7)).size() == 103);
@@ -112,6 +123,23 @@ TEST_CASE("only a regular file is read, and all of it") {
     std::filesystem::resize_file(file, std::uintmax_t{1} << 42);  // a hole: 4 TiB that nobody has as memory
     CHECK(message([&] { read_file(file, std::numeric_limits<std::size_t>::max()); }) ==
           file + ": there is no memory for its 4398046511104 bytes");
+}
+
+TEST_CASE("what a killed process left beside a file is removed, and what a running one is writing stays") {
+    const TemporaryFolder folder;
+    const pid_t ended = fork();
+    if (ended == 0) _exit(0);
+    REQUIRE(waitpid(ended, nullptr, 0) == ended);
+    const std::vector<std::string> stale = {fmt::format("a.o.{0}.{0}.tmp", ended), fmt::format("b.{0}.7.tmp", ended)};
+    const std::vector<std::string> others = {
+        temporary_beside("a.o").string(), "a.o", "c.tmp", "d.1.tmp", "e.x.1.tmp", "f.99999999999.1.tmp", fmt::format("g.{}.1", ended)};
+    for (const std::string &name : stale) write_bytes(folder / name, "half");
+    for (const std::string &name : others) write_bytes(folder / name, "whole");
+    std::filesystem::create_directory(folder / fmt::format("work.{0}.{0}.tmp", ended));
+    write_bytes(folder / fmt::format("work.{0}.{0}.tmp/file", ended), "half");
+    remove_leftovers(folder.path());
+    for (const std::string &name : others) CHECK(std::filesystem::exists(folder / name));
+    CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == std::ptrdiff_t(others.size()));
 }
 
 TEST_CASE("a file is replaced whole or not at all") {

@@ -119,6 +119,23 @@ TEST_CASE("what is no benchmark's result is refused in a line") {
     json old = bench_of(dense_plan());
     old["kernels"][0].erase("tasks");
     CHECK(contains(error_of(old.dump()), "tasks"));
+    CHECK_FALSE(contains(error_of(old.dump()), "json.exception"));
+    const auto error_with = [&](const char *place, const json &value) {
+        json bench = bench_of(dense_plan());
+        bench[json::json_pointer(place)] = value;
+        return error_of(bench.dump());
+    };
+    for (const json &value : {json(-1), json(1.5), json(1e300), json("4"), json(nullptr), json(std::uint64_t{1} << 63)}) {
+        CHECK(contains(error_with("/machine/threads", value), value.dump() + " must be a whole number"));
+        CHECK(contains(error_with("/machine/bandwidths/0/bytes", value), value.dump() + " must be a whole number"));
+        CHECK(contains(error_with("/kernels/0/tasks/1", value), value.dump() + " must be a whole number"));
+    }
+    for (const json &value : {json(0), json(-2.5), json("4"), json(nullptr), json::array()}) {
+        CHECK(contains(error_with("/machine/peak_gflops", value), value.dump() + " must be a number above 0"));
+        CHECK(contains(error_with("/machine/bandwidths/1/gb_per_second", value), value.dump() + " must be a number above 0"));
+        CHECK(contains(error_with("/kernels/0/ms", value), value.dump() + " must be a number above 0"));
+    }
+    CHECK_FALSE(contains(error_with("/kernels/0/set", json(3)), "json.exception"));
     json empty = bench_of(dense_plan());
     empty["machine"]["bandwidths"] = json::array();
     CHECK(contains(error_of(empty.dump()), "no bandwidths"));

@@ -1,8 +1,13 @@
 // Model files: shapes, parameter counts, names, and one line for everything that can be wrong.
+#include "plan/files.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 
+#include <fmt/format.h>
+
 #include <map>
+#include <regex>
+#include <set>
 
 using namespace halcyon;
 
@@ -20,6 +25,12 @@ std::string message(const std::string &layers) {
 
 std::string message_of_text(const std::string &text) {
     return failure_of([&] { parse_model(text, "t.json"); });
+}
+
+std::string message_of_name(const std::string &name) {
+    return message_of_text(fmt::format(R"({{"name": "{}", "input": {{"shape": [8, 8, 3]}}, "layers": [{}, {}],
+        "loss": "sparse_categorical_crossentropy"}})",
+                                       name, flatten, softmax));
 }
 
 }  // namespace
@@ -141,7 +152,7 @@ TEST_CASE("a layer that does not fit is named with its reason") {
     CHECK(message(R"({"name": "a", "type": "relu"}, {"name": "b", "type": "max_pooling2d"}, {"type": "add", "inputs": ["a", "b"]})") ==
           "t.json: layers[2] \"add\": cannot add 8x8x3 and 4x4x3");
     CHECK(message(R"({"type": "conv2d", "filters": 1000000, "kernel_size": 1000000, "padding": "same"})") ==
-          "t.json: layers[0] \"conv2d\": the model's weights up to here would hold 3e+18 floats; the most is 536870911");
+          "t.json: layers[0] \"conv2d\": kernel 1000000 has 1000000000000 taps; the most is 536870911");
     CHECK(message(R"({"type": "conv2d", "filters": 10000000, "kernel_size": 1})") ==
           "t.json: layers[0] \"conv2d\": \"filters\" must be a whole number from 1 to 1000000, not 10000000");
 }
@@ -198,9 +209,9 @@ TEST_CASE("what is wrong outside the layers is named") {
     const std::string rest = R"("layers": [)" + flatten + ", " + softmax + R"(], "loss": "sparse_categorical_crossentropy"})";
     CHECK(message_of_text(R"({"input": {"shape": [8, 8, 3]}, )" + rest) == "t.json: the model needs \"name\"");
     CHECK(message_of_text(R"({"name": "9lives", "input": {"shape": [8, 8, 3]}, )" + rest) ==
-          "t.json: \"name\" must be a C identifier, not \"9lives\"");
+          "t.json: \"name\" must be made of letters, digits and single underscores between them, a letter first, not \"9lives\"");
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8]}, )" + rest) ==
-          "t.json: \"shape\" must be [rows, columns, channels], not [8,8]");
+          "t.json: \"shape\" must be [rows, columns, channels], each a whole number from 1 to 1000000, not [8,8]");
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3], "dtype": 1}, )" + rest) ==
           "t.json: unknown key \"dtype\"; the input has shape");
     CHECK(message_of_text(R"({"name": "t", "optimizer": "adam", "input": {"shape": [8, 8, 3]}, )" + rest) ==
@@ -218,4 +229,75 @@ TEST_CASE("a syntax error is found by its line") {
     CHECK(message_of_text("{\"name\": \"a\",\n \"name\": \"b\"}") == "t.json: the key \"name\" stands twice in one object");
     CHECK(failure_of([] { load_model("no/such/model.json"); }) == "no/such/model.json: cannot be read: No such file or directory");
     CHECK(failure_of([] { load_model(HALCYON_SOURCE_DIR "/models"); }) == HALCYON_SOURCE_DIR "/models: is a folder, not a file");
+}
+
+TEST_CASE("no model's function is one that Halcyon declares itself") {
+    std::string headers;
+    for (const char *header : {"/runtime/halcyon.h", "/runtime/model.h"}) headers += read_file(std::string(HALCYON_SOURCE_DIR) + header);
+    headers = std::regex_replace(headers, std::regex(R"(/\*[^*]*\*+([^/*][^*]*\*+)*/)"), "");  // a comment shows one for a model
+    std::set<std::string> names;
+    const std::regex ours("halcyon_([A-Za-z0-9_]+)");
+    for (std::sregex_iterator match(headers.begin(), headers.end(), ours), end; match != end; ++match) names.insert((*match)[1]);
+    CHECK(names.size() > 10);
+    CHECK(names.contains("train_step"));
+    for (const std::string &name : names) {
+        CAPTURE(name);
+        CHECK(message_of_name(name) == "t.json: the name \"" + name + "\" is taken: there is a halcyon_" + name + " in Halcyon itself");
+    }
+    // The header's guard.
+    CHECK_FALSE(std::regex_search(headers, std::regex("HALCYON_MODEL_[A-Za-z0-9_]+_H")));
+}
+
+TEST_CASE("a model's name is an identifier that no language keeps for itself, of a length that files can have") {
+    for (const char *name : {"a", "Z9", "a_1_b", "int", "class", "main", "linux", "halcyon", "models"}) CHECK(message_of_name(name) == "");
+    CHECK(message_of_name(std::string(100, 'a')) == "");
+    CHECK(message_of_name(std::string(101, 'a')) ==
+          "t.json: \"name\" must have at most 100 characters, not \"" + std::string(100, 'a') + "...\"");
+    for (const char *name :
+         {"", "_", "_a", "a_", "a__b", "9", "a b", "a/b", "../a", "a;b", "$<1>", "a-b", "k\xc3\xa4se", "a\\n", "a\\u0000"}) {
+        CAPTURE(name);
+        CHECK(message_of_name(name).starts_with(
+            "t.json: \"name\" must be made of letters, digits and single underscores between them, a letter first, not \""));
+    }
+    CHECK(message_of_text(R"({"name": 3})") == "t.json: \"name\" must be a string, not 3");
+}
+
+TEST_CASE("long texts of a file are cut in messages") {
+    const std::string text(1'000'000, 'a');
+    for (const std::string &layer :
+         {R"({"name": ")" + text + R"(", "type": "relu"})", R"({"type": ")" + text + R"("})", R"({"type": "relu", ")" + text + R"(": 1})",
+          R"({"type": "relu", "inputs": [")" + text + R"("]})", R"({"type": "conv2d", "kernel_size": 1, "filters": ")" + text + R"("})"}) {
+        CHECK(message(layer).starts_with("t.json: layers[0]"));
+        CHECK(message(layer).size() < 400);
+    }
+    CHECK(
+        message(R"({"type": "relu", "name": ")" + std::string(101, 'a') + R"("})").ends_with("a...\": a name has at most 100 characters"));
+}
+
+TEST_CASE("a number that is no size, or none of a float's, is refused with the file") {
+    const std::string size = "a whole number from 1 to 1000000, not ";
+    for (const char *value : {"0", "-1", "1.5", "1e3", "1e300", "1000001", "4294967297", "9223372036854775808", "18446744073709551616",
+                              "true", "null", "\"3\"", "[]", "{}"}) {
+        CAPTURE(value);
+        const std::string filters = message(fmt::format(R"({{"type": "conv2d", "kernel_size": 1, "filters": {}}})", value));
+        CHECK(filters.starts_with("t.json: layers[0] \"conv2d\": \"filters\" must be " + size));
+        const std::string window = message(fmt::format(R"({{"type": "max_pooling2d", "pool_size": [1, {}]}})", value));
+        CHECK(window.starts_with("t.json: layers[0] \"max_pooling2d\": \"pool_size\" must be "));
+        CHECK(failure_of([&] {
+                  parse_model(model_text(softmax, fmt::format("8, {}, 3", value)), "t.json");
+              }).starts_with("t.json: \"shape\" must be [rows, columns, channels], each "));
+    }
+    for (const char *value : {"-1e-9", "1.0000001", "1e300", "-1e300", "2", "true", "null", "\"0.9\""}) {
+        CAPTURE(value);
+        CHECK(message(fmt::format(R"({{"type": "batch_normalization", "momentum": {}}})", value))
+                  .starts_with("t.json: layers[0] \"batch_normalization\": \"momentum\" must be a number from 0 to 1, not "));
+    }
+    for (const char *value : {"1e-13", "1e-45", "5e-324", "1e-400", "-1"})
+        CHECK(message(fmt::format(R"({{"type": "batch_normalization", "epsilon": {}}})", value))
+                  .find("must be a number from 1e-12 to 1, not") != std::string::npos);
+    CHECK(message(R"({"type": "batch_normalization", "epsilon": 1e-12, "momentum": 1})") == "");
+    CHECK(message(R"({"type": "conv2d", "kernel_size": 1, "filters": 1e999})") == "t.json: number overflow parsing '1e999'");
+    for (const char *literal : {"NaN", "Infinity", "-Infinity", "0x10", "1.", ".5", "+1", "01"})
+        CHECK(message(fmt::format(R"({{"type": "conv2d", "kernel_size": 1, "filters": {}}})", literal))
+                  .starts_with("t.json:1: syntax error"));
 }

@@ -88,6 +88,43 @@ Model random_model(std::mt19937 &random, int size) {
     return parse_model(model_text(fmt::format("{}", fmt::join(layers, ", "))), "random.json");
 }
 
+std::string random_chain(std::mt19937 &random, int length, const std::vector<int> &sizes) {
+    const auto one_of = [&](const auto &list) { return list[random() % list.size()]; };
+    const auto size = [&] { return one_of(sizes); };
+    const auto window = [&] {
+        return fmt::format(R"([{}, {}], "strides": [{}, {}], "padding": "{}")", size(), size(), size(), size(),
+                           random() % 4 ? "same" : "valid");
+    };
+    const auto activation = [&] { return random() % 2 ? "relu" : "linear"; };
+    const std::vector<float> momenta = {0, 0.5f, 0.9f, 0.99f, 1}, epsilons = {1e-12f, 1e-5f, 1e-3f};
+    const auto constants = [&] { return fmt::format(R"("momentum": {}, "epsilon": {})", one_of(momenta), one_of(epsilons)); };
+
+    std::vector<std::string> layers;
+    for (int i = 0; i < length; ++i) {
+        switch (random() % 6) {
+        case 0:
+        case 1:
+            layers.push_back(fmt::format(R"({{"type": "conv2d", "filters": {}, "activation": "{}", "kernel_size": {}}})", size(),
+                                         activation(), window()));
+            break;
+        case 2:
+            layers.push_back(fmt::format(R"({{"type": "max_pooling2d", "pool_size": {}}})", window()));
+            break;
+        case 3:
+        case 4:
+            layers.push_back(fmt::format(R"({{"type": "batch_normalization", {}}})", constants()));
+            break;
+        case 5:
+            layers.push_back(R"({"type": "dropout"})");
+            break;
+        }
+    }
+    layers.push_back(R"({"type": "flatten"})");
+    if (random() % 2) layers.push_back(fmt::format(R"({{"type": "dense", "units": {}, "activation": "{}"}})", size(), activation()));
+    layers.push_back(R"({"type": "dense", "units": 3, "activation": "softmax"})");
+    return model_text(fmt::format("{}", fmt::join(layers, ", ")), fmt::format("{}, {}, {}", size(), size(), size()));
+}
+
 const std::vector<Entry> &tuned_menu(std::string_view kernel) {
     static const std::vector<Entry> tuned = {{"tuned", refuses_three_channels, one_workspace}, {"reference", accepts}};
     static const std::set<std::string_view> untuned = {

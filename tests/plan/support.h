@@ -7,6 +7,7 @@
 #include <functional>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace halcyon {
 
@@ -22,6 +23,9 @@ std::string failure_of(const std::function<void()> &action);
 
 /// A network with branches that part, nest and meet again in `add`, of about `size` layers.
 Model random_model(std::mt19937 &random, int size);
+
+/// The text of a chain of about `length` layers, every size drawn from `sizes`; it need not be sound.
+std::string random_chain(std::mt19937 &random, int length, const std::vector<int> &sizes);
 
 /// A menu where every kernel has the entry "tuned", with a workspace, but the optimizers and those that join a batch norm's statistics and
 /// its pass, which would hide what other rules do to the pass. It refuses inputs of 3 channels.
