@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -63,6 +64,38 @@ void write_through(const fs::path &path, std::span<const Bytes> parts) {
     if (file.close() != 0) cannot_write("close");
 }
 
+/// Where not all of `bytes` can be written, nothing of them stays.
+void append_or_undo(int file, Bytes bytes) {
+    struct stat before {};
+    if (::fstat(file, &before) != 0) cannot_write("fstat");
+    try {
+        write_all(file, bytes);
+        if (::fsync(file) != 0) cannot_write("fsync");
+    } catch (const std::runtime_error &error) {
+        if (::ftruncate(file, before.st_size) != 0) throw std::runtime_error(fmt::format("{}; a part of a line is left", error.what()));
+        throw;
+    }
+}
+
+/// The names of replace_file(): "<file>.<process>.<thread>.tmp".
+fs::path temporary_of(const fs::path &path) {
+    fs::path temporary = path;
+    temporary += fmt::format(".{}.{}.tmp", ::getpid(), ::gettid());
+    return temporary;
+}
+
+bool is_temporary(std::string_view name, std::string_view file) {
+    if (!name.starts_with(file)) return false;
+    name.remove_prefix(file.size());
+    for (int i = 0; i < 2; ++i) {
+        if (!name.starts_with('.')) return false;
+        const std::size_t end = std::min(name.find_first_not_of("0123456789", 1), name.size());
+        if (end == 1) return false;
+        name.remove_prefix(end);
+    }
+    return name == ".tmp";
+}
+
 }  // namespace
 
 Descriptor::~Descriptor() {
@@ -93,8 +126,7 @@ std::string read_file(const fs::path &path, std::size_t most) {
 }
 
 void replace_file(const fs::path &path, std::span<const Bytes> parts) {
-    fs::path temporary = path;
-    temporary += fmt::format(".{}.{}.tmp", ::getpid(), ::gettid());
+    const fs::path temporary = temporary_of(path);
     try {
         const Descriptor folder(::open(path.has_parent_path() ? path.parent_path().c_str() : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (folder.number() < 0) cannot_write("open the folder");
@@ -111,6 +143,22 @@ void replace_file(const fs::path &path, std::span<const Bytes> parts) {
 void replace_file(const fs::path &path, std::string_view text) {
     const std::array parts = {std::as_bytes(std::span(text))};
     replace_file(path, parts);
+}
+
+void remove_temporaries(const fs::path &path) {
+    for (const fs::directory_entry &entry : fs::directory_iterator(path.parent_path()))
+        if (is_temporary(entry.path().filename().string(), path.filename().string())) fs::remove(entry.path());
+}
+
+void append_file(const fs::path &path, std::string_view text) {
+    try {
+        Descriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+        if (file.number() < 0) cannot_write("open");
+        append_or_undo(file.number(), std::as_bytes(std::span(text)));
+        if (file.close() != 0) cannot_write("close");
+    } catch (const std::runtime_error &error) {
+        fail(path, error.what());
+    }
 }
 
 }  // namespace halcyon

@@ -49,4 +49,11 @@ std::string read_file(const std::filesystem::path &path, std::size_t most = std:
 void replace_file(const std::filesystem::path &path, std::span<const std::span<const std::byte>> parts);
 void replace_file(const std::filesystem::path &path, std::string_view text);
 
+/// Removes what replace_file() left beside `path`, which is in a folder, in processes that were killed. Not while one may be at it.
+void remove_temporaries(const std::filesystem::path &path);
+
+/// Adds `text` to the end of the file, made where there is none, and flushes it to the disk. Throws std::runtime_error, "<path>: what is
+/// wrong"; the file is then as it was.
+void append_file(const std::filesystem::path &path, std::string_view text);
+
 }  // namespace halcyon
