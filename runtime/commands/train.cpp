@@ -62,7 +62,7 @@ Recipe resolve_recipe(const TrainOptions &options, const Plan &plan) {
     Recipe recipe = load_recipe(options.recipe);
     if (options.epochs) recipe.epochs = *options.epochs;
     if (options.batch) recipe.batch = *options.batch;
-    if (options.no_dropout) recipe.dropout = {0};
+    if (options.no_dropout) recipe.dropout = 0.0;
     recipe.dropout = dropout_rates(recipe, plan.dropout_layers);
     return recipe;
 }

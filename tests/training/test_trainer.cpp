@@ -140,7 +140,7 @@ TEST_CASE("shuffling and dropout are part of what is trained") {
     const TemporaryFolder temporary;
     RunConfig plain = tiny_config(1), unshuffled = tiny_config(1), undropped = tiny_config(1);
     unshuffled.shuffle = false;
-    undropped.recipe.dropout = {0};
+    undropped.recipe.dropout = 0.0;
     const RunFolder a = RunFolder::create(temporary / "a", plain), b = RunFolder::create(temporary / "b", unshuffled),
                     c = RunFolder::create(temporary / "c", undropped);
     for (const RunFolder &folder : {a, b, c}) train(folder, 2);
@@ -153,7 +153,7 @@ TEST_CASE("a step has what the recipe says") {
     RunConfig config = tiny_config(2);
     config.seed = 7;
     config.evaluate = false;
-    config.recipe.dropout = {0.1, 0.2, 0.3, 0.4};
+    config.recipe.dropout = std::vector{0.1, 0.2, 0.3, 0.4};
     config.recipe.optimizer = {
         .name = GENERATE(as<std::string>(), "adam", "sgd"), .beta_1 = 0.8, .beta_2 = 0.95, .epsilon = 1e-4, .momentum = 0.7};
     const RunFolder folder = RunFolder::create(temporary / "run", config);
