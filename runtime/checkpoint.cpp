@@ -1,11 +1,12 @@
 #include "runtime/checkpoint.h"
 
+#include "plan/json.h"
+#include "plan/text.h"
 #include "runtime/recipe.h"
 #include "runtime/safetensors.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -100,7 +101,8 @@ T number(const fs::path &path, const Metadata &metadata, const std::string &key,
     T value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !(value >= lowest && value <= highest))
-        fail(path, fmt::format("its metadata's \"{}\" must be a number from {} to {}, not \"{}\"", key, lowest, highest, text));
+        fail(path,
+             fmt::format("its metadata's \"{}\" must be a number from {} to {}, not \"{}\"", key, lowest, highest, shortened(text, 100)));
     return value;
 }
 
@@ -137,9 +139,9 @@ std::vector<std::string> parse_class_names(const fs::path &path, const Metadata 
     const auto found = metadata.find("classes");
     if (found == metadata.end()) return {};
     try {
-        return nlohmann::json::parse(found->second).get<std::vector<std::string>>();
-    } catch (const nlohmann::json::exception &) {
-        fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", found->second));
+        return parse_json(found->second, path.string()).get<std::vector<std::string>>();
+    } catch (const std::exception &) {
+        fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", shortened(found->second, 100)));
     }
 }
 

@@ -42,7 +42,7 @@ void make_folder(const fs::path &path) {
 /// `path`, where it is a run's folder.
 const fs::path &run_at(const fs::path &path) {
     if (!fs::exists(path / "last.safetensors"))
-        fail(path, "there is no run here (no last.safetensors); --resume takes the folder of a run that was begun by train --out");
+        fail(path, "there is no run here (no last.safetensors); --resume takes the folder of a run that has begun, and --out begins one");
     return path;
 }
 
@@ -121,7 +121,7 @@ RunFolder::RunFolder(fs::path path, int lock) : path_(std::move(path)), folder_(
     struct stat status {};
     if (::flock(folder_.number(), lock | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) fail(path_, fmt::format("cannot be locked: {}", std::strerror(errno)));
-        fail(path_, fmt::format("another process{} uses this folder; wait for its end, or give another",
+        fail(path_, fmt::format("another process{} uses this folder; wait for its end, or give another --out",
                                 ::fstat(folder_.number(), &status) == 0 ? holder_of(status.st_ino) : ""));
     }
     require_there();
@@ -138,7 +138,7 @@ RunFolder RunFolder::create(const fs::path &path, const RunFolder *from) {
     for (const fs::directory_entry &entry : fs::directory_iterator(path)) {
         const fs::path name = entry.path().filename();
         if (!from || !are_equal(entry, from->path() / name))
-            fail(path, fmt::format("there is something in this folder already ({}); empty it, or give another --out", name.string()));
+            fail(path, fmt::format("there is something in this folder already ({}); give another --out", name.string()));
     }
     return folder;
 }

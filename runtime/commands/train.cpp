@@ -27,11 +27,11 @@ volatile std::sig_atomic_t stop_signal = 0;
 /// Lets the first Ctrl-C or SIGTERM ask for a stop after the step; a second one ends the program at once. A terminal that is closed asks
 /// too, and may do so twice, unless nohup had it ignored. A pipe that nobody reads is then an error of the output, and no signal.
 void install_stop_signals() {
-    struct sigaction action {
-    }, hangup{};
+    struct sigaction hangup {};
+    sigaction(SIGHUP, nullptr, &hangup);
+    struct sigaction action {};
     action.sa_handler = [](int) { stop_signal = 1; };
     action.sa_flags = SA_RESTART;
-    sigaction(SIGHUP, nullptr, &hangup);
     if (hangup.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
     action.sa_flags |= static_cast<int>(SA_RESETHAND);
     sigaction(SIGINT, &action, nullptr);

@@ -173,6 +173,8 @@ TEST_CASE("a state that no run has is refused, checksums or not") {
                                               {"seconds", "-0.5"},
                                               {"seconds", "nan"},
                                               {"best_score", "nan"},
+                                              {"classes", "[3]"},
+                                              {"classes", "[[["},
                                               {"best_score", "-inf"}}));
     CAPTURE(wrong.key, wrong.value);
     file.metadata[wrong.key] = wrong.value;
