@@ -90,7 +90,8 @@ void copy(const TensorFile &file, const std::vector<Slot> &slots) {
 const std::string &entry(const fs::path &path, const Metadata &metadata, const std::string &key) {
     const auto found = metadata.find(key);
     if (found == metadata.end())
-        fail(path, fmt::format("its metadata have no \"{}\": it holds weights, but no run that could be resumed", key));
+        fail(path,
+             fmt::format("its metadata have no \"{}\": it holds weights, from which --init begins, but no run that could be resumed", key));
     return found->second;
 }
 

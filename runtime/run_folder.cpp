@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <limits>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 #include <sys/file.h>
@@ -47,14 +48,14 @@ const fs::path &run_at(const fs::path &path) {
 }
 
 /// " (123)", its number, or "" where the system does not tell which process holds a lock on this file. /proc/locks has lines such as
-/// "1: FLOCK  ADVISORY  WRITE 123 fe:01:4711 0 EOF" with the file's number behind the device's.
+/// "1: FLOCK  ADVISORY  WRITE 123 fe:01:4711 0 EOF" with the file's number behind the device's, and 0 for a process of another container.
 std::string holder_of(ino_t file) {
     std::ifstream locks("/proc/locks");
     for (std::string line; std::getline(locks, line);) {
         std::istringstream words(line);
         std::string number, kind, advisory, access, process, place;
         words >> number >> kind >> advisory >> access >> process >> place;
-        if (kind == "FLOCK" && place.ends_with(fmt::format(":{}", file))) return fmt::format(" ({})", process);
+        if (kind == "FLOCK" && process != "0" && place.ends_with(fmt::format(":{}", file))) return fmt::format(" ({})", process);
     }
     return "";
 }
@@ -174,7 +175,7 @@ void RunFolder::keep_metrics(std::uint32_t epochs) const {
     const auto broken = [this](const std::string &reason) {
         fail(metrics_file(), reason + "; mend the file, or move it away to go on without its lines");
     };
-    const std::string text = read_file(metrics_file());
+    const std::string text = read_file(metrics_file(), std::numeric_limits<std::size_t>::max());
     std::size_t begin = 0, kept = 0;
     std::uint64_t before = 0, last_kept = 0;
     for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
