@@ -66,13 +66,37 @@ void write_through(const fs::path &path, std::span<const Bytes> parts) {
     if (file.close() != 0) cannot_write("close");
 }
 
-/// The process in the name of a temporary file; 0 where it is none.
-pid_t writer_of(const fs::path &path) {
-    const fs::path thread = path.stem(), process = thread.stem();
-    const std::string number = process.extension().string();
-    if (path.extension() != ".tmp" || number.size() < 2 || number.size() > 10) return 0;
+/// The number behind the last full stop of a name; 0 where there is none.
+int number_behind(const fs::path &name) {
+    const std::string number = name.extension().string();
+    if (number.size() < 2 || number.size() > 10) return 0;
     if (!std::all_of(number.begin() + 1, number.end(), [](char c) { return c >= '0' && c <= '9'; })) return 0;
     return std::atoi(number.c_str() + 1);
+}
+
+/// What a name of temporary_beside() is made of.
+struct Temporary {
+    std::string file;
+    pid_t process = 0;  // 0: it is no such name
+};
+
+Temporary parse_temporary(const fs::path &path) {
+    const fs::path thread = path.stem(), process = thread.stem();
+    if (path.extension() != ".tmp" || number_behind(thread) == 0) return {};
+    return {process.stem().string(), number_behind(process)};
+}
+
+/// Where not all of `bytes` can be written, nothing of them stays.
+void append_or_undo(int file, Bytes bytes) {
+    struct stat before {};
+    if (::fstat(file, &before) != 0) cannot_write("fstat");
+    try {
+        write_all(file, bytes);
+        if (::fsync(file) != 0) cannot_write("fsync");
+    } catch (const std::runtime_error &error) {
+        if (::ftruncate(file, before.st_size) != 0) throw std::runtime_error(fmt::format("{}; a part of a line is left", error.what()));
+        throw;
+    }
 }
 
 }  // namespace
@@ -112,8 +136,15 @@ fs::path temporary_beside(const fs::path &path) {
 
 void remove_leftovers(const fs::path &folder) {
     for (const fs::directory_entry &entry : fs::directory_iterator(folder)) {
-        const pid_t process = writer_of(entry.path());
+        const pid_t process = parse_temporary(entry.path()).process;
         if (process > 0 && ::kill(process, 0) != 0 && errno == ESRCH) fs::remove_all(entry.path());
+    }
+}
+
+void remove_temporaries(const fs::path &path) {
+    for (const fs::directory_entry &entry : fs::directory_iterator(path.parent_path())) {
+        const Temporary temporary = parse_temporary(entry.path());
+        if (temporary.process > 0 && temporary.file == path.filename()) fs::remove(entry.path());
     }
 }
 
@@ -135,6 +166,17 @@ void replace_file(const fs::path &path, std::span<const Bytes> parts) {
 void replace_file(const fs::path &path, std::string_view text) {
     const std::array parts = {std::as_bytes(std::span(text))};
     replace_file(path, parts);
+}
+
+void append_file(const fs::path &path, std::string_view text) {
+    try {
+        Descriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+        if (file.number() < 0) cannot_write("open");
+        append_or_undo(file.number(), std::as_bytes(std::span(text)));
+        if (file.close() != 0) cannot_write("close");
+    } catch (const std::runtime_error &error) {
+        fail(path, error.what());
+    }
 }
 
 }  // namespace halcyon

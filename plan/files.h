@@ -50,9 +50,17 @@ std::filesystem::path temporary_beside(const std::filesystem::path &path);
 /// Removes from `folder` what processes that are no more left under such names.
 void remove_leftovers(const std::filesystem::path &folder);
 
+/// Removes what lies under such names beside `path`, which is in a folder. To be called where nobody else can be writing it: a number of a
+/// process that is no more may be another's by now.
+void remove_temporaries(const std::filesystem::path &path);
+
 /// Replaces the file at once by these bytes: written to temporary_beside() its place, flushed to the disk, renamed. Throws
 /// std::runtime_error, "<path>: what is wrong"; what was at `path` is then as it was.
 void replace_file(const std::filesystem::path &path, std::span<const std::span<const std::byte>> parts);
 void replace_file(const std::filesystem::path &path, std::string_view text);
+
+/// Adds `text` to the end of the file, made where there is none, and flushes it to the disk. Throws std::runtime_error, "<path>: what is
+/// wrong"; the file is then as it was.
+void append_file(const std::filesystem::path &path, std::string_view text);
 
 }  // namespace halcyon

@@ -1,13 +1,18 @@
 #include "runtime/checkpoint.h"
 
+#include "plan/json.h"
+#include "plan/text.h"
+#include "runtime/recipe.h"
 #include "runtime/safetensors.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <stdexcept>
 
@@ -81,23 +86,31 @@ void copy(const TensorFile &file, const std::vector<Slot> &slots) {
     }
 }
 
-/// A number of the metadata, written so that it reads back to the same bits.
-template<typename T>
-T number(const fs::path &path, const Metadata &metadata, const std::string &key) {
+/// An entry that a run's checkpoint has.
+const std::string &entry(const fs::path &path, const Metadata &metadata, const std::string &key) {
     const auto found = metadata.find(key);
     if (found == metadata.end())
-        fail(path, fmt::format("its metadata have no \"{}\": it holds weights, but no run that could be resumed", key));
-    const std::string &text = found->second;
+        fail(path,
+             fmt::format("its metadata have no \"{}\": it holds weights, from which --init begins, but no run that could be resumed", key));
+    return found->second;
+}
+
+/// A number of the metadata, written so that it reads back to the same bits. NaN is in no range.
+template<typename T>
+T number(const fs::path &path, const Metadata &metadata, const std::string &key, T lowest, T highest = std::numeric_limits<T>::max()) {
+    const std::string &text = entry(path, metadata, key);
     T value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size())
-        fail(path, fmt::format("its metadata's \"{}\" is no number: \"{}\"", key, text));
+    if (error != std::errc() || end != text.data() + text.size() || !(value >= lowest && value <= highest))
+        fail(path,
+             fmt::format("its metadata's \"{}\" must be a number from {} to {}, not \"{}\"", key, lowest, highest, shortened(text, 100)));
     return value;
 }
 
 Metadata to_metadata(const Checkpoint &checkpoint) {
     const TrainingState &state = checkpoint.state;
     Metadata metadata = {
+        {"config", checkpoint.config},
         {"step", fmt::format("{}", state.step)},
         {"epoch", fmt::format("{}", state.epoch)},
         {"position", fmt::format("{}", state.position)},
@@ -112,13 +125,14 @@ Metadata to_metadata(const Checkpoint &checkpoint) {
 
 TrainingState parse_state(const fs::path &path, const Metadata &metadata) {
     TrainingState state;
-    state.step = number<std::int64_t>(path, metadata, "step");
-    state.epoch = number<std::uint32_t>(path, metadata, "epoch");
-    state.position = number<int>(path, metadata, "position");
-    state.loss = number<double>(path, metadata, "loss_sum");
-    state.correct = number<std::int64_t>(path, metadata, "correct");
-    state.seconds = number<double>(path, metadata, "seconds");
-    if (metadata.contains("best_score")) state.best_score = number<double>(path, metadata, "best_score");
+    state.step = number<std::int64_t>(path, metadata, "step", 0);
+    state.epoch = number<std::uint32_t>(path, metadata, "epoch", 0, largest_count);
+    state.position = number<int>(path, metadata, "position", 0);
+    state.loss = number<double>(path, metadata, "loss_sum", 0);
+    state.correct = number<std::int64_t>(path, metadata, "correct", 0, state.position);
+    state.seconds = number<double>(path, metadata, "seconds", 0);
+    if (metadata.contains("best_score"))
+        state.best_score = number<double>(path, metadata, "best_score", std::numeric_limits<double>::lowest());
     return state;
 }
 
@@ -126,9 +140,9 @@ std::vector<std::string> parse_class_names(const fs::path &path, const Metadata 
     const auto found = metadata.find("classes");
     if (found == metadata.end()) return {};
     try {
-        return nlohmann::json::parse(found->second).get<std::vector<std::string>>();
-    } catch (const nlohmann::json::exception &) {
-        fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", found->second));
+        return parse_json(found->second, path.string()).get<std::vector<std::string>>();
+    } catch (const std::exception &) {
+        fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", shortened(found->second, 100)));
     }
 }
 
@@ -146,10 +160,22 @@ void save_checkpoint(const fs::path &path, Network &network, Optimizer optimizer
     write_safetensors(path, tensors, to_metadata(checkpoint));
 }
 
+std::string read_config(const fs::path &path) { return entry(path, read_safetensors(path).metadata, "config"); }
+
+std::string find_non_finite(Network &network, Optimizer optimizer) {
+    for (const std::vector<Slot> &slots : {weight_slots(network), optimizer_slots(network, optimizer)})
+        for (const Slot &slot : slots) {
+            const auto count = std::ranges::count_if(slot.values, [](float value) { return !std::isfinite(value); });
+            if (count > 0) return fmt::format("{}: {} of {} values are not finite", slot.name, count, slot.values.size());
+        }
+    return "";
+}
+
 Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer optimizer) {
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
-    Checkpoint checkpoint = {parse_state(path, file.metadata), parse_class_names(path, file.metadata)};
+    Checkpoint checkpoint = {parse_state(path, file.metadata), parse_class_names(path, file.metadata),
+                             entry(path, file.metadata, "config")};
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
     copy(file, weights);

@@ -29,18 +29,27 @@ struct TrainingState {
     bool operator==(const TrainingState &) const = default;
 };
 
-/// Where a run stands and the names of its classes, in the labels' order (empty where they are not known).
+/// Where a run stands and what it is.
 struct Checkpoint {
     TrainingState state;
-    std::vector<std::string> class_names;
+    std::vector<std::string> class_names;  // in the labels' order; empty where they are not known
+    std::string config;                    // the run's settings as JSON (runtime/run_config.h)
 };
 
 /// Writes the weights under Keras's names, the state of `optimizer` ("optimizer/conv2d/kernel/m" and ".../v" for Adam, ".../velocity" for
 /// SGD) and, as metadata, `checkpoint`. The file is replaced atomically; throws std::runtime_error, one line that names it.
 void save_checkpoint(const std::filesystem::path &path, Network &network, Optimizer optimizer, const Checkpoint &checkpoint);
 
+/// The settings of the run alone, for which no network is needed. Throws std::runtime_error, one line that names the file, where it is no
+/// checkpoint.
+std::string read_config(const std::filesystem::path &path);
+
+/// Which value of a checkpoint is NaN or infinite: "conv2d/kernel: 3 of 864 values are not finite" for the first tensor that holds such; ""
+/// where all are finite.
+std::string find_non_finite(Network &network, Optimizer optimizer);
+
 /// Reads what save_checkpoint() wrote. Throws std::runtime_error, one line that names the file, where it is not a checkpoint of this
-/// model and optimizer; the network is then as it was.
+/// model and optimizer, or its state is that of no run; the network is then as it was.
 Checkpoint load_checkpoint(const std::filesystem::path &path, Network &network, Optimizer optimizer);
 
 /// Writes the weights and the names of the classes only.

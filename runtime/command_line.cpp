@@ -4,6 +4,7 @@
 #include "plan/text.h"
 #include "runtime/commands/commands.h"
 #include "runtime/recipe.h"
+#include "runtime/run_config.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -27,9 +28,6 @@ using Command = std::function<int()>;
 const char *const data_help = "Folder of CIFAR-10's binary files; default: CIFAR10_DIR, else a synthetic set";
 const char *const weights_help = "Weights in a safetensors file, named as Keras names them";
 const char *const schedule_help = "Schedule set; auto takes the fastest that this machine can run";
-
-const int largest_count = 1'000'000;
-const int most_threads = 1024;
 
 /// Refuses what is not in 1 .. largest. The help texts leave the range out.
 CLI::Validator up_to(int largest) { return CLI::Range(1, largest).description(""); }

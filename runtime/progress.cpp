@@ -94,23 +94,25 @@ void Progress::update(int done, double loss, double accuracy) {
 
 void Progress::end_epoch(const std::string &metrics) {
     clear();
-    fmt::print(stream_, "{}\n", metrics);
-    std::fflush(stream_);
+    write(metrics + "\n");
 }
 
 void Progress::clear() {
     if (!shown_) return;
-    fmt::print(stream_, "\r\x1b[K");
-    std::fflush(stream_);
+    write("\r\x1b[K");
     shown_ = false;
 }
 
 void Progress::show() {
     terminal_ = terminal_of(stream_);  // it may have been resized
     const std::string line = progress_line(progress_, terminal_);
-    fmt::print(stream_, "{}", terminal_.interactive ? "\r" + line + "\x1b[K" : line + "\n");
-    std::fflush(stream_);
+    write(terminal_.interactive ? "\r" + line + "\x1b[K" : line + "\n");
     shown_ = terminal_.interactive;
+}
+
+void Progress::write(const std::string &text) {
+    std::fputs(text.c_str(), stream_);
+    std::fflush(stream_);
 }
 
 }  // namespace halcyon

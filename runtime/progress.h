@@ -31,7 +31,7 @@ struct EpochProgress {
 std::string progress_line(const EpochProgress &progress, const Terminal &terminal);
 
 /// Shows the epochs of a run on a stream. A bar is redrawn at most 10 times a second; where there is none, a line comes at most every
-/// 30 seconds. Not for several threads at once.
+/// 30 seconds. A stream that takes no more is no error here: std::ferror() tells. Not for several threads at once.
 class Progress {
 public:
     explicit Progress(std::FILE *stream = stdout);
@@ -52,6 +52,7 @@ private:
     using Clock = std::chrono::steady_clock;
 
     void show();
+    void write(const std::string &text);
 
     std::FILE *stream_;
     Terminal terminal_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace halcyon {
@@ -24,14 +25,20 @@ struct LearningRate {
     double start = 0.1;   // one_cycle: the first step's rate, as a fraction of the peak
 };
 
+/// One rate for every dropout layer, or one a layer in the model's order.
+using Dropout = std::variant<double, std::vector<double>>;
+
+/// The most epochs of a run and images of a batch.
+constexpr int largest_count = 1'000'000;
+
 struct Recipe {
     std::string name;
     OptimizerSettings optimizer;
     LearningRate learning_rate;
     int epochs = 10;
     int batch = 64;
-    std::vector<double> dropout = {0};  // one rate for every dropout layer, or one a layer in the model's order; each in [0, 1)
-    double flip = 0;                    // the probability with which an image is mirrored left to right, in [0, 1]
+    Dropout dropout = 0.0;  // each rate 0, or 1/65536 to 65535/65536
+    double flip = 0;        // the probability with which an image is mirrored left to right, in [0, 1]
 };
 
 /// A built-in recipe by its name, or one from a file. Throws std::runtime_error, one line that names the recipe or the file, and the key.

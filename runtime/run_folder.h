@@ -1,33 +1,17 @@
-// A run's folder: config.json says how to repeat the run, metrics.jsonl how it went, last.safetensors where it stands, best.safetensors
-// holds the weights of its best epoch.
+// A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
+// best.safetensors holds the weights of its best epoch. A folder is a run's from its first checkpoint on, which a run writes first.
 #pragma once
 
-#include "runtime/recipe.h"
+#include "plan/files.h"
+#include "runtime/run_config.h"
 
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace halcyon {
-
-/// Everything needed to repeat a run: config.json.
-struct RunConfig {
-    std::string model;
-    std::string data;      // the folder of CIFAR-10's files; empty: the embedded synthetic set
-    int train_images = 0;  // in the data, before the limit
-    int limit = 0;         // train on the first so many; 0: on all
-    Recipe recipe;         // resolved: with what the command line changed
-    std::uint32_t seed = 1;
-    bool shuffle = true;
-    bool evaluate = true;  // on the test images, after every epoch
-    std::string init;      // the file of the first weights; empty: from the seed
-    std::string schedule;  // the set, as auto resolved it
-    int threads = 1;
-
-    /// Training images of an epoch.
-    int images() const { return limit > 0 && limit < train_images ? limit : train_images; }
-};
 
 /// What an epoch came to: a line of metrics.jsonl.
 struct EpochMetrics {
@@ -37,20 +21,24 @@ struct EpochMetrics {
     double seconds = 0, images_per_second = 0;               // of training alone
 };
 
-std::string to_json(const RunConfig &config);
 std::string to_json(const EpochMetrics &metrics);
 
+/// Locked while the object lives, against other processes too: a lock dies with its process. All functions throw std::runtime_error, one
+/// line that names the folder or the file.
 class RunFolder {
 public:
-    /// A new run's folder, made where it does not exist, with its config.json. Throws std::runtime_error, one line that names the folder,
-    /// where it cannot be written or holds anything already.
-    static RunFolder create(const std::filesystem::path &path, const RunConfig &config);
+    /// A folder for a new run, made where it does not exist. Fails where it cannot be written, is in use or holds anything already, but for
+    /// what killed processes leave: temporary files, and copies of the files of `from`, the run that is to go on here.
+    static RunFolder create(const std::filesystem::path &path, const RunFolder *from = nullptr);
 
     /// Like create(), as the lowest free number of `root`: runs/cifar10/1, runs/cifar10/2 and so on.
-    static RunFolder create_numbered(const std::filesystem::path &root, const RunConfig &config);
+    static RunFolder create_numbered(const std::filesystem::path &root);
 
-    /// The folder of a run that is to go on. Throws std::runtime_error, one line that names the folder, where it is none.
+    /// The folder of a run that is to go on there. Fails where it is none or in use.
     static RunFolder open(const std::filesystem::path &path);
+
+    /// The folder of a run that is to go on elsewhere. Several may read it at once; it need not be writable.
+    static RunFolder open_to_read(const std::filesystem::path &path);
 
     const std::filesystem::path &path() const { return path_; }
     std::filesystem::path config_file() const { return path_ / "config.json"; }
@@ -58,23 +46,31 @@ public:
     std::filesystem::path last() const { return path_ / "last.safetensors"; }
     std::filesystem::path best() const { return path_ / "best.safetensors"; }
 
-    /// Throws std::runtime_error, one line that names the file and the key.
+    /// The settings in the last checkpoint. Fails where config.json is there and says anything else.
     RunConfig read_config() const;
+
+    /// config.json agrees with the last checkpoint at any time: it is removed before that takes other settings, and written after.
+    void remove_config() const;
     void write_config(const RunConfig &config) const;
 
-    /// Adds a line to metrics.jsonl, which is then on its way to the disk.
+    /// Adds a line to metrics.jsonl, which is then on the disk.
     void append(const EpochMetrics &metrics) const;
 
-    /// Drops the lines after the first `epochs`: those of epochs that will be trained again.
+    /// Drops the lines after those of the first `epochs`, which will be trained again. Fails where there is anything but epochs' lines, in
+    /// order, or where the last one of these is missing; without a file there are no lines to keep.
     void keep_metrics(std::uint32_t epochs) const;
 
     /// Copies the metrics and the best weights of another run, where it has them yet.
     void copy_from(const RunFolder &other) const;
 
+    /// Fails where the folder was moved or removed since it was locked. Ask before writing.
+    void require_there() const;
+
 private:
-    explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+    RunFolder(std::filesystem::path path, int lock);
 
     std::filesystem::path path_;
+    Descriptor folder_;  // holds the lock
 };
 
 }  // namespace halcyon

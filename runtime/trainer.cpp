@@ -16,6 +16,11 @@ using Clock = std::chrono::steady_clock;
 
 std::string percent(double fraction) { return fmt::format("{:.2f} %", 100 * fraction); }
 
+/// "the loss became NaN".
+std::string became(const std::string &name, double value) {
+    return fmt::format("{} became {}", name, std::isnan(value) ? "NaN" : "infinite");
+}
+
 /// An epoch's metrics for a person.
 std::string to_text(const EpochMetrics &metrics, int epochs) {
     std::string text = fmt::format("epoch {}/{}  loss {:.4f}  accuracy {}", metrics.epoch, epochs, metrics.loss, percent(metrics.accuracy));
@@ -47,7 +52,9 @@ Trainer::Trainer(Network &network, const RunConfig &config, const Dataset &train
 
 bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     folder_.keep_metrics(state_.epoch);
+    folder_.remove_config();
     save();
+    folder_.write_config(config_);
     while (state_.epoch < static_cast<std::uint32_t>(config_.recipe.epochs)) {
         const bool trained = train_epoch(progress, stop_requested);
         const auto evaluation = trained && test_data_ ? evaluate(network_, *test_data_, stop_requested) : std::nullopt;
@@ -102,17 +109,16 @@ void Trainer::set_values(TrainingStep &step, int index, int position) const {
     step.values.epoch = state_.epoch;
     step.values.position = static_cast<std::uint32_t>(position);
     step.values.update = state_.step + index + 1;
-    step.values.learning_rate = static_cast<float>(learning_rate(config_.recipe.learning_rate, state_.step + index, total_steps()));
+    step.values.learning_rate = static_cast<float>(
+        learning_rate(config_.recipe.learning_rate, state_.step + index, config_.steps_per_epoch() * config_.recipe.epochs));
 }
 
 void Trainer::add(const BatchResult &result, const TrainingStep &step) {
-    if (!std::isfinite(result.loss))
-        throw std::runtime_error(fmt::format("the loss became {} in epoch {}, step {}: try a lower learning rate; {} is left as it was",
-                                             result.loss, state_.epoch + 1, state_.step + 1, folder_.last().string()));
     state_.step += 1;
     state_.position += static_cast<int>(step.records.size());
     state_.loss += result.loss;
     state_.correct += result.correct;
+    if (!std::isfinite(result.loss)) fail_diverged(became("the loss", result.loss));
 }
 
 EpochMetrics Trainer::metrics(const std::optional<Evaluation> &evaluation) const {
@@ -129,9 +135,12 @@ EpochMetrics Trainer::metrics(const std::optional<Evaluation> &evaluation) const
     return metrics;
 }
 
-/// The checkpoint comes last: until it is written, the epoch counts as not finished, and resuming drops its line of metrics.
+/// The checkpoint comes last: until it is written, the epoch counts as not finished, and resuming drops its line of metrics. What is shown
+/// comes after it, so that an epoch is not lost with the output.
 void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
-    progress.end_epoch(to_text(metrics, config_.recipe.epochs));
+    if (metrics.val_loss && !std::isfinite(*metrics.val_loss)) fail_diverged(became("val_loss", *metrics.val_loss));
+    require_finite();
+    folder_.require_there();
     folder_.append(metrics);
     const double score = metrics.val_accuracy.value_or(-metrics.loss);
     if (!state_.best_score || score > *state_.best_score) {
@@ -140,13 +149,25 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     }
     state_ = {.step = state_.step, .epoch = state_.epoch + 1, .best_score = state_.best_score};
     save();
+    progress.end_epoch(to_text(metrics, config_.recipe.epochs));
 }
 
-void Trainer::save() const { save_checkpoint(folder_.last(), network_, optimizer_, {state_, train_.class_names}); }
+/// A kernel may hide a NaN from the loss, as an overflow of Adam's second moment does: the values themselves are looked at.
+void Trainer::require_finite() const {
+    if (const std::string what = find_non_finite(network_, optimizer_); !what.empty()) fail_diverged(what);
+}
 
-std::int64_t Trainer::total_steps() const {
-    const std::int64_t steps_per_epoch = (images_ + config_.recipe.batch - 1) / config_.recipe.batch;
-    return steps_per_epoch * config_.recipe.epochs;
+void Trainer::fail_diverged(const std::string &what) const {
+    throw std::runtime_error(fmt::format(
+        "{} in epoch {}, step {}: the training diverged; begin another run with a lower learning rate, from the first weights or, "
+        "by --init, from those of {}, which is left as it was",
+        what, state_.epoch + 1, state_.step, folder_.last().string()));
+}
+
+void Trainer::save() const {
+    require_finite();
+    folder_.require_there();
+    save_checkpoint(folder_.last(), network_, optimizer_, {state_, train_.class_names, to_json(config_)});
 }
 
 PlacedData place(Network &network, const Dataset &data) { return network.place(data.images.data(), data.labels.data(), data.size()); }

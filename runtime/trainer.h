@@ -45,7 +45,8 @@ public:
             const TrainingState &state = {});
 
     /// Trains to the end of the recipe's epochs: true. Or until `stop_requested`: it finishes the step, saves, and returns false. Throws
-    /// std::runtime_error where the loss is no number; the last checkpoint is then left as it was.
+    /// std::runtime_error where a loss, a weight or another value of the checkpoint is no longer finite: the epoch then does not count, and
+    /// the last checkpoint is left as it was.
     bool run(Progress &progress, const StopRequested &stop_requested);
 
     const TrainingState &state() const { return state_; }
@@ -58,9 +59,9 @@ private:
     void add(const BatchResult &result, const TrainingStep &step);
     void finish_epoch(const EpochMetrics &metrics, Progress &progress);
     EpochMetrics metrics(const std::optional<Evaluation> &evaluation) const;
+    void require_finite() const;
+    [[noreturn]] void fail_diverged(const std::string &what) const;
     void save() const;
-
-    std::int64_t total_steps() const;
 
     Network &network_;
     const RunConfig &config_;

@@ -1,5 +1,6 @@
 #include "runtime/commands/commands.h"
 
+#include "plan/text.h"
 #include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/recipe.h"
@@ -7,10 +8,10 @@
 #include "runtime/trainer.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -20,20 +21,25 @@
 namespace halcyon {
 namespace {
 
-/// What may differ when a run goes on.
-const std::vector<std::string> resume_options = {"--epochs", "--threads", "--schedule", "--out", "--data"};
-
 // A signal handler can reach nothing but this.
 volatile std::sig_atomic_t stop_signal = 0;
 
-/// Lets the first Ctrl-C or SIGTERM ask for a stop after the step; a second one ends the program at once.
+/// Lets the first Ctrl-C or SIGTERM ask for a stop after the step; a second one ends the program at once. A terminal that is closed asks
+/// too, and may do so twice, unless nohup had it ignored. A pipe that nobody reads is then an error of the output, and no signal.
 void install_stop_signals() {
+    struct sigaction hangup {};
+    sigaction(SIGHUP, nullptr, &hangup);
     struct sigaction action {};
     action.sa_handler = [](int) { stop_signal = 1; };
-    action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
+    action.sa_flags = SA_RESTART;
+    if (hangup.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
+    action.sa_flags |= static_cast<int>(SA_RESETHAND);
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
 }
+
+bool output_failed() { return std::ferror(stdout) != 0; }
 
 /// The images of a run.
 struct Data {
@@ -62,7 +68,7 @@ Recipe resolve_recipe(const TrainOptions &options, const Plan &plan) {
     Recipe recipe = load_recipe(options.recipe);
     if (options.epochs) recipe.epochs = *options.epochs;
     if (options.batch) recipe.batch = *options.batch;
-    if (options.no_dropout) recipe.dropout = {0};
+    if (options.no_dropout) recipe.dropout = 0.0;
     recipe.dropout = dropout_rates(recipe, plan.dropout_layers);
     return recipe;
 }
@@ -85,28 +91,31 @@ std::string missing_device(std::string_view set, const std::vector<std::string> 
     return "";
 }
 
-/// Trains to the end, or until a signal.
+/// Trains to the end, or until a signal, or until nobody takes the output.
 int train(Network &network, const RunConfig &config, bool automatic, const DataSource &source, const Data &data, const RunFolder &folder,
           const TrainingState &state) {
-    fmt::print("data      {}, {} training images", source.description(), config.images());
+    install_stop_signals();
+    fmt::print("data      {}, {} training images", printable(source.description()), config.images());
     if (data.test) fmt::print(", {} test images", data.test->size());
-    fmt::print("\nrecipe    {}, epochs {}, batch {}, seed {}\n", config.recipe.name, config.recipe.epochs, config.recipe.batch,
+    fmt::print("\nrecipe    {}, epochs {}, batch {}, seed {}\n", printable(config.recipe.name), config.recipe.epochs, config.recipe.batch,
                config.seed);
     fmt::print("schedule  {}{}\n", describe_schedule(network, config),
                automatic ? missing_device(config.schedule, compiled_sets(network.plan())) : "");
-    fmt::print("out       {}\n", folder.path().string());
+    const std::string path = printable(folder.path().string());
+    fmt::print("out       {}\n", path);
     std::fflush(stdout);
 
-    install_stop_signals();
     Progress progress;
     Trainer trainer(network, config, data.train, data.test_or_null(), folder, state);
-    if (!trainer.run(progress, [] { return stop_signal != 0; })) {
-        fmt::print("stopped in epoch {} after {} of {} images, and saved; go on with: {} train --resume {}\n", trainer.state().epoch + 1,
-                   trainer.state().position, config.images(), config.model, folder.path().string());
-        return exit_interrupted;
+    if (trainer.run(progress, [] { return stop_signal != 0 || output_failed(); })) {
+        fmt::print("done: the best epoch's weights are in {}\n", printable(folder.best().string()));
+        return exit_done;
     }
-    fmt::print("done: the best epoch's weights are in {}\n", folder.best().string());
-    return exit_done;
+    const std::string stopped = fmt::format("stopped in epoch {} after {} of {} images, and saved; go on with: {} train --resume {}",
+                                            trainer.state().epoch + 1, trainer.state().position, config.images(), config.model, path);
+    if (output_failed()) throw std::runtime_error("standard output cannot be written: " + stopped);
+    fmt::print("{}\n", stopped);
+    return exit_interrupted;
 }
 
 int start_run(const halcyon_model &model, const TrainOptions &options) {
@@ -131,29 +140,71 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     network->initialize(config.seed);
     if (!config.init.empty()) load_weights(config.init, *network);
 
-    const RunFolder folder = options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model, config)
-                                                 : RunFolder::create(options.out, config);
+    const RunFolder folder =
+        options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model) : RunFolder::create(options.out);
     return train(*network, config, schedule == "auto", source, data, folder, {});
 }
 
-/// The folder that a resumed run writes into: its own, unless --out names another.
-RunFolder resumed_folder(const RunFolder &run, const std::string &out, const RunConfig &config) {
+/// Whether a resumed run goes on in another folder.
+bool goes_elsewhere(const TrainOptions &options) {
     std::error_code not_there;
-    if (out.empty() || std::filesystem::equivalent(run.path(), out, not_there)) {
-        run.write_config(config);
-        return run;
-    }
-    RunFolder folder = RunFolder::create(out, config);
+    return !options.out.empty() && !std::filesystem::equivalent(options.resume, options.out, not_there);
+}
+
+/// The folder that a resumed run writes into: its own, unless --out names another.
+RunFolder resumed_folder(RunFolder run, const TrainOptions &options) {
+    if (!goes_elsewhere(options)) return run;
+    RunFolder folder = RunFolder::create(options.out, &run);
     folder.copy_from(run);
     return folder;
 }
 
+/// A run goes on as it began: options may repeat what it has, and few may change it.
+void refuse_changes(const TrainOptions &options, const RunConfig &run, const Plan &plan) {
+    const auto require = [&options](const char *option, const std::string &value, bool same, const std::string &in_run) {
+        if (same || std::ranges::find(options.given, option) == options.given.end()) return;
+        throw std::runtime_error(
+            fmt::format("{}{}{}: {}; a run goes on as it began, and only --epochs, --threads, --schedule, --out and --data may change",
+                        option, value.empty() ? "" : " ", value, in_run));
+    };
+    const auto number = [&require](const char *option, std::int64_t value, std::int64_t in_run) {
+        require(option, std::to_string(value), value == in_run, fmt::format("the run has {}", in_run));
+    };
+    number("--batch", options.batch.value_or(0), run.recipe.batch);
+    number("--seed", options.seed, run.seed);
+    require("--limit", std::to_string(options.limit), options.limit == run.limit,
+            run.limit > 0 ? fmt::format("the run has {}", run.limit) : "the run takes all images");
+    require("--init", options.init, absolute_or_empty(options.init) == run.init,
+            run.init.empty() ? "the run began without" : fmt::format("the run has {}", run.init));
+    require("--no-shuffle", "", !run.shuffle, "the run shuffles");
+    require("--no-evaluate", "", !run.evaluate, "the run evaluates");
+    const std::vector<double> rates = dropout_rates(run.recipe, plan.dropout_layers);
+    require("--no-dropout", "", std::ranges::all_of(rates, [](double rate) { return rate == 0; }), "the run drops out");
+    if (std::ranges::find(options.given, "--recipe") == options.given.end()) return;
+    Recipe recipe = resolve_recipe(options, plan);
+    recipe.epochs = run.recipe.epochs;
+    const std::string change = difference(to_json(recipe), options.recipe, to_json(run.recipe));
+    require("--recipe", options.recipe, change.empty(), change + " as in the run");
+}
+
+/// Throws where the checkpoint is that of no moment of the run.
+void check_state(const std::filesystem::path &checkpoint, const TrainingState &state, const RunConfig &config) {
+    const int images = config.images(), batch = config.recipe.batch;
+    const std::int64_t steps = state.epoch * config.steps_per_epoch() + (std::int64_t{state.position} + batch - 1) / batch;
+    const bool between_steps = state.position == images || (state.position < images && state.position % batch == 0);
+    if (!between_steps || state.step != steps)
+        throw std::runtime_error(
+            fmt::format("{}: after {} epochs and image {} of {}, in batches of {}, a run is not at step {}: it belongs to another run",
+                        checkpoint.string(), state.epoch, state.position, images, batch, state.step));
+}
+
 int resume_run(const halcyon_model &model, const TrainOptions &options) {
     Plan plan = plan_of(model);
-    const RunFolder run = RunFolder::open(options.resume);
+    RunFolder run = goes_elsewhere(options) ? RunFolder::open_to_read(options.resume) : RunFolder::open(options.resume);
     RunConfig config = run.read_config();
     if (config.model != plan.model)
-        throw std::runtime_error(fmt::format("{}: a run of the model {}, not of {}", run.config_file().string(), config.model, plan.model));
+        throw std::runtime_error(fmt::format("{}: a run of the model {}, not of {}", run.path().string(), config.model, plan.model));
+    refuse_changes(options, config, plan);
     const int epochs_before = config.recipe.epochs;
     config.recipe.epochs = options.epochs.value_or(epochs_before);
     config.threads = options.threads.value_or(config.threads);
@@ -168,37 +219,26 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
 
     const auto network = make_network(model, std::move(plan), config);
     const TrainingState state = load_checkpoint(run.last(), *network, optimizer_of(config.recipe)).state;
-    if (state.position < 0 || state.position > config.images())
-        throw std::runtime_error(fmt::format("{}: at image {} of an epoch, but this run's have {}: it belongs to another run",
-                                             run.last().string(), state.position, config.images()));
+    check_state(run.last(), state, config);
     const int begun = static_cast<int>(state.epoch) + (state.position > 0 ? 1 : 0);
     if (begun > config.recipe.epochs)
         throw std::runtime_error(
             fmt::format("--epochs {}: the run in {} is in its epoch {} already", config.recipe.epochs, run.path().string(), begun));
     if (static_cast<int>(state.epoch) == config.recipe.epochs) {
-        fmt::print("the run in {} is finished: {} epochs are trained; a larger --epochs goes on\n", run.path().string(), state.epoch);
+        fmt::print("the run in {} is finished: {} epochs are trained; a larger --epochs goes on\n", printable(run.path().string()),
+                   state.epoch);
         return exit_done;
     }
     if (config.recipe.epochs != epochs_before)
         fmt::print("{} epochs instead of {}: the learning rate follows its schedule over the new total from here on\n",
                    config.recipe.epochs, epochs_before);
-    return train(*network, config, options.schedule == "auto", source, data, resumed_folder(run, options.out, config), state);
-}
-
-/// A run goes on as it began: options that would change it are refused.
-void refuse_changes(const std::vector<std::string> &given) {
-    for (const std::string &option : given)
-        if (option != "--resume" && std::ranges::find(resume_options, option) == resume_options.end())
-            throw std::runtime_error(
-                fmt::format("{} cannot be given when a run is resumed; {} can", option, fmt::join(resume_options, ", ")));
+    return train(*network, config, options.schedule == "auto", source, data, resumed_folder(std::move(run), options), state);
 }
 
 }  // namespace
 
 int run_train(const halcyon_model &model, const TrainOptions &options) {
-    if (options.resume.empty()) return start_run(model, options);
-    refuse_changes(options.given);
-    return resume_run(model, options);
+    return options.resume.empty() ? start_run(model, options) : resume_run(model, options);
 }
 
 }  // namespace halcyon

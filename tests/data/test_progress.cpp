@@ -135,3 +135,14 @@ TEST_CASE("Where there is no terminal, only plain lines are written") {
     std::fclose(file);
     CHECK(read_bytes(folder / "log") == "epoch 1/1: loss 1\n");
 }
+
+TEST_CASE("A stream that takes no more is no error") {
+    std::FILE *full = std::fopen("/dev/full", "w");
+    REQUIRE(full);
+    std::setvbuf(full, nullptr, _IONBF, 0);
+    Progress progress(full);
+    progress.begin_epoch(1, 1, 100);
+    progress.end_epoch("epoch 1/1: loss 1");
+    CHECK(std::ferror(full));
+    std::fclose(full);
+}

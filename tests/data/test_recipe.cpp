@@ -3,6 +3,7 @@
 #include "tests/catch.h"
 #include "tests/data/files.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -70,7 +71,8 @@ TEST_CASE("One cycle rises, then falls, and is never zero or over its peak, howe
 
 TEST_CASE("A recipe survives its JSON") {
     const std::string text = GENERATE(
-        R"({})", R"({"name":"a","optimizer":{"name":"sgd","momentum":0.9},"epochs":3,"batch":7,"dropout":[0.1,0.2],"flip":1})",
+        R"({})", R"({"dropout":[0.1]})", R"({"dropout":[]})", R"({"dropout":0.1})",
+        R"({"name":"a","optimizer":{"name":"sgd","momentum":0.9},"epochs":3,"batch":7,"dropout":[0.1,0.2],"flip":1})",
         R"({"optimizer":{"name":"adam","beta_1":0,"beta_2":0.99,"epsilon":1e-3},"learning_rate":{"schedule":"one_cycle","peak":0.1,"start":1}})");
     const Recipe recipe = parse_recipe(text, "it");
     const std::string written = to_json(recipe);
@@ -83,11 +85,44 @@ TEST_CASE("A recipe survives its JSON") {
     CHECK(merged == nlohmann::json::parse(written));
 }
 
+TEST_CASE("Numbers that float32 or the random bits would round to 0, 1 or infinity are refused") {
+    const std::string key = GENERATE("optimizer.beta_1", "optimizer.beta_2", "optimizer.epsilon", "optimizer.momentum",
+                                     "learning_rate.peak", "learning_rate.warmup", "learning_rate.start", "dropout", "flip");
+    const std::string section = key.substr(0, std::min(key.size(), key.find('.'))), name = key.substr(key.find('.') + 1);
+    const auto parse = [&](double value) {
+        nlohmann::json recipe = {{"optimizer", {{"name", name == "momentum" ? "sgd" : "adam"}}},
+                                 {"learning_rate", {{"schedule", "one_cycle"}}}};
+        (section == key ? recipe : recipe[section])[name] = value;
+        return parse_recipe(recipe.dump(), "my.json");
+    };
+    CAPTURE(key);
+    for (const double value : {1e-300, 1e-45, 1e-39, 1e300, 3.5e38, -1e-300, -1.0, 0.99999999999}) {
+        const bool harmless = value > 0.9 && value < 1 && (name == "epsilon" || name == "peak" || name == "start");
+        CAPTURE(value);
+        CHECK((message_of([&] { parse(value); }).find("my.json: " + key + " must be") == 0) != harmless);
+    }
+    for (const double value : {0.001, 0.5, 0.99}) CHECK(message_of([&] { parse(value); }) == "");
+}
+
+TEST_CASE("A chance is at least one in the 65536 that are told apart") {
+    const auto of = [](const std::string &key, double value) { return refusal(nlohmann::json{{key, value}}.dump()); };
+    for (const std::string key : {"dropout", "flip"}) {
+        for (const double value : {0.0, 1.0 / 65536, 65535.0 / 65536}) CHECK(of(key, value) == "");
+        for (const double value : {0.9 / 65536, 65535.1 / 65536}) CHECK(one_line_with(of(key, value), {key, "1/65536"}));
+    }
+    CHECK(of("flip", 1) == "");
+    CHECK(of("dropout", 1) != "");
+}
+
 TEST_CASE("A recipe's rates must fit the model") {
     const Recipe recipe = parse_recipe(R"({"name":"mine","dropout":[0.1,0.2,0.3]})", "it");
     CHECK(dropout_rates(recipe, 3) == std::vector<double>{0.1, 0.2, 0.3});
     CHECK(one_line_with(message_of([&] { dropout_rates(recipe, 4); }), {"recipe mine: 3 dropout rates", "4 dropout layers"}));
     CHECK(dropout_rates(Recipe(), 2) == std::vector<double>{0, 0});
+    const Recipe one = parse_recipe(R"({"name":"one","dropout":[0.1]})", "it"), all = parse_recipe(R"({"dropout":0.1})", "it");
+    CHECK(one_line_with(message_of([&] { dropout_rates(one, 4); }), {"recipe one: 1 dropout rates", "4 dropout layers"}));
+    CHECK(dropout_rates(one, 1) == std::vector<double>{0.1});
+    CHECK(dropout_rates(all, 2) == std::vector<double>{0.1, 0.1});
 }
 
 TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
@@ -95,10 +130,11 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
         std::string text, reason;
     };
     const std::vector<Case> cases = {
+        {R"({"epochs": 1, "epochs": 2})", "\"epochs\" stands twice"},
         {"", "1: syntax error"},
         {"{\"epochs\": 3", "1: syntax error"},
         {"[]", "must be an object"},
-        {R"({"epoch": 3})", "epoch is no key of a recipe"},
+        {R"({"epoch": 3})", "epoch is no key here"},
         {R"({"epochs": 0})", "epochs must be a whole number from 1"},
         {R"({"epochs": 2.5})", "epochs must be a whole number from 1"},
         {R"({"epochs": "3"})", "epochs must be a whole number from 1"},
@@ -106,19 +142,19 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
         {R"({"batch": -1})", "batch must be a whole number from 1"},
         {R"({"batch": 99999999999})", "batch must be a whole number from 1"},
         {R"({"name": 3})", "name must be a text"},
-        {R"({"flip": 1.5})", "flip must be a number from 0 to 1"},
-        {R"({"flip": "often"})", "flip must be a number from 0 to 1, not \"often\""},
-        {R"({"dropout": 1})", "dropout must be a number from 0 to below 1, not 1"},
-        {R"({"dropout": [0.1, -0.1]})", "dropout must be a number from 0 to below 1, not -0.1"},
+        {R"({"flip": 1.5})", "flip must be 0, 1 or a number from 1/65536 to 65535/65536, not 1.5"},
+        {R"({"flip": "often"})", "flip must be 0, 1 or a number from 1/65536 to 65535/65536, not \"often\""},
+        {R"({"dropout": 1})", "dropout must be 0 or a number from 1/65536 to 65535/65536, not 1"},
+        {R"({"dropout": [0.1, -0.1]})", "dropout must be 0 or a number from 1/65536 to 65535/65536, not -0.1"},
         {R"({"optimizer": "adam"})", "optimizer must be an object"},
         {R"({"optimizer": {}})", "optimizer.name must be adam or sgd, and is missing"},
         {R"({"optimizer": {"name": "adamw"}})", "optimizer.name must be adam or sgd, not \"adamw\""},
-        {R"({"optimizer": {"name": "adam", "momentum": 0.9}})", "optimizer.momentum is no key of a recipe here"},
+        {R"({"optimizer": {"name": "adam", "momentum": 0.9}})", "optimizer.momentum is no key here"},
         {R"({"optimizer": {"name": "adam", "beta_1": 1}})", "optimizer.beta_1 must be"},
-        {R"({"optimizer": {"name": "adam", "epsilon": 0}})", "optimizer.epsilon must be a number over 0"},
+        {R"({"optimizer": {"name": "adam", "epsilon": 0}})", "optimizer.epsilon must be a number from 1e-30 to 1e30, not 0"},
         {R"({"learning_rate": 1e-3})", "learning_rate must be an object"},
         {R"({"learning_rate": {"schedule": "step"}})", "learning_rate.schedule must be constant or one_cycle"},
-        {R"({"learning_rate": {"schedule": "constant", "peak": 0}})", "learning_rate.peak must be a number over 0"},
+        {R"({"learning_rate": {"schedule": "constant", "peak": 0}})", "learning_rate.peak must be a number from 1e-30 to 1e30, not 0"},
         {R"({"learning_rate": {"schedule": "constant", "warmup": 0.1}})", "learning_rate.warmup is no key"},
         {R"({"learning_rate": {"schedule": "one_cycle", "warmup": 1}})", "learning_rate.warmup must be"},
     };
@@ -131,7 +167,7 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
     const TemporaryFolder folder;
     const std::string message = message_of([&] { load_recipe(folder / "kears"); });
     CHECK(one_line_with(message, {"kears: neither", "(keras, onecycle)"}));
-    CHECK(one_line_with(message_of([&] { load_recipe(folder.path()); }), {"neither"}));
+    CHECK(one_line_with(message_of([&] { load_recipe(folder.path()); }), {"folder"}));
     write_bytes(folder / "a.json", R"({"flips": 1})");
     CHECK(one_line_with(message_of([&] { load_recipe(folder / "a.json"); }), {"a.json: flips is no key"}));
 }

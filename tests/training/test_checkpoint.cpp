@@ -14,7 +14,7 @@ namespace {
 
 const TrainingState some_state = {
     .step = 12, .epoch = 3, .position = 34, .loss = 0.1, .correct = 7, .seconds = 1.0 / 3, .best_score = -0.7};
-const Checkpoint some_checkpoint = {some_state, {"cat", "dog \"2\""}};
+const Checkpoint some_checkpoint = {some_state, {"cat", "dog \"2\""}, "{\n    \"seed\": 1\n}\n"};
 
 std::vector<float> floats(std::span<const float> values) { return {values.begin(), values.end()}; }
 
@@ -69,6 +69,8 @@ TEST_CASE("a checkpoint brings back weights, optimizer and state to the bit") {
 
     CHECK(checkpoint.state == some_state);
     CHECK(checkpoint.class_names == some_checkpoint.class_names);
+    CHECK(checkpoint.config == some_checkpoint.config);
+    CHECK(read_config(temporary / "last.safetensors") == some_checkpoint.config);
     CHECK((floats(loaded->parameter_slab()) == floats(saved->parameter_slab())));
     CHECK((floats(loaded->moving_slab()) == floats(saved->moving_slab())));
     const std::size_t moments = saved->parameter_slab().size() * (optimizer == Optimizer::adam ? 2 : 1);
@@ -145,6 +147,40 @@ TEST_CASE("weights that are no floats are refused") {
     write_safetensors(temporary / "integers.safetensors", views, {});
     CHECK(one_line_with(message_of([&] { load_weights(temporary / "integers.safetensors", *network); }),
                         {(temporary / "integers.safetensors").string(), "\"dense_1/bias\"", "F32"}));
+}
+
+TEST_CASE("a state that no run has is refused, checksums or not") {
+    const TemporaryFolder temporary;
+    const auto network = make_network();
+    network->initialize(1);
+    save_checkpoint(temporary / "last.safetensors", *network, Optimizer::adam, some_checkpoint);
+    TensorFile file = read_safetensors(temporary / "last.safetensors");
+    struct Case {
+        const char *key, *value;
+    };
+    const auto wrong = GENERATE(values<Case>({{"step", "-1"},
+                                              {"step", "1.5"},
+                                              {"step", ""},
+                                              {"epoch", "-1"},
+                                              {"epoch", "4294967295"},
+                                              {"position", "-1"},
+                                              {"position", "2147483648"},
+                                              {"loss_sum", "nan"},
+                                              {"loss_sum", "inf"},
+                                              {"loss_sum", "-1"},
+                                              {"correct", "-1"},
+                                              {"correct", "35"},
+                                              {"seconds", "-0.5"},
+                                              {"seconds", "nan"},
+                                              {"best_score", "nan"},
+                                              {"classes", "[3]"},
+                                              {"classes", "[[["},
+                                              {"best_score", "-inf"}}));
+    CAPTURE(wrong.key, wrong.value);
+    file.metadata[wrong.key] = wrong.value;
+    write_safetensors(temporary / "other.safetensors", file.tensors, file.metadata);
+    CHECK(one_line_with(message_of([&] { load_checkpoint(temporary / "other.safetensors", *network, Optimizer::adam); }),
+                        {(temporary / "other.safetensors").string(), std::string("\"") + wrong.key + "\"", wrong.value}));
 }
 
 TEST_CASE("weights alone are no checkpoint, and nor is another optimizer's") {

@@ -4,10 +4,14 @@
 #include "tests/training/process.h"
 #include "tests/training/tiny_run.h"
 
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <png.h>
+#include <random>
 #include <sstream>
+#include <thread>
 
 using namespace halcyon;
 using namespace halcyon::tests;
@@ -73,6 +77,18 @@ struct Workplace {
 
     Workplace() { write_cifar10(data); }
 };
+
+/// Runs a command of the shell, in which "$0" is the program, and returns its exit code.
+int shell(const std::string &command) { return WEXITSTATUS(std::system(("sh -c '" + command + "' " CIFAR10_PROGRAM).c_str())); }
+
+/// The metrics of a run without the times, which no two runs share.
+std::vector<json> repeatable(std::vector<json> metrics) {
+    for (json &line : metrics) {
+        line.erase("seconds");
+        line.erase("images_per_second");
+    }
+    return metrics;
+}
 
 std::vector<json> lines_of(const std::string &text) {
     std::vector<json> lines;
@@ -143,7 +159,8 @@ TEST_CASE("names that do not exist exit 1") {
 
 TEST_CASE("a schedule that this CPU cannot run is refused") {
     const Workplace work;
-    for (const json &set : json::parse(cifar10({"schedules", "--json"}).out).at("sets")) {
+    const json schedules = json::parse(cifar10({"schedules", "--json"}).out);
+    for (const json &set : schedules.at("sets")) {
         if (set.at("runs")) continue;
         CHECK(not_refused(cifar10(work.train + Arguments{"--schedule", set.at("name")}), 1, {set.at("name"), set.at("reason")}) == "");
     }
@@ -164,7 +181,7 @@ TEST_CASE("an output folder that cannot be written is found before training") {
     write_weights(work.weights);
     const std::string before = read_bytes(work.weights);
     CHECK(not_refused(cifar10(work.train + Arguments{"--out", work.weights}), 1, {work.weights}) == "");
-    CHECK(not_refused(cifar10(work.train + Arguments{"--out", work.folder.path()}), 1, {work.folder.path(), "--resume"}) == "");
+    CHECK(not_refused(cifar10(work.train + Arguments{"--out", work.folder.path()}), 1, {work.folder.path(), "--out"}) == "");
     CHECK((read_bytes(work.weights) == before));
 }
 
@@ -276,8 +293,6 @@ TEST_CASE("a finished run says so, and goes on with more epochs") {
     CHECK(finished.exit_code == 0);
     CHECK(finished.out.find("finished") != std::string::npos);
     CHECK(not_refused(cifar10({"train", "--resume", work.run, "--epochs", "1"}), 1, {"--epochs 1", work.run}) == "");
-    CHECK(not_refused(cifar10({"train", "--resume", work.run, "--batch", "8"}), 1, {"--batch", "--epochs"}) == "");
-    CHECK(not_refused(cifar10({"train", "--resume", work.run, "--no-dropout"}), 1, {"--no-dropout"}) == "");
     CHECK((read_bytes(work.run + "/last.safetensors") == checkpoint));
 
     const std::string other = work.folder / "other";
@@ -292,6 +307,188 @@ TEST_CASE("a finished run says so, and goes on with more epochs") {
     CHECK(more.exit_code == 0);
     CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl")).size() == 3);
     CHECK((read_bytes(work.run + "/best.safetensors") == read_bytes(other + "/best.safetensors")));
+}
+
+TEST_CASE("a resumed run takes its own options again, and refuses others with both values") {
+    const Workplace work;
+    write_weights(work.weights);
+    const std::string recipe = work.folder / "recipe.json", same_recipe = work.folder / "same.json";
+    write_bytes(recipe, R"({"name": "mine", "dropout": 0.1, "flip": 0.5})");
+    write_bytes(same_recipe, R"({"name": "mine", "dropout": [0.1, 0.1, 0.1, 0.1], "flip": 0.5, "epochs": 3})");
+    const Arguments of_run = {"--batch", "16", "--seed", "3", "--limit", "32", "--init", work.weights, "--recipe", recipe};
+    const Arguments of_other = {"--no-shuffle", "--no-evaluate", "--no-dropout"};
+    const std::string other = work.folder / "other";
+    REQUIRE(cifar10(Arguments{"train", "--data", work.data, "--epochs", "1", "--out", work.run} + of_run).exit_code == 0);
+    REQUIRE(cifar10(work.train + Arguments{"--out", other} + of_other).exit_code == 0);
+    const Arguments resume = {"train", "--resume", work.run}, resume_other = {"train", "--resume", other};
+    const std::string checkpoint = read_bytes(work.run + "/last.safetensors");
+
+    for (std::size_t i = 0; i < of_run.size(); i += 2)
+        if (of_run[i] != "--recipe") CHECK(cifar10(resume + Arguments{of_run[i], of_run[i + 1]}).exit_code == 0);
+    CHECK(cifar10(resume + of_run).exit_code == 0);
+    CHECK(cifar10(resume + Arguments{"--batch", "16", "--recipe", same_recipe}).exit_code == 0);
+    CHECK(cifar10(resume_other + of_other).exit_code == 0);
+
+    CHECK(not_refused(cifar10(resume + Arguments{"--batch", "8"}), 1, {"--batch 8", "16"}) == "");
+    CHECK(not_refused(cifar10(resume + Arguments{"--seed", "1"}), 1, {"--seed 1", "3"}) == "");
+    CHECK(not_refused(cifar10(resume + Arguments{"--limit", "31"}), 1, {"--limit 31", "32"}) == "");
+    CHECK(not_refused(cifar10(resume_other + Arguments{"--limit", "40"}), 1, {"--limit 40", "all"}) == "");
+    CHECK(not_refused(cifar10(resume + Arguments{"--init", recipe}), 1, {"--init " + recipe, work.weights}) == "");
+    CHECK(not_refused(cifar10(resume_other + Arguments{"--init", work.weights}), 1, {"--init", "without"}) == "");
+    CHECK(not_refused(cifar10(resume + Arguments{"--no-shuffle"}), 1, {"--no-shuffle", "shuffles"}) == "");
+    CHECK(not_refused(cifar10(resume + Arguments{"--no-evaluate"}), 1, {"--no-evaluate", "evaluates"}) == "");
+    CHECK(not_refused(cifar10(resume + Arguments{"--no-dropout"}), 1, {"--no-dropout", "drops out"}) == "");
+    CHECK(not_refused(cifar10(resume + Arguments{"--batch", "16", "--recipe", "keras"}), 1, {"--recipe keras", "0.25", "0.1"}) == "");
+    CHECK(not_refused(cifar10(resume + Arguments{"--recipe", recipe}), 1, {"--recipe", "batch is 64, not 16"}) == "");
+    CHECK((read_bytes(work.run + "/last.safetensors") == checkpoint));
+
+    CHECK(cifar10(resume + of_run + Arguments{"--epochs", "2", "--threads", "1", "--data", work.data, "--out", work.run}).exit_code == 0);
+    CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl")).size() == 2);
+}
+
+TEST_CASE("a config.json that was changed is refused, and one that is missing is written again") {
+    const Workplace work;
+    REQUIRE(cifar10(work.train + Arguments{"--out", work.run}).exit_code == 0);
+    const std::string file = work.run + "/config.json", sound = read_bytes(file), checkpoint = read_bytes(work.run + "/last.safetensors");
+    const Arguments resume = {"train", "--resume", work.run, "--epochs", "3"};
+    const auto change = [&](const std::string &from, const std::string &to) {
+        std::string text = sound;
+        write_bytes(file, text.replace(text.find(from), from.size(), to));
+    };
+    change("\"peak\": 0.005", "\"peak\": 0.004");
+    CHECK(not_refused(cifar10(resume), 1, {file, "recipe.learning_rate.peak is 0.004, not 0.005", "remove"}) == "");
+    change("\"seed\": 1", "\"seed\": 3");
+    CHECK(not_refused(cifar10(resume), 1, {file, "seed is 3, not 1", "remove"}) == "");
+    change("\"threads\": 2", "\"threads\": 1");
+    CHECK(not_refused(cifar10(resume), 1, {file, "threads is 1, not 2", "remove"}) == "");
+    change("\"seed\": 1", "\"sedd\": 1");
+    CHECK(not_refused(cifar10(resume), 1, {file, "remove"}) == "");
+    change("\"seed\"", "\"seed");
+    CHECK(not_refused(cifar10(resume), 1, {file, "syntax error", "remove"}) == "");
+    CHECK((read_bytes(work.run + "/last.safetensors") == checkpoint));
+    fs::remove(file);
+    CHECK(cifar10(resume).exit_code == 0);
+    CHECK(json::parse(read_bytes(file)).at("recipe").at("epochs") == 3);
+}
+
+TEST_CASE("a checkpoint of no moment of the run is refused") {
+    const Workplace work;
+    REQUIRE(cifar10(work.train + Arguments{"--out", work.run}).exit_code == 0);
+    const std::string file = work.run + "/last.safetensors";
+    TensorFile checkpoint = read_safetensors(file);
+    const auto [key, value] =
+        GENERATE(table<std::string, std::string>({{"step", "5"}, {"epoch", "1"}, {"position", "16"}, {"position", "41"}}));
+    CAPTURE(key, value);
+    checkpoint.metadata[key] = value;
+    write_safetensors(file, checkpoint.tensors, checkpoint.metadata);
+    CHECK(not_refused(cifar10({"train", "--resume", work.run}), 1, {file, "another run"}) == "");
+    checkpoint.metadata.erase("config");
+    write_safetensors(file, checkpoint.tensors, checkpoint.metadata);
+    CHECK(not_refused(cifar10({"train", "--resume", work.run}), 1, {file, "\"config\""}) == "");
+}
+
+TEST_CASE("of two trainers in one folder one runs") {
+    const Workplace work;
+    const Arguments train = {"train", "--data", work.data, "--epochs", "20", "--batch", "16", "--threads", "1", "--out", work.run};
+    Cifar10 first(train);
+    first.wait_for("out ");
+    CHECK(not_refused(cifar10(train), 1, {work.run, "another process"}) == "");
+    CHECK(not_refused(cifar10({"train", "--resume", work.run}), 1, {work.run, "another process"}) == "");
+    CHECK(not_refused(cifar10({"train", "--resume", work.run, "--out", work.folder / "other"}), 1, {work.run, "another process"}) == "");
+    CHECK(!fs::exists(work.folder / "other"));
+    CHECK(first.result().exit_code == 0);
+    CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl")).size() == 20);
+}
+
+TEST_CASE("a run that is killed at any moment goes on to the same bits") {
+    const Workplace work;
+    const std::string whole = work.folder / "whole";
+    const Arguments train = {"train", "--data", work.data, "--epochs", "6", "--batch", "16", "--threads", "1", "--out"};
+    REQUIRE(cifar10(train + Arguments{whole}).exit_code == 0);
+
+    std::mt19937 random(1);
+    int kills = 0;
+    while (true) {
+        const bool begun = fs::exists(work.run + "/last.safetensors");
+        Cifar10 process(begun ? Arguments{"train", "--resume", work.run} : train + Arguments{work.run});
+        if (++kills <= 8) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(random() % 250));
+            process.signal(SIGKILL);
+        }
+        const Result result = process.result();
+        if (result.exit_code == 0) break;
+        INFO(result.err);
+        REQUIRE(result.exit_code == -1);
+        CHECK(result.err.empty());
+    }
+    CHECK((read_safetensors(whole + "/last.safetensors").metadata.at("step") == "18"));
+    CHECK((read_bytes(whole + "/best.safetensors") == read_bytes(work.run + "/best.safetensors")));
+    CHECK(repeatable(lines_of(read_bytes(whole + "/metrics.jsonl"))) == repeatable(lines_of(read_bytes(work.run + "/metrics.jsonl"))));
+    const TensorFile a = read_safetensors(whole + "/last.safetensors"), b = read_safetensors(work.run + "/last.safetensors");
+    REQUIRE(a.tensors.size() == b.tensors.size());
+    for (const auto &[name, tensor] : a.tensors) {
+        CAPTURE(name);
+        CHECK(std::ranges::equal(tensor.bytes, b.tensors.at(name).bytes));
+    }
+}
+
+TEST_CASE("a closed terminal stops a run as Ctrl-C does, but for nohup") {
+    const Workplace work;
+    const Arguments train = {"train", "--data", work.data, "--epochs", "30", "--batch", "16", "--threads", "1", "--out"};
+    Cifar10 process(train + Arguments{work.run});
+    process.wait_for("epoch 1/30");
+    process.signal(SIGHUP);
+    process.signal(SIGHUP);
+    CHECK(process.result().exit_code == 130);
+    CHECK(fs::exists(work.run + "/last.safetensors"));
+
+    std::signal(SIGHUP, SIG_IGN);
+    Cifar10 ignoring(train + Arguments{work.folder / "ignoring"});
+    std::signal(SIGHUP, SIG_DFL);
+    ignoring.wait_for("epoch 1/30");
+    ignoring.signal(SIGHUP);
+    CHECK(ignoring.result().exit_code == 0);
+}
+
+TEST_CASE("a run whose output nobody takes is saved, and says so") {
+    const Workplace work;
+    const std::string err = work.folder / "err", code = work.folder / "code", resume = "\"$0\" train --resume " + work.run;
+    SECTION("a closed pipe") {
+        const std::string train = "\"$0\" train --data " + work.data + " --epochs 30 --batch 16 --threads 1 --out " + work.run;
+        shell("(" + train + " 2> " + err + "; echo $? > " + code + ") | head -n 1 > /dev/null");
+        CHECK(read_bytes(code) == "1\n");
+        CHECK(one_line_with(read_bytes(err).substr(0, read_bytes(err).size() - 1), {"standard output", "saved", "--resume " + work.run}));
+        CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl")).size() < 30);
+        CHECK(shell(resume + " > /dev/null") == 0);
+        CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl")).size() == 30);
+    }
+    SECTION("a full disk") {
+        const std::string train = "\"$0\" train --data " + work.data + " --epochs 2 --batch 16 --out " + work.run;
+        CHECK(shell(train + " > /dev/full 2> " + err) == 1);
+        CHECK(one_line_with(read_bytes(err).substr(0, read_bytes(err).size() - 1), {"standard output", "saved", "--resume " + work.run}));
+        CHECK(shell(resume + " > /dev/null") == 0);
+    }
+}
+
+TEST_CASE("a recipe's name is printed on its line") {
+    const Workplace work;
+    const std::string recipe = work.folder / "recipe.json";
+    write_bytes(recipe, R"({"name": "a\nb\u001b[31m", "epochs": 1})");
+    const Result result = cifar10({"train", "--data", work.data, "--recipe", recipe, "--out", work.run});
+    CHECK(result.exit_code == 0);
+    CHECK(result.out.find("recipe    a\\nb\\x1b[31m, epochs 1") != std::string::npos);
+}
+
+TEST_CASE("training that diverges is no success") {
+    const Workplace work;
+    const std::string recipe = work.folder / "recipe.json";
+    write_bytes(recipe, R"({"optimizer": {"name": "sgd"}, "learning_rate": {"schedule": "constant", "peak": 1e30}})");
+    const Result result = cifar10(work.train + Arguments{"--recipe", recipe, "--out", work.run});
+    CHECK(result.exit_code == 1);
+    CHECK(one_line_with(result.err.substr(0, result.err.size() - 1),
+                        {"epoch 1, step", "lower learning rate", work.run + "/last.safetensors"}));
+    CHECK(!fs::exists(work.run + "/metrics.jsonl"));
+    CHECK(cifar10({"evaluate", "--data", work.data, "--weights", work.run + "/last.safetensors"}).exit_code == 0);
 }
 
 TEST_CASE("a resumed run wants the data it had") {
@@ -313,7 +510,7 @@ TEST_CASE("a run begins with someone's weights") {
     const std::string other = work.folder / "other";
     REQUIRE(cifar10(work.train + Arguments{"--out", work.run, "--no-evaluate"}).exit_code == 0);
     REQUIRE(cifar10(work.train + Arguments{"--out", other, "--no-evaluate", "--init", work.weights}).exit_code == 0);
-    CHECK(read_bytes(work.run + "/last.safetensors").size() == read_bytes(other + "/last.safetensors").size());
+    CHECK((read_bytes(work.run + "/best.safetensors") == read_bytes(other + "/best.safetensors")));
     CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl"))[1].at("loss") == lines_of(read_bytes(other + "/metrics.jsonl"))[1].at("loss"));
 }
 

@@ -15,9 +15,9 @@ using namespace halcyon::tests;
 
 namespace {
 
-/// Stops the run in the given folder after `steps`, or trains it to its end; goes on from a checkpoint where there is one.
-TrainingState train(const RunFolder &folder, int threads, const StopRequested &stop = never()) {
-    const RunConfig config = folder.read_config();
+/// Trains the run until it is stopped, or to its end; goes on from a checkpoint where there is one.
+TrainingState train(const Run &run, int threads, const StopRequested &stop = never()) {
+    const auto &[config, folder] = run;
     const Dataset images = make_synthetic(Split::train, config.train_images);
     const Dataset test = make_synthetic(Split::test, 24);
     const auto network = make_network(threads, config.recipe.batch);
@@ -57,7 +57,8 @@ std::string tensor_bytes(const std::filesystem::path &path) {
     return file.substr(sizeof header + header);
 }
 
-bool same_bits(const RunFolder &a, const RunFolder &b) {
+bool same_bits(const Run &run, const Run &other) {
+    const RunFolder &a = run.folder, &b = other.folder;
     return tensor_bytes(a.last()) == tensor_bytes(b.last()) && tensor_bytes(a.best()) == tensor_bytes(b.best()) &&
            repeatable(a.metrics_file()) == repeatable(b.metrics_file());
 }
@@ -66,30 +67,30 @@ bool same_bits(const RunFolder &a, const RunFolder &b) {
 
 TEST_CASE("a run has the same bits with any number of threads, and again") {
     const TemporaryFolder temporary;
-    const RunFolder one = RunFolder::create(temporary / "1", tiny_config());
+    const Run one = make_run(temporary / "1", tiny_config());
     train(one, 1);
     for (const int threads : {2, 5, 1}) {
         CAPTURE(threads);
-        const RunFolder again = RunFolder::create(temporary / ("again " + std::to_string(threads)), tiny_config());
+        const Run again = make_run(temporary / ("again " + std::to_string(threads)), tiny_config());
         train(again, threads);
         CHECK(same_bits(one, again));
     }
     RunConfig other_seed = tiny_config();
     other_seed.seed = 2;
-    const RunFolder other = RunFolder::create(temporary / "other", other_seed);
+    const Run other = make_run(temporary / "other", other_seed);
     train(other, 1);
     CHECK(!same_bits(one, other));
 }
 
 TEST_CASE("a run that is stopped goes on to the same bits") {
     const TemporaryFolder temporary;
-    const RunFolder whole = RunFolder::create(temporary / "whole", tiny_config());
+    const Run whole = make_run(temporary / "whole", tiny_config());
     train(whole, 2);
     // The trainer asks before each of an epoch's 3 steps and before each of an evaluation's 2 batches: 10 times in all. Before a step of
     // the first epoch, of the second, and in an evaluation.
     for (const int asked : {0, 2, 4, 6, 9}) {
         CAPTURE(asked);
-        const RunFolder run = RunFolder::create(temporary / std::to_string(asked), tiny_config());
+        const Run run = make_run(temporary / std::to_string(asked), tiny_config());
         const TrainingState stopped = train(run, 2, stop_at(asked));
         CHECK(stopped.step < 2 * tiny_steps + (asked == 9));
         train(run, 1);
@@ -99,11 +100,11 @@ TEST_CASE("a run that is stopped goes on to the same bits") {
 
 TEST_CASE("a run that was killed after an epoch's metrics and before its checkpoint leaves no line twice") {
     const TemporaryFolder temporary;
-    const RunFolder run = RunFolder::create(temporary / "run", tiny_config());
+    const Run run = make_run(temporary / "run", tiny_config());
     train(run, 2, stop_at(4));
-    run.append({.epoch = 1});
+    run.folder.append({.epoch = 1});
     train(run, 2);
-    const auto lines = lines_of(run.metrics_file());
+    const auto lines = lines_of(run.folder.metrics_file());
     REQUIRE(lines.size() == 2);
     CHECK(lines[0].at("epoch") == 1);
     CHECK(lines[1].at("epoch") == 2);
@@ -114,12 +115,12 @@ TEST_CASE("every image is trained once an epoch, those of the smaller last batch
     const TemporaryFolder temporary;
     RunConfig config = tiny_config(1);
     config.evaluate = false;
-    const RunFolder folder = RunFolder::create(temporary / "run", config);
-    const TrainingState state = train(folder, 2);
+    const Run run = make_run(temporary / "run", config);
+    const TrainingState state = train(run, 2);
     CHECK(state.step == tiny_steps);
     CHECK(state.epoch == 1);
     CHECK(state.position == 0);
-    const auto lines = lines_of(folder.metrics_file());
+    const auto lines = lines_of(run.folder.metrics_file());
     REQUIRE(lines.size() == 1);
     const double correct = lines[0].at("accuracy").get<double>() * tiny_images;
     CHECK(std::abs(correct - std::round(correct)) < 1e-9);
@@ -130,7 +131,7 @@ TEST_CASE("a limit takes the first images") {
     const TemporaryFolder temporary;
     RunConfig limited = tiny_config(1), small = tiny_config(1);
     limited.limit = small.train_images = 24;
-    const RunFolder a = RunFolder::create(temporary / "limited", limited), b = RunFolder::create(temporary / "small", small);
+    const Run a = make_run(temporary / "limited", limited), b = make_run(temporary / "small", small);
     train(a, 2);
     train(b, 2);
     CHECK(same_bits(a, b));
@@ -140,12 +141,11 @@ TEST_CASE("shuffling and dropout are part of what is trained") {
     const TemporaryFolder temporary;
     RunConfig plain = tiny_config(1), unshuffled = tiny_config(1), undropped = tiny_config(1);
     unshuffled.shuffle = false;
-    undropped.recipe.dropout = {0};
-    const RunFolder a = RunFolder::create(temporary / "a", plain), b = RunFolder::create(temporary / "b", unshuffled),
-                    c = RunFolder::create(temporary / "c", undropped);
-    for (const RunFolder &folder : {a, b, c}) train(folder, 2);
-    CHECK((tensor_bytes(a.last()) != tensor_bytes(b.last())));
-    CHECK((tensor_bytes(a.last()) != tensor_bytes(c.last())));
+    undropped.recipe.dropout = 0.0;
+    const Run a = make_run(temporary / "a", plain), b = make_run(temporary / "b", unshuffled), c = make_run(temporary / "c", undropped);
+    for (const Run *run : {&a, &b, &c}) train(*run, 2);
+    CHECK((tensor_bytes(a.folder.last()) != tensor_bytes(b.folder.last())));
+    CHECK((tensor_bytes(a.folder.last()) != tensor_bytes(c.folder.last())));
 }
 
 TEST_CASE("a step has what the recipe says") {
@@ -153,11 +153,11 @@ TEST_CASE("a step has what the recipe says") {
     RunConfig config = tiny_config(2);
     config.seed = 7;
     config.evaluate = false;
-    config.recipe.dropout = {0.1, 0.2, 0.3, 0.4};
+    config.recipe.dropout = std::vector{0.1, 0.2, 0.3, 0.4};
     config.recipe.optimizer = {
         .name = GENERATE(as<std::string>(), "adam", "sgd"), .beta_1 = 0.8, .beta_2 = 0.95, .epsilon = 1e-4, .momentum = 0.7};
-    const RunFolder folder = RunFolder::create(temporary / "run", config);
-    train(folder, 2);
+    const Run run = make_run(temporary / "run", config);
+    train(run, 2);
 
     const auto network = make_network();
     const Dataset images = make_synthetic(Split::train, tiny_images);
@@ -184,30 +184,101 @@ TEST_CASE("a step has what the recipe says") {
         network->update(optimizer_of(config.recipe), values);
     }
     const auto trained = make_network();
-    load_checkpoint(folder.last(), *trained, optimizer_of(config.recipe));
+    load_checkpoint(run.folder.last(), *trained, optimizer_of(config.recipe));
     CHECK(std::ranges::equal(trained->parameter_slab(), network->parameter_slab()));
     CHECK(std::ranges::equal(trained->moving_slab(), network->moving_slab()));
 }
 
-TEST_CASE("a loss that is no number stops the run and leaves its checkpoint") {
-    const TemporaryFolder temporary;
-    const RunConfig config = tiny_config(1);
-    const RunFolder folder = RunFolder::create(temporary / "run", config);
-    const Dataset images = make_synthetic(Split::train, config.train_images);
-    const auto network = make_network();
-    network->initialize(1);
-    save_checkpoint(folder.last(), *network, Optimizer::adam, {});
-    const std::string before = tensor_bytes(folder.last());
+namespace {
 
-    Trainer trainer(*network, config, images, nullptr, folder);
-    Silence silence;
-    const StopRequested poison = [&network, asked = 0]() mutable {
-        if (asked++ == 1) std::ranges::fill(network->parameter_slab(), std::numeric_limits<float>::quiet_NaN());
+/// Does `action` when it is asked for the `n`-th time, from 0, and never says stop.
+template<typename Action>
+StopRequested then(int n, Action action) {
+    return [n, action, asked = 0]() mutable {
+        if (asked++ == n) action();
         return false;
     };
-    CHECK(one_line_with(message_of([&] { trainer.run(silence.progress, poison); }),
-                        {"loss", "nan", "epoch 1, step 2", folder.last().string()}));
-    CHECK((tensor_bytes(folder.last()) == before));
+}
+
+const Parameter &parameter(const Network &network, const std::string &name) {
+    return *std::ranges::find(network.plan().parameters, name, &Parameter::name);
+}
+
+/// A run of one epoch with evaluation that something happens to. The trainer asks before each of the 3 steps, which leaves the 4th for what
+/// comes before the evaluation.
+struct Ruin {
+    TemporaryFolder temporary;
+    Run run = make_run(temporary / "run", tiny_config(1));
+    Dataset images = make_synthetic(Split::train, tiny_images), test = make_synthetic(Split::test, 24);
+    std::unique_ptr<Network> network = make_network();
+    std::string first;  // the weights at the beginning
+
+    /// The message of the failed run; "" where anything of the epoch was written.
+    std::string fail(const StopRequested &stop, const Dataset *evaluated = nullptr) {
+        network->initialize(1);
+        const StopRequested watch = [&] {
+            if (first.empty()) first = tensor_bytes(run.folder.last());
+            return stop();
+        };
+        Trainer trainer(*network, run.config, images, evaluated, run.folder);
+        Silence silence;
+        const std::string message = message_of([&] { trainer.run(silence.progress, watch); });
+        const bool untouched = tensor_bytes(run.folder.last()) == first && !std::filesystem::exists(run.folder.metrics_file()) &&
+                               !std::filesystem::exists(run.folder.best());
+        return untouched ? message : "";
+    }
+};
+
+constexpr float no_number = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+
+}  // namespace
+
+TEST_CASE("a loss that is no number stops the run and leaves its checkpoint") {
+    Ruin ruin;
+    const std::string message = ruin.fail(then(1, [&] { std::ranges::fill(ruin.network->parameter_slab(), no_number); }));
+    CHECK(one_line_with(message,
+                        {"the loss became NaN in epoch 1, step 2", "lower learning rate", "--init", ruin.run.folder.last().string()}));
+}
+
+TEST_CASE("an evaluation that is no number is no epoch") {
+    Ruin ruin;
+    const auto poison = [&] { ruin.network->weight(parameter(*ruin.network, "dense_1/bias"))[0] = no_number; };
+    CHECK(one_line_with(ruin.fail(then(tiny_steps, poison), &ruin.test), {"val_loss became NaN in epoch 1, step 3"}));
+}
+
+TEST_CASE("an epoch that ends with anything that is not finite is no epoch") {
+    Ruin ruin;
+    SECTION("a moving statistic") {
+        const auto poison = [&] { ruin.network->weight(parameter(*ruin.network, "batch_normalization/moving_mean"))[3] = infinity; };
+        CHECK(one_line_with(ruin.fail(then(2, poison)),
+                            {"batch_normalization/moving_mean: 1 of 32 values are not finite in epoch 1, step 3"}));
+    }
+    SECTION("the optimizer's state, when it is stopped") {
+        const StopRequested stop = [&ruin, asked = 0]() mutable {
+            if (asked++ < 1) return false;
+            ruin.network->optimizer_state(parameter(*ruin.network, "dense/kernel"), 1)[7] = infinity;
+            return true;
+        };
+        CHECK(one_line_with(ruin.fail(stop), {"optimizer/dense/kernel/v: 1 of 16384 values are not finite in epoch 1, step 1"}));
+    }
+    SECTION("when it is stopped") {
+        const auto poison = [&] { ruin.network->weight(parameter(*ruin.network, "batch_normalization/moving_mean"))[3] = no_number; };
+        const StopRequested stop = [poisoned = then(1, poison), asked = 0]() mutable { return poisoned() || asked++ == 2; };
+        CHECK(one_line_with(ruin.fail(stop), {"batch_normalization/moving_mean: 1 of 32", "epoch 1, step 2"}));
+    }
+}
+
+TEST_CASE("a folder that is removed meanwhile is noticed") {
+    const TemporaryFolder temporary;
+    const Run run = make_run(temporary / "run", tiny_config(1));
+    const auto action = GENERATE(0, 1);
+    const StopRequested stop = then(1, [&] {
+        if (action == 0) std::filesystem::remove_all(run.folder.path());
+        if (action == 1) std::filesystem::rename(run.folder.path(), temporary / "moved");
+        if (action == 1) std::filesystem::create_directory(run.folder.path());
+    });
+    CHECK(one_line_with(message_of([&] { train(run, 2, stop); }), {run.folder.path().string(), "moved or removed", "--resume"}));
+    CHECK((action == 0 ? !std::filesystem::exists(run.folder.path()) : std::filesystem::is_empty(run.folder.path())));
 }
 
 TEST_CASE("the best epoch's weights are kept") {
@@ -215,17 +286,17 @@ TEST_CASE("the best epoch's weights are kept") {
     RunConfig config = tiny_config(3);
     config.recipe.learning_rate = {.schedule = "constant", .peak = 1e-3};
     config.evaluate = false;
-    const RunFolder folder = RunFolder::create(temporary / "run", config);
-    const TrainingState first = train(folder, 2, stop_at(tiny_steps));  // one epoch
+    const Run run = make_run(temporary / "run", config);
+    const TrainingState first = train(run, 2, stop_at(tiny_steps));  // one epoch
     REQUIRE(first.epoch == 1);
-    const std::string after_first = tensor_bytes(folder.best());
-    const double first_loss = lines_of(folder.metrics_file())[0].at("loss");
+    const std::string after_first = tensor_bytes(run.folder.best());
+    const double first_loss = lines_of(run.folder.metrics_file())[0].at("loss");
     CHECK(*first.best_score == -first_loss);
-    const TrainingState last = train(folder, 2);
+    const TrainingState last = train(run, 2);
     double best = -first_loss;
-    for (const auto &line : lines_of(folder.metrics_file())) best = std::max(best, -line.at("loss").get<double>());
+    for (const auto &line : lines_of(run.folder.metrics_file())) best = std::max(best, -line.at("loss").get<double>());
     CHECK(*last.best_score == best);
-    CHECK((tensor_bytes(folder.best()) == after_first) == (best == -first_loss));
+    CHECK((tensor_bytes(run.folder.best()) == after_first) == (best == -first_loss));
 }
 
 TEST_CASE("an evaluation does not depend on the batch, and takes every image") {
@@ -245,10 +316,10 @@ TEST_CASE("the synthetic set is learnt") {
     RunConfig config = tiny_config(5);
     config.train_images = 1000;
     config.evaluate = false;
-    const RunFolder folder = RunFolder::create(temporary / "run", config);
-    train(folder, hardware_threads());
+    const Run run = make_run(temporary / "run", config);
+    train(run, hardware_threads());
     const auto network = make_network(hardware_threads(), 50);
-    load_weights(folder.last(), *network);
+    load_weights(run.folder.last(), *network);
     const Dataset test = make_synthetic(Split::test, 500);
     const Evaluation result = *evaluate(*network, place(*network, test));
     // Chance is 10 %, with a standard error of 1.3 % over 500 images.

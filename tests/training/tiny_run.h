@@ -38,6 +38,16 @@ inline RunConfig tiny_config(int epochs = 2) {
     return config;
 }
 
+/// A new run's folder and settings.
+struct Run {
+    RunConfig config;
+    RunFolder folder;
+};
+
+inline Run make_run(const std::filesystem::path &path, const RunConfig &config = tiny_config()) {
+    return {config, RunFolder::create(path)};
+}
+
 /// Nothing is shown.
 class Silence {
 public:
