@@ -11,18 +11,19 @@
 #include <cmath>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <new>
 #include <numeric>
-#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace halcyon;
 
 struct halcyon_network {
-    std::optional<Network> network;       // empty where it could not be opened
+    std::unique_ptr<Network> network;     // null where it could not be opened
     bool has_weights = false;             // initialized or loaded
     std::vector<std::int32_t> records;    // 0, 1, 2, ...: the batch is the whole data set
     std::vector<std::uint8_t> no_labels;  // of images to predict
@@ -84,10 +85,11 @@ halcyon_status halcyon_open(const halcyon_model *model, const char *schedule, in
         require(schedule, "schedule");
         Plan plan = plan_of(*model);
         const Set &set = choose_set(schedule, compiled_sets(plan));
-        handle->network.emplace(*model, std::move(plan), set.name, threads, max_batch);
+        auto opened = std::make_unique<Network>(*model, std::move(plan), set.name, threads, max_batch);
         handle->records.resize(static_cast<std::size_t>(max_batch));
         std::iota(handle->records.begin(), handle->records.end(), 0);
         handle->no_labels.resize(handle->records.size());
+        handle->network = std::move(opened);
     });
 }
 

@@ -6,7 +6,7 @@
  *         fprintf(stderr, "%s\n", halcyon_last_error(network));
  *     halcyon_close(network);
  *
- * A handle is used by one thread at a time, with a stack of any size from 64 KiB; handles are independent of each other. Nothing throws
+ * A handle is used by one thread at a time, with 256 KiB of stack or more; handles are independent of each other. Nothing throws
  * through these functions. An argument out of its range, or a null pointer where not said to be allowed, is a failure that changes nothing.
  */
 #pragma once
