@@ -5,6 +5,7 @@
 #include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/network.h"
+#include "runtime/threads.h"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -96,7 +97,7 @@ int main(int argc, char **argv) {
 #endif
     halcyon::register_steps(model, plan, arguments.options, results);
     halcyon::Reporter reporter(results);
-    benchmark::RunSpecifiedBenchmarks(&reporter);
+    halcyon::on_kernel_stack([&] { benchmark::RunSpecifiedBenchmarks(&reporter); });
     benchmark::Shutdown();
     // A virtual machine may have its CPUs on one core for seconds, at half the peak: kernels timed after those would look twice as good.
     results.peaks = best_of(results.peaks, halcyon::measure_machine_peaks(session.threads()));

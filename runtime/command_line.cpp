@@ -5,6 +5,7 @@
 #include "runtime/commands/commands.h"
 #include "runtime/recipe.h"
 #include "runtime/run_config.h"
+#include "runtime/threads.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -52,7 +53,7 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     command->add_option("--seed", options->seed, "Seed of all that is random")->type_name("N")->capture_default_str();
     command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME");
     command->add_option("--threads", options->threads, "Default: as many as this process may use")
-        ->check(up_to(most_threads))
+        ->check(up_to(ThreadPool::most_threads))
         ->type_name("N");
     command->add_option("--out", options->out, fmt::format("Folder of the run; default: runs/{}/N", model.name))->type_name("DIR");
     command->add_option("--resume", options->resume, "Go on with the run in this folder")->type_name("DIR");

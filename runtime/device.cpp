@@ -8,6 +8,7 @@
 #include <HalideRuntimeOpenCL.h>
 #include <fmt/format.h>
 
+#include <limits>
 #include <map>
 #include <stdexcept>
 
@@ -56,6 +57,16 @@ struct Line {
 /// Blocks are counted in words, because a buffer's extent has 31 bits: 16 GiB.
 const halide_type_t word = halide_type_of<std::uint64_t>();
 constexpr std::int64_t word_bytes = 8;
+constexpr std::int64_t most_elements = std::numeric_limits<std::int32_t>::max();
+
+/// Of a block of `bytes`.
+std::int64_t words_of(std::int64_t bytes) {
+    const std::int64_t words = (bytes + word_bytes - 1) / word_bytes;
+    if (words > most_elements)
+        throw std::runtime_error(
+            fmt::format("{} MiB of a device's memory are more than one block holds: give a smaller batch", bytes >> 20));
+    return words;
+}
 
 }  // namespace
 
@@ -66,10 +77,10 @@ struct DeviceBlock::Implementation {
     std::map<std::int64_t, Line> parts;  // by offset; each to the end of the block
 
     Implementation(const halide_device_interface_t *device_, Session &session_, std::int64_t bytes)
-        : device(device_), session(session_), whole(word, 0, (bytes + word_bytes - 1) / word_bytes) {
+        : device(device_), session(session_), whole(word, 0, words_of(bytes)) {
         if (halide_device_malloc(&session, &whole.buffer, device))
-            throw std::runtime_error(fmt::format("the device has no {} MiB of memory left ({}): give a smaller --batch", (bytes >> 20) + 1,
-                                                 session.take_error()));
+            throw std::runtime_error(
+                fmt::format("the device has no {} MiB of memory left ({}): give a smaller batch", (bytes >> 20) + 1, session.take_error()));
     }
 
     ~Implementation() {

@@ -46,6 +46,10 @@ Executor::Executor(const halcyon_model &model, const Program &program, StorageOr
 }
 
 void Executor::run(int batch, int records) {
+    on_kernel_stack([&] { make_calls(batch, records); });
+}
+
+void Executor::make_calls(int batch, int records) {
     const ThreadPool::Step step(session_.threads());
     memory_.begin_run();
     void **const arguments = binding(batch, records).arguments.data();

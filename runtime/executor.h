@@ -48,6 +48,7 @@ private:
         int external_version;
     };
 
+    void make_calls(int batch, int records);
     Binding bind(int batch, int records);
     Binding &binding(int batch, int records);
     [[noreturn]] void fail(const Call &call, int code);

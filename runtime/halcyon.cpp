@@ -1,5 +1,6 @@
 #include "runtime/halcyon.h"
 
+#include "plan/errors.h"
 #include "runtime/checkpoint.h"
 #include "runtime/machine.h"
 #include "runtime/network.h"
@@ -7,19 +8,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
+#include <limits>
+#include <memory>
 #include <new>
 #include <numeric>
-#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace halcyon;
 
 struct halcyon_network {
-    std::optional<Network> network;       // empty where it could not be opened
+    std::unique_ptr<Network> network;     // null where it could not be opened
+    bool has_weights = false;             // initialized or loaded
     std::vector<std::int32_t> records;    // 0, 1, 2, ...: the batch is the whole data set
     std::vector<std::uint8_t> no_labels;  // of images to predict
     std::string error;
@@ -29,83 +34,127 @@ struct halcyon_network {
         return *network;
     }
 
+    Network &get_with_weights() {
+        Network &open = get();
+        if (!has_weights) throw std::runtime_error("the network has no weights yet: initialize it or load them");
+        return open;
+    }
+
     /// Binds a batch; returns the numbers of its records.
     std::span<const std::int32_t> bind(const std::uint8_t *images, const std::uint8_t *labels, int count) {
-        get().bind_data(images, labels, count);
         if (count < 1 || count > get().max_batch())
             throw std::invalid_argument(fmt::format("a batch of {} images: it must have 1 to {}", count, get().max_batch()));
+        get().bind_data(images, labels, count);
         return std::span(records).first(static_cast<std::size_t>(count));
     }
 };
 
 namespace {
 
-/// Runs `action` on an open network and turns what it throws into a status and a message.
+/// Runs `action` on a network and turns what it throws into a status and a message.
 template<typename Action>
 halcyon_status guarded(halcyon_network *handle, Action &&action) noexcept {
+    if (!handle) return HALCYON_FAILED;
     try {
-        action();
-        return HALCYON_OK;
-    } catch (const std::exception &error) {
         try {
-            handle->error = error.what();
-        } catch (...) {  // no memory for the message: the status still tells of the failure
+            action();
+            return HALCYON_OK;
+        } catch (const std::exception &error) {
+            handle->error = message_of(error);
+        } catch (...) {
+            handle->error = message_of(std::exception());
         }
-        return HALCYON_FAILED;
+    } catch (...) {                       // no memory for the message
+        handle->error = "out of memory";  // short enough to need none
     }
+    return HALCYON_FAILED;
+}
+
+/// Throws where an argument that must point to something does not.
+void require(const void *pointer, const char *argument) {
+    if (!pointer) throw std::invalid_argument(fmt::format("`{}` is a null pointer", argument));
 }
 
 }  // namespace
 
 halcyon_status halcyon_open(const halcyon_model *model, const char *schedule, int threads, int max_batch, halcyon_network **network) {
+    if (!network) return HALCYON_FAILED;
     halcyon_network *handle = *network = new (std::nothrow) halcyon_network;
-    if (!handle) return HALCYON_FAILED;
     return guarded(handle, [&] {
+        require(model, "model");
+        require(schedule, "schedule");
         Plan plan = plan_of(*model);
         const Set &set = choose_set(schedule, compiled_sets(plan));
-        handle->network.emplace(*model, std::move(plan), set.name, threads, max_batch);
+        auto opened = std::make_unique<Network>(*model, std::move(plan), set.name, threads, max_batch);
         handle->records.resize(static_cast<std::size_t>(max_batch));
         std::iota(handle->records.begin(), handle->records.end(), 0);
         handle->no_labels.resize(handle->records.size());
+        handle->network = std::move(opened);
     });
 }
 
 void halcyon_close(halcyon_network *network) { delete network; }
 
-const char *halcyon_last_error(const halcyon_network *network) { return network ? network->error.c_str() : "there is no memory"; }
+const char *halcyon_last_error(const halcyon_network *network) {
+    return network ? network->error.c_str() : "there is no network: a null pointer, or no memory";
+}
 
 halcyon_status halcyon_initialize(halcyon_network *network, uint32_t seed) {
-    return guarded(network, [&] { network->get().initialize(seed); });
+    return guarded(network, [&] {
+        network->get().initialize(seed);
+        network->has_weights = true;
+    });
 }
 
 halcyon_status halcyon_load_weights(halcyon_network *network, const char *path) {
-    return guarded(network, [&] { load_weights(path, network->get()); });
+    return guarded(network, [&] {
+        require(path, "path");
+        load_weights(path, network->get());
+        network->has_weights = true;
+    });
 }
 
 halcyon_status halcyon_save_weights(halcyon_network *network, const char *path) {
-    return guarded(network, [&] { save_weights(path, network->get(), {}); });
+    return guarded(network, [&] {
+        require(path, "path");
+        save_weights(path, network->get_with_weights(), {});
+    });
 }
 
 halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *probabilities) {
     return guarded(network, [&] {
-        network->get().infer(network->bind(images, network->no_labels.data(), count));
-        std::ranges::copy(network->get().probabilities(), probabilities);
+        require(images, "images");
+        require(probabilities, "probabilities");
+        Network &model = network->get_with_weights();
+        model.infer(network->bind(images, network->no_labels.data(), count));
+        std::ranges::copy(model.probabilities(), probabilities);
     });
 }
 
 halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint8_t *labels, int count,
                                   const halcyon_step *step, double *loss) {
     return guarded(network, [&] {
+        require(images, "images");
+        require(labels, "labels");
+        require(step, "step");
+        // Every update draws its own random numbers.
+        constexpr std::int64_t last_update = std::numeric_limits<std::uint32_t>::max();
+        if (step->update < 1 || step->update > last_update)
+            throw std::invalid_argument(fmt::format("an update of number {}: it must be 1 to {}", step->update, last_update));
+        Network &model = network->get_with_weights();
         const std::span<const std::int32_t> records = network->bind(images, labels, count);
         TrainingStep training;
         training.records.assign(records.begin(), records.end());
         training.values.seed = step->seed;
-        training.values.epoch = static_cast<std::uint32_t>(step->update);  // every step draws its own random numbers
+        training.values.epoch = static_cast<std::uint32_t>(step->update);
         training.values.update = step->update;
         training.values.learning_rate = step->learning_rate;
         training.values.flip_probability = step->flip_probability;
-        training.values.dropout_rates.assign(static_cast<std::size_t>(network->get().plan().dropout_layers), step->dropout_rate);
-        const BatchResult batch = network->get().train(Optimizer::adam, {&training, 1}).front();
+        training.values.dropout_rates.assign(static_cast<std::size_t>(model.plan().dropout_layers), step->dropout_rate);
+        const BatchResult batch = model.train(Optimizer::adam, {&training, 1}).front();
+        if (!std::isfinite(batch.loss))
+            throw std::runtime_error(
+                fmt::format("the loss became {}: initialize the network or load weights, and try a lower learning rate", batch.loss));
         if (loss) *loss = batch.loss / count;
     });
 }

@@ -6,7 +6,9 @@
  *         fprintf(stderr, "%s\n", halcyon_last_error(network));
  *     halcyon_close(network);
  *
- * A handle is used by one thread at a time; handles are independent of each other. Nothing throws through these functions. */
+ * A handle is used by one thread at a time, with 256 KiB of stack or more; handles are independent of each other. Nothing throws
+ * through these functions. An argument out of its range, or a null pointer where not said to be allowed, is a failure that changes nothing.
+ */
 #pragma once
 
 #include "runtime/model.h"
@@ -24,35 +26,38 @@ typedef struct halcyon_network halcyon_network;
 /* What a step of training takes besides its images: Adam with the constants of Keras. */
 typedef struct halcyon_step {
     uint32_t seed;          /* with `update` it decides what is dropped and flipped */
-    int64_t update;         /* from 1, one more in every step */
-    float learning_rate;    /* 0.001 is Keras's */
-    float dropout_rate;     /* of every dropout layer, 0 <= rate < 1 */
+    int64_t update;         /* 1 .. 2^32 - 1, one more in every step */
+    float learning_rate;    /* finite, at least 0; 0.001 is Keras's */
+    float dropout_rate;     /* of every dropout layer, 0 .. 0.99999, in steps of 1/65536 */
     float flip_probability; /* of mirroring an image, 0 .. 1 */
 } halcyon_step;
 
-/* Opens `model` on a schedule set ("auto": the fastest that this machine can run) with `threads` >= 1 threads, the caller's included, for
- * batches of at most `max_batch` images. *network is a handle, or null where there is no memory for one; after a failure too it must be
- * closed, and all it can do is tell its last error. */
+/* Opens `model` on a schedule set ("auto": the fastest that this machine can run) with 1 .. 8192 `threads`, the caller's included, for
+ * batches of at most `max_batch` >= 1 images, as many as the kernels can address and there is memory for. *network is a handle, or null
+ * where there is no memory for one; after a failure too it must be closed, and all it can do is tell its last error. */
 halcyon_status halcyon_open(const halcyon_model *model, const char *schedule, int threads, int max_batch, halcyon_network **network);
 
 /* Frees everything; null is allowed. */
 void halcyon_close(halcyon_network *network);
 
-/* What went wrong in the last call that failed, one line; "" where none has. It lives until the next call with this handle. */
+/* What went wrong in the last call that failed, one line; "" where none has. It lives until the next call with this handle. Of a null
+ * pointer it says that there is no network. */
 const char *halcyon_last_error(const halcyon_network *network);
 
 /* Sets all weights by their initializers, a function of `seed` alone, and the optimizer's state to zero. */
 halcyon_status halcyon_initialize(halcyon_network *network, uint32_t seed);
 
-/* Reads and writes the weights, a safetensors file with Keras's names. A failed load leaves the weights as they were. */
+/* Reads and writes the weights, a safetensors file with Keras's names. A failed load leaves the weights as they were. A network that has
+ * neither been initialized nor loaded has no weights: it does not save, predict or train. */
 halcyon_status halcyon_load_weights(halcyon_network *network, const char *path);
 halcyon_status halcyon_save_weights(halcyon_network *network, const char *path);
 
 /* The probabilities of `count` images, 1 .. max_batch: `images` in planes (x innermost, then y, channel, image) as in CIFAR-10's records,
- * the probabilities with the classes of an image side by side. */
+ * the probabilities with the classes of an image side by side. It fails where one of them is no finite number. */
 halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *probabilities);
 
-/* One step of training on `count` images, 1 .. max_batch, and their labels; *loss is their mean loss before the step (may be null). */
+/* One step of training on `count` images, 1 .. max_batch, and their labels, each less than the number of classes; *loss is their mean loss
+ * before the step (may be null). Where it fails because the loss is no finite number or a kernel failed, the weights may have changed. */
 halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint8_t *labels, int count,
                                   const halcyon_step *step, double *loss);
 

@@ -9,11 +9,16 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <fstream>
+#include <limits>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
 namespace halcyon {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct CpuFeature {
     std::string_view name;  // Halide's
@@ -46,6 +51,37 @@ const CpuFeature *find_feature(std::string_view name) {
     return found == std::end(cpu_features) ? nullptr : found;
 }
 
+/// The first number in a file, or the one behind `key`; nothing where there is none.
+std::optional<std::int64_t> number_in(const fs::path &path, std::string_view key = "") {
+    std::ifstream file(path);
+    if (!key.empty())
+        for (std::string word; file >> word && word != key;) {
+        }
+    std::int64_t number = 0;
+    return file >> number ? std::optional(number) : std::nullopt;
+}
+
+/// Where a version of Linux's control groups tells of memory: a folder for each group, in the folders of those that it belongs to.
+struct Groups {
+    const char *folder, *limit, *usage, *cached;  // what is `cached` counts as used, but goes when it is needed
+};
+
+constexpr Groups groups_v2{"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"};
+constexpr Groups groups_v1{"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"};
+
+/// What a group and those that it belongs to leave.
+std::int64_t memory_of_groups(const fs::path &root, const Groups &groups, std::string_view group) {
+    const fs::path outermost = root / groups.folder;
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (fs::path inner = fs::path(group).relative_path();; inner = inner.parent_path()) {
+        const fs::path folder = outermost / inner;
+        const auto limit = number_in(folder / groups.limit), usage = number_in(folder / groups.usage);
+        const auto cached = number_in(folder / "memory.stat", groups.cached);
+        if (limit && usage) least = std::min(least, std::max<std::int64_t>(*limit - *usage + cached.value_or(0), 0));
+        if (inner.empty()) return least;
+    }
+}
+
 /// Why there is no device for a set's kernels; "" where there is one.
 std::string why_no_device(const Set &set) {
     try {
@@ -62,6 +98,21 @@ int hardware_threads() {
     cpu_set_t affinity;
     if (sched_getaffinity(0, sizeof affinity, &affinity) == 0) return CPU_COUNT(&affinity);
     return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));  // more CPUs than a cpu_set_t has bits
+}
+
+std::int64_t available_memory(const fs::path &root) {
+    const std::optional<std::int64_t> kib = number_in(root / "proc/meminfo", "MemAvailable:");
+    std::int64_t least = kib ? *kib * 1024 : std::numeric_limits<std::int64_t>::max();
+    std::ifstream groups(root / "proc/self/cgroup");  // "0::/the/group", "5:memory:/the/group"
+    for (std::string line; std::getline(groups, line);) {
+        const std::string_view text = line;
+        const std::size_t first = text.find(':'), second = text.find(':', first + 1);
+        if (second == std::string_view::npos) continue;
+        const std::string_view controllers = text.substr(first + 1, second - first - 1), group = text.substr(second + 1);
+        if (controllers.empty()) least = std::min(least, memory_of_groups(root, groups_v2, group));
+        if (controllers == "memory") least = std::min(least, memory_of_groups(root, groups_v1, group));
+    }
+    return least;
 }
 
 std::vector<std::string> missing_features(std::string_view halide_target, bool (*has)(std::string_view feature)) {
@@ -95,8 +146,9 @@ const Set &choose_set(std::string_view wanted, const std::vector<std::string> &c
     const auto first_that_runs = [&] { return std::find_if(there_are.begin(), there_are.end(), runs); };
     if (wanted == "auto") {
         if (const auto automatic = first_that_runs(); automatic != there_are.end()) return **automatic;
-        throw std::runtime_error(
-            fmt::format("none of the model's schedule sets runs on this machine: it has {}", fmt::join(compiled, ", ")));
+        std::vector<std::string> reasons;
+        for (const Set *set : there_are) reasons.push_back(fmt::format("{}: {}", set->name, why_not(*set)));
+        throw std::runtime_error(fmt::format("none of the model's schedule sets runs on this machine: {}", fmt::join(reasons, "; ")));
     }
 
     const auto named = std::find_if(there_are.begin(), there_are.end(), [&](const Set *set) { return set->name == wanted; });

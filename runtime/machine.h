@@ -3,6 +3,8 @@
 
 #include "schedules/menu.h"
 
+#include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,10 @@ namespace halcyon {
 
 /// Hardware threads that this process may use (its affinity mask's, not the machine's); at least 1.
 int hardware_threads();
+
+/// Bytes that this process can take without swapping: what Linux has available and what the process's control groups (of either version)
+/// leave it; the largest number where nothing tells. Reads what lies under `root`.
+std::int64_t available_memory(const std::filesystem::path &root = "/");
 
 /// The CPU features that a Halide target names and `has` denies, in the target's order ("avx512_skylake"); `has` gets Halide's names.
 /// Words that are no features of the CPU (the architecture, the operating system, "no_runtime") are passed over.

@@ -1,11 +1,14 @@
 #include "runtime/memory.h"
 
+#include "runtime/machine.h"
+#include "runtime/tensor.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <memory>
-#include <new>
 #include <stdexcept>
 #include <sys/mman.h>
 #include <utility>
@@ -24,7 +27,8 @@ Block::Block(std::int64_t bytes) : size_(bytes) {
     constexpr std::int64_t alignment = 64;  // a cache line, and the widest vector
     data_.reset(
         static_cast<std::byte *>(std::aligned_alloc(alignment, static_cast<std::size_t>((bytes + alignment - 1) / alignment * alignment))));
-    if (!data_ && bytes > 0) throw std::bad_alloc();
+    if (!data_ && bytes > 0)
+        throw std::runtime_error(fmt::format("the system refuses {} MiB of memory: give a smaller batch", bytes >> 20));
     prefer_huge_pages(data_.get(), static_cast<std::size_t>(bytes));
 }
 
@@ -80,21 +84,54 @@ namespace {
 
 constexpr std::array slabs = {Home::parameters, Home::gradients, Home::moving, Home::optimizer};
 
-}  // namespace
-
-Memory::Memory(const Plan &plan, const SetPlan &set, int max_batch, Session &session) : max_batch_(max_batch) {
+/// Bytes of every home, of the batch's arena for one image.
+std::map<Home, std::int64_t> bytes_of_homes(const Plan &plan, const SetPlan &set) {
     std::int64_t arena_per_image = 0, arena_fixed = 0;
     for (const Program &program : set.programs) {
         arena_per_image = std::max(arena_per_image, program.arena_bytes_per_image);
         arena_fixed = std::max(arena_fixed, program.arena_bytes_fixed);
     }
-    const std::map<Home, std::int64_t> bytes = {{Home::arena_batch, arena_per_image * max_batch},
-                                                {Home::arena_fixed, arena_fixed},
-                                                {Home::parameters, plan.parameter_bytes},
-                                                {Home::gradients, plan.parameter_bytes},
-                                                {Home::moving, plan.moving_bytes},
-                                                {Home::optimizer, 2 * plan.parameter_bytes},
-                                                {Home::prepared, set.prepared_bytes}};
+    return {{Home::arena_batch, arena_per_image},    {Home::arena_fixed, arena_fixed},  {Home::parameters, plan.parameter_bytes},
+            {Home::gradients, plan.parameter_bytes}, {Home::moving, plan.moving_bytes}, {Home::optimizer, 2 * plan.parameter_bytes},
+            {Home::prepared, set.prepared_bytes}};
+}
+
+/// Images of which no buffer outgrows what a kernel can address.
+std::int64_t addressable_batch(const SetPlan &set) {
+    std::int64_t most = std::numeric_limits<int>::max();
+    for (const Program &program : set.programs)
+        for (const Buffer &buffer : program.buffers)
+            if (program.name != "infer_one" && std::ranges::find(buffer.extents, batch_extent) != buffer.extents.end())
+                most = std::min(most, addressable_bytes / bytes_of(buffer, 1));
+    return most;
+}
+
+std::string in_mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
+
+}  // namespace
+
+void check_batch(const Plan &plan, const SetPlan &set, int max_batch, std::int64_t available) {
+    if (max_batch < 1) throw std::invalid_argument(fmt::format("a largest batch of {} images: it must be at least 1", max_batch));
+    const std::int64_t addressable = addressable_batch(set);
+    if (max_batch > addressable)
+        throw std::invalid_argument(
+            fmt::format("a batch of {} images is more than the kernels can address: {} images fit", max_batch, addressable));
+    if (device_of(set.set)) return;  // which tells itself what it has room for
+
+    std::int64_t fixed = 0;
+    for (const auto &[home, bytes] : bytes_of_homes(plan, set)) fixed += home == Home::arena_batch ? 0 : bytes;
+    const std::int64_t image = bytes_of_homes(plan, set).at(Home::arena_batch);
+    const double needed = static_cast<double>(fixed) + static_cast<double>(image) * max_batch;
+    if (needed <= static_cast<double>(available)) return;
+    const std::int64_t fit = image > 0 && available > fixed ? (available - fixed) / image : 0;
+    throw std::invalid_argument(fmt::format("a batch of {} images needs {} of memory, and {} are available: {} images fit", max_batch,
+                                            in_mib(needed), in_mib(static_cast<double>(available)), fit));
+}
+
+Memory::Memory(const Plan &plan, const SetPlan &set, int max_batch, Session &session) : max_batch_(max_batch) {
+    check_batch(plan, set, max_batch, available_memory());
+    std::map<Home, std::int64_t> bytes = bytes_of_homes(plan, set);
+    bytes[Home::arena_batch] *= max_batch;
     for (int home = 0; home < static_cast<int>(Home::external); ++home)
         blocks_.emplace_back(device_of(set.set), session, bytes.at(static_cast<Home>(home)));
     clear_slabs();

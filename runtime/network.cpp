@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <stdexcept>
@@ -22,8 +23,9 @@ namespace halcyon {
 Plan plan_of(const halcyon_model &model) {
     if (model.abi_version != HALCYON_ABI_VERSION)
         throw std::runtime_error(
-            fmt::format("model {}: its library has ABI version {} and this program {}: build it with this version's halcyonc", model.name,
+            fmt::format("the model's library has ABI version {} and this program {}: build it with this version's halcyonc",
                         model.abi_version, HALCYON_ABI_VERSION));
+    if (!model.plan || !model.kernels) throw std::runtime_error("the model's library has no plan or no kernels: build it anew");
     return parse_plan({model.plan, model.plan_size});
 }
 
@@ -34,11 +36,6 @@ std::vector<std::string> compiled_sets(const Plan &plan) {
 }
 
 namespace {
-
-int checked_batch(int max_batch) {
-    if (max_batch < 1) throw std::invalid_argument(fmt::format("a largest batch of {} images: it must be at least 1", max_batch));
-    return max_batch;
-}
 
 const SetPlan &find_set(const Plan &plan, std::string_view name) {
     const auto found = std::ranges::find(plan.sets, name, &SetPlan::set);
@@ -78,6 +75,12 @@ void initialize_weight(std::span<float> weight, const Parameter &parameter, std:
         throw std::runtime_error(fmt::format("weight {}: there is no initializer \"{}\"", parameter.name, parameter.initializer));
 }
 
+void require(bool holds, const char *what, float value, const char *range) {
+    if (!holds) throw std::invalid_argument(fmt::format("a {} of {}: it must be {}", what, value, range));
+}
+
+void require_fraction(const char *what, float value) { require(value >= 0 && value < 1, what, value, "at least 0 and below 1"); }
+
 /// Adam's bias corrections are folded into the learning rate, as Keras does, in double: lr * sqrt(1 - beta2^t) / (1 - beta1^t).
 float corrected_learning_rate(const StepValues &step) {
     const auto t = static_cast<double>(step.update);
@@ -116,7 +119,7 @@ struct Network::Implementation {
 
     Implementation(const halcyon_model &model, Plan model_plan, std::string_view set_name, int threads, int max_batch)
         : plan(std::move(model_plan)), set(find_set(plan, set_name)), device(device_of(set_name)), session(threads),
-          memory(plan, set, checked_batch(max_batch), session), gradients(executor(model, "gradients")), adam(executor(model, "adam")),
+          memory(plan, set, max_batch, session), gradients(executor(model, "gradients")), adam(executor(model, "adam")),
           sgd(executor(model, "sgd")), infer(executor(model, "infer")), infer_one(executor(model, "infer_one")),
           steps_ahead(device ? device_steps_ahead : 1), indices(device, session, steps_ahead, std::size_t(max_batch)),
           step(device, session, steps_ahead, std::size_t(step_words(plan.dropout_layers))),
@@ -159,8 +162,21 @@ struct Network::Implementation {
         for (Executor *program : {&gradients, &adam, &sgd, &infer, &infer_one}) program->rebind();
     }
 
+    std::int64_t image_bytes() const { return std::int64_t{plan.in_c} * plan.in_h * plan.in_w; }
+
     std::span<const std::uint8_t> images_of(const std::uint8_t *images, int count) const {
-        return {images, std::size_t(plan.in_c) * plan.in_h * plan.in_w * std::size_t(count)};
+        return {images, std::size_t(image_bytes()) * std::size_t(count)};
+    }
+
+    void check_data(const std::uint8_t *images, const std::uint8_t *labels, int count) const {
+        if (!images || !labels)
+            throw std::invalid_argument(fmt::format("the data has no {}: a null pointer", images ? "labels" : "images"));
+        if (const std::int64_t most = addressable_bytes / image_bytes(); count < 1 || count > most)
+            throw std::invalid_argument(fmt::format("data of {} images: the kernels can address 1 to {}", count, most));
+        const auto *label = std::find_if(labels, labels + count, [&](std::uint8_t given) { return given >= plan.classes; });
+        if (label != labels + count)
+            throw std::invalid_argument(
+                fmt::format("image {} has the label {}: the classes are 0 to {}", label - labels, *label, plan.classes - 1));
     }
 
     void bind_data(const PlacedData &placed) {
@@ -210,22 +226,33 @@ struct Network::Implementation {
         set_word(row, step_seed, values.seed);
         set_word(row, step_epoch, values.epoch);
         set_word(row, step_position, values.position);
-        set_word(row, step_inverse_batch, 1.0F / static_cast<float>(values.global_batch > 0 ? values.global_batch : batch));
+        const std::size_t global_batch = values.global_batch == 0 ? batch : std::size_t(std::max(values.global_batch, 0));
+        require(global_batch >= batch, "global batch", static_cast<float>(values.global_batch), "0 or no less than the batch");
+        set_word(row, step_inverse_batch, 1.0F / static_cast<float>(global_batch));
+        require(values.flip_probability >= 0 && values.flip_probability <= 1, "flip probability", values.flip_probability, "from 0 to 1");
         set_word(row, step_flip_threshold, threshold(values.flip_probability));
         if (!values.dropout_rates.empty() && values.dropout_rates.size() != std::size_t(plan.dropout_layers))
             throw std::invalid_argument(
                 fmt::format("{} dropout rates for {} dropout layers", values.dropout_rates.size(), plan.dropout_layers));
         for (int layer = 0; layer < plan.dropout_layers; ++layer) {
             const float rate = values.dropout_rates.empty() ? 0.0F : values.dropout_rates[std::size_t(layer)];
-            if (!(rate >= 0 && rate < 1))
-                throw std::invalid_argument(fmt::format("a dropout rate of {}: it must be at least 0 and below 1", rate));
+            require(rate >= 0 && rate < 1 && threshold(rate) < 65536, "dropout rate", rate, "from 0 to 0.99999");
             set_word(row, dropout_threshold(layer), threshold(rate));
             set_word(row, dropout_scale(layer), 1.0F / (1.0F - rate));
         }
     }
 
     void set_optimizer(int row, Optimizer optimizer, const StepValues &values) {
-        set_word(row, step_learning_rate, optimizer == Optimizer::adam ? corrected_learning_rate(values) : values.learning_rate);
+        require(values.update >= 1, "number of an update", static_cast<float>(values.update), "at least 1");
+        require_fraction("beta_1", values.beta1);
+        require_fraction("beta_2", values.beta2);
+        require_fraction("momentum", values.momentum);
+        require(values.epsilon >= std::numeric_limits<float>::min() && std::isfinite(values.epsilon), "epsilon", values.epsilon,
+                "finite and at least 1.2e-38, the least that is no denormal");
+        require(values.learning_rate >= 0, "learning rate", values.learning_rate, "at least 0");
+        const float rate = optimizer == Optimizer::adam ? corrected_learning_rate(values) : values.learning_rate;
+        require(std::isfinite(rate), "learning rate", values.learning_rate, "finite, with Adam's bias corrections too");
+        set_word(row, step_learning_rate, rate);
         set_word(row, step_beta1, values.beta1);
         set_word(row, step_beta2, values.beta2);
         set_word(row, step_epsilon, values.epsilon);
@@ -240,14 +267,14 @@ struct Network::Implementation {
 
     void run_gradients(int row, std::size_t batch) {
         bind_row(row);
+        forget_preparations();  // the moving statistics will have changed, even where a kernel fails
         gradients.run(static_cast<int>(batch), records);
-        forget_preparations();  // the moving statistics have changed
     }
 
     void run_update(int row, Optimizer optimizer) {
         bind_row(row);
-        (optimizer == Optimizer::adam ? adam : sgd).run(memory.max_batch(), records);
         forget_preparations();
+        (optimizer == Optimizer::adam ? adam : sgd).run(memory.max_batch(), records);
     }
 
     /// Gets the first rows of what the kernels wrote.
@@ -302,15 +329,17 @@ std::span<float> Network::optimizer_state(const Parameter &parameter, int slot) 
 }
 
 PlacedData Network::place(const std::uint8_t *images, const std::uint8_t *labels, int records) {
+    self_->check_data(images, labels, records);
     return {self_->device, self_->session, self_->images_of(images, records), {labels, std::size_t(records)}};
 }
 
 void Network::bind_data(const PlacedData &data) { self_->bind_data(data); }
 
 void Network::bind_data(const std::uint8_t *images, const std::uint8_t *labels, int records) {
+    self_->check_data(images, labels, records);
     std::optional<PlacedData> &data = self_->data;
     if (!data || !data->refill(self_->images_of(images, records), {labels, std::size_t(records)}))
-        data.emplace(place(images, labels, records));
+        data.emplace(self_->device, self_->session, self_->images_of(images, records), std::span(labels, std::size_t(records)));
     self_->bind_data(*data);
 }
 
@@ -356,6 +385,7 @@ BatchResult Network::infer(std::span<const std::int32_t> records) {
     self_->set_step(0, StepValues{}, records.size());  // no flips
     self_->send(1);
     self_->bind_row(0);
+    self_->inferred = 0;
     (records.size() == 1 ? self_->infer_one : self_->infer).run(static_cast<int>(records.size()), self_->records);
     self_->fetch(1);
     self_->inferred = static_cast<int>(records.size());
@@ -364,7 +394,10 @@ BatchResult Network::infer(std::span<const std::int32_t> records) {
 
 std::span<const float> Network::probabilities() {
     self_->probabilities.fetch(1);
-    return self_->probabilities[0].first(std::size_t(self_->inferred) * self_->plan.classes);
+    const std::span<const float> all = self_->probabilities[0].first(std::size_t(self_->inferred) * self_->plan.classes);
+    if (!std::ranges::all_of(all, [](float value) { return std::isfinite(value); }))
+        throw std::runtime_error("the probabilities are not finite: the weights have diverged or are damaged");
+    return all;
 }
 
 void *Network::cuda_stream() const { return self_->session.cuda_stream(); }

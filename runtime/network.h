@@ -27,15 +27,15 @@ struct StepValues {
     std::uint32_t seed = 0;
     std::uint32_t epoch = 0;     // from 0
     std::uint32_t position = 0;  // the place in the epoch of the batch's first image
-    int global_batch = 0;        // images whose mean loss is differentiated; 0: those of this batch
+    int global_batch = 0;        // images whose mean loss is differentiated, no fewer than the batch's; 0: those of this batch
 
     float flip_probability = 0;             // of mirroring an image, 0..1
-    std::vector<float> dropout_rates = {};  // one for each of the plan's dropout layers, 0 <= rate < 1; empty: no dropout
+    std::vector<float> dropout_rates = {};  // one for each of the plan's dropout layers, 0 <= rate, round(65536 rate) < 65536; empty: none
 
-    float learning_rate = 0;
+    float learning_rate = 0;                              // finite, at least 0
     std::int64_t update = 1;                              // t of Adam's bias corrections: 1 in the first update
-    float beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-7F;  // Adam
-    float momentum = 0;                                   // SGD
+    float beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-7F;  // Adam: 0 <= beta < 1, epsilon > 0 and no denormal
+    float momentum = 0;                                   // SGD: 0 <= momentum < 1
 };
 
 /// One step of training: what Network::train() takes.
@@ -50,7 +50,7 @@ struct BatchResult {
     std::int64_t correct = 0;
 };
 
-/// The plan of a compiled model. Throws std::runtime_error where its library or plan is of another version.
+/// The plan of a compiled model. Throws std::runtime_error where its library or plan is of another version, or not whole.
 Plan plan_of(const halcyon_model &model);
 
 /// The names of the plan's sets, for choose_set().
@@ -62,7 +62,7 @@ public:
     /// `plan` is plan_of(model), which callers have at hand already: its text takes longer to read than the weights to initialise. `set` is
     /// one of its sets that this machine can run (choose_set() in runtime/machine.h picks one); `threads` >= 1 counts the caller. The
     /// weights are zero until initialize() or until they are written. Throws std::runtime_error where the model has no such set or lacks a
-    /// kernel, std::invalid_argument for less than one thread or image.
+    /// kernel, and like ThreadPool and Memory where there are not so many threads or is no room for so many images.
     Network(const halcyon_model &model, Plan plan, std::string_view set, int threads, int max_batch);
     ~Network();
     Network(const Network &) = delete;
@@ -97,19 +97,21 @@ public:
 
     /// A data set where the kernels read it: `images` has in_c * in_h * in_w bytes a record, in planes (x innermost, then y, c), `labels`
     /// one byte a record (anything below plan().classes where there are none). On the host both must outlive its use; a device gets a copy.
+    /// Throws std::invalid_argument for a null pointer, no record, more images than kernels can address, and a label that is no class.
     PlacedData place(const std::uint8_t *images, const std::uint8_t *labels, int records);
 
     /// The data that records are numbers of, which must outlive its use.
     void bind_data(const PlacedData &data);
-    /// The same for data that the network places; a device's copy is of now, and is used again for as many records.
+    /// The same for data that the network places, like place(); a device's copy is of now, and is used again for as many records.
     void bind_data(const std::uint8_t *images, const std::uint8_t *labels, int records);
 
     /// Forward in training mode and backward, over 1 .. max_batch records: leaves the gradients of the mean loss in gradient_slab() and
-    /// updates the moving statistics. Throws std::invalid_argument for a record, batch or dropout rate out of range, std::runtime_error for
-    /// a kernel's failure.
+    /// updates the moving statistics. Throws std::invalid_argument for a record, batch or value of the step out of range, before anything
+    /// is changed, and std::runtime_error for a kernel's failure, which leaves weights as they were and moving statistics perhaps changed.
     BatchResult gradients(std::span<const std::int32_t> records, const StepValues &step);
 
-    /// One step of the optimizer with what is in gradient_slab().
+    /// One step of the optimizer with what is in gradient_slab(). Throws like gradients(); a kernel's failure may leave some weights
+    /// changed.
     void update(Optimizer optimizer, const StepValues &step);
 
     /// How many steps train() takes at once: 1 on the host; as many on a device as it computes while the host prepares and reads others.
@@ -122,7 +124,7 @@ public:
     /// Forward with the moving statistics and without dropout, over 1 .. max_batch records. Throws like gradients().
     BatchResult infer(std::span<const std::int32_t> records);
 
-    /// Of the last infer(): (classes, n), the classes of an image side by side.
+    /// Of the last infer(): (classes, n), the classes of an image side by side. Throws std::runtime_error where one is no finite number.
     std::span<const float> probabilities();
 
     /// The stream of the kernels of the set cuda, a CUstream in the device's primary context, for libraries that are to work in their

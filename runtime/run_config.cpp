@@ -2,6 +2,7 @@
 
 #include "plan/json.h"
 #include "runtime/section.h"
+#include "runtime/threads.h"
 
 #include <fmt/format.h>
 
@@ -54,7 +55,7 @@ RunConfig parse_run_config(std::string_view text, const std::string &where) {
     section.flag("evaluate", config.evaluate);
     if (given("init")) section.text("init", config.init);
     section.text("schedule", config.schedule);
-    section.count("threads", config.threads, 1, most_threads);
+    section.count("threads", config.threads, 1, ThreadPool::most_threads);
     // Nothing may be left out: a default is not what the run had.
     if (const std::string reason = difference(text, where, to_json(config)); !reason.empty())
         throw std::runtime_error(fmt::format("{}: {}", where, reason));

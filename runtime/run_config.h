@@ -9,8 +9,6 @@
 
 namespace halcyon {
 
-constexpr int most_threads = 1024;
-
 /// Everything needed to repeat a run.
 struct RunConfig {
     std::string model;
@@ -23,7 +21,7 @@ struct RunConfig {
     bool evaluate = true;  // on the test images, after every epoch
     std::string init;      // the file of the first weights; empty: from the seed
     std::string schedule;  // the set, as auto resolved it
-    int threads = 1;       // 1 .. most_threads
+    int threads = 1;       // 1 .. ThreadPool::most_threads
 
     /// Training images of an epoch.
     int images() const { return limit > 0 && limit < train_images ? limit : train_images; }

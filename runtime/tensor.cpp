@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <functional>
-#include <limits>
 #include <numeric>
 #include <stdexcept>
 
@@ -32,6 +31,10 @@ std::int64_t elements_of(const Buffer &buffer, int batch, int records) {
     return std::accumulate(extents.begin(), extents.end(), std::int64_t{1}, std::multiplies<>());
 }
 
+std::int64_t bytes_of(const Buffer &buffer, int batch, int records) {
+    return elements_of(buffer, batch, records) * halide_type(buffer.type).bytes();
+}
+
 halide_type_t halide_type(std::string_view type) {
     if (type == "float32") return halide_type_of<float>();
     if (type == "int32") return halide_type_of<std::int32_t>();
@@ -47,10 +50,9 @@ Tensor::Tensor(const Buffer &buffer, StorageOrder order, const Place &place, int
             fmt::format("buffer \"{}\" has {} dimensions, more than {}", buffer.name, extents.size(), dimensions_.size()));
 
     buffer_.type = halide_type(buffer.type);
-    const std::int64_t bytes = elements_of(buffer, batch, records) * buffer_.type.bytes();
-    if (bytes > std::numeric_limits<std::int32_t>::max())
-        throw std::length_error(fmt::format(
-            "buffer \"{}\" would take {} bytes; a kernel can address 2^31 - 1: use a smaller batch or data set", buffer.name, bytes));
+    if (const std::int64_t bytes = bytes_of(buffer, batch, records); bytes > addressable_bytes)
+        throw std::invalid_argument(
+            fmt::format("buffer \"{}\" would take {} bytes; a kernel can address {}", buffer.name, bytes, addressable_bytes));
 
     std::int32_t stride = 1;
     for (const std::size_t d : storage_order(buffer, order)) {

@@ -7,8 +7,9 @@
 #include <xmmintrin.h>
 
 #include <chrono>
+#include <cstring>
 #include <stdexcept>
-#include <system_error>
+#include <utility>
 
 namespace halcyon {
 namespace {
@@ -18,6 +19,26 @@ constexpr std::chrono::microseconds spin_time{100};
 
 // MXCSR: results that are denormal become zero (FTZ, bit 15), operands that are count as zero (DAZ, bit 6).
 constexpr unsigned flush_to_zero = 1U << 15, denormals_are_zero = 1U << 6;
+
+// Of a thread of ours: the thread's own variables and what calls the kernels lie there too.
+constexpr std::size_t thread_stack_bytes = kernel_stack_bytes + (1 << 20);
+
+/// From the lowest address of this thread's stack to its end; nothing where the system does not tell.
+struct Stack {
+    std::uintptr_t begin = 0, end = 0;
+
+    Stack() {
+        pthread_attr_t attributes;
+        if (pthread_getattr_np(pthread_self(), &attributes) != 0) return;
+        void *lowest = nullptr;
+        std::size_t bytes = 0;
+        if (pthread_attr_getstack(&attributes, &lowest, &bytes) == 0) {
+            begin = reinterpret_cast<std::uintptr_t>(lowest);
+            end = begin + bytes;
+        }
+        pthread_attr_destroy(&attributes);
+    }
+};
 
 /// Spins until `done()`, for spin_time at most; returns done().
 template<typename Done>
@@ -35,15 +56,39 @@ bool spin_until(Done &&done) {
 FlushDenormals::FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | flush_to_zero | denormals_are_zero); }
 FlushDenormals::~FlushDenormals() { _mm_setcsr(saved_); }
 
+KernelThread::KernelThread(std::function<void()> work) : work_(std::move(work)) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, thread_stack_bytes);
+    const auto call = [](void *function) -> void * {
+        (*static_cast<std::function<void()> *>(function))();
+        return nullptr;
+    };
+    const int error = pthread_create(&thread_, &attributes, call, &work_);
+    pthread_attr_destroy(&attributes);
+    if (error)
+        throw std::runtime_error(
+            fmt::format("a thread with {} MiB of stack cannot be started ({})", thread_stack_bytes >> 20, std::strerror(error)));
+}
+
+KernelThread::~KernelThread() { pthread_join(thread_, nullptr); }
+
+std::int64_t stack_left() {
+    thread_local const Stack stack;  // of the main thread the system reads /proc/self/maps
+    const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    return here > stack.begin && here < stack.end ? static_cast<std::int64_t>(here - stack.begin) : 0;
+}
+
 // Delegating, so that the destructor runs for the threads that were started before one could not be.
 ThreadPool::ThreadPool(int threads) : ThreadPool() {
-    if (threads < 1) throw std::invalid_argument(fmt::format("{} threads: there must be at least 1", threads));
+    if (threads < 1 || threads > most_threads)
+        throw std::invalid_argument(fmt::format("{} threads: there must be 1 to {}", threads, most_threads));
     shares_ = std::vector<Share>(threads);
     may_spin_ = threads <= hardware_threads();
     try {
         for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
-    } catch (const std::system_error &error) {
-        throw std::runtime_error(fmt::format("{} threads cannot be started ({}): use fewer", threads, error.what()));
+    } catch (const std::runtime_error &error) {
+        throw std::runtime_error(fmt::format("{} threads: {}: use fewer", threads, error.what()));
     }
 }
 

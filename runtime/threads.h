@@ -2,10 +2,16 @@
 // kernel; these workers stay awake between the loops of a step, and asleep outside one.
 #pragma once
 
+#include "schedules/stack.h"
+
+#include <pthread.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
+#include <deque>
+#include <exception>
+#include <functional>
 #include <vector>
 
 namespace halcyon {
@@ -22,14 +28,52 @@ private:
     unsigned saved_;
 };
 
+/// A thread with a stack for kernels, whatever the limits of the process (`ulimit -s`). Its destructor waits until it has done its work.
+class KernelThread {
+public:
+    /// `work` must not throw. Throws std::runtime_error where the system has no thread or no memory for it.
+    explicit KernelThread(std::function<void()> work);
+    ~KernelThread();
+    KernelThread(const KernelThread &) = delete;
+    KernelThread &operator=(const KernelThread &) = delete;
+
+private:
+    std::function<void()> work_;
+    pthread_t thread_{};
+};
+
+/// Bytes of stack that this thread has left; 0 where it is on one that the system does not know, such as a coroutine's.
+std::int64_t stack_left();
+
+/// Calls `work`, which calls kernels, and throws what it throws: on this thread, or, where that has too little stack left, on one that is
+/// started for it, which has this one's floating-point modes.
+template<typename Work>
+void on_kernel_stack(Work &&work) {
+    if (stack_left() >= kernel_stack_bytes) return work();
+    std::exception_ptr error;
+    {
+        const KernelThread thread([&] {
+            try {
+                work();
+            } catch (...) {
+                error = std::current_exception();
+            }
+        });
+    }
+    if (error) std::rethrow_exception(error);
+}
+
 /// A fixed number of threads, the caller's among them. One thread at a time may call it, apart from nested calls.
 class ThreadPool {
 public:
     /// One index of a loop; nonzero is an error code.
     using Task = int (*)(void *context, int index);
 
-    /// `threads` >= 1 counts the caller: the pool starts one fewer. Throws std::invalid_argument below 1, std::runtime_error where the
-    /// system has not so many.
+    /// As many as Linux has CPUs at most.
+    static constexpr int most_threads = 8192;
+
+    /// `threads`, 1 .. most_threads, counts the caller: the pool starts one fewer. Throws std::invalid_argument for any other number,
+    /// std::runtime_error where the system has not so many.
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool &) = delete;
@@ -87,7 +131,7 @@ private:
     std::vector<Share> shares_;
 
     bool may_spin_ = false;  // not with more threads than the hardware has: one that spins keeps another from working
-    std::vector<std::jthread> workers_;
+    std::deque<KernelThread> workers_;
 };
 
 }  // namespace halcyon

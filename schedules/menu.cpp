@@ -1,6 +1,7 @@
 #include "schedules/menu.h"
 
 #include "schedules/block_tile.h"
+#include "schedules/stack.h"
 #include "schedules/winograd.h"
 
 #include <fmt/format.h>
@@ -71,10 +72,22 @@ std::string saves_products(const Shape &s, const Set &set) {
     return direct < 1.5 * tiled ? fmt::format("{} products in tiles save too little beside {}", tiled, direct) : "";
 }
 
-/// Where `what` a task keeps on its stack takes no more than 1 MiB.
+/// Where `what` a task keeps on its stack takes no more than task_stack_bytes.
 std::string fits_stack(const std::string &what, std::int64_t floats) {
-    const std::int64_t kib = floats * int(sizeof(float)) / 1024;
-    return kib > 1024 ? fmt::format("{} need {} KiB of stack", what, kib) : "";
+    const std::int64_t bytes = floats * std::int64_t{sizeof(float)};
+    return bytes > task_stack_bytes ? fmt::format("{} need {} KiB of stack", what, bytes / 1024) : "";
+}
+
+/// The convolution's outputs under a window lie on the stack, for a tile of up to two vectors of channels x 6 images.
+std::string few_pixels_a_window(const Shape &s, const Set &set) {
+    const std::int64_t tile = 6 * std::min(2 * set.vector_floats, s.out_c);
+    return first_refusal({windows_inside(s, set), fits_stack("the pool's windows", tile * s.pool_h * s.pool_w)});
+}
+
+/// Of a single image those under a row of windows, for a tile of as many vectors of channels as leave a register for each sum.
+std::string few_pixels_a_row(const Shape &s, const Set &set) {
+    const std::int64_t channels = std::min(set.vector_registers / 2 * set.vector_floats, s.out_c);
+    return first_refusal({windows_inside(s, set), fits_stack("the pool's rows", channels * s.pool_h * s.out_w)});
 }
 
 /// The planes of all channels, an image longer than the task's block.
@@ -296,8 +309,8 @@ const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
           {"winograd_f2", both<forward_tiles<winograd_f2>, whole_windows<winograd_f2>>, transformed_forward<winograd_f2>},
           {"winograd_f4_one_image", both<forward_tiles_one_image<winograd_f4>, whole_windows<winograd_f4>>},
           {"winograd_f2_one_image", both<forward_tiles_one_image<winograd_f2>, whole_windows<winograd_f2>>},
-          {"pixel_tile", both<direct_one_image, windows_inside>},
-          {"register_tile", both<direct, windows_inside>},
+          {"pixel_tile", both<direct_one_image, few_pixels_a_row>},
+          {"register_tile", both<direct, few_pixels_a_window>},
           {"autoscheduled", both<by_autoscheduler, windows_inside>},
           reference,
           gpu_reference_direct}},

@@ -198,6 +198,11 @@ TEST_CASE("Winograd's tiles are refused where they save little or outgrow the st
         {.in_h = 16, .in_w = 16, .out_h = 5, .out_w = 5, .kernel_h = 3, .kernel_w = 3, .stride_h = 3, .stride_w = 3});
     CHECK(refusal("conv2d_pool_fwd", "winograd_f4", pooled) == "the pool's windows do not divide the tiles");
     CHECK(refusal("conv2d_pool_fwd", "register_tile", pooled) == "");
+    Shape far = same(80, 64).with_pool(
+        {.in_h = 80, .in_w = 80, .out_h = 1, .out_w = 1, .kernel_h = 80, .kernel_w = 80, .stride_h = 80, .stride_w = 80});
+    CHECK(refusal("conv2d_pool_fwd", "register_tile", far) == "the pool's windows need 2400 KiB of stack");
+    far.batch = 1;
+    CHECK(refusal("conv2d_pool_fwd", "pixel_tile", far) == "the pool's rows need 1600 KiB of stack");
 }
 
 TEST_CASE("weight gradients are made behind a pool where weights are few and windows apart") {

@@ -1,8 +1,10 @@
 // The shipped model on every set that this machine can run: what holds of whole steps, whatever the schedules.
+#include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/network.h"
 #include "runtime/random.h"
 #include "tests/catch.h"
+#include "tests/runtime/small_stacks.h"
 
 #include "halcyon_cifar10.h"
 
@@ -12,9 +14,11 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace halcyon;
+using namespace halcyon::tests;
 
 namespace {
 
@@ -72,8 +76,10 @@ std::vector<float> train(const std::string &set, int threads) {
     }
     std::vector<float> weights(network.parameter_slab().begin(), network.parameter_slab().end());
     weights.insert(weights.end(), network.moving_slab().begin(), network.moving_slab().end());
-    network.infer(data.first(33));
-    weights.insert(weights.end(), network.probabilities().begin(), network.probabilities().end());
+    for (const int batch : {33, 1}) {
+        network.infer(data.first(batch));
+        weights.insert(weights.end(), network.probabilities().begin(), network.probabilities().end());
+    }
     return weights;
 }
 
@@ -106,6 +112,21 @@ TEST_CASE("any number of threads computes the same bits") {
         const std::vector<float> alone = train(set, 1);
         CHECK(train(set, 2) == alone);
         CHECK(train(set, 5) == alone);
+    }
+}
+
+TEST_CASE("a thread of any stack computes the same bits") {
+    for (const std::string &set : runnable_sets()) {
+        if (device_of(set)) continue;  // whose kernels have stacks of their own
+        CAPTURE(set);
+        const std::vector<float> expected = train(set, 2);
+        for (const std::size_t kib : {64, 1024}) {
+            CAPTURE(kib);
+            std::vector<float> weights;
+            const SmallStacks small(kib << 10);
+            std::thread([&] { weights = train(set, 2); }).join();
+            CHECK(weights == expected);
+        }
     }
 }
 

@@ -3,12 +3,16 @@
 #include "runtime/device.h"
 
 #include "tests/catch.h"
+#include "tests/data/files.h"
 
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -100,6 +104,49 @@ TEST_CASE("a set is chosen by name, or refused with the reason") {
     CHECK(contains(message_of("x86_avx9", {"x86_sse41", "reference"}), "\"x86_avx9\"; it has x86_sse41, reference"));
     CHECK(contains(message_of("x86_sse41", {"reference"}), "\"x86_sse41\"; it has reference"));
     CHECK(contains(message_of("auto", {}), "none of the model's schedule sets"));
+}
+
+TEST_CASE("where no set runs, auto says of each why not") {
+    Strings compiled;
+    for (const Set &set : all_sets())
+        if (!why_not(set).empty()) compiled.push_back(set.name);
+    if (compiled.empty()) {
+        WARN("skipped: every set runs here");
+        return;
+    }
+    const std::string message = message_of("auto", compiled);
+    CAPTURE(message);
+    for (const std::string &name : compiled) CHECK(contains(message, name + ": " + why_not(select_sets({name}).front())));
+}
+
+TEST_CASE("available memory is the least of what the machine and the control groups leave") {
+    const TemporaryFolder root;
+    const auto write = [&](const std::string &path, const std::string &text) {
+        std::filesystem::create_directories((root.path() / path).parent_path());
+        std::ofstream(root.path() / path) << text;
+    };
+    constexpr std::int64_t gib = 1 << 30;
+    CHECK(available_memory(root.path()) == std::numeric_limits<std::int64_t>::max());
+    write("proc/meminfo", "MemTotal: 16777216 kB\nMemAvailable: 8388608 kB\n");
+    CHECK(available_memory(root.path()) == 8 * gib);
+
+    SECTION("version 2, whose outer group leaves less") {
+        write("proc/self/cgroup", "0::/outer/inner\n");
+        write("sys/fs/cgroup/outer/inner/memory.max", "max\n");
+        write("sys/fs/cgroup/outer/inner/memory.current", "1073741824\n");
+        CHECK(available_memory(root.path()) == 8 * gib);
+        write("sys/fs/cgroup/outer/memory.max", "4294967296\n");
+        write("sys/fs/cgroup/outer/memory.current", "3221225472\n");
+        CHECK(available_memory(root.path()) == 1 * gib);
+        write("sys/fs/cgroup/outer/memory.stat", "file 3\ninactive_file 1073741824\n");
+        CHECK(available_memory(root.path()) == 2 * gib);
+    }
+    SECTION("version 1") {
+        write("proc/self/cgroup", "6:cpu:/a\n5:memory:/docker/a\n0::/\n");
+        write("sys/fs/cgroup/memory/memory.limit_in_bytes", "1073741824\n");  // a container sees its own group as the outermost
+        write("sys/fs/cgroup/memory/memory.usage_in_bytes", "2147483648\n");
+        CHECK(available_memory(root.path()) == 0);
+    }
 }
 
 TEST_CASE("nobody gets OpenCL unasked") { CHECK(choose_set("auto", {"opencl", "reference"}).name == "reference"); }

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <stdexcept>
+#include <string>
 
 using namespace halcyon;
 
@@ -40,6 +42,34 @@ TEST_CASE("a buffer that grows with the batch lies at its offset times the large
     CHECK(f.memory.place(buffer(Home::arena_batch, 128, 64)).host == first + 5 * 128);
     CHECK_THROWS_AS(f.memory.place(buffer(Home::arena_batch, 128, 65)), std::runtime_error);
     CHECK_THROWS_AS(f.memory.place(buffer(Home::arena_batch, -64, 4)), std::runtime_error);
+}
+
+TEST_CASE("a batch is refused that cannot be addressed or has no room, and the message says how many fit") {
+    Fixture f;
+    const auto refusal = [&](int max_batch, std::int64_t available) -> std::string {
+        try {
+            check_batch(f.plan, f.plan.sets[0], max_batch, available);
+        } catch (const std::invalid_argument &error) {
+            return error.what();
+        }
+        return "";
+    };
+    constexpr std::int64_t all = std::numeric_limits<std::int64_t>::max();
+    // The largest buffers of a batch have 8 bytes an image.
+    constexpr int addressable = std::numeric_limits<int>::max() / 8;
+    CHECK(refusal(addressable, all) == "");
+    CHECK(refusal(addressable + 1, all) == "a batch of 268435456 images is more than the kernels can address: 268435455 images fit");
+
+    const std::int64_t fixed = 128 + 4 * f.plan.parameter_bytes + f.plan.moving_bytes, image = 192;
+    CHECK(refusal(5, fixed + 5 * image) == "");
+    CHECK(refusal(6, fixed + 6 * image - 1) == "a batch of 6 images needs 0.0 MiB of memory, and 0.0 MiB are available: 5 images fit");
+    CHECK(refusal(1 << 20, fixed + 5 * image) ==
+          "a batch of 1048576 images needs 192.0 MiB of memory, and 0.0 MiB are available: 5 images fit");
+    CHECK(refusal(1, 0).ends_with(": 0 images fit"));
+    f.plan.sets[0].programs[0].arena_bytes_per_image = all / 2;  // beyond what 64 bits hold of two images
+    CHECK(refusal(3, all).ends_with(": 1 images fit"));
+    for (const int none : {0, -1}) CHECK(refusal(none, all).ends_with("it must be at least 1"));
+    CHECK_THROWS_AS(Memory(f.plan, f.plan.sets[0], 3, f.session), std::invalid_argument);
 }
 
 TEST_CASE("other buffers lie at their offset, in the arena of the most demanding program") {

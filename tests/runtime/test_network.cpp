@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <map>
 #include <stdexcept>
 
@@ -174,11 +175,59 @@ TEST_CASE("what cannot be run is refused before any kernel runs") {
     CHECK(contains(message_of([&] { f.network.infer(Records{0, 5}); }), "no record 5; there are 5"));
     CHECK_THROWS_AS(f.network.infer(Records{-1}), std::invalid_argument);
     CHECK_THROWS_AS(f.network.gradient(parameter(f.network, "norm/moving_mean")), std::invalid_argument);
-    for (const std::vector<float> &rates : {Floats{1}, Floats{-0.5F}, Floats{0, 0}}) {
-        StepValues step;
-        step.dropout_rates = rates;
-        CHECK_THROWS_AS(f.network.gradients(Records{0}, step), std::invalid_argument);
+}
+
+TEST_CASE("values of a step out of range are refused before anything is changed") {
+    Fixture f;
+    const Floats before = copy(f.network.parameter_slab());
+    const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+    const auto refusal = [&](Optimizer optimizer, const StepValues &values) {
+        TrainingStep step{Records{0, 1}, values};
+        return message_of([&] { f.network.train(optimizer, {&step, 1}); });
+    };
+    for (const Floats &rates : {Floats{1}, Floats{-0.5F}, Floats{nan}, Floats{0.99999999F}, Floats{0.999999F}, Floats{0, 0}})
+        CHECK(contains(refusal(Optimizer::adam, {.dropout_rates = rates}), "dropout rate"));
+    for (const float chance : {-0.1F, 1.1F, nan})
+        CHECK(contains(refusal(Optimizer::adam, {.flip_probability = chance}), "flip probability"));
+    for (const int images : {-1, 1}) CHECK(contains(refusal(Optimizer::adam, {.global_batch = images}), "global batch"));
+    for (const std::int64_t update : {std::int64_t{0}, std::int64_t{-5}, std::numeric_limits<std::int64_t>::min()})
+        CHECK(contains(refusal(Optimizer::adam, {.update = update}), "update"));
+    for (const auto optimizer : {Optimizer::adam, Optimizer::sgd})
+        for (const float rate : {-1e-3F, nan, infinity, -infinity})
+            CHECK(contains(refusal(optimizer, {.learning_rate = rate}), "learning rate"));
+    // Finite as it is, infinite with the first bias correction: sqrt(1 - beta_2) / (1 - beta_1) is 1024.
+    CHECK(contains(refusal(Optimizer::adam, {.learning_rate = 1e38F, .beta1 = 1 - 0x1p-10F, .beta2 = 0}), "bias corrections"));
+    for (const float fraction : {-0.1F, 1.0F, nan}) {
+        CHECK(contains(refusal(Optimizer::adam, {.beta1 = fraction}), "beta_1"));
+        CHECK(contains(refusal(Optimizer::adam, {.beta2 = fraction}), "beta_2"));
+        CHECK(contains(refusal(Optimizer::sgd, {.momentum = fraction}), "momentum"));
     }
+    for (const float epsilon : {0.0F, -1e-7F, 1e-40F, nan, infinity})
+        CHECK(contains(refusal(Optimizer::adam, {.epsilon = epsilon}), "epsilon"));
+    CHECK(copy(f.network.parameter_slab()) == before);
+    CHECK(refusal(Optimizer::adam, {.dropout_rates = {0.9999F}, .learning_rate = 0, .update = std::numeric_limits<std::int64_t>::max()}) ==
+          "");
+}
+
+TEST_CASE("data that kernels cannot read is refused when it is bound") {
+    Fixture f;
+    const auto refusal = [&](const std::uint8_t *of_images, const std::uint8_t *of_labels, int records) {
+        return message_of([&] { f.network.bind_data(of_images, of_labels, records); });
+    };
+    CHECK(contains(refusal(nullptr, labels, 5), "no images"));
+    CHECK(contains(refusal(images, nullptr, 5), "no labels"));
+    for (const int records : {0, -1, 1 << 30}) CHECK(contains(refusal(images, labels, records), "the kernels can address 1 to 1073741823"));
+    const std::uint8_t beyond[] = {0, 1, 2, 0, 9};
+    CHECK(refusal(images, beyond, 5) == "image 2 has the label 2: the classes are 0 to 1");
+    CHECK_THROWS_AS(f.network.place(images, beyond, 5), std::invalid_argument);
+    CHECK(refusal(images, beyond, 2) == "");
+}
+
+TEST_CASE("probabilities that are no numbers are an error") {
+    Fixture f;
+    f.weight("dense/bias")[0] = std::numeric_limits<float>::quiet_NaN();
+    f.network.infer(Records{0});
+    CHECK(contains(message_of([&] { f.network.probabilities(); }), "not finite"));
 }
 
 TEST_CASE("other data takes the place of the data bound before") {
@@ -194,7 +243,9 @@ TEST_CASE("a kernel's failure is an exception that names it, and the network can
     Fixture f(GENERATE(1, 3));
     const std::uint8_t poisoned[] = {1, poisoned_pixel, 1, 1};
     f.network.bind_data(poisoned, labels, 2);
+    f.network.infer(Records{1});
     const std::string message = message_of([&] { f.network.infer(Records{0, 1}); });
+    CHECK(f.network.probabilities().empty());
     CHECK(contains(message, "kernel input of layer \"tiny\""));
     CHECK(contains(message, "a pixel of 255"));
     CHECK(contains(message, "-7"));

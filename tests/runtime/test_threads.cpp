@@ -2,8 +2,11 @@
 
 #include "runtime/machine.h"
 #include "tests/catch.h"
+#include "tests/runtime/small_stacks.h"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,10 +14,13 @@
 #include <deque>
 #include <set>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 using namespace halcyon;
+using namespace halcyon::tests;
 using namespace std::chrono_literals;
 
 namespace {
@@ -200,4 +206,76 @@ TEST_CASE("an idle pool takes no CPU time") {
     CHECK(idle_cost() < 10ms);
 }
 
-TEST_CASE("a pool has at least one thread") { CHECK_THROWS_AS(ThreadPool(0), std::invalid_argument); }
+TEST_CASE("a pool has 1 to 8192 threads") {
+    for (const int threads : {0, -1, 8193, 1'000'000'000}) CHECK_THROWS_AS(ThreadPool(threads), std::invalid_argument);
+}
+
+TEST_CASE("every thread of a pool has a stack for kernels, whatever new threads get") {
+    const SmallStacks small(1 << 20);
+    ThreadPool pool(3);
+    Meeting meeting{pool.size()};
+    const auto caller = std::this_thread::get_id();
+    std::atomic<int> deep = 0;
+    loop(pool, 0, pool.size(), [&](int) {
+        meeting.wait_for_all();
+        if (std::this_thread::get_id() != caller) deep += stack_left() >= kernel_stack_bytes;
+        return 0;
+    });
+    CHECK(deep == pool.size() - 1);
+}
+
+TEST_CASE("kernels run where there is stack for them") {
+    struct Seen {
+        bool same_thread = false, deep = false, flushes = false, throws = false;
+    };
+    const auto look = [] {
+        Seen seen;
+        const auto caller = std::this_thread::get_id();
+        const FlushDenormals flush_denormals;
+        on_kernel_stack([&] {
+            seen.same_thread = std::this_thread::get_id() == caller;
+            seen.deep = stack_left() >= kernel_stack_bytes;
+            seen.flushes = flushes_denormals();
+        });
+        try {
+            on_kernel_stack([] { throw std::runtime_error("from a kernel"); });
+        } catch (const std::runtime_error &error) {
+            seen.throws = error.what() == std::string("from a kernel");
+        }
+        return seen;
+    };
+    Seen on_small, on_large;
+    {
+        const SmallStacks small(1 << 20);
+        std::thread([&] { on_small = look(); }).join();
+        const KernelThread large([&] { on_large = look(); });
+    }
+    CHECK(!on_small.same_thread);
+    CHECK(on_large.same_thread);
+    for (const Seen &seen : {on_small, on_large}) {
+        CHECK(seen.deep);
+        CHECK(seen.flushes);
+        CHECK(seen.throws);
+    }
+}
+
+#ifndef __SANITIZE_THREAD__  // its own threads want memory too
+TEST_CASE("threads that cannot be started are an error, and those that were started end") {
+    const pid_t child = fork();
+    if (child == 0) {
+        rlimit limit{};
+        getrlimit(RLIMIT_AS, &limit);
+        limit.rlim_cur = 1;
+        setrlimit(RLIMIT_AS, &limit);  // no more mappings than there are
+        try {
+            const ThreadPool pool(1000);
+        } catch (const std::runtime_error &error) {
+            _exit(std::string_view(error.what()).ends_with("use fewer") ? 0 : 2);
+        }
+        _exit(1);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+}
+#endif

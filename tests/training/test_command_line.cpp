@@ -7,11 +7,13 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <png.h>
 #include <random>
 #include <sstream>
 #include <thread>
+#include <sys/resource.h>
 
 using namespace halcyon;
 using namespace halcyon::tests;
@@ -109,6 +111,30 @@ TEST_CASE("an unknown or malformed option exits 2") {
                  Arguments{"predict", "--weights", "w", "--records", "3:2"}, Arguments{"predict", "--weights", "w", "--data", "d", "a.png"},
                  Arguments{"predict", "--weights", "w", "--records", "0:1", "a.png"}, Arguments{"summary", "--jsno"});
     CHECK(not_refused(cifar10(arguments), 2) == "");
+}
+
+TEST_CASE("a small stack is no error") {
+    Workplace work;
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_STACK, &before) == 0);
+    for (const rlim_t kib : {128, 512}) {
+        const std::string run = work.folder / std::to_string(kib);
+        rlimit limit = before;
+        limit.rlim_cur = kib << 10;
+        REQUIRE(setrlimit(RLIMIT_STACK, &limit) == 0);
+        const Result result = cifar10(work.train + Arguments{"--out", run});
+        REQUIRE(setrlimit(RLIMIT_STACK, &before) == 0);
+        CAPTURE(kib, result.err);
+        CHECK(result.exit_code == 0);
+    }
+}
+
+TEST_CASE("a batch larger than the kernels can address is refused in one line") {
+    Workplace work;
+    fs::resize_file(fs::path(work.data) / "data_batch_1.bin", 100'000 * std::uintmax_t{3073});  // black airplanes
+    const Arguments train = {"train", "--data", work.data, "--batch", "1000000", "--out", work.run};
+    CHECK(not_refused(cifar10(train), 1, {"a batch of 100032 images", "images fit"}) == "");
+    CHECK(!fs::exists(work.run));
 }
 
 TEST_CASE("help is no error") {
