@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <fcntl.h>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -16,7 +17,9 @@
 #include <stdexcept>
 #include <string>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <system_error>
+#include <unistd.h>
 #include <vector>
 
 using namespace halcyon;
@@ -112,6 +115,30 @@ TEST_CASE("only a regular file is read, and all of it") {
     std::filesystem::resize_file(file, std::uintmax_t{1} << 42);  // a hole: 4 TiB that nobody has as memory
     CHECK(message([&] { read_file(file, std::numeric_limits<std::size_t>::max()); }) ==
           file + ": there is no memory for its 4398046511104 bytes");
+}
+
+TEST_CASE("a file that shrinks while it is read is not taken for whole") {
+    const TemporaryFolder folder;
+    write_bytes(folder / "file", "abcdef");
+    InputFile file(folder / "file");
+    std::vector<std::byte> bytes(4);
+    file.read(bytes);
+    CHECK(char(bytes[3]) == 'd');
+    std::filesystem::resize_file(folder / "file", 5);
+    CHECK(message([&] { file.read(bytes); }) == (folder / "file").string() + ": became shorter while it was read");
+}
+
+TEST_CASE("no file takes the place of a standard stream that the caller closed") {
+    const pid_t child = fork();
+    if (child == 0) {
+        for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(number);
+        keep_standard_streams();
+        const bool output_fails = write(STDOUT_FILENO, "x", 1) < 0;
+        _exit(open("/dev/null", O_RDONLY) == STDERR_FILENO + 1 && output_fails ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
 }
 
 TEST_CASE("a file is replaced whole or not at all") {
