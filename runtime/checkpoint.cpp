@@ -1,13 +1,14 @@
 #include "runtime/checkpoint.h"
 
+#include "plan/text.h"
 #include "runtime/safetensors.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <span>
 #include <stdexcept>
 
@@ -62,7 +63,21 @@ void check(const fs::path &path, const TensorFile &file, const Slot &slot, const
     if (tensor.shape != slot.shape)
         fail(path, fmt::format("tensor \"{}\" has the shape {}, but the model {} needs {}", slot.name, shape_text(tensor.shape), model,
                                shape_text(slot.shape)));
-    if (tensor.type != DType::f32) fail(path, fmt::format("tensor \"{}\" is not of type F32, as the model {} needs", slot.name, model));
+    if (!is_float(tensor.type))
+        fail(path, fmt::format("tensor \"{}\" is of type {}, but the model {} needs F32, F16, BF16 or F64", slot.name, name_of(tensor.type),
+                               model));
+}
+
+/// Throws where the file's tensor holds what is no finite float32.
+void check_finite(const fs::path &path, const TensorFile &file, const Slot &slot) {
+    const Nonfinite count = count_nonfinite(file.tensors.at(slot.name));
+    std::vector<std::string> found;
+    if (count.nan) found.push_back(fmt::format("{} NaN", count.nan));
+    if (count.infinite) found.push_back(fmt::format("{} infinite", count.infinite));
+    if (count.too_large) found.push_back(fmt::format("{} too large for float32", count.too_large));
+    if (!found.empty())
+        fail(path, fmt::format("tensor \"{}\": of its {} values are {}; train or export the weights anew", slot.name, slot.values.size(),
+                               fmt::join(found, ", ")));
 }
 
 void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
@@ -75,10 +90,7 @@ void check_weights(const fs::path &path, const TensorFile &file, const std::vect
 }
 
 void copy(const TensorFile &file, const std::vector<Slot> &slots) {
-    for (const Slot &slot : slots) {
-        const TensorView &tensor = file.tensors.at(slot.name);
-        std::memcpy(slot.values.data(), tensor.bytes.data(), tensor.bytes.size());
-    }
+    for (const Slot &slot : slots) copy_floats(file.tensors.at(slot.name), slot.values);
 }
 
 /// A number of the metadata, written so that it reads back to the same bits.
@@ -122,14 +134,23 @@ TrainingState parse_state(const fs::path &path, const Metadata &metadata) {
     return state;
 }
 
-std::vector<std::string> parse_class_names(const fs::path &path, const Metadata &metadata) {
+/// The metadata of a file of ours; what others write under the same keys means something else.
+Metadata our_metadata(const TensorFile &file) { return file.ours ? file.metadata : Metadata(); }
+
+std::vector<std::string> parse_class_names(const fs::path &path, const Metadata &metadata, const Plan &plan) {
     const auto found = metadata.find("classes");
     if (found == metadata.end()) return {};
+    std::vector<std::string> names;
     try {
-        return nlohmann::json::parse(found->second).get<std::vector<std::string>>();
+        names = nlohmann::json::parse(found->second).get<std::vector<std::string>>();
     } catch (const nlohmann::json::exception &) {
-        fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", found->second));
+        fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", shortened(found->second, 100)));
     }
+    if (std::ranges::find(names, "") != names.end()) fail(path, "its metadata's \"classes\" has an empty name");
+    if (!names.empty() && names.size() != std::size_t(plan.classes))
+        fail(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} classes", names.size(), plan.model,
+                               plan.classes));
+    return names;
 }
 
 TensorViews views(const std::vector<Slot> &slots) {
@@ -149,9 +170,12 @@ void save_checkpoint(const fs::path &path, Network &network, Optimizer optimizer
 Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer optimizer) {
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
-    Checkpoint checkpoint = {parse_state(path, file.metadata), parse_class_names(path, file.metadata)};
+    const Metadata metadata = our_metadata(file);
+    Checkpoint checkpoint = {parse_state(path, metadata), parse_class_names(path, metadata, network.plan())};
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
+    for (const std::vector<Slot> &slots : {weights, moments})
+        for (const Slot &slot : slots) check_finite(path, file, slot);
     copy(file, weights);
     copy(file, moments);
     return checkpoint;
@@ -161,13 +185,18 @@ void save_weights(const fs::path &path, Network &network, const std::vector<std:
     write_safetensors(path, views(weight_slots(network)), {{"classes", nlohmann::json(class_names).dump()}});
 }
 
-std::vector<std::string> load_weights(const fs::path &path, Network &network) {
+LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeights nonfinite) {
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network);
-    std::vector<std::string> class_names = parse_class_names(path, file.metadata);
+    LoadedWeights loaded;
+    loaded.class_names = parse_class_names(path, our_metadata(file), network.plan());
     check_weights(path, file, weights, network.plan().model);
+    for (const Slot &slot : weights) {
+        if (nonfinite == NonfiniteWeights::refused) check_finite(path, file, slot);
+        if (const DType type = file.tensors.at(slot.name).type; type != DType::f32) loaded.converted_types.insert(name_of(type));
+    }
     copy(file, weights);
-    return class_names;
+    return loaded;
 }
 
 }  // namespace halcyon

@@ -28,6 +28,8 @@ const char *const data_help = "Folder of CIFAR-10's binary files; default: CIFAR
 const char *const weights_help = "Weights in a safetensors file, named as Keras names them";
 const char *const schedule_help = "Schedule set; auto takes the fastest that this machine can run";
 
+const char *const nonfinite_help = "Take weights and print results that are NaN or infinite, as null in JSON";
+
 const int largest_count = 1'000'000;
 const int most_threads = 1024;
 
@@ -83,6 +85,7 @@ void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen
     command->add_option("--batch", options->batch, "Images at a time")->check(up_to(largest_count))->type_name("N")->capture_default_str();
     command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME")->capture_default_str();
     command->add_flag("--json", options->json, "Print one JSON object");
+    command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
     command->callback([&model, &chosen, options] { chosen = [&model, options] { return run_evaluate(model, *options); }; });
 }
 
@@ -99,6 +102,7 @@ void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen)
     records->type_name("A:B")->excludes(images);
     command->add_option("--data", options->data, data_help)->type_name("DIR")->needs(records);
     command->add_flag("--json", options->json, "Print one JSON object a line");
+    command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
     command->callback([&model, &chosen, options] {
         if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE.png... or --records A:B");
         chosen = [&model, options] { return run_predict(model, *options); };

@@ -37,7 +37,7 @@ std::vector<Call> distinct_calls(const SetPlan &set) {
     return calls;
 }
 
-void print_json(const Plan &plan, const std::string &automatic) {
+void print_as_json(const Plan &plan, const std::string &automatic) {
     ordered_json sets = ordered_json::array();
     for (const SetPlan &set : plan.sets) {
         ordered_json kernels = ordered_json::array();
@@ -52,7 +52,7 @@ void print_json(const Plan &plan, const std::string &automatic) {
                         {"device", reason.empty() ? runs_on(set) : ""},
                         {"kernels", kernels}});
     }
-    fmt::print("{}\n", ordered_json({{"auto", automatic}, {"sets", sets}}).dump());
+    print_json({{"auto", automatic}, {"sets", sets}});
 }
 
 /// A line per kernel: which of its entries serve how many layers.
@@ -93,7 +93,7 @@ std::string automatic_set(const Plan &plan) {
 int run_schedules(const halcyon_model &model, bool json) {
     const Plan plan = plan_of(model);
     const std::string automatic = automatic_set(plan);
-    json ? print_json(plan, automatic) : print_text(plan, automatic);
+    json ? print_as_json(plan, automatic) : print_text(plan, automatic);
     return exit_done;
 }
 

@@ -129,7 +129,7 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     config.train_images = data.train.size();
     const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
-    if (!config.init.empty()) load_weights(config.init, *network);
+    if (!config.init.empty()) load_named_weights(config.init, *network);
 
     const RunFolder folder = options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model, config)
                                                  : RunFolder::create(options.out, config);
