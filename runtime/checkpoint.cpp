@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <span>
 #include <stdexcept>
 
@@ -68,13 +69,16 @@ void check(const fs::path &path, const TensorFile &file, const Slot &slot, const
                                model));
 }
 
-/// Throws where the file's tensor holds what is no finite float32.
-void check_finite(const fs::path &path, const TensorFile &file, const Slot &slot) {
-    const Nonfinite count = count_nonfinite(file.tensors.at(slot.name));
+/// Throws where the file's tensor holds what is no finite float32, or a variance below zero, of which the network would make NaN.
+void check_values(const fs::path &path, const TensorFile &file, const Slot &slot) {
     std::vector<std::string> found;
-    if (count.nan) found.push_back(fmt::format("{} NaN", count.nan));
-    if (count.infinite) found.push_back(fmt::format("{} infinite", count.infinite));
-    if (count.too_large) found.push_back(fmt::format("{} too large for float32", count.too_large));
+    const auto count = [&](const char *what, bool (*counts)(double)) {
+        if (const std::size_t n = count_values(file.tensors.at(slot.name), counts)) found.push_back(fmt::format("{} {}", n, what));
+    };
+    count("NaN", [](double value) { return std::isnan(value); });
+    count("infinite", [](double value) { return std::isinf(value); });
+    count("too large for float32", [](double value) { return std::isfinite(value) && std::isinf(static_cast<float>(value)); });
+    if (slot.name.ends_with("/moving_variance")) count("negative", [](double value) { return value < 0; });
     if (!found.empty())
         fail(path, fmt::format("tensor \"{}\": of its {} values are {}; train or export the weights anew", slot.name, slot.values.size(),
                                fmt::join(found, ", ")));
@@ -175,7 +179,7 @@ Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer opt
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
     for (const std::vector<Slot> &slots : {weights, moments})
-        for (const Slot &slot : slots) check_finite(path, file, slot);
+        for (const Slot &slot : slots) check_values(path, file, slot);
     copy(file, weights);
     copy(file, moments);
     return checkpoint;
@@ -192,7 +196,7 @@ LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeig
     loaded.class_names = parse_class_names(path, our_metadata(file), network.plan());
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : weights) {
-        if (nonfinite == NonfiniteWeights::refused) check_finite(path, file, slot);
+        if (nonfinite == NonfiniteWeights::refused) check_values(path, file, slot);
         if (const DType type = file.tensors.at(slot.name).type; type != DType::f32) loaded.converted_types.insert(name_of(type));
     }
     copy(file, weights);

@@ -41,13 +41,13 @@ struct Checkpoint {
 void save_checkpoint(const std::filesystem::path &path, Network &network, Optimizer optimizer, const Checkpoint &checkpoint);
 
 /// Reads what save_checkpoint() wrote. Throws std::runtime_error, one line that names the file, where it is not a checkpoint of this
-/// model and optimizer or holds a value that is not finite; the network is then as it was.
+/// model and optimizer or holds a value that load_weights() would refuse; the network is then as it was.
 Checkpoint load_checkpoint(const std::filesystem::path &path, Network &network, Optimizer optimizer);
 
 /// Writes the weights and the names of the classes only.
 void save_weights(const std::filesystem::path &path, Network &network, const std::vector<std::string> &class_names);
 
-/// Weights that are NaN or infinite are refused by every reader, unless somebody wants to see what comes of them.
+/// Weights that are NaN or infinite, or give such results, are refused by every reader, unless somebody wants to see what comes of them.
 enum class NonfiniteWeights { refused, allowed };
 
 /// What load_weights() tells of a file.

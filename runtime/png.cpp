@@ -118,7 +118,7 @@ std::vector<std::uint8_t> read_png(const std::filesystem::path &path, int h, int
 
     const FileBytes file = read_bytes(path, largest_file);
     const Bytes bytes(file.data.get(), file.size);
-    if (kind_of(bytes) != png_picture) fail(not_wanted(bytes, png_picture, "convert it to PNG first"));
+    if (kind_of(bytes) != png_picture) fail(not_wanted(bytes, png_picture, "only PNG is read, so convert other pictures"));
 
     Decoder decoder(bytes);
     const auto damaged = [&] { fail(fmt::format("is a {} PNG; save it anew", decoder.at_end() ? "truncated" : "damaged")); };

@@ -290,16 +290,9 @@ void write_safetensors(const fs::path &path, const TensorViews &tensors, const M
     replace_file(path, parts);
 }
 
-Nonfinite count_nonfinite(const TensorView &tensor) {
-    Nonfinite count;
-    for_each_value(tensor, [&](double value) {
-        if (std::isnan(value))
-            count.nan++;
-        else if (std::isinf(value))
-            count.infinite++;
-        else if (std::isinf(static_cast<float>(value)))
-            count.too_large++;
-    });
+std::size_t count_values(const TensorView &tensor, bool (*counts)(double value)) {
+    std::size_t count = 0;
+    for_each_value(tensor, [&](double value) { count += counts(value) ? 1 : 0; });
     return count;
 }
 

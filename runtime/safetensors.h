@@ -49,12 +49,8 @@ TensorFile parse_safetensors(std::unique_ptr<std::byte[]> storage, std::size_t s
 /// `path` is then as it was.
 void write_safetensors(const std::filesystem::path &path, const TensorViews &tensors, const Metadata &metadata);
 
-/// How many values of a tensor of floats (f16, bf16, f32, f64) are no finite float32.
-struct Nonfinite {
-    std::size_t nan = 0, infinite = 0;
-    std::size_t too_large = 0;  // finite in f64 only
-};
-Nonfinite count_nonfinite(const TensorView &tensor);
+/// How many values of a tensor of floats (f16, bf16, f32, f64) are what `counts` says.
+std::size_t count_values(const TensorView &tensor, bool (*counts)(double value));
 
 /// The values of a tensor of floats as float32: f32 to the bit, f16 and bf16 exactly, f64 rounded to the nearest, ties to even.
 void copy_floats(const TensorView &tensor, std::span<float> values);

@@ -62,6 +62,12 @@ TEST_CASE("weights that are not finite are named wherever weights are read") {
     CHECK(not_refused(cifar10(work.train + Arguments{"--out", work.run, "--init", work.weights}), 1, line) == "");
     CHECK(!fs::exists(work.run));
     CHECK(cifar10({"evaluate", "--weights", work.weights, "--data", work.data, "--allow-nonfinite"}).exit_code == 0);
+
+    Weights negative;
+    negative.values["batch_normalization_2/moving_variance"][0] = -1e-3F;
+    negative.write(work.weights);
+    CHECK(not_refused(cifar10({"evaluate", "--weights", work.weights, "--data", work.data}), 1,
+                      {work.weights, "\"batch_normalization_2/moving_variance\"", "1 negative"}) == "");
 }
 
 TEST_CASE("results that are not finite are no results") {
@@ -128,6 +134,14 @@ TEST_CASE("the names of classes in a file of weights are as many as the model's"
     Weights().write(work.weights, {{"classes", classes}});
     CHECK(not_refused(cifar10({"evaluate", "--weights", work.weights, "--data", work.data}), 1, {work.weights, "\"classes\"", reason}) ==
           "");
+}
+
+TEST_CASE("an empty name is no name") {
+    const auto arguments =
+        GENERATE(as<Arguments>(), Arguments{"train", "--data", ""}, Arguments{"train", "--out", ""}, Arguments{"train", "--init", ""},
+                 Arguments{"train", "--resume", ""}, Arguments{"evaluate", "--weights", ""},
+                 Arguments{"evaluate", "--weights", "w", "--data", ""}, Arguments{"predict", "--weights", "w", ""});
+    CHECK(not_refused(cifar10(arguments), 2, {"must not be empty"}) == "");
 }
 
 TEST_CASE("an image that cannot be predicted does not keep the others from it") {
