@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <limits>
@@ -149,6 +150,7 @@ int run(const halcyon_model &model, int argc, char **argv) {
     add_reports(program, model, chosen);
     add_bench(program, model, chosen);
 
+    std::signal(SIGPIPE, SIG_IGN);  // a pipe that nobody reads is an error of the output like any other
     try {
         program.parse(argc, argv);
         if (!chosen) throw CLI::RequiredError("a command");

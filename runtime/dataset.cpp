@@ -2,6 +2,7 @@
 
 #include "plan/files.h"
 #include "plan/text.h"
+#include "runtime/file_kind.h"
 #include "runtime/memory.h"
 
 #include <algorithm>
@@ -42,12 +43,15 @@ InputFile open_batch(const fs::path &path) {
     return InputFile(path);
 }
 
-std::size_t records_in(const fs::path &path, const InputFile &file) {
-    if (file.size() == 0 || file.size() % record_bytes != 0) {
-        throw std::runtime_error(fmt::format("{}: {} bytes are no whole number of records of {} bytes: the file is truncated; {}",
-                                             path.string(), file.size(), record_bytes, where_to_get_it));
-    }
-    return file.size() / record_bytes;
+std::size_t records_in(const fs::path &path, InputFile &file) {
+    if (file.size() != 0 && file.size() % record_bytes == 0) return file.size() / record_bytes;
+    constexpr std::size_t telling = 512;
+    std::vector<std::byte> begin(std::min(telling, file.size()));
+    file.read(begin);
+    if (!kind_of(begin).empty())
+        throw std::runtime_error(fmt::format("{}: {}", path.string(), not_wanted(begin, "CIFAR-10's records", where_to_get_it)));
+    throw std::runtime_error(fmt::format("{}: {} bytes are no whole number of records of {} bytes: the file is truncated; {}",
+                                         path.string(), file.size(), record_bytes, where_to_get_it));
 }
 
 /// Appends a file's records. They come through a chunk that stays in the L2 cache, so that the images pass through memory once.

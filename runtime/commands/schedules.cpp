@@ -1,5 +1,6 @@
 #include "runtime/commands/commands.h"
 
+#include "plan/text.h"
 #include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/network.h"
@@ -76,8 +77,8 @@ void print_text(const Plan &plan, const std::string &automatic) {
     fmt::print("model {}: {} schedule sets, auto takes {}\n", plan.model, plan.sets.size(), automatic.empty() ? "none" : automatic);
     for (const SetPlan &set : plan.sets) {
         const std::string reason = why_not(set);
-        fmt::print("\n{}: {}\n    target {}\n", set.set, reason.empty() ? "runs on " + runs_on(set) : "cannot run here: " + reason,
-                   set.target);
+        fmt::print("\n{}: {}\n    target {}\n", set.set,
+                   printable(reason.empty() ? "runs on " + runs_on(set) : "cannot run here: " + reason), set.target);
         print_kernels(set);
     }
 }

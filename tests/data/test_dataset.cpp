@@ -97,7 +97,16 @@ TEST_CASE("What is wrong with CIFAR-10's files is said in one line") {
     }
     SECTION("an empty file") {
         std::filesystem::resize_file(folder / "data_batch_5.bin", 0);
-        expected = {"data_batch_5.bin: 0 bytes"};
+        expected = {"data_batch_5.bin: is an empty file, not CIFAR-10's records", "cs.toronto.edu"};
+    }
+    SECTION("a Git LFS pointer") {
+        write_bytes(folder / "data_batch_5.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 30730000\n");
+        expected = {"data_batch_5.bin: is a Git LFS pointer", "git lfs pull"};
+    }
+    SECTION("the version for Python") {
+        write_bytes(folder / "data_batch_5.bin", "\x80\x02}q\x01(U\x0b"
+                                                 "batch_labelq\x02");
+        expected = {"data_batch_5.bin: is a Python pickle", "binary version"};
     }
     SECTION("a pipe") {
         std::filesystem::remove(folder / "data_batch_3.bin");

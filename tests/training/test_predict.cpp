@@ -218,7 +218,8 @@ TEST_CASE("output that cannot be written is a failure") {
     write_png(work.folder / "a.png", 32);
     const std::string predict = "predict --weights '" + work.weights + "' '" + (work.folder / "a.png").string() + "'";
     const std::string evaluate = "evaluate --weights '" + work.weights + "' --data '" + work.data + "'";
-    const std::string err = work.folder / "err";
+    const std::string err = work.folder / "err", fifo = work.folder / "fifo";
+    mkfifo(fifo.c_str(), 0600);
     for (const std::string &command : {predict, predict + " --json", evaluate, evaluate + " --json", "summary"s, "summary --json"s,
                                        "schedules"s, "schedules --json"s, "--help"s, "train --help"s}) {
         CAPTURE(command);
@@ -226,5 +227,10 @@ TEST_CASE("output that cannot be written is a failure") {
         CHECK(read_bytes(err) == "cifar10: standard output cannot be written: No space left on device\n");
         CHECK(shell(err, "\"$cifar10\" " + command + " >&-") == 1);
         CHECK(read_bytes(err) == "cifar10: standard output cannot be written: Bad file descriptor\n");
+        // The reader of the pipe is gone before the program begins to write.
+        CHECK(shell(err, "(cat > /dev/null; \"$cifar10\" " + command + "; echo $? > '" + err + ".code') < '" + fifo + "' | echo > '" +
+                             fifo + "'") == 0);
+        CHECK(read_bytes(err) == "cifar10: standard output cannot be written: Broken pipe\n");
+        CHECK(read_bytes(err + ".code") == "1\n");
     }
 }
