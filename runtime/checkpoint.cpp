@@ -80,8 +80,8 @@ void check_values(const fs::path &path, const TensorFile &file, const Slot &slot
     count("too large for float32", [](double value) { return std::isfinite(value) && std::isinf(static_cast<float>(value)); });
     if (slot.name.ends_with("/moving_variance")) count("negative", [](double value) { return value < 0; });
     if (!found.empty())
-        fail(path, fmt::format("tensor \"{}\": of its {} values are {}; train or export the weights anew", slot.name, slot.values.size(),
-                               fmt::join(found, ", ")));
+        fail(path, fmt::format("tensor \"{}\": {} among its {} values; train or export the weights anew", slot.name, fmt::join(found, ", "),
+                               slot.values.size()));
 }
 
 void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
