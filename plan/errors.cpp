@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <new>
 #include <stdexcept>
@@ -64,6 +65,11 @@ void report(std::string_view program, const std::exception &error) noexcept {
         write_error(separator);
         write_error("there is not enough memory\n");
     }
+}
+
+void keep_standard_streams() noexcept {
+    for (int number = STDIN_FILENO; number <= STDERR_FILENO; ++number)
+        if (::fcntl(number, F_GETFD) < 0) ::open("/dev/null", O_RDONLY);  // it gets the lowest free number
 }
 
 void finish_output() {

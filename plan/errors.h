@@ -13,6 +13,10 @@ std::string message_of(const std::exception &error);
 /// Writes "<program>: <message>" and a line's end to standard error, or the message alone where `program` is "".
 void report(std::string_view program, const std::exception &error) noexcept;
 
+/// Puts /dev/null where the caller closed standard input, output or error, so that no file that is opened takes their place and then
+/// what is printed. Nothing can be written to this output: it fails as a closed one does.
+void keep_standard_streams() noexcept;
+
 /// Throws std::runtime_error where standard output has not taken all that was printed.
 void finish_output();
 
@@ -21,6 +25,7 @@ void finish_output();
 template<typename Work>
 int run_program(std::string_view program, Work &&work) noexcept {
     try {
+        keep_standard_streams();
         const int code = work();
         finish_output();
         return code;

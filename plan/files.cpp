@@ -27,15 +27,6 @@ using Bytes = std::span<const std::byte>;
 
 [[noreturn]] void cannot_read(const fs::path &path) { fail(path, fmt::format("cannot be read: {}", std::strerror(errno))); }
 
-/// Opens a regular file; a pipe that nobody writes is not waited for.
-Descriptor open_regular(const fs::path &path, struct stat &status) {
-    Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (file.number() < 0 || ::fstat(file.number(), &status) != 0) cannot_read(path);
-    if (S_ISDIR(status.st_mode)) fail(path, "is a folder, not a file");
-    if (!S_ISREG(status.st_mode)) fail(path, "is no regular file");
-    return file;
-}
-
 FileBytes allocate(const fs::path &path, std::size_t bytes) {
     try {
         return {std::make_unique_for_overwrite<std::byte[]>(bytes), bytes};
@@ -107,19 +98,29 @@ Descriptor::~Descriptor() {
 
 int Descriptor::close() { return ::close(std::exchange(number_, -1)); }
 
-FileBytes read_bytes(const fs::path &path, std::size_t most) {
+InputFile::InputFile(fs::path path) : path_(std::move(path)), file_(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
     struct stat status {};
-    const Descriptor file = open_regular(path, status);
-    const auto size = static_cast<std::size_t>(status.st_size);
-    if (size > most) fail(path, fmt::format("has {} bytes, more than the {} that such a file can have", size, most));
-    FileBytes bytes = allocate(path, size);
-    for (std::size_t done = 0; done < size;) {
-        const ssize_t n = ::read(file.number(), bytes.data.get() + done, size - done);
+    if (file_.number() < 0 || ::fstat(file_.number(), &status) != 0) cannot_read(path_);
+    if (S_ISDIR(status.st_mode)) fail(path_, "is a folder, not a file");
+    if (!S_ISREG(status.st_mode)) fail(path_, "is no regular file");
+    size_ = static_cast<std::size_t>(status.st_size);
+}
+
+void InputFile::read(std::span<std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::read(file_.number(), bytes.data(), bytes.size());
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) cannot_read(path);
-        if (n == 0) fail(path, "became shorter while it was read");
-        done += static_cast<std::size_t>(n);
+        if (n < 0) cannot_read(path_);
+        if (n == 0) fail(path_, "became shorter while it was read");
+        bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
+}
+
+FileBytes read_bytes(const fs::path &path, std::size_t most) {
+    InputFile file(path);
+    if (file.size() > most) fail(path, fmt::format("has {} bytes, more than the {} that such a file can have", file.size(), most));
+    FileBytes bytes = allocate(path, file.size());
+    file.read(std::span(bytes.data.get(), bytes.size));
     return bytes;
 }
 

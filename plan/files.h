@@ -31,6 +31,25 @@ private:
     int number_;
 };
 
+/// A regular file that is read from its beginning; a pipe that nobody writes is not waited for. All throw std::runtime_error,
+/// "<path>: what is wrong".
+class InputFile {
+public:
+    /// Throws where it is no regular file (a folder, a pipe, a device) or cannot be read.
+    explicit InputFile(std::filesystem::path path);
+
+    /// In bytes, when it was opened.
+    std::size_t size() const { return size_; }
+
+    /// Fills `bytes` with those that come next. Throws where there are fewer.
+    void read(std::span<std::byte> bytes);
+
+private:
+    std::filesystem::path path_;
+    Descriptor file_;
+    std::size_t size_ = 0;
+};
+
 /// Bytes that are not initialised before they are read.
 struct FileBytes {
     std::unique_ptr<std::byte[]> data;

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -67,7 +66,24 @@ void check(const fs::path &path, const TensorFile &file, const Slot &slot, const
     if (tensor.shape != slot.shape)
         fail(path, fmt::format("tensor \"{}\" has the shape {}, but the model {} needs {}", slot.name, shape_text(tensor.shape), model,
                                shape_text(slot.shape)));
-    if (tensor.type != DType::f32) fail(path, fmt::format("tensor \"{}\" is not of type F32, as the model {} needs", slot.name, model));
+    if (!is_float(tensor.type))
+        fail(path, fmt::format("tensor \"{}\" is of type {}, but the model {} needs F32, F16, BF16 or F64", slot.name, name_of(tensor.type),
+                               model));
+}
+
+/// Throws where the file's tensor holds what is no finite float32, or a variance below zero, of which the network would make NaN.
+void check_values(const fs::path &path, const TensorFile &file, const Slot &slot) {
+    std::vector<std::string> found;
+    const auto count = [&](const char *what, bool (*counts)(double)) {
+        if (const std::size_t n = count_values(file.tensors.at(slot.name), counts)) found.push_back(fmt::format("{} {}", n, what));
+    };
+    count("NaN", [](double value) { return std::isnan(value); });
+    count("infinite", [](double value) { return std::isinf(value); });
+    count("too large for float32", [](double value) { return std::isfinite(value) && std::isinf(static_cast<float>(value)); });
+    if (slot.name.ends_with("/moving_variance")) count("negative", [](double value) { return value < 0; });
+    if (!found.empty())
+        fail(path, fmt::format("tensor \"{}\": {} among its {} values; train or export the weights anew", slot.name, fmt::join(found, ", "),
+                               slot.values.size()));
 }
 
 void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
@@ -80,10 +96,7 @@ void check_weights(const fs::path &path, const TensorFile &file, const std::vect
 }
 
 void copy(const TensorFile &file, const std::vector<Slot> &slots) {
-    for (const Slot &slot : slots) {
-        const TensorView &tensor = file.tensors.at(slot.name);
-        std::memcpy(slot.values.data(), tensor.bytes.data(), tensor.bytes.size());
-    }
+    for (const Slot &slot : slots) copy_floats(file.tensors.at(slot.name), slot.values);
 }
 
 /// An entry that a run's checkpoint has.
@@ -136,14 +149,23 @@ TrainingState parse_state(const fs::path &path, const Metadata &metadata) {
     return state;
 }
 
-std::vector<std::string> parse_class_names(const fs::path &path, const Metadata &metadata) {
+/// The metadata of a file of ours; what others write under the same keys means something else.
+Metadata our_metadata(const TensorFile &file) { return file.ours ? file.metadata : Metadata(); }
+
+std::vector<std::string> parse_class_names(const fs::path &path, const Metadata &metadata, const Plan &plan) {
     const auto found = metadata.find("classes");
     if (found == metadata.end()) return {};
+    std::vector<std::string> names;
     try {
-        return parse_json(found->second, path.string()).get<std::vector<std::string>>();
+        names = parse_json(found->second, path.string()).get<std::vector<std::string>>();
     } catch (const std::exception &) {
         fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", shortened(found->second, 100)));
     }
+    if (std::ranges::find(names, "") != names.end()) fail(path, "its metadata's \"classes\" has an empty name");
+    if (!names.empty() && names.size() != std::size_t(plan.classes))
+        fail(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} classes", names.size(), plan.model,
+                               plan.classes));
+    return names;
 }
 
 TensorViews views(const std::vector<Slot> &slots) {
@@ -160,7 +182,7 @@ void save_checkpoint(const fs::path &path, Network &network, Optimizer optimizer
     write_safetensors(path, tensors, to_metadata(checkpoint));
 }
 
-std::string read_config(const fs::path &path) { return entry(path, read_safetensors(path).metadata, "config"); }
+std::string read_config(const fs::path &path) { return entry(path, our_metadata(read_safetensors(path)), "config"); }
 
 std::string find_non_finite(Network &network, Optimizer optimizer) {
     for (const std::vector<Slot> &slots : {weight_slots(network), optimizer_slots(network, optimizer)})
@@ -174,10 +196,13 @@ std::string find_non_finite(Network &network, Optimizer optimizer) {
 Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer optimizer) {
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
-    Checkpoint checkpoint = {parse_state(path, file.metadata), parse_class_names(path, file.metadata),
-                             entry(path, file.metadata, "config")};
+    const Metadata metadata = our_metadata(file);
+    Checkpoint checkpoint = {parse_state(path, metadata), parse_class_names(path, metadata, network.plan()),
+                             entry(path, metadata, "config")};
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
+    for (const std::vector<Slot> &slots : {weights, moments})
+        for (const Slot &slot : slots) check_values(path, file, slot);
     copy(file, weights);
     copy(file, moments);
     return checkpoint;
@@ -187,13 +212,18 @@ void save_weights(const fs::path &path, Network &network, const std::vector<std:
     write_safetensors(path, views(weight_slots(network)), {{"classes", nlohmann::json(class_names).dump()}});
 }
 
-std::vector<std::string> load_weights(const fs::path &path, Network &network) {
+LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeights nonfinite) {
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network);
-    std::vector<std::string> class_names = parse_class_names(path, file.metadata);
+    LoadedWeights loaded;
+    loaded.class_names = parse_class_names(path, our_metadata(file), network.plan());
     check_weights(path, file, weights, network.plan().model);
+    for (const Slot &slot : weights) {
+        if (nonfinite == NonfiniteWeights::refused) check_values(path, file, slot);
+        if (const DType type = file.tensors.at(slot.name).type; type != DType::f32) loaded.converted_types.insert(name_of(type));
+    }
     copy(file, weights);
-    return class_names;
+    return loaded;
 }
 
 }  // namespace halcyon

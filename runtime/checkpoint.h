@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,15 +50,25 @@ std::string read_config(const std::filesystem::path &path);
 std::string find_non_finite(Network &network, Optimizer optimizer);
 
 /// Reads what save_checkpoint() wrote. Throws std::runtime_error, one line that names the file, where it is not a checkpoint of this
-/// model and optimizer, or its state is that of no run; the network is then as it was.
+/// model and optimizer, its state is that of no run, or it holds a value that load_weights() would refuse; the network is then as it was.
 Checkpoint load_checkpoint(const std::filesystem::path &path, Network &network, Optimizer optimizer);
 
 /// Writes the weights and the names of the classes only.
 void save_weights(const std::filesystem::path &path, Network &network, const std::vector<std::string> &class_names);
 
-/// Reads the weights of a file by anyone who names them as Keras does; an optimizer's state is passed over. Returns the names of the
-/// classes where the file knows them. Throws std::runtime_error, one line that names the file, the tensor and both shapes, where a weight
-/// is missing, unknown or of another shape; the network is then as it was.
-std::vector<std::string> load_weights(const std::filesystem::path &path, Network &network);
+/// Weights that are NaN or infinite, or give such results, are refused by every reader, unless somebody wants to see what comes of them.
+enum class NonfiniteWeights { refused, allowed };
+
+/// What load_weights() tells of a file.
+struct LoadedWeights {
+    std::vector<std::string> class_names;   // in the labels' order; empty where the file does not know them
+    std::set<std::string> converted_types;  // those that were rounded to float32: "F16"
+};
+
+/// Reads the weights of a file by anyone who names them as Keras does; an optimizer's state is passed over. F16, BF16 and F64 become
+/// float32, rounded once. The names of the classes are known from files of ours alone. Throws std::runtime_error, one line that names the
+/// file and the tensor, where a weight is missing, unknown, of another shape (it then names both) or of another type, or holds values that
+/// are not finite or too large for a float32; the network is then as it was.
+LoadedWeights load_weights(const std::filesystem::path &path, Network &network, NonfiniteWeights nonfinite = NonfiniteWeights::refused);
 
 }  // namespace halcyon

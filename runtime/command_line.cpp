@@ -12,6 +12,7 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <limits>
@@ -30,8 +31,15 @@ const char *const data_help = "Folder of CIFAR-10's binary files; default: CIFAR
 const char *const weights_help = "Weights in a safetensors file, named as Keras names them";
 const char *const schedule_help = "Schedule set; auto takes the fastest that this machine can run";
 
+const char *const nonfinite_help = "Take weights and print results that are NaN or infinite, as null in JSON";
+
 /// Refuses what is not in 1 .. largest. The help texts leave the range out.
 CLI::Validator up_to(int largest) { return CLI::Range(1, largest).description(""); }
+
+/// Refuses "", which a shell makes of a variable that is not set.
+CLI::Validator named() {
+    return {[](const std::string &name) { return name.empty() ? std::string("must not be empty") : std::string(); }, ""};
+}
 
 /// Reads "A:B" with 0 <= A < B; nothing where it is malformed.
 std::optional<RecordRange> parse_records(const std::string &text) {
@@ -47,7 +55,7 @@ std::optional<RecordRange> parse_records(const std::string &text) {
 void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     CLI::App *command = program.add_subcommand("train", "Train the network; Ctrl-C saves, and --resume goes on");
     const auto options = std::make_shared<TrainOptions>();
-    command->add_option("--data", options->data, data_help)->type_name("DIR");
+    command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR");
     command->add_option("--epochs", options->epochs, "Epochs in all; default: the recipe's")->check(up_to(largest_count))->type_name("N");
     command->add_option("--batch", options->batch, "Images in a step; default: the recipe's")->check(up_to(largest_count))->type_name("N");
     command->add_option("--seed", options->seed, "Seed of all that is random")->type_name("N")->capture_default_str();
@@ -55,12 +63,14 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     command->add_option("--threads", options->threads, "Default: as many as this process may use")
         ->check(up_to(ThreadPool::most_threads))
         ->type_name("N");
-    command->add_option("--out", options->out, fmt::format("Folder of the run; default: runs/{}/N", model.name))->type_name("DIR");
-    command->add_option("--resume", options->resume, "Go on with the run in this folder")->type_name("DIR");
+    command->add_option("--out", options->out, fmt::format("Folder of the run; default: runs/{}/N", model.name))
+        ->check(named())
+        ->type_name("DIR");
+    command->add_option("--resume", options->resume, "Go on with the run in this folder")->check(named())->type_name("DIR");
     command->add_option("--recipe", options->recipe, fmt::format("{}, or a file", fmt::join(recipe_names(), ", ")))
         ->type_name("NAME|FILE")
         ->capture_default_str();
-    command->add_option("--init", options->init, weights_help)->type_name("FILE");
+    command->add_option("--init", options->init, weights_help)->check(named())->type_name("FILE");
     command->add_option("--limit", options->limit, "Train on the first N images")
         ->check(up_to(std::numeric_limits<int>::max()))
         ->type_name("N");
@@ -77,11 +87,12 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
 void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen) {
     CLI::App *command = program.add_subcommand("evaluate", "Print the loss and accuracy of weights on the test images");
     const auto options = std::make_shared<EvaluateOptions>();
-    command->add_option("--weights", options->weights, weights_help)->type_name("FILE")->required();
-    command->add_option("--data", options->data, data_help)->type_name("DIR");
+    command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
+    command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR");
     command->add_option("--batch", options->batch, "Images at a time")->check(up_to(largest_count))->type_name("N")->capture_default_str();
     command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME")->capture_default_str();
     command->add_flag("--json", options->json, "Print one JSON object");
+    command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
     command->callback([&model, &chosen, options] { chosen = [&model, options] { return run_evaluate(model, *options); }; });
 }
 
@@ -92,12 +103,14 @@ void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen)
         options->records = parse_records(text);
         if (!options->records) throw CLI::ValidationError("--records", fmt::format("must be A:B with 0 <= A < B, not {}", text));
     };
-    command->add_option("--weights", options->weights, weights_help)->type_name("FILE")->required();
-    CLI::Option *images = command->add_option("images", options->images, "PNG files of the model's input size")->type_name("IMAGE.png");
+    command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
+    CLI::Option *images =
+        command->add_option("images", options->images, "PNG files of the model's input size")->check(named())->type_name("IMAGE.png");
     CLI::Option *records = command->add_option_function<std::string>("--records", read_records, "Test images A to B-1 instead of files");
     records->type_name("A:B")->excludes(images);
-    command->add_option("--data", options->data, data_help)->type_name("DIR")->needs(records);
+    command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR")->needs(records);
     command->add_flag("--json", options->json, "Print one JSON object a line");
+    command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
     command->callback([&model, &chosen, options] {
         if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE.png... or --records A:B");
         chosen = [&model, options] { return run_predict(model, *options); };
@@ -136,6 +149,7 @@ int run(const halcyon_model &model, int argc, char **argv) {
     add_reports(program, model, chosen);
     add_bench(program, model, chosen);
 
+    std::signal(SIGPIPE, SIG_IGN);  // a pipe that nobody reads is an error of the output like any other
     try {
         program.parse(argc, argv);
         if (!chosen) throw CLI::RequiredError("a command");

@@ -1,11 +1,17 @@
 #include "runtime/dataset.h"
 
+#include "plan/files.h"
+#include "plan/text.h"
+#include "runtime/file_kind.h"
 #include "runtime/memory.h"
 
-#include <cstdio>
+#include <algorithm>
 #include <fmt/format.h>
-#include <fstream>
-#include <memory>
+#include <limits>
+#include <new>
+#include <numeric>
+#include <span>
+#include <sstream>
 #include <stdexcept>
 
 namespace halcyon {
@@ -26,37 +32,35 @@ std::vector<std::string> files_of(Split split) {
 }
 
 fs::path folder_with_files(const fs::path &folder) {
-    std::error_code ignored;
-    if (!fs::is_directory(folder, ignored)) {
-        throw std::runtime_error(fmt::format("{}: no such folder; {}", folder.string(), where_to_get_it));
-    }
+    if (!fs::exists(folder)) throw std::runtime_error(fmt::format("{}: no such folder; {}", folder.string(), where_to_get_it));
+    if (!fs::is_directory(folder)) throw std::runtime_error(fmt::format("{}: is no folder; {}", folder.string(), where_to_get_it));
     const fs::path inner = folder / "cifar-10-batches-bin";
-    return fs::is_directory(inner, ignored) ? inner : folder;
+    return fs::exists(inner) ? inner : folder;
 }
 
-std::size_t records_in(const fs::path &path) {
-    std::error_code error;
-    const std::uintmax_t bytes = fs::file_size(path, error);
-    if (error) throw std::runtime_error(fmt::format("{}: {}; {}", path.string(), error.message(), where_to_get_it));
-    if (bytes == 0 || bytes % record_bytes != 0) {
-        throw std::runtime_error(fmt::format("{}: {} bytes are no whole number of records of {} bytes: the file is truncated; {}",
-                                             path.string(), bytes, record_bytes, where_to_get_it));
-    }
-    return bytes / record_bytes;
+InputFile open_batch(const fs::path &path) {
+    if (!fs::exists(path)) throw std::runtime_error(fmt::format("{}: No such file or directory; {}", path.string(), where_to_get_it));
+    return InputFile(path);
+}
+
+std::size_t records_in(const fs::path &path, InputFile &file) {
+    if (file.size() != 0 && file.size() % record_bytes == 0) return file.size() / record_bytes;
+    constexpr std::size_t telling = 512;
+    std::vector<std::byte> begin(std::min(telling, file.size()));
+    file.read(begin);
+    if (!kind_of(begin).empty())
+        throw std::runtime_error(fmt::format("{}: {}", path.string(), not_wanted(begin, "CIFAR-10's records", where_to_get_it)));
+    throw std::runtime_error(fmt::format("{}: {} bytes are no whole number of records of {} bytes: the file is truncated; {}",
+                                         path.string(), file.size(), record_bytes, where_to_get_it));
 }
 
 /// Appends a file's records. They come through a chunk that stays in the L2 cache, so that the images pass through memory once.
-void append_records(const fs::path &path, std::size_t records, Dataset &data) {
+void append_records(const fs::path &path, InputFile &file, std::size_t records, Dataset &data) {
     constexpr std::size_t chunk_records = 64;
     std::vector<std::uint8_t> chunk(chunk_records * record_bytes);
-    const std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-    if (!file) throw std::runtime_error(fmt::format("{}: cannot be opened; check its permissions", path.string()));
-    std::setvbuf(file.get(), nullptr, _IONBF, 0);
     for (std::size_t first = 0; first < records; first += chunk_records) {
         const std::size_t n = std::min(chunk_records, records - first);
-        if (std::fread(chunk.data(), record_bytes, n, file.get()) != n) {
-            throw std::runtime_error(fmt::format("{}: cannot be read after record {}; {}", path.string(), first, where_to_get_it));
-        }
+        file.read(std::as_writable_bytes(std::span(chunk).first(n * record_bytes)));
         for (std::size_t i = 0; i < n; i++) {
             const std::uint8_t *record = &chunk[i * record_bytes];
             if (record[0] >= classes) {
@@ -70,13 +74,19 @@ void append_records(const fs::path &path, std::size_t records, Dataset &data) {
 }
 
 std::vector<std::string> read_class_names(const fs::path &path) {
+    if (!fs::exists(path)) return {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
+    constexpr std::size_t largest = 64 << 10;
+    std::istringstream file(read_file(path, largest));
     std::vector<std::string> names;
-    std::ifstream file(path);
     for (std::string line; std::getline(file, line);) {
         if (!line.empty() && line.back() == '\r') line.pop_back();
-        if (!line.empty()) names.push_back(line);
+        if (line.empty()) continue;
+        if (printable(line) != line)  // weights files and JSON hold UTF-8
+            throw std::runtime_error(
+                fmt::format("{}: the class name \"{}\" holds control characters or is no UTF-8; save the file as UTF-8", path.string(),
+                            shortened(line, 100)));
+        names.push_back(line);
     }
-    if (!file.is_open()) names = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
     if (names.size() != classes) {
         throw std::runtime_error(
             fmt::format("{}: {} class names instead of {}; {}", path.string(), names.size(), classes, where_to_get_it));
@@ -84,15 +94,27 @@ std::vector<std::string> read_class_names(const fs::path &path) {
     return names;
 }
 
+void reserve(Dataset &data, const fs::path &folder, std::size_t records) {
+    const std::size_t most = std::numeric_limits<int>::max();
+    try {
+        if (records > most) throw std::bad_alloc();
+        data.labels.reserve(records);
+        data.images.reserve(records * image_bytes);
+    } catch (const std::bad_alloc &) {
+        throw std::runtime_error(fmt::format("{}: {} images are too many for this machine's memory", folder.string(), records));
+    }
+    prefer_huge_pages(data.images.data(), records * image_bytes);
+}
+
 }  // namespace
 
 Dataset load_cifar10(const fs::path &folder, Split split) {
     const fs::path inner = folder_with_files(folder);
+    std::vector<InputFile> files;
     std::vector<std::size_t> records;
-    std::size_t total = 0;
     for (const std::string &name : files_of(split)) {
-        records.push_back(records_in(inner / name));
-        total += records.back();
+        files.push_back(open_batch(inner / name));
+        records.push_back(records_in(inner / name, files.back()));
     }
 
     Dataset data;
@@ -100,10 +122,8 @@ Dataset load_cifar10(const fs::path &folder, Split split) {
     data.c = channels;
     data.classes = classes;
     data.class_names = read_class_names(inner / "batches.meta.txt");
-    data.labels.reserve(total);
-    data.images.reserve(total * image_bytes);
-    prefer_huge_pages(data.images.data(), total * image_bytes);
-    for (std::size_t i = 0; i < records.size(); i++) append_records(inner / files_of(split)[i], records[i], data);
+    reserve(data, inner, std::accumulate(records.begin(), records.end(), std::size_t{0}));
+    for (std::size_t i = 0; i < files.size(); i++) append_records(inner / files_of(split)[i], files[i], records[i], data);
     return data;
 }
 

@@ -23,7 +23,8 @@ struct Dataset {
 /// Reads CIFAR-10's binary version (https://www.cs.toronto.edu/~kriz/cifar.html): data_batch_1.bin to data_batch_5.bin for training,
 /// test_batch.bin for testing, from `folder` or its subfolder cifar-10-batches-bin. A file is any whole number of records of 3073 bytes,
 /// not none. The names of the classes come from batches.meta.txt, or are the published ones where that file is absent. Throws
-/// std::runtime_error, one line that names the file (and the record), where a file is missing, truncated or holds a label over 9.
+/// std::runtime_error, one line that names the file (and the record), where a file is missing, no file, cannot be read, is truncated or
+/// holds a label over 9, where a name is not printable UTF-8, and where the memory is too small for the images.
 Dataset load_cifar10(const std::filesystem::path &folder, Split split);
 
 }  // namespace halcyon

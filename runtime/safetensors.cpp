@@ -2,12 +2,15 @@
 
 #include "plan/files.h"
 #include "plan/json.h"
+#include "runtime/file_kind.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <fmt/format.h>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -28,6 +31,7 @@ static_assert(std::endian::native == std::endian::little, "the format is little-
 constexpr std::uint64_t largest_header = 100'000'000;  // the format's own limit
 constexpr std::size_t length_bytes = 8;
 const std::string metadata_key = "__metadata__";
+const std::string mark_key = "format", mark = "halcyon";
 const std::string header_checksum = "checksum";   // of the header without this entry
 const std::string tensor_checksum = "checksum/";  // followed by the tensor's name
 
@@ -38,10 +42,8 @@ struct TypeInfo {
 };
 
 constexpr std::array types = {
-    TypeInfo{DType::f32, "F32", 4},
-    TypeInfo{DType::i32, "I32", 4},
-    TypeInfo{DType::i64, "I64", 8},
-    TypeInfo{DType::u8, "U8", 1},
+    TypeInfo{DType::f16, "F16", 2}, TypeInfo{DType::bf16, "BF16", 2}, TypeInfo{DType::f32, "F32", 4}, TypeInfo{DType::f64, "F64", 8},
+    TypeInfo{DType::i32, "I32", 4}, TypeInfo{DType::i64, "I64", 8},   TypeInfo{DType::u8, "U8", 1},
 };
 
 const TypeInfo &info(DType type) {
@@ -117,7 +119,7 @@ TensorView parse_tensor(const std::string &name, const json &entry, Bytes data) 
     if (!offsets.is_array() || offsets.size() != 2) malformed("tensor {}: data_offsets is no pair", short_json(name));
 
     const auto type = std::find_if(types.begin(), types.end(), [&](const TypeInfo &t) { return entry["dtype"] == t.name; });
-    if (type == types.end()) malformed("tensor {}: its dtype is none of F32, I32, I64, U8", short_json(name));
+    if (type == types.end()) malformed("tensor {}: its dtype {} is not supported", short_json(name), short_json(entry["dtype"]));
 
     TensorView tensor;
     tensor.type = type->type;
@@ -144,16 +146,21 @@ void check_layout(const TensorViews &tensors, Bytes data) {
     if (end != data.data() + data.size()) malformed("{} bytes after the last tensor", data.data() + data.size() - end);
 }
 
-/// Compares our checksums and takes them out of the metadata. A file of other makers has none; one of ours has all.
+/// Whether write_safetensors() made a file. Its first versions set no mark, but a checksum for every tensor.
+bool is_ours(const Metadata &metadata) {
+    const auto marked = metadata.find(mark_key);
+    return (marked != metadata.end() && marked->second == mark) ||
+           std::ranges::any_of(metadata, [](const auto &item) { return item.first.starts_with(tensor_checksum); });
+}
+
+/// Compares the checksums of a file of ours, which has all of them, and takes them and the mark out of the metadata.
 void check_checksums(json header, const TensorViews &tensors, Metadata &metadata) {
     Metadata sums;
     std::erase_if(metadata, [&](const auto &item) {
-        const bool ours = item.first == header_checksum || item.first.starts_with(tensor_checksum);
-        if (ours) sums.insert(item);
-        return ours;
+        const bool sum = item.first == header_checksum || item.first.starts_with(tensor_checksum);
+        if (sum) sums.insert(item);
+        return sum || item.first == mark_key;
     });
-    if (sums.empty()) return;
-
     header[metadata_key].erase(header_checksum);
     if (sums[header_checksum] != header_crc32(header)) malformed("the header's checksum does not match");
     for (const auto &[name, tensor] : tensors) {
@@ -161,17 +168,57 @@ void check_checksums(json header, const TensorViews &tensors, Metadata &metadata
     }
 }
 
-}  // namespace
+/// The value of a half: five bits of exponent, ten of mantissa.
+double from_f16(std::uint16_t bits) {
+    const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
+    const double sign = bits >> 15 ? -1 : 1;
+    if (exponent == 31) return mantissa ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
+    return exponent == 0 ? sign * std::ldexp(mantissa, -24) : sign * std::ldexp(1024 + mantissa, exponent - 25);
+}
 
-TensorFile parse_safetensors(std::unique_ptr<std::byte[]> storage, std::size_t size) {
-    std::uint64_t header_bytes = 0;
-    if (size < length_bytes) malformed("{} bytes are too few", size);
-    std::memcpy(&header_bytes, storage.get(), length_bytes);
-    if (header_bytes > largest_header || header_bytes > size - length_bytes) {
-        malformed("a header of {} bytes does not fit into {}", header_bytes, size);
+/// The upper half of a float32.
+float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t(bits) << 16); }
+
+/// Calls `use` with the value of every element, of which a tensor's bytes hold one T.
+template<typename T, typename Value, typename Use>
+void for_each(Bytes bytes, Value &&value, Use &&use) {
+    for (; !bytes.empty(); bytes = bytes.subspan(sizeof(T))) {
+        T element;
+        std::memcpy(&element, bytes.data(), sizeof element);
+        use(value(element));
     }
-    const json header = parse_header({reinterpret_cast<const char *>(storage.get()) + length_bytes, header_bytes});
-    const Bytes data = Bytes(storage.get(), size).subspan(length_bytes + header_bytes);
+}
+
+/// The same for any type of floats.
+template<typename Use>
+void for_each_value(const TensorView &tensor, Use &&use) {
+    switch (tensor.type) {
+    case DType::f16:
+        return for_each<std::uint16_t>(tensor.bytes, from_f16, use);
+    case DType::bf16:
+        return for_each<std::uint16_t>(tensor.bytes, from_bf16, use);
+    case DType::f32:
+        return for_each<float>(tensor.bytes, std::identity(), use);
+    case DType::f64:
+        return for_each<double>(tensor.bytes, std::identity(), use);
+    case DType::i32:
+    case DType::i64:
+    case DType::u8:
+        break;
+    }
+    throw std::invalid_argument(fmt::format("a tensor of the type {} holds no floats", name_of(tensor.type)));
+}
+
+/// The tensors point into `bytes`; the storage is the caller's.
+TensorFile parse(Bytes bytes) {
+    std::uint64_t header_bytes = 0;
+    if (bytes.size() < length_bytes) malformed("{} bytes are too few", bytes.size());
+    std::memcpy(&header_bytes, bytes.data(), length_bytes);
+    if (header_bytes > largest_header || header_bytes > bytes.size() - length_bytes) {
+        malformed("a header of {} bytes does not fit into {}", header_bytes, bytes.size());
+    }
+    const json header = parse_header({reinterpret_cast<const char *>(bytes.data()) + length_bytes, header_bytes});
+    const Bytes data = bytes.subspan(length_bytes + header_bytes);
 
     TensorFile file;
     for (const auto &[name, entry] : header.items()) {
@@ -186,17 +233,31 @@ TensorFile parse_safetensors(std::unique_ptr<std::byte[]> storage, std::size_t s
         }
     }
     check_layout(file.tensors, data);
-    check_checksums(header, file.tensors, file.metadata);
+    file.ours = is_ours(file.metadata);
+    if (file.ours) check_checksums(header, file.tensors, file.metadata);
+    return file;
+}
+
+}  // namespace
+
+TensorFile parse_safetensors(std::unique_ptr<std::byte[]> storage, std::size_t size) {
+    TensorFile file = parse(Bytes(storage.get(), size));
     file.storage = std::move(storage);
     return file;
 }
 
 TensorFile read_safetensors(const fs::path &path) {
     FileBytes bytes = read_bytes(path, std::numeric_limits<std::size_t>::max());
+    const Bytes all(bytes.data.get(), bytes.size);
     try {
-        return parse_safetensors(std::move(bytes.data), bytes.size);
-    } catch (const std::exception &error) {
-        throw std::runtime_error(fmt::format("{}: {}; name an intact safetensors file", path.string(), error.what()));
+        TensorFile file = parse(all);
+        file.storage = std::move(bytes.data);
+        return file;
+    } catch (const Malformed &error) {
+        const std::string reason = kind_of(all).empty()
+                                       ? fmt::format("{}; name an intact safetensors file", error.what())
+                                       : not_wanted(all, "a safetensors file", "export the weights as safetensors under Keras's names");
+        throw std::runtime_error(fmt::format("{}: {}", path.string(), reason));
     }
 }
 
@@ -208,6 +269,7 @@ void write_safetensors(const fs::path &path, const TensorViews &tensors, const M
 
     json header = json::object();
     header[metadata_key] = metadata;
+    header[metadata_key][mark_key] = mark;
     std::vector<Bytes> parts(2);  // the length and the header, see below
     std::size_t offset = 0;
     for (auto tensor : order) {
@@ -227,6 +289,27 @@ void write_safetensors(const fs::path &path, const TensorViews &tensors, const M
     parts[1] = std::as_bytes(std::span(text));
     replace_file(path, parts);
 }
+
+std::size_t count_values(const TensorView &tensor, bool (*counts)(double value)) {
+    std::size_t count = 0;
+    for_each_value(tensor, [&](double value) { count += counts(value) ? 1 : 0; });
+    return count;
+}
+
+void copy_floats(const TensorView &tensor, std::span<float> values) {
+    auto to = values.begin();
+    if (tensor.type == DType::f32)
+        std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+    else
+        for_each_value(tensor, [&](double value) { *to++ = static_cast<float>(value); });
+}
+
+bool is_float(DType type) {
+    constexpr std::array floats = {DType::f16, DType::bf16, DType::f32, DType::f64};
+    return std::ranges::find(floats, type) != floats.end();
+}
+
+const char *name_of(DType type) { return info(type).name; }
 
 TensorView view_floats(std::span<const float> values, std::vector<std::int64_t> shape) {
     return {.type = DType::f32, .shape = std::move(shape), .bytes = std::as_bytes(values)};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
@@ -16,6 +17,7 @@ int run_bench(const halcyon_model &model, std::vector<std::string> arguments) {
     std::vector<char *> argv;
     for (std::string &argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
+    std::signal(SIGPIPE, SIG_DFL);  // a new program gets the signals that it expects
     ::execv(path.c_str(), argv.data());
     throw std::runtime_error(fmt::format("{}: cannot be started: {}; build it with make bench", path, std::strerror(errno)));
 }

@@ -2,9 +2,12 @@
 #pragma once
 
 #include "compiler/plan.h"
+#include "runtime/checkpoint.h"
 #include "runtime/command_line.h"
 #include "runtime/dataset.h"
 #include "runtime/model.h"
+
+#include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -27,7 +30,7 @@ struct TrainOptions {
 struct EvaluateOptions {
     std::string weights, data, schedule = "auto";
     int batch = 64;
-    bool json = false;
+    bool json = false, allow_nonfinite = false;
 };
 
 /// The test images first .. last - 1.
@@ -40,7 +43,7 @@ struct PredictOptions {
     std::string weights, data;
     std::vector<std::string> images;
     std::optional<RecordRange> records;
-    bool json = false;
+    bool json = false, allow_nonfinite = false;
 };
 
 /// Each does what it is called and returns the program's exit code. They throw std::exception with one line for the user.
@@ -64,6 +67,13 @@ struct DataSource {
     /// For a person: "synthetic (no --data and no CIFAR10_DIR)".
     std::string description() const;
 };
+
+/// load_weights(), and a line to standard error that says what was converted. Returns the names of the classes.
+std::vector<std::string> load_named_weights(const std::string &path, Network &network,
+                                            NonfiniteWeights nonfinite = NonfiniteWeights::refused);
+
+/// Prints a value on one line. JSON is UTF-8: bytes of a name that are not become U+FFFD.
+void print_json(const nlohmann::ordered_json &value);
 
 /// `--data` where it is given, else CIFAR10_DIR where it is set, else the synthetic set.
 DataSource choose_data(const std::string &data_option);

@@ -1,6 +1,6 @@
 #include "runtime/commands/commands.h"
 
-#include "runtime/checkpoint.h"
+#include "plan/text.h"
 #include "runtime/machine.h"
 #include "runtime/trainer.h"
 
@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <utility>
 
 namespace halcyon {
@@ -19,18 +20,20 @@ int run_evaluate(const halcyon_model &model, const EvaluateOptions &options) {
     const DataSource source = choose_data(options.data);
     const Dataset test = source.load(Split::test, plan);
     Network network(model, std::move(plan), set.name, hardware_threads(), std::min(options.batch, test.size()));
-    load_weights(options.weights, network);
+    load_named_weights(options.weights, network, options.allow_nonfinite ? NonfiniteWeights::allowed : NonfiniteWeights::refused);
     const Evaluation result = *evaluate(network, place(network, test));
+    if (!std::isfinite(result.loss) && !options.allow_nonfinite)
+        throw std::runtime_error(
+            fmt::format("{}: the loss on these images is not finite; train the weights anew, with a lower learning rate", options.weights));
 
     if (options.json) {
-        fmt::print("{}\n",
-                   nlohmann::ordered_json({{"loss", result.loss}, {"accuracy", result.accuracy}, {"images", result.images}}).dump());
+        print_json({{"loss", result.loss}, {"accuracy", result.accuracy}, {"images", result.images}});
         return exit_done;
     }
     // The images are a sample of all there are: an accuracy is as sure as that many coin tosses.
     const double standard_error = std::sqrt(result.accuracy * (1 - result.accuracy) / result.images);
     fmt::print("data      {}, {} test images\nschedule  {}\nloss      {:.4f}\naccuracy  {:.2f} % (standard error {:.2f} %)\n",
-               source.description(), result.images, set.name, result.loss, 100 * result.accuracy, 100 * standard_error);
+               printable(source.description()), result.images, set.name, result.loss, 100 * result.accuracy, 100 * standard_error);
     return exit_done;
 }
 

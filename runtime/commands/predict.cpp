@@ -1,5 +1,7 @@
 #include "runtime/commands/commands.h"
 
+#include "plan/errors.h"
+#include "plan/text.h"
 #include "runtime/checkpoint.h"
 #include "runtime/machine.h"
 #include "runtime/network.h"
@@ -9,56 +11,95 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace halcyon {
 namespace {
 
-/// Images to predict, with what to call each.
+/// Images to predict: what to call each, and how to get it, which throws std::runtime_error where it cannot be had.
 struct Images {
-    Dataset data;
     std::vector<std::string> names;
+    std::function<std::vector<std::uint8_t>(std::size_t image)> read;
+    std::vector<std::string> class_names;  // empty where they are not known
 };
 
-Images read_images(const std::vector<std::string> &paths, const Plan &plan) {
-    Images images;
-    for (const std::string &path : paths) {
-        const std::vector<std::uint8_t> record = read_png(path, plan.in_h, plan.in_w, plan.in_c);
-        images.data.images.insert(images.data.images.end(), record.begin(), record.end());
-    }
-    images.data.labels.resize(paths.size());  // unknown; predictions do not depend on them
-    images.names = paths;
-    return images;
+Images name_images(const std::vector<std::string> &paths, const Plan &plan) {
+    return {
+        paths, [&paths, h = plan.in_h, w = plan.in_w, c = plan.in_c](std::size_t image) { return read_png(paths[image], h, w, c); }, {}};
 }
 
 Images take_records(const DataSource &source, const RecordRange &records, const Plan &plan) {
-    Images images;
     Dataset test = source.load(Split::test, plan);
     if (records.last > test.size())
         throw std::runtime_error(
             fmt::format("--records {}:{}: there are {} test images, 0:{}", records.first, records.last, test.size(), test.size()));
-    const std::ptrdiff_t record = std::ptrdiff_t(test.h) * test.w * test.c;
-    images.data.images.assign(test.images.begin() + records.first * record, test.images.begin() + records.last * record);
-    images.data.labels.assign(test.labels.begin() + records.first, test.labels.begin() + records.last);
-    images.data.class_names = test.class_names;
+    Images images;
+    images.class_names = test.class_names;
     for (int i = records.first; i < records.last; ++i) images.names.push_back(fmt::format("record {}", i));
+    images.read = [bytes = std::move(test.images), first = std::size_t(records.first),
+                   record = std::size_t(test.h) * test.w * test.c](std::size_t image) {
+        const auto begin = bytes.begin() + std::ptrdiff_t((first + image) * record);
+        return std::vector<std::uint8_t>(begin, begin + std::ptrdiff_t(record));
+    };
     return images;
+}
+
+bool is_finite(std::span<const float> values) {
+    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
 }
 
 void print_prediction(const std::string &image, std::span<const float> probabilities, const std::vector<std::string> &class_names,
                       bool json) {
-    const std::size_t label = static_cast<std::size_t>(std::ranges::max_element(probabilities) - probabilities.begin());
+    const auto label = static_cast<std::size_t>(std::ranges::max_element(probabilities) - probabilities.begin());
     const std::string name = label < class_names.size() ? class_names[label] : fmt::format("class {}", label);
-    if (json)
-        fmt::print("{}\n", nlohmann::ordered_json({{"image", image},
-                                                   {"label", label},
-                                                   {"class", name},
-                                                   {"probabilities", std::vector<float>(probabilities.begin(), probabilities.end())}})
-                               .dump());
-    else
-        fmt::print("{}: {} {:.1f} %\n", image, name, 100 * probabilities[label]);
+    const bool finite = is_finite(probabilities);
+    if (json) {
+        nlohmann::ordered_json line = {{"image", image},
+                                       {"label", label},
+                                       {"class", name},
+                                       {"probabilities", std::vector<float>(probabilities.begin(), probabilities.end())}};
+        if (!finite) line["label"] = line["class"] = nullptr;
+        print_json(line);
+    } else if (finite) {
+        fmt::print("{}: {} {:.1f} %\n", printable(image), printable(name), 100 * probabilities[label]);
+    } else {
+        fmt::print("{}: no class, its probabilities are not finite\n", printable(image));
+    }
+}
+
+/// Some of the images: the records of those that could be read side by side, and what is wrong with the others.
+struct Batch {
+    std::vector<std::uint8_t> records, labels;  // the labels are unknown; predictions do not depend on them
+    std::vector<std::string> failures;          // one an image; "" where it could be read
+
+    Batch(const Images &images, std::size_t first, std::size_t last) {
+        for (std::size_t i = first; i < last; ++i) {
+            failures.emplace_back();
+            try {
+                const std::vector<std::uint8_t> record = images.read(i);
+                records.insert(records.end(), record.begin(), record.end());
+                labels.push_back(0);
+            } catch (const std::runtime_error &error) {
+                failures.back() = error.what();
+            }
+        }
+    }
+};
+
+/// The classes' probabilities of each image that could be read, one after the other.
+std::span<const float> infer(Network &network, const Batch &batch) {
+    if (batch.labels.empty()) return {};
+    network.bind_data(batch.records.data(), batch.labels.data(), static_cast<int>(batch.labels.size()));
+    std::vector<std::int32_t> records(batch.labels.size());
+    std::iota(records.begin(), records.end(), 0);
+    network.infer(records);
+    return network.probabilities();
 }
 
 }  // namespace
@@ -66,25 +107,42 @@ void print_prediction(const std::string &image, std::span<const float> probabili
 int run_predict(const halcyon_model &model, const PredictOptions &options) {
     Plan plan = plan_of(model);
     const Images images =
-        options.records ? take_records(choose_data(options.data), *options.records, plan) : read_images(options.images, plan);
-    const int batch = std::min(64, images.data.size());
+        options.records ? take_records(choose_data(options.data), *options.records, plan) : name_images(options.images, plan);
+    const std::size_t count = images.names.size(), most = std::min<std::size_t>(64, count);
     const Set &set = choose_set("auto", compiled_sets(plan));
-    Network network(model, std::move(plan), set.name, hardware_threads(), batch);
-    const int classes = network.plan().classes;
-    const std::vector<std::string> trained_names = load_weights(options.weights, network);
-    const std::vector<std::string> &class_names = trained_names.empty() ? images.data.class_names : trained_names;
+    Network network(model, std::move(plan), set.name, hardware_threads(), static_cast<int>(most));
+    const auto classes = static_cast<std::size_t>(network.plan().classes);
+    const std::vector<std::string> trained_names =
+        load_named_weights(options.weights, network, options.allow_nonfinite ? NonfiniteWeights::allowed : NonfiniteWeights::refused);
+    const std::vector<std::string> &class_names = trained_names.empty() ? images.class_names : trained_names;
 
-    network.bind_data(images.data.images.data(), images.data.labels.data(), images.data.size());
-    std::vector<std::int32_t> records;
-    for (int first = 0; first < images.data.size(); first += batch) {
-        records.clear();
-        for (int i = first; i < std::min(first + batch, images.data.size()); ++i) records.push_back(i);
-        network.infer(records);
-        for (const std::int32_t i : records)
-            print_prediction(images.names[std::size_t(i)], network.probabilities().subspan(std::size_t(i - first) * classes, classes),
-                             class_names, options.json);
+    // An image that cannot be predicted does not keep the others from it.
+    int code = exit_done;
+    const auto give_up = [&](const std::string &image, const std::string &failure) {
+        const std::runtime_error error(failure);
+        report(model.name, error);
+        if (options.json) print_json({{"image", image}, {"error", message_of(error)}});
+        code = exit_failed;
+    };
+    for (std::size_t first = 0; first < count; first += most) {
+        const Batch batch(images, first, std::min(first + most, count));
+        std::span<const float> rest = infer(network, batch);
+        for (std::size_t i = 0; i < batch.failures.size(); ++i) {
+            const std::string &image = images.names[first + i];
+            if (!batch.failures[i].empty()) {
+                give_up(image, batch.failures[i]);
+                continue;
+            }
+            const std::span<const float> probabilities = rest.first(classes);
+            rest = rest.subspan(classes);
+            if (is_finite(probabilities) || options.allow_nonfinite)
+                print_prediction(image, probabilities, class_names, options.json);
+            else
+                give_up(image, fmt::format("{}: its probabilities are not finite; train the weights in {} anew, with a lower learning rate",
+                                           image, options.weights));
+        }
     }
-    return exit_done;
+    return code;
 }
 
 }  // namespace halcyon

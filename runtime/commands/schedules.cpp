@@ -1,5 +1,6 @@
 #include "runtime/commands/commands.h"
 
+#include "plan/text.h"
 #include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/network.h"
@@ -37,7 +38,7 @@ std::vector<Call> distinct_calls(const SetPlan &set) {
     return calls;
 }
 
-void print_json(const Plan &plan, const std::string &automatic) {
+void print_as_json(const Plan &plan, const std::string &automatic) {
     ordered_json sets = ordered_json::array();
     for (const SetPlan &set : plan.sets) {
         ordered_json kernels = ordered_json::array();
@@ -52,7 +53,7 @@ void print_json(const Plan &plan, const std::string &automatic) {
                         {"device", reason.empty() ? runs_on(set) : ""},
                         {"kernels", kernels}});
     }
-    fmt::print("{}\n", ordered_json({{"auto", automatic}, {"sets", sets}}).dump());
+    print_json({{"auto", automatic}, {"sets", sets}});
 }
 
 /// A line per kernel: which of its entries serve how many layers.
@@ -76,8 +77,8 @@ void print_text(const Plan &plan, const std::string &automatic) {
     fmt::print("model {}: {} schedule sets, auto takes {}\n", plan.model, plan.sets.size(), automatic.empty() ? "none" : automatic);
     for (const SetPlan &set : plan.sets) {
         const std::string reason = why_not(set);
-        fmt::print("\n{}: {}\n    target {}\n", set.set, reason.empty() ? "runs on " + runs_on(set) : "cannot run here: " + reason,
-                   set.target);
+        fmt::print("\n{}: {}\n    target {}\n", set.set,
+                   printable(reason.empty() ? "runs on " + runs_on(set) : "cannot run here: " + reason), set.target);
         print_kernels(set);
     }
 }
@@ -93,7 +94,7 @@ std::string automatic_set(const Plan &plan) {
 int run_schedules(const halcyon_model &model, bool json) {
     const Plan plan = plan_of(model);
     const std::string automatic = automatic_set(plan);
-    json ? print_json(plan, automatic) : print_text(plan, automatic);
+    json ? print_as_json(plan, automatic) : print_text(plan, automatic);
     return exit_done;
 }
 

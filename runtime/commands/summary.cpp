@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-void print_json(const Plan &plan) {
+void print_as_json(const Plan &plan) {
     ordered_json layers = ordered_json::array();
     for (const LayerSummary &layer : plan.layers)
         layers.push_back(
@@ -23,7 +23,7 @@ void print_json(const Plan &plan) {
     out["parameters"] = plan.trainable + plan.non_trainable;
     out["trainable"] = plan.trainable;
     out["non_trainable"] = plan.non_trainable;
-    fmt::print("{}\n", out.dump());
+    print_json(out);
 }
 
 /// 297226 as "297,226".
@@ -53,7 +53,7 @@ void print_table(const Plan &plan) {
 
 int run_summary(const halcyon_model &model, bool json) {
     const Plan plan = plan_of(model);
-    json ? print_json(plan) : print_table(plan);
+    json ? print_as_json(plan) : print_table(plan);
     return exit_done;
 }
 

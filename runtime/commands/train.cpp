@@ -25,7 +25,7 @@ namespace {
 volatile std::sig_atomic_t stop_signal = 0;
 
 /// Lets the first Ctrl-C or SIGTERM ask for a stop after the step; a second one ends the program at once. A terminal that is closed asks
-/// too, and may do so twice, unless nohup had it ignored. A pipe that nobody reads is then an error of the output, and no signal.
+/// too, and may do so twice, unless nohup had it ignored.
 void install_stop_signals() {
     struct sigaction hangup {};
     sigaction(SIGHUP, nullptr, &hangup);
@@ -36,7 +36,6 @@ void install_stop_signals() {
     action.sa_flags |= static_cast<int>(SA_RESETHAND);
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
 }
 
 bool output_failed() { return std::ferror(stdout) != 0; }
@@ -138,7 +137,7 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     config.train_images = data.train.size();
     const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
-    if (!config.init.empty()) load_weights(config.init, *network);
+    if (!config.init.empty()) load_named_weights(config.init, *network);
 
     const RunFolder folder =
         options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model) : RunFolder::create(options.out);

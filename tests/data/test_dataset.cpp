@@ -4,6 +4,7 @@
 #include "tests/data/files.h"
 
 #include <cstdlib>
+#include <sys/stat.h>
 
 using namespace halcyon;
 
@@ -96,7 +97,52 @@ TEST_CASE("What is wrong with CIFAR-10's files is said in one line") {
     }
     SECTION("an empty file") {
         std::filesystem::resize_file(folder / "data_batch_5.bin", 0);
-        expected = {"data_batch_5.bin: 0 bytes"};
+        expected = {"data_batch_5.bin: is an empty file, not CIFAR-10's records", "cs.toronto.edu"};
+    }
+    SECTION("a Git LFS pointer") {
+        write_bytes(folder / "data_batch_5.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 30730000\n");
+        expected = {"data_batch_5.bin: is a Git LFS pointer", "git lfs pull"};
+    }
+    SECTION("the version for Python") {
+        write_bytes(folder / "data_batch_5.bin", "\x80\x02}q\x01(U\x0b"
+                                                 "batch_labelq\x02");
+        expected = {"data_batch_5.bin: is a Python pickle", "binary version"};
+    }
+    SECTION("a pipe") {
+        std::filesystem::remove(folder / "data_batch_3.bin");
+        mkfifo((folder / "data_batch_3.bin").c_str(), 0600);
+        expected = {"data_batch_3.bin: is no regular file"};
+    }
+    SECTION("a device") {
+        std::filesystem::remove(folder / "data_batch_3.bin");
+        std::filesystem::create_symlink("/dev/zero", folder / "data_batch_3.bin");
+        expected = {"data_batch_3.bin: is no regular file"};
+    }
+    SECTION("a folder in a file's place") {
+        std::filesystem::remove(folder / "data_batch_3.bin");
+        std::filesystem::create_directory(folder / "data_batch_3.bin");
+        expected = {"data_batch_3.bin: is a folder, not a file"};
+    }
+    SECTION("a file in the folder's place") {
+        data = folder / "test_batch.bin";
+        expected = {"test_batch.bin: is no folder", "cs.toronto.edu"};
+    }
+    SECTION("more images than can be numbered") {
+        std::filesystem::resize_file(folder / "data_batch_1.bin", std::uintmax_t{3073} << 31);  // a hole
+        expected = {folder.path().string(), "2147483662 images are too many"};
+    }
+    SECTION("a pipe for the names") {
+        mkfifo((folder / "batches.meta.txt").c_str(), 0600);
+        expected = {"batches.meta.txt: is no regular file"};
+    }
+    SECTION("names that a terminal would obey") {
+        write_bytes(folder / "batches.meta.txt", "a\nb\n\x1b[31mred\nd\ne\nf\ng\nh\ni\nj\n");
+        expected = {"batches.meta.txt: the class name", "red", "control characters"};
+    }
+    SECTION("names in Latin-1") {
+        write_bytes(folder / "batches.meta.txt", "a\nb\nM\xe4"
+                                                 "dchen\nd\ne\nf\ng\nh\ni\nj\n");
+        expected = {"batches.meta.txt: the class name", "UTF-8"};
     }
     SECTION("a label over 9") {
         write_bytes(folder / "data_batch_4.bin", record(3, 0) + record(4, 1) + record(10, 2) + record(5, 3));

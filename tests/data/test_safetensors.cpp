@@ -4,11 +4,15 @@
 #include "tests/data/files.h"
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 using namespace halcyon;
 
@@ -49,6 +53,24 @@ bool parses(const std::string &bytes) {
     auto storage = std::make_unique<std::byte[]>(bytes.size());
     std::memcpy(storage.get(), bytes.data(), bytes.size());
     return message_of([&] { parse_safetensors(std::move(storage), bytes.size()); }).empty();
+}
+
+template<typename T>
+std::string bytes_of(const std::vector<T> &values) {
+    return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)};
+}
+
+/// A file of ours as the first versions wrote it, which set no mark.
+std::string without_mark(const std::string &file) {
+    const std::size_t header_end = 8 + std::size_t(*reinterpret_cast<const std::uint64_t *>(file.data()));
+    nlohmann::json header = nlohmann::json::parse(file.substr(8, header_end - 8));
+    header["__metadata__"].erase("format");
+    header["__metadata__"].erase("checksum");
+    const std::string text = header.dump();
+    char sum[9];
+    std::snprintf(sum, sizeof sum, "%08lx", crc32_z(0, reinterpret_cast<const Bytef *>(text.data()), text.size()));
+    header["__metadata__"]["checksum"] = sum;
+    return file_with(header.dump(), file.substr(header_end));
 }
 
 std::size_t files_in(const std::filesystem::path &folder) {
@@ -115,7 +137,9 @@ TEST_CASE("Every truncation and every extension of a file is refused") {
 TEST_CASE("Every flipped bit of a file is found") {
     const TemporaryFolder folder;
     write_safetensors(folder / "a.safetensors", two_tensors(), {{"step", "12"}});
-    const std::string whole = read_bytes(folder / "a.safetensors");
+    const bool marked = GENERATE(true, false);
+    const std::string whole = marked ? read_bytes(folder / "a.safetensors") : without_mark(read_bytes(folder / "a.safetensors"));
+    CHECK((whole.find("halcyon") != std::string::npos) == marked);
     CHECK(parses(whole));
     std::vector<std::size_t> accepted;
     for (std::size_t bit = 0; bit < 8 * whole.size(); bit++) {
@@ -124,6 +148,83 @@ TEST_CASE("Every flipped bit of a file is found") {
         if (parses(damaged)) accepted.push_back(bit);
     }
     CHECK(accepted == std::vector<std::size_t>{});
+}
+
+TEST_CASE("The metadata of others mean nothing of ours") {
+    const TemporaryFolder folder;
+    const std::string data(reinterpret_cast<const char *>(bias.data()), 8);
+    const std::string metadata = R"("__metadata__":{"format":"pt","checksum":"sha256:00","classes":"cat, dog","step":"many"},)";
+    const std::string header = "{" + metadata + R"("dense/bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+    write_bytes(folder / "a.safetensors", file_with(header, data));
+    const TensorFile file = read_safetensors(folder / "a.safetensors");
+    CHECK(!file.ours);
+    CHECK(file.metadata == Metadata{{"format", "pt"}, {"checksum", "sha256:00"}, {"classes", "cat, dog"}, {"step", "many"}});
+}
+
+TEST_CASE("Floats of every width become float32, rounded once") {
+    struct Case {
+        DType type;
+        std::string bytes;
+        std::vector<float> values;
+    };
+    const float inf = std::numeric_limits<float>::infinity();
+    const std::vector<std::uint16_t> halves = {0x3c00, 0xc000, 0x0001, 0x03ff, 0x0400, 0x7bff, 0x8000, 0x7c00, 0xfc00, 0x3555};
+    const std::vector<std::uint16_t> brains = {0x3f80, 0xc020, 0x0001, 0x7f7f, 0x8000, 0x7f80};
+    // Halfway between two floats (twice), a hair above, beyond the largest float by less than half a step, by half a step, a subnormal.
+    const std::vector<double> doubles = {1 + 0x1p-24, 1 + 0x3p-24, 1 + 0x1p-24 + 0x1p-50, 0x1.fffffefp127, 0x1.ffffffp127, 0x1.8p-149};
+    const std::vector<Case> cases = {
+        {DType::f16, bytes_of(halves), {1, -2, 0x1p-24f, 0x3ffp-24f, 0x1p-14f, 65504, -0.0f, inf, -inf, 0x1.554p-2f}},
+        {DType::bf16, bytes_of(brains), {1, -2.5f, 0x1p-133f, 0x1.fep127f, -0.0f, inf}},
+        {DType::f32, bytes_of(kernel), kernel},
+        {DType::f64, bytes_of(doubles), {1, 1 + 0x1p-22f, 1 + 0x1p-23f, 0x1.fffffep127f, inf, 0x1p-148f}},
+    };
+    for (const Case &c : cases) {
+        CAPTURE(name_of(c.type));
+        const TensorView tensor{c.type, {std::int64_t(c.values.size())}, std::as_bytes(std::span(c.bytes))};
+        std::vector<float> found(c.values.size());
+        copy_floats(tensor, found);
+        CHECK(bytes_of(found) == bytes_of(c.values));
+        CHECK(is_float(c.type));
+    }
+}
+
+TEST_CASE("Values of every width are counted") {
+    const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+    const std::vector<float> floats = {1, nan, inf, -inf, -nan};
+    const std::vector<double> doubles = {1e300, -1e39, 3e38, nan, inf};
+    const std::vector<std::uint16_t> halves = {0x7c00, 0x7c01, 0xffff}, brains = {0xff80, 0x7f81, 0x7f7f};
+    const auto count = [](DType type, const std::string &bytes) {
+        const TensorView tensor = {type, {}, std::as_bytes(std::span(bytes))};
+        return std::vector<std::size_t>{count_values(tensor, [](double value) { return std::isnan(value); }),
+                                        count_values(tensor, [](double value) { return std::isinf(value); }),
+                                        count_values(tensor, [](double value) { return std::abs(value) > 3.4e38; })};
+    };
+    CHECK(count(DType::f32, bytes_of(floats)) == std::vector<std::size_t>{2, 2, 2});
+    CHECK(count(DType::f64, bytes_of(doubles)) == std::vector<std::size_t>{1, 1, 3});
+    CHECK(count(DType::f16, bytes_of(halves)) == std::vector<std::size_t>{2, 1, 1});
+    CHECK(count(DType::bf16, bytes_of(brains)) == std::vector<std::size_t>{1, 1, 1});
+    CHECK_THROWS_AS(count_values({DType::i32, {}, {}}, [](double) { return true; }), std::invalid_argument);
+}
+
+TEST_CASE("A file of another format is called what it is") {
+    const TemporaryFolder folder;
+    const auto [bytes, kind] = GENERATE(table<std::string, std::string>({
+        {"", "is an empty file, not a safetensors file"},
+        {"no weights at all", "is a text file, not a safetensors file; export the weights as safetensors under Keras's names"},
+        {"\x89HDF\r\n\x1a\n and more", "is an HDF5 file (.h5), not"},
+        {std::string("PK\x03\x04\x14\0\0\0 and more", 17), "is a zip archive (Keras's .keras, PyTorch's .pt, NumPy's .npz), not"},
+        {"\x80\x02}q\x01. and more", "is a Python pickle (PyTorch's older .pt and .pth), not"},
+        {std::string("\x1f\x8b\x08\0\0\0\0\0 and more", 17), "is a gzip archive, not"},
+        {"\x93NUMPY\x01 and more", "is a NumPy array (.npy), not"},
+        {"\x08\x07\x12\x07pytorch and more", "is an ONNX model, not"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n",
+         "is a Git LFS pointer, not a safetensors file; fetch the file"},
+        {"\x89PNG\r\n\x1a\n and more", "is a PNG picture, not"},
+        {"<!DOCTYPE html><html>", "is an HTML page, not"},
+    }));
+    const std::string message = message_for(folder / "a", bytes);
+    INFO(message);
+    CHECK(one_line_with(message, {"/a: " + kind}));
 }
 
 TEST_CASE("A file without checksums loads, as others write it") {
@@ -160,11 +261,14 @@ TEST_CASE("Headers that lie are refused in one line") {
         {R"({"__metadata__":[],"a":)" + good + "}", "metadata is no object"},
         {R"({"__metadata__":{"k":1},"a":)" + good + "}", "\"k\" is no text"},
         {R"({"__metadata__":{"checksum/a":"00000000"},"a":)" + good + "}", "checksum does not match"},
+        {R"({"__metadata__":{"format":"halcyon"},"a":)" + good + "}", "checksum does not match"},
         {R"({"a":3})", "not an object of dtype"},
         {R"({"a":{"dtype":"F32","shape":[2]}})", "not an object of dtype"},
         {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"more":1}})", "not an object of dtype"},
-        {"{\"a\":" + tensor("[2]", "[0,8]", "\"F16\"") + "}", "none of F32"},
-        {"{\"a\":" + tensor("[2]", "[0,8]", "7") + "}", "none of F32"},
+        {"{\"a\":" + tensor("[2]", "[0,8]", "\"F16\"") + "}", "8 bytes do not match its shape"},
+        {"{\"a\":" + tensor("[4]", "[0,8]", "\"U16\"") + "}", "tensor \"a\": its dtype \"U16\" is not supported"},
+        {"{\"a\":" + tensor("[8]", "[0,8]", "\"F8_E4M3\"") + "}", "its dtype \"F8_E4M3\" is not supported"},
+        {"{\"a\":" + tensor("[2]", "[0,8]", "7") + "}", "its dtype 7 is not supported"},
         {"{\"a\":" + tensor("2", "[0,8]") + "}", "shape is no list"},
         {"{\"a\":" + tensor("[-2]", "[0,8]") + "}", "shape is no list of natural numbers"},
         {"{\"a\":" + tensor("[2.0]", "[0,8]") + "}", "shape is no list of natural numbers"},

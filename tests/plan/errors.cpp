@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <fcntl.h>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -140,6 +141,30 @@ TEST_CASE("what a killed process left beside a file is removed, and what a runni
     remove_leftovers(folder.path());
     for (const std::string &name : others) CHECK(std::filesystem::exists(folder / name));
     CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == std::ptrdiff_t(others.size()));
+}
+
+TEST_CASE("a file that shrinks while it is read is not taken for whole") {
+    const TemporaryFolder folder;
+    write_bytes(folder / "file", "abcdef");
+    InputFile file(folder / "file");
+    std::vector<std::byte> bytes(4);
+    file.read(bytes);
+    CHECK(char(bytes[3]) == 'd');
+    std::filesystem::resize_file(folder / "file", 5);
+    CHECK(message([&] { file.read(bytes); }) == (folder / "file").string() + ": became shorter while it was read");
+}
+
+TEST_CASE("no file takes the place of a standard stream that the caller closed") {
+    const pid_t child = fork();
+    if (child == 0) {
+        for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(number);
+        keep_standard_streams();
+        const bool output_fails = write(STDOUT_FILENO, "x", 1) < 0;
+        _exit(open("/dev/null", O_RDONLY) == STDERR_FILENO + 1 && output_fails ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
 }
 
 TEST_CASE("a file is replaced whole or not at all") {

@@ -5,6 +5,8 @@
 #include "tests/training/tiny_run.h"
 
 #include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 using namespace halcyon;
@@ -14,7 +16,7 @@ namespace {
 
 const TrainingState some_state = {
     .step = 12, .epoch = 3, .position = 34, .loss = 0.1, .correct = 7, .seconds = 1.0 / 3, .best_score = -0.7};
-const Checkpoint some_checkpoint = {some_state, {"cat", "dog \"2\""}, "{\n    \"seed\": 1\n}\n"};
+const Checkpoint some_checkpoint = {some_state, {"cat", "dog \"2\"", "c", "d", "e", "f", "g", "h", "i", "j"}, "{\n    \"seed\": 1\n}\n"};
 
 std::vector<float> floats(std::span<const float> values) { return {values.begin(), values.end()}; }
 
@@ -103,7 +105,7 @@ TEST_CASE("a file written by anyone loads, with or without an optimizer's state"
         tensors.shapes["optimizer/iterations"] = {};
     }
     tensors.write(temporary / "keras.safetensors");
-    CHECK(load_weights(temporary / "keras.safetensors", *network).empty());
+    CHECK(load_weights(temporary / "keras.safetensors", *network).class_names.empty());
     for (const Parameter &parameter : network->plan().parameters) {
         CAPTURE(parameter.name);
         CHECK((floats(network->weight(parameter)) == tensors.values.at(parameter.name)));
@@ -197,4 +199,49 @@ TEST_CASE("weights alone are no checkpoint, and nor is another optimizer's") {
     CHECK(one_line_with(message_of([&] { load_checkpoint(temporary / "sgd.safetensors", *network, Optimizer::adam); }),
                         {(temporary / "sgd.safetensors").string(), "\"optimizer/conv2d/kernel/m\""}));
     CHECK((floats(network->parameter_slab()) == before));
+}
+
+TEST_CASE("a checkpoint with a value that is not finite is refused, and nothing is loaded") {
+    const TemporaryFolder temporary;
+    const auto network = make_network();
+    fill(*network);
+    const std::vector<Parameter> parameters = network->plan().parameters;
+    const auto kernel = std::ranges::find(parameters, "dense_1/kernel", &Parameter::name);
+    REQUIRE(kernel != parameters.end());
+    std::string tensor;
+    SECTION("a weight") {
+        network->weight(*kernel)[7] = std::numeric_limits<float>::quiet_NaN();
+        tensor = "\"dense_1/kernel\"";
+    }
+    SECTION("a moment") {
+        network->optimizer_state(*kernel, 1)[7] = std::numeric_limits<float>::quiet_NaN();
+        tensor = "\"optimizer/dense_1/kernel/v\"";
+    }
+    save_checkpoint(temporary / "last.safetensors", *network, Optimizer::adam, some_checkpoint);
+    network->initialize(1);
+    const std::vector<float> before = floats(network->parameter_slab());
+    CHECK(one_line_with(message_of([&] { load_checkpoint(temporary / "last.safetensors", *network, Optimizer::adam); }),
+                        {(temporary / "last.safetensors").string(), tensor, "1 NaN"}));
+    CHECK((floats(network->parameter_slab()) == before));
+}
+
+TEST_CASE("what others write into the metadata is passed over") {
+    const TemporaryFolder temporary;
+    const auto network = make_network();
+    network->initialize(1);
+    save_weights(temporary / "a.safetensors", *network, {});
+    // The mark and every checksum away, as after other tools: nothing says that "classes" is ours.
+    std::string bytes = read_bytes(temporary / "a.safetensors");
+    const std::size_t header_end = 8 + std::size_t(*reinterpret_cast<const std::uint64_t *>(bytes.data()));
+    nlohmann::json header = nlohmann::json::parse(bytes.substr(8, header_end - 8));
+    header["__metadata__"] = {{"format", "pt"}, {"checksum", "none"}, {"classes", "cat, dog"}};
+    const std::string text = header.dump();
+    const std::uint64_t size = text.size();
+    write_bytes(temporary / "b.safetensors",
+                std::string(reinterpret_cast<const char *>(&size), sizeof size) + text + bytes.substr(header_end));
+    const std::vector<float> before = floats(network->parameter_slab());
+    network->initialize(2);
+    CHECK(load_weights(temporary / "b.safetensors", *network).class_names.empty());
+    CHECK((floats(network->parameter_slab()) == before));
+    CHECK(one_line_with(message_of([&] { load_checkpoint(temporary / "b.safetensors", *network, Optimizer::adam); }), {"resumed"}));
 }

@@ -1,0 +1,236 @@
+#include "runtime/safetensors.h"
+#include "tests/training/workplace.h"
+
+#include <cmath>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+using namespace halcyon;
+using namespace halcyon::tests;
+using nlohmann::json;
+namespace fs = std::filesystem;
+using namespace std::string_literals;
+
+namespace {
+
+/// Weights for someone to spoil.
+struct Weights {
+    std::map<std::string, std::vector<float>> values;
+    std::map<std::string, std::vector<std::int64_t>> shapes;
+
+    Weights() {
+        const auto network = make_network();
+        network->initialize(1);
+        for (const Parameter &parameter : network->plan().parameters) {
+            const std::span<const float> weight = network->weight(parameter);
+            values[parameter.name].assign(weight.begin(), weight.end());
+            shapes[parameter.name] = {parameter.shape.begin(), parameter.shape.end()};
+        }
+    }
+
+    TensorViews views() const {
+        TensorViews tensors;
+        for (const auto &[name, floats] : values) tensors[name] = view_floats(floats, shapes.at(name));
+        return tensors;
+    }
+
+    void write(const fs::path &path, const Metadata &metadata = {}) const { write_safetensors(path, views(), metadata); }
+};
+
+/// Runs a line of the shell in which $cifar10 is the program; returns its exit code and what it left in `err`.
+int shell(const fs::path &err, const std::string &command) {
+    const std::string program = "cifar10='" CIFAR10_PROGRAM "'; ";
+    return WEXITSTATUS(std::system((program + "{ " + command + "; } 2> '" + err.string() + "'").c_str()));
+}
+
+std::size_t lines_in(const std::string &text) { return std::size_t(std::ranges::count(text, '\n')); }
+
+}  // namespace
+
+TEST_CASE("weights that are not finite are named wherever weights are read") {
+    const Workplace work;
+    write_png(work.folder / "a.png", 32);
+    Weights weights;
+    weights.values["conv2d_1/bias"][3] = std::nanf("");
+    weights.values["conv2d_1/bias"][4] = -INFINITY;
+    weights.write(work.weights);
+    const std::vector<std::string> line = {work.weights, "\"conv2d_1/bias\"", "1 NaN, 1 infinite"};
+    CHECK(not_refused(cifar10({"evaluate", "--weights", work.weights, "--data", work.data}), 1, line) == "");
+    CHECK(not_refused(cifar10({"evaluate", "--weights", work.weights, "--data", work.data, "--json"}), 1, line) == "");
+    CHECK(not_refused(cifar10({"predict", "--weights", work.weights, work.folder / "a.png"}), 1, line) == "");
+    CHECK(not_refused(cifar10({"predict", "--weights", work.weights, work.folder / "a.png", "--json"}), 1, line) == "");
+    CHECK(not_refused(cifar10(work.train + Arguments{"--out", work.run, "--init", work.weights}), 1, line) == "");
+    CHECK(!fs::exists(work.run));
+    CHECK(cifar10({"evaluate", "--weights", work.weights, "--data", work.data, "--allow-nonfinite"}).exit_code == 0);
+
+    Weights negative;
+    negative.values["batch_normalization_2/moving_variance"][0] = -1e-3F;
+    negative.write(work.weights);
+    CHECK(not_refused(cifar10({"evaluate", "--weights", work.weights, "--data", work.data}), 1,
+                      {work.weights, "\"batch_normalization_2/moving_variance\"", "1 negative"}) == "");
+}
+
+TEST_CASE("results that are not finite are no results") {
+    const Workplace work;
+    write_png(work.folder / "a.png", 32);
+    Weights weights;  // finite, but their sums are not
+    std::ranges::fill(weights.values["dense_1/kernel"], 3e38F);
+    std::ranges::fill(weights.values["dense/bias"], 3e38F);
+    weights.write(work.weights);
+    const Arguments evaluate = {"evaluate", "--weights", work.weights, "--data", work.data};
+    const Arguments predict = {"predict", "--weights", work.weights, work.folder / "a.png"};
+    const Arguments as_json = {"--json"}, allowed = {"--allow-nonfinite"};
+    CHECK(not_refused(cifar10(evaluate), 1, {work.weights, "not finite"}) == "");
+    CHECK(not_refused(cifar10(evaluate + as_json), 1, {work.weights, "not finite"}) == "");
+    CHECK(not_refused(cifar10(predict), 1, {work.weights, "a.png", "not finite"}) == "");
+
+    const Result failed = cifar10(predict + as_json);
+    CHECK(failed.exit_code == 1);
+    CHECK(json::parse(failed.out).contains("error"));
+    CHECK(!json::parse(failed.out).contains("probabilities"));
+
+    CHECK(json::parse(cifar10(evaluate + as_json + allowed).out).at("loss").is_null());
+    const json prediction = json::parse(cifar10(predict + as_json + allowed).out);
+    CHECK(prediction.at("label").is_null());
+    CHECK(prediction.at("class").is_null());
+    CHECK(cifar10(predict + allowed).out.find("no class") != std::string::npos);
+}
+
+TEST_CASE("weights of other widths are converted, and it is said") {
+    const Workplace work;
+    const Weights weights;
+    weights.write(work.weights);
+    const Arguments evaluate = {"evaluate", "--json", "--data", work.data, "--weights"};
+    const Result single = cifar10(evaluate + Arguments{work.weights});
+    CHECK(single.err.empty());
+
+    std::map<std::string, std::vector<double>> doubles;
+    TensorViews views = weights.views();
+    for (auto &[name, view] : views) {
+        doubles[name].assign(weights.values.at(name).begin(), weights.values.at(name).end());
+        view.type = DType::f64;
+        view.bytes = std::as_bytes(std::span(doubles[name]));
+    }
+    write_safetensors(work.weights, views, {});
+    const Result converted = cifar10(evaluate + Arguments{work.weights});
+    CHECK(converted.exit_code == 0);
+    CHECK(converted.out == single.out);
+    CHECK(converted.err == "cifar10: " + work.weights + ": weights of type F64 are converted to float32\n");
+
+    doubles["dense/bias"][0] = 1e300;
+    write_safetensors(work.weights, views, {});
+    CHECK(not_refused(cifar10(evaluate + Arguments{work.weights}), 1, {work.weights, "\"dense/bias\"", "1 too large for float32"}) == "");
+}
+
+TEST_CASE("the names of classes in a file of weights are as many as the model's") {
+    const Workplace work;
+    const auto [classes, reason] = GENERATE(table<std::string, std::string>({
+        {R"(["cat","dog"])", "2 names, but the model cifar10 has 10"},
+        {R"(["","b","c","d","e","f","g","h","i","j"])", "an empty name"},
+        {R"([1,2,3,4,5,6,7,8,9,10])", "no list of names"},
+        {R"({"a":"b"})", "no list of names"},
+        {"[", "no list of names"},
+    }));
+    Weights().write(work.weights, {{"classes", classes}});
+    CHECK(not_refused(cifar10({"evaluate", "--weights", work.weights, "--data", work.data}), 1, {work.weights, "\"classes\"", reason}) ==
+          "");
+}
+
+TEST_CASE("an empty name is no name") {
+    const auto arguments =
+        GENERATE(as<Arguments>(), Arguments{"train", "--data", ""}, Arguments{"train", "--out", ""}, Arguments{"train", "--init", ""},
+                 Arguments{"train", "--resume", ""}, Arguments{"evaluate", "--weights", ""},
+                 Arguments{"evaluate", "--weights", "w", "--data", ""}, Arguments{"predict", "--weights", "w", ""});
+    CHECK(not_refused(cifar10(arguments), 2, {"must not be empty"}) == "");
+}
+
+TEST_CASE("an image that cannot be predicted does not keep the others from it") {
+    const Workplace work;
+    write_weights(work.weights);
+    write_png(work.folder / "a.png", 32);
+    write_png(work.folder / "small.png", 31);
+    mkfifo((work.folder / "pipe").c_str(), 0600);
+    const std::string good = work.folder / "a.png", small = work.folder / "small.png";
+    const Arguments predict = {"predict", "--weights", work.weights, good, small, work.folder / "none.png", work.folder / "pipe", good};
+    const Result text = cifar10(predict), objects = cifar10(predict + Arguments{"--json"});
+    CHECK(text.exit_code == 1);
+    CHECK(lines_in(text.out) == 2);
+    for (const char *line : {"small.png: the picture is 31x31", "none.png: cannot be read: No such file", "pipe: is no regular file"})
+        CHECK(text.err.find(line) != std::string::npos);
+    CHECK(lines_in(text.err) == 3);
+
+    CHECK(objects.exit_code == 1);
+    CHECK(objects.err == text.err);
+    const std::vector<json> lines = lines_of(objects.out);
+    REQUIRE(lines.size() == 5);
+    for (const std::size_t i : {0U, 4U}) {
+        CHECK(lines[i].at("image") == good);
+        CHECK(lines[i].at("probabilities") == lines[0].at("probabilities"));
+    }
+    CHECK(lines[1].at("image") == small);
+    for (const std::size_t i : {1U, 2U, 3U}) {
+        CHECK(lines[i].at("error").is_string());
+        CHECK(!lines[i].contains("label"));
+    }
+}
+
+TEST_CASE("more images than a batch are predicted in their order") {
+    const Workplace work;
+    write_weights(work.weights);
+    write_png(work.folder / "a.png", 32);
+    Arguments predict = {"predict", "--weights", work.weights, "--json"};
+    for (int i = 0; i < 150; ++i) predict.push_back(i % 70 == 3 ? work.folder / ("none" + std::to_string(i)) : work.folder / "a.png");
+    const Result result = cifar10(predict);
+    CHECK(result.exit_code == 1);
+    const std::vector<json> lines = lines_of(result.out);
+    REQUIRE(lines.size() == 150);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        CHECK(lines[i].at("image") == predict[i + 4]);
+        CHECK(lines[i].contains("error") == (i % 70 == 3));
+    }
+}
+
+TEST_CASE("names of any bytes are printed on one line, and as JSON") {
+    const Workplace work;
+    const std::string names = R"(["a\u001b[31m","b\nb","c","d","e","f","g","h","i","j"])";
+    Weights weights;
+    std::ranges::fill(weights.values["dense_1/bias"], 0.0F);
+    weights.values["dense_1/bias"][1] = 50;
+    weights.write(work.weights, {{"classes", names}});
+    const std::string image = work.folder / "a\n\xff.png", bad = work.folder / "no\xfe\n.png";
+    write_png(image, 32);
+    const Arguments predict = {"predict", "--weights", work.weights, image, bad};
+    const Result text = cifar10(predict), objects = cifar10(predict + Arguments{"--json"});
+    CHECK(text.exit_code == 1);
+    CHECK(lines_in(text.out) == 1);
+    CHECK(text.out.find("a\\n\\xff.png: b\\nb ") != std::string::npos);
+    CHECK(text.err.find("no\\xfe\\n.png: cannot be read") != std::string::npos);
+    const std::vector<json> lines = lines_of(objects.out);
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[0].at("class") == "b\nb");
+    CHECK(lines[0].at("image").get<std::string>().ends_with("/a\n\xef\xbf\xbd.png"));  // U+FFFD
+    CHECK(lines[1].at("error").get<std::string>().find("no\\xfe\\n.png") != std::string::npos);
+}
+
+TEST_CASE("output that cannot be written is a failure") {
+    const Workplace work;
+    write_weights(work.weights);
+    write_png(work.folder / "a.png", 32);
+    const std::string predict = "predict --weights '" + work.weights + "' '" + (work.folder / "a.png").string() + "'";
+    const std::string evaluate = "evaluate --weights '" + work.weights + "' --data '" + work.data + "'";
+    const std::string err = work.folder / "err", fifo = work.folder / "fifo";
+    mkfifo(fifo.c_str(), 0600);
+    for (const std::string &command : {predict, predict + " --json", evaluate, evaluate + " --json", "summary"s, "summary --json"s,
+                                       "schedules"s, "schedules --json"s, "--help"s, "train --help"s}) {
+        CAPTURE(command);
+        CHECK(shell(err, "\"$cifar10\" " + command + " > /dev/full") == 1);
+        CHECK(read_bytes(err) == "cifar10: standard output cannot be written: No space left on device\n");
+        CHECK(shell(err, "\"$cifar10\" " + command + " >&-") == 1);
+        CHECK(read_bytes(err) == "cifar10: standard output cannot be written: Bad file descriptor\n");
+        // The reader of the pipe is gone before the program begins to write.
+        CHECK(shell(err, "(cat > /dev/null; \"$cifar10\" " + command + "; echo $? > '" + err + ".code') < '" + fifo + "' | echo > '" +
+                             fifo + "'") == 0);
+        CHECK(read_bytes(err) == "cifar10: standard output cannot be written: Broken pipe\n");
+        CHECK(read_bytes(err + ".code") == "1\n");
+    }
+}
