@@ -24,10 +24,6 @@
 namespace halcyon {
 namespace {
 
-std::int64_t bytes_of(const Buffer &argument, int batch) {
-    return elements_of(argument, batch, batch) * (argument.type == "uint8" ? 1 : 4);
-}
-
 /// A kernel's arguments in memory of their own, with values that occur: nothing denormal, indices and labels in range, a quarter dropped.
 class BoundKernel {
 public:
@@ -35,7 +31,7 @@ public:
         : function_(function), user_context_(&session) {
         arguments_.push_back(&user_context_);
         for (const Buffer &argument : kernel.arguments) {
-            const std::int64_t bytes = bytes_of(argument, batch);
+            const std::int64_t bytes = bytes_of(argument, batch, batch);
             TwinBlock &block = memory_.emplace_back(device_of(set.set), session, bytes);
             fill(argument, {block.host(), static_cast<std::size_t>(bytes)});
             block.send(bytes);

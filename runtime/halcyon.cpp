@@ -127,7 +127,10 @@ halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, 
         require(probabilities, "probabilities");
         Network &model = network->get_with_weights();
         model.infer(network->bind(images, network->no_labels.data(), count));
-        std::ranges::copy(model.probabilities(), probabilities);
+        const std::span<const float> results = model.probabilities();
+        if (!std::ranges::all_of(results, [](float value) { return std::isfinite(value); }))
+            throw std::runtime_error("the probabilities are not finite: the weights have diverged or are damaged");
+        std::ranges::copy(results, probabilities);
     });
 }
 

@@ -124,7 +124,7 @@ public:
     /// Forward with the moving statistics and without dropout, over 1 .. max_batch records. Throws like gradients().
     BatchResult infer(std::span<const std::int32_t> records);
 
-    /// Of the last infer(): (classes, n), the classes of an image side by side. Throws std::runtime_error where one is no finite number.
+    /// Of the last infer(): (classes, n), the classes of an image side by side.
     std::span<const float> probabilities();
 
     /// The stream of the kernels of the set cuda, a CUstream in the device's primary context, for libraries that are to work in their

@@ -81,7 +81,7 @@ TEST_CASE("every setting is checked by its type and range") {
         {"evaluate", R"([1, "true"])"},
         {"init", R"([3, ""])"},
         {"schedule", "[3, null]"},
-        {"threads", "[0, 1.9, 1025, 4294967297, true]"},
+        {"threads", "[0, 1.9, 8193, 4294967297, true]"},
         {"thread", "[1]"},
     };
     for (const Case &c : cases) {
