@@ -11,7 +11,7 @@ SECONDS ?= 60
 CONFIGURE ?=  # CMake's options: -DHALCYON_BENCH_ONEDNN=ON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build train test faults fuzz bench compare lint clean
+.PHONY: help setup configure build train test faults fuzz sanitize bench compare lint clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ fuzz: ## feed whatever reads files from outside, each for SECONDS=60, with clang
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset fuzz $(CONFIGURE)
 	@$(CMAKE) --build --preset fuzz
 	@tests/fuzz/run.sh build/fuzz $(SECONDS) $(ARGS)
+
+sanitize: configure ## run the tests under sanitizers, and build all with clang: hours; TESTS="plan runtime" for these alone
+	@cmake/setup.sh clang
+	@$(CMAKE) --build --preset $(PRESET) --target kernel_gen
+	@cmake/sanitize.sh $(TESTS)
 
 bench: configure ## time every kernel and the whole step, of every schedule this machine can run
 	@$(CMAKE) --build --preset $(PRESET) --target cifar10_bench

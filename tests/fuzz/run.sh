@@ -10,7 +10,7 @@ cd "$(dirname "$0")/corpus"
 feed() {
     local found=$1/found/$3 corpus=$PWD/$3 log=$1/$3.log
     mkdir -p "$found"
-    "$1/bin/fuzz_$3" -max_total_time="$2" -timeout=20 -rss_limit_mb=4096 -max_len=16384 -artifact_prefix="$corpus/" \
+    "$1/bin/fuzz_$3" -max_total_time="$2" -timeout=60 -report_slow_units=60 -rss_limit_mb=4096 -max_len=16384 -artifact_prefix="$corpus/" \
         -print_final_stats=1 "$found" "$corpus" >"$log" 2>&1 && status=0 || status=$?
     echo "$3: $(grep -o 'number_of_executed_units: .*' "$log" || true)"
     if ((status)); then
