@@ -152,9 +152,12 @@ TEST_CASE("only a regular file is read, and all of it") {
     CHECK(message([] { read_file("/dev/zero"); }) == "/dev/zero: is no regular file");
     REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
     CHECK(message([&] { read_file(pipe); }) == pipe + ": is no regular file");
+// Under the address sanitizer a new that fails does not throw.
+#ifndef __SANITIZE_ADDRESS__
     std::filesystem::resize_file(file, std::uintmax_t{1} << 42);  // a hole: 4 TiB that nobody has as memory
     CHECK(message([&] { read_file(file, std::numeric_limits<std::size_t>::max()); }) ==
           file + ": there is no memory for its 4398046511104 bytes");
+#endif
 }
 
 TEST_CASE("what a killed process left beside a file is removed, and what a running one is writing stays") {
