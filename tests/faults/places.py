@@ -140,8 +140,8 @@ def signals(place: runs.Workplace, wanted: runs.State) -> Iterator[str]:
                 process.send_signal(number)
                 result = runs.end_of(process)
             saved = number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            # One that comes too early or too late for the handler ends it, or nothing.
-            if result.code not in ((130, 0, -number) if saved else (0, -number)) or result.err:
+            # The run may have ended by itself before.
+            if result.code not in (0, 130 if saved else -number) or result.err:
                 yield f"{number.name}: exit code {result.code}: {result.err}"
             yield goes_on(place, out, wanted)
 
