@@ -7,10 +7,11 @@ CMAKE  := .venv/bin/cmake
 PRESET ?= release
 DATA   ?= $(CIFAR10_DIR)
 ARGS   ?=
+SECONDS ?= 60
 CONFIGURE ?=  # CMake's options: -DHALCYON_BENCH_ONEDNN=ON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build train test bench compare lint clean
+.PHONY: help setup configure build train test faults fuzz sanitize bench compare lint clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,21 @@ train: build ## train models/cifar10.json
 test: configure ## build and run every test
 	@$(CMAKE) --build --preset $(PRESET)
 	@$(if $(DATA),CIFAR10_DIR="$(DATA)") .venv/bin/ctest --preset $(PRESET) --parallel 2 $(ARGS)
+
+faults: configure ## make every call of a run fail in turn, and kill it 1000 times: an hour and more
+	@$(CMAKE) --build --preset $(PRESET) --target cifar10 halcyonc halcyon_fail_calls
+	@HALCYON_FAULTS=all .venv/bin/ctest --preset $(PRESET) --parallel 2 -L faults $(ARGS)
+
+fuzz: ## feed whatever reads files from outside, each for SECONDS=60, with clang's libFuzzer
+	@cmake/setup.sh clang libclang-rt-dev
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset fuzz $(CONFIGURE)
+	@$(CMAKE) --build --preset fuzz
+	@tests/fuzz/run.sh build/fuzz $(SECONDS) $(ARGS)
+
+sanitize: configure ## run the tests under sanitizers, and build all with clang: hours; TESTS="plan runtime" for these alone
+	@cmake/setup.sh clang
+	@$(CMAKE) --build --preset $(PRESET) --target kernel_gen
+	@cmake/sanitize.sh $(TESTS)
 
 bench: configure ## time every kernel and the whole step, of every schedule this machine can run
 	@$(CMAKE) --build --preset $(PRESET) --target cifar10_bench

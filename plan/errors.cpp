@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <fcntl.h>
 #include <filesystem>
 #include <new>
@@ -52,6 +54,20 @@ void write_error(std::string_view text) noexcept {
     }
 }
 
+std::string_view program_that_ends;
+
+/// std::terminate()'s: what is no lack of memory is a fault of ours, and aborts.
+void terminate() {
+    try {
+        if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+    } catch (const std::bad_alloc &error) {
+        report(program_that_ends, error);
+        _exit(1);
+    } catch (...) {
+    }
+    std::abort();
+}
+
 }  // namespace
 
 std::string message_of(const std::exception &error) { return printable(describe(error)); }
@@ -70,6 +86,11 @@ void report(std::string_view program, const std::exception &error) noexcept {
 void keep_standard_streams() noexcept {
     for (int number = STDIN_FILENO; number <= STDERR_FILENO; ++number)
         if (::fcntl(number, F_GETFD) < 0) ::open("/dev/null", O_RDONLY);  // it gets the lowest free number
+}
+
+void end_in_one_line(std::string_view program) noexcept {
+    program_that_ends = program;
+    std::set_terminate(terminate);
 }
 
 void finish_output() {

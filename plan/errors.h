@@ -20,10 +20,15 @@ void keep_standard_streams() noexcept;
 /// Throws std::runtime_error where standard output has not taken all that was printed.
 void finish_output();
 
+/// Makes memory that runs out where no exception can leave (libraries allocate in destructors) end the program as every other error does:
+/// with a line, that of report(), and exit code 1. `program` must last.
+void end_in_one_line(std::string_view program) noexcept;
+
 /// Runs a program's `work`, which returns an exit code, and returns that; 1 where it throws, or where its output could not be written,
 /// after a line that says why. Build nothing before it: an allocation that fails in here is reported too.
 template<typename Work>
 int run_program(std::string_view program, Work &&work) noexcept {
+    end_in_one_line(program);
     try {
         keep_standard_streams();
         const int code = work();

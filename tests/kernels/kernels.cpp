@@ -499,7 +499,8 @@ TEST_CASE("every set has a test case") {
 }
 
 TEST_CASE("compiled functions take the arguments of the kernel list and the menu") {
-    for (const SetPlan &set : plan().sets)
+    const std::vector<SetPlan> sets = plan().sets;
+    for (const SetPlan &set : sets)
         for (const CompiledKernel &compiled : set.kernels) {
             INFO(compiled.symbol);
             check_metadata(compiled, select_sets({set.set}).front());

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
 #include <functional>
@@ -21,6 +22,7 @@
 #include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 using namespace halcyon;
@@ -42,6 +44,27 @@ std::string json_message(std::string_view text) {
 }
 
 std::string nested(int depth) { return std::string(std::size_t(depth), '[') + std::string(std::size_t(depth), ']'); }
+
+/// Does what must not throw.
+void without_exceptions(const std::function<void()> &action) noexcept { action(); }
+
+/// The status and the standard error of a program that does `action`.
+std::pair<int, std::string> program(const std::function<void()> &action) {
+    const TemporaryFolder folder;
+    const std::string errors = folder / "errors";
+    const pid_t child = fork();
+    if (child == 0) {
+        std::signal(SIGABRT, SIG_DFL);  // Catch would tell of it
+        dup2(open(errors.c_str(), O_WRONLY | O_CREAT, 0600), STDERR_FILENO);
+        _exit(run_program("tiny", [&] {
+            action();
+            return 0;
+        }));
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return {status, read_file(errors)};
+}
 
 }  // namespace
 
@@ -83,6 +106,14 @@ TEST_CASE("no library's raw message reaches a user") {
     CHECK(message([] { throw std::runtime_error("a.json: line\nbreak"); }) == "a.json: line\\nbreak");
 }
 
+TEST_CASE("memory that runs out where nothing can be thrown ends a program in one line, and a fault of ours aborts") {
+    const auto [status, errors] = program([] { without_exceptions([] { throw std::bad_alloc(); }); });
+    CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 1));
+    CHECK(errors == "tiny: there is not enough memory\n");
+    const auto [aborted, nothing] = program([] { without_exceptions([] { throw std::logic_error("a fault"); }); });
+    CHECK((WIFSIGNALED(aborted) && WTERMSIG(aborted) == SIGABRT));
+}
+
 TEST_CASE("what is no JSON is named by file and line") {
     CHECK(json_message("{\n\"a\": }").starts_with("a.json:2: syntax error"));
     CHECK(json_message("").starts_with("a.json:1: syntax error"));
@@ -121,9 +152,12 @@ TEST_CASE("only a regular file is read, and all of it") {
     CHECK(message([] { read_file("/dev/zero"); }) == "/dev/zero: is no regular file");
     REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
     CHECK(message([&] { read_file(pipe); }) == pipe + ": is no regular file");
+// Under the address sanitizer a new that fails does not throw.
+#ifndef __SANITIZE_ADDRESS__
     std::filesystem::resize_file(file, std::uintmax_t{1} << 42);  // a hole: 4 TiB that nobody has as memory
     CHECK(message([&] { read_file(file, std::numeric_limits<std::size_t>::max()); }) ==
           file + ": there is no memory for its 4398046511104 bytes");
+#endif
 }
 
 TEST_CASE("what a killed process left beside a file is removed, and what a running one is writing stays") {

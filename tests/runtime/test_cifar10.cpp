@@ -54,7 +54,8 @@ StepValues step_values(int update) {
 
 std::vector<std::string> runnable_sets() {
     std::vector<std::string> names;
-    for (const SetPlan &compiled : plan_of(*halcyon_cifar10()).sets) {
+    const Plan plan = plan_of(*halcyon_cifar10());
+    for (const SetPlan &compiled : plan.sets) {
         const Set set = select_sets({compiled.set}).front();
         if (why_not(set).empty())
             names.push_back(set.name);
