@@ -195,11 +195,13 @@ std::string separate_windows(const Shape &s, const Set &) {
     return s.pad_top > 0 || s.pad_left > 0 ? "the first window begins in the padding" : "";
 }
 
-/// The gradients of a window's pixels lie on the stack.
+/// The gradients of a window's pixels lie on the stack. Where windows are cut off, or leave pixels out at the end, Halide wants room for a
+/// whole row of them.
 std::string few_weights_behind_windows(const Shape &s, const Set &set) {
     const std::int64_t gradients = std::int64_t{s.pool_stride_w} * s.pool_stride_h * s.out_c * rows_images;
-    return first_refusal(
-        {few_weights(s, set), separate_windows(s.pool(), set), fits_stack(fmt::format("windows of {} images", rows_images), gradients)});
+    const bool whole_windows = s.out_w % s.pool_stride_w == 0 && s.out_h % s.pool_stride_h == 0;
+    return first_refusal({few_weights(s, set), separate_windows(s.pool(), set), whole_windows ? "" : "the windows do not divide the pixels",
+                          fits_stack(fmt::format("windows of {} images", rows_images), gradients)});
 }
 
 /// Where 64 images make blocks for most of a GPU's processors, of which an H100 has 132, and a block's shared memory, 48 KiB, holds them.
