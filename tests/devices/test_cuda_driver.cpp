@@ -83,7 +83,7 @@ TEST_CASE("too little memory on a device is told in one line") {
     const Result result = train("cuda");
     CHECK(result.exit_code == 1);
     CHECK(contains(result.err, "the device has no"));
-    CHECK(contains(result.err, "--batch"));
+    CHECK(contains(result.err, "give a smaller batch"));
     CHECK(std::ranges::count(result.err, '\n') == 1);
 }
 

@@ -194,7 +194,7 @@ TEST_CASE("no file takes the place of a standard stream that the caller closed")
         for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(number);
         keep_standard_streams();
         const bool output_fails = write(STDOUT_FILENO, "x", 1) < 0;
-        _exit(open("/dev/null", O_RDONLY) == STDERR_FILENO + 1 && output_fails ? 0 : 1);
+        _exit(open("/dev/null", O_RDONLY) > STDERR_FILENO && output_fails ? 0 : 1);
     }
     int status = -1;
     REQUIRE(waitpid(child, &status, 0) == child);
