@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <new>
@@ -271,7 +272,18 @@ void print(std::string &text, const Json &json, int indent) {
     text += object ? '}' : ']';
 }
 
+/// Throws where a number is one that no plan has: to convert a fraction to an int that cannot hold it is undefined.
+void check_numbers(const Json &json, int depth = 0) {
+    constexpr int deepest = 16;
+    if (depth > deepest) throw std::runtime_error("its values are nested too deeply");
+    if (json.is_number_float() && !(std::abs(json.get<double>()) < 0x1p31))
+        throw std::runtime_error(fmt::format("{} is no number of a plan", json.dump()));
+    if (!json.is_structured()) return;
+    for (const Json &value : json) check_numbers(value, depth + 1);
+}
+
 Plan parse(const Json &json) {
+    check_numbers(json);
     Plan plan;
     plan.version = json.at("version");
     if (plan.version != plan_version)

@@ -331,6 +331,8 @@ TEST_CASE("a plan that cannot be read says so") {
         CHECK(failure(bad).ends_with("); build the model again with this version's halcyonc"));
         CHECK(failure(bad).find("json.exception") == std::string::npos);
     }
+    CHECK(failure(R"({"version": 5e55})").find("(5e+55 is no number of a plan)") != std::string::npos);
+    CHECK(failure(std::string(100, '[') + std::string(100, ']')).find("(its values are nested too deeply)") != std::string::npos);
     std::string newer = text;
     newer.replace(newer.find("\"version\": 2"), 12, "\"version\": 9");
     CHECK(failure(newer) ==
