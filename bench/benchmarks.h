@@ -2,9 +2,9 @@
 #pragma once
 
 #include "bench/results.h"
-#include "compiler/plan.h"
+#include "plan/plan.h"
+#include "runtime/engine/session.h"
 #include "runtime/model.h"
-#include "runtime/session.h"
 
 #include <chrono>
 #include <string>

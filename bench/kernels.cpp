@@ -1,12 +1,12 @@
 #include "bench/benchmarks.h"
 
-#include "compiler/kernels.h"
-#include "compiler/traffic.h"
-#include "generators/step.h"
-#include "runtime/machine.h"
-#include "runtime/memory.h"
-#include "runtime/network.h"
-#include "runtime/tensor.h"
+#include "plan/kernels.h"
+#include "plan/step.h"
+#include "plan/traffic.h"
+#include "runtime/engine/machine.h"
+#include "runtime/engine/memory.h"
+#include "runtime/engine/network.h"
+#include "runtime/engine/tensor.h"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 #include "bench/machine_peaks.h"
 
-#include "runtime/machine.h"
+#include "runtime/engine/machine.h"
 
 #include <benchmark/benchmark.h>
 

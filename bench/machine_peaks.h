@@ -1,8 +1,8 @@
 // What this machine can do at most, measured in the run that it is compared with.
 #pragma once
 
-#include "compiler/machine_peaks.h"
-#include "runtime/threads.h"
+#include "plan/machine_peaks.h"
+#include "runtime/engine/threads.h"
 
 namespace halcyon {
 

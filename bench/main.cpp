@@ -2,10 +2,10 @@
 #include "bench/benchmarks.h"
 #include "bench/reporter.h"
 #include "halcyon_cifar10.h"
-#include "runtime/device.h"
-#include "runtime/machine.h"
-#include "runtime/network.h"
-#include "runtime/threads.h"
+#include "runtime/devices/device.h"
+#include "runtime/engine/machine.h"
+#include "runtime/engine/network.h"
+#include "runtime/engine/threads.h"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>

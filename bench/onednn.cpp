@@ -1,8 +1,8 @@
 // oneDNN's convolutions (version 2) on the shapes of our kernels: it chooses the layouts, and nothing is reordered within the time.
 #include "bench/benchmarks.h"
 
-#include "compiler/kernels.h"
-#include "runtime/network.h"
+#include "plan/kernels.h"
+#include "runtime/engine/network.h"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 #include "bench/results.h"
 
-#include "runtime/device.h"
+#include "runtime/devices/device.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>

@@ -1,8 +1,8 @@
 #include "bench/benchmarks.h"
 
-#include "runtime/machine.h"
-#include "runtime/network.h"
-#include "runtime/synthetic.h"
+#include "runtime/data/synthetic.h"
+#include "runtime/engine/machine.h"
+#include "runtime/engine/network.h"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>

@@ -16,7 +16,7 @@ install(EXPORT HalcyonTools NAMESPACE Halcyon:: DESTINATION ${halcyon_package}/c
 install(EXPORT HalcyonLibraries NAMESPACE halcyon:: DESTINATION ${halcyon_package}/cmake)
 
 # Headers are included as in the tree: "runtime/halcyon.h".
-foreach(room compiler generators plan runtime schedules)
+foreach(room plan runtime runtime/data runtime/devices runtime/engine runtime/training runtime/weights)
     file(GLOB headers CONFIGURE_DEPENDS ${room}/*.h)
     install(FILES ${headers} DESTINATION ${halcyon_headers}/${room})
 endforeach()

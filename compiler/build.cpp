@@ -1,8 +1,8 @@
 #include "compiler/build.h"
 
-#include "compiler/naming.h"
 #include "compiler/process.h"
 #include "plan/files.h"
+#include "plan/naming.h"
 #include "plan/text.h"
 
 #include <fmt/format.h>

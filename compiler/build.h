@@ -1,7 +1,7 @@
 // Builds a plan: compiles its kernels and makes one static library and one header of them.
 #pragma once
 
-#include "compiler/plan.h"
+#include "plan/plan.h"
 
 #include <filesystem>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/graph.h"
-#include "schedules/menu.h"
+#include "plan/menu.h"
 
 #include <string>
 #include <vector>

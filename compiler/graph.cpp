@@ -1,6 +1,6 @@
 #include "compiler/graph.h"
 
-#include "generators/step.h"
+#include "plan/step.h"
 
 #include <fmt/format.h>
 

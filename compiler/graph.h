@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/model.h"
-#include "compiler/plan.h"
+#include "plan/plan.h"
 
 #include <functional>
 #include <map>

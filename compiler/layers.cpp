@@ -1,8 +1,8 @@
 #include "compiler/layers.h"
 
 #include "compiler/graph.h"
+#include "plan/shape.h"
 #include "plan/text.h"
-#include "schedules/shape.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,9 +1,9 @@
 #include "compiler/measurements.h"
 
-#include "compiler/naming.h"
 #include "plan/errors.h"
 #include "plan/files.h"
 #include "plan/json.h"
+#include "plan/naming.h"
 
 #include <fmt/format.h>
 

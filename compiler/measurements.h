@@ -1,8 +1,8 @@
 // What `cifar10_bench --json` measured on a machine, for the plan to show beside what it knows of every call.
 #pragma once
 
-#include "compiler/machine_peaks.h"
-#include "compiler/plan.h"
+#include "plan/machine_peaks.h"
+#include "plan/plan.h"
 
 #include <map>
 #include <string>

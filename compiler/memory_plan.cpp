@@ -1,6 +1,6 @@
 #include "compiler/memory_plan.h"
 
-#include "compiler/plan.h"
+#include "plan/plan.h"
 
 #include <algorithm>
 #include <limits>

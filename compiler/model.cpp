@@ -1,8 +1,8 @@
 #include "compiler/model.h"
 
-#include "compiler/plan.h"
 #include "plan/files.h"
 #include "plan/json.h"
+#include "plan/plan.h"
 #include "plan/text.h"
 
 #include <fmt/format.h>

@@ -1,12 +1,12 @@
 #include "compiler/planner.h"
 
-#include "compiler/kernels.h"
 #include "compiler/memory_plan.h"
-#include "compiler/naming.h"
-#include "compiler/traffic.h"
 #include "plan/files.h"
 #include "plan/json.h"
+#include "plan/kernels.h"
+#include "plan/naming.h"
 #include "plan/text.h"
+#include "plan/traffic.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

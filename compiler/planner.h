@@ -3,8 +3,8 @@
 
 #include "compiler/fuse.h"
 #include "compiler/model.h"
-#include "compiler/plan.h"
-#include "schedules/menu.h"
+#include "plan/menu.h"
+#include "plan/plan.h"
 
 #include <map>
 #include <string>

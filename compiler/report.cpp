@@ -1,9 +1,9 @@
 #include "compiler/report.h"
 
 #include "compiler/memory_plan.h"
-#include "compiler/naming.h"
-#include "compiler/traffic.h"
+#include "plan/naming.h"
 #include "plan/text.h"
+#include "plan/traffic.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

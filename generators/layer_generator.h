@@ -1,8 +1,8 @@
 // What all kernel generators share: the shape as generator parameters, the chosen menu entry, the buffers' strides, the workspaces.
 #pragma once
 
-#include "schedules/menu.h"
-#include "schedules/shape.h"
+#include "plan/menu.h"
+#include "plan/shape.h"
 
 #include <Halide.h>
 

@@ -1,9 +1,9 @@
 #include "runtime/halcyon.h"
 
 #include "plan/errors.h"
-#include "runtime/checkpoint.h"
-#include "runtime/machine.h"
-#include "runtime/network.h"
+#include "runtime/engine/machine.h"
+#include "runtime/engine/network.h"
+#include "runtime/weights/checkpoint.h"
 
 #include <fmt/format.h>
 

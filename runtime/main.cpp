@@ -1,5 +1,5 @@
 // The main program of every compiled model; the build names the model's function as HALCYON_MODEL (halcyon_cifar10).
-#include "runtime/command_line.h"
+#include "runtime/commands/command_line.h"
 
 extern "C" const halcyon_model *HALCYON_MODEL();
 

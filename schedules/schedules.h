@@ -1,14 +1,14 @@
-// The schedules: functions on an algorithm's named stages, bound to their menu entries (schedules/menu.cpp) by name.
+// The schedules: functions on an algorithm's named stages, bound to their menu entries (plan/menu.cpp) by name.
 //
 // Each schedules/<target>/<layer>.cpp ends in a table for every kernel of its layer. `reference` and `gpu_reference` are overloads of one
 // function, one a kernel: no tiling, and no memory beyond 16 KiB of stack or a thread's registers.
 #pragma once
 
+#include "plan/menu.h"
+#include "plan/shape.h"
 #include "schedules/gpu/gpu_reference.h"
 #include "schedules/gpu/gpu_schedules.h"
-#include "schedules/menu.h"
 #include "schedules/reference/reference.h"
-#include "schedules/shape.h"
 
 #include <Halide.h>
 

@@ -7,7 +7,7 @@
 #include "generators/layers/comparisons.h"
 #include "generators/layers/dropout.h"
 #include "generators/layers/max_pool2d.h"
-#include "schedules/shape.h"
+#include "plan/shape.h"
 
 #include <Halide.h>
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "generators/layers/comparisons.h"
-#include "schedules/shape.h"
+#include "plan/shape.h"
 
 #include <Halide.h>
 

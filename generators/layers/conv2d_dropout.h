@@ -5,7 +5,7 @@
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/comparisons.h"
 #include "generators/layers/dropout.h"
-#include "schedules/shape.h"
+#include "plan/shape.h"
 
 #include <Halide.h>
 

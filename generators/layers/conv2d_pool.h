@@ -3,7 +3,7 @@
 
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
-#include "schedules/shape.h"
+#include "plan/shape.h"
 
 #include <Halide.h>
 

@@ -3,7 +3,7 @@
 
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/softmax_cross_entropy.h"
-#include "schedules/shape.h"
+#include "plan/shape.h"
 
 #include <Halide.h>
 

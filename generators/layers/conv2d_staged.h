@@ -4,8 +4,8 @@
 #pragma once
 
 #include "generators/layers/comparisons.h"
-#include "schedules/block_tile.h"
-#include "schedules/shape.h"
+#include "plan/block_tile.h"
+#include "plan/shape.h"
 
 #include <Halide.h>
 

@@ -1,12 +1,12 @@
-// Winograd's algorithms for the three kernels of a 3x3 convolution of stride 1; schedules/winograd.h has the formulas and the matrices.
+// Winograd's algorithms for the three kernels of a 3x3 convolution of stride 1; plan/winograd.h has the formulas and the matrices.
 //
 // A tile is (tx, ty); in it a counts columns and b rows of the transformed domain.
 #pragma once
 
 #include "generators/layers/comparisons.h"
 #include "generators/layers/conv2d.h"
-#include "schedules/shape.h"
-#include "schedules/winograd.h"
+#include "plan/shape.h"
+#include "plan/winograd.h"
 
 #include <Halide.h>
 

@@ -1,4 +1,4 @@
-// Random numbers as a pure function of what they are for, in Halide: the same numbers as the runtime's (runtime/random.h).
+// Random numbers as a pure function of what they are for, in Halide: the same numbers as the runtime's (runtime/engine/random.h).
 #pragma once
 
 #include "generators/layers/step_values.h"

@@ -5,7 +5,7 @@
 
 #include "generators/layers/comparisons.h"
 #include "generators/layers/step_values.h"
-#include "schedules/shape.h"
+#include "plan/shape.h"
 
 #include <Halide.h>
 

@@ -1,7 +1,7 @@
-// The step buffer's fields (generators/step.h) as expressions.
+// The step buffer's fields (plan/step.h) as expressions.
 #pragma once
 
-#include "generators/step.h"
+#include "plan/step.h"
 
 #include <Halide.h>
 

@@ -1,7 +1,7 @@
 #include "runtime/commands/commands.h"
 
 #include "plan/text.h"
-#include "runtime/synthetic.h"
+#include "runtime/data/synthetic.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,11 +1,11 @@
 // The commands of a compiled model, one file each, and what they share.
 #pragma once
 
-#include "compiler/plan.h"
-#include "runtime/checkpoint.h"
-#include "runtime/command_line.h"
-#include "runtime/dataset.h"
+#include "plan/plan.h"
+#include "runtime/commands/command_line.h"
+#include "runtime/data/dataset.h"
 #include "runtime/model.h"
+#include "runtime/weights/checkpoint.h"
 
 #include <nlohmann/json_fwd.hpp>
 

@@ -1,8 +1,8 @@
 #include "runtime/commands/commands.h"
 
 #include "plan/text.h"
-#include "runtime/machine.h"
-#include "runtime/trainer.h"
+#include "runtime/engine/machine.h"
+#include "runtime/training/trainer.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

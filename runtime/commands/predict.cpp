@@ -2,10 +2,10 @@
 
 #include "plan/errors.h"
 #include "plan/text.h"
-#include "runtime/checkpoint.h"
-#include "runtime/machine.h"
-#include "runtime/network.h"
-#include "runtime/png.h"
+#include "runtime/data/png.h"
+#include "runtime/engine/machine.h"
+#include "runtime/engine/network.h"
+#include "runtime/weights/checkpoint.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

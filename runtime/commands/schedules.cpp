@@ -1,9 +1,9 @@
 #include "runtime/commands/commands.h"
 
 #include "plan/text.h"
-#include "runtime/device.h"
-#include "runtime/machine.h"
-#include "runtime/network.h"
+#include "runtime/devices/device.h"
+#include "runtime/engine/machine.h"
+#include "runtime/engine/network.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

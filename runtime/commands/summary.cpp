@@ -1,6 +1,6 @@
 #include "runtime/commands/commands.h"
 
-#include "runtime/network.h"
+#include "runtime/engine/network.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,11 +1,11 @@
 #include "runtime/commands/commands.h"
 
 #include "plan/text.h"
-#include "runtime/device.h"
-#include "runtime/machine.h"
-#include "runtime/recipe.h"
-#include "runtime/run_folder.h"
-#include "runtime/trainer.h"
+#include "runtime/devices/device.h"
+#include "runtime/engine/machine.h"
+#include "runtime/training/recipe.h"
+#include "runtime/training/run_folder.h"
+#include "runtime/training/trainer.h"
 
 #include <fmt/format.h>
 

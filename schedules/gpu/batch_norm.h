@@ -8,10 +8,10 @@
 #pragma once
 
 #include "generators/layers/batch_norm.h"
-#include "schedules/divisors.h"
+#include "plan/divisors.h"
+#include "plan/menu.h"
 #include "schedules/gpu/gpu_reference.h"
 #include "schedules/gpu/threads.h"
-#include "schedules/menu.h"
 
 #include <Halide.h>
 

@@ -1,4 +1,4 @@
-#include "schedules/divisors.h"
+#include "plan/divisors.h"
 #include "schedules/gpu/gpu_reference.h"
 #include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/threads.h"

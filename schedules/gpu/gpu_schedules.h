@@ -14,7 +14,7 @@
 #include "generators/layers/optimizers.h"
 #include "generators/layers/relu.h"
 #include "generators/layers/softmax_cross_entropy.h"
-#include "schedules/menu.h"
+#include "plan/menu.h"
 
 #include <concepts>
 #include <string>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "generators/layers/max_pool2d.h"
+#include "plan/shape.h"
 #include "schedules/gpu/threads.h"
-#include "schedules/shape.h"
 
 #include <Halide.h>
 

@@ -1,8 +1,8 @@
 // How the schedules for devices cut loops into blocks and threads.
 #pragma once
 
-#include "schedules/block_tile.h"
-#include "schedules/divisors.h"
+#include "plan/block_tile.h"
+#include "plan/divisors.h"
 
 #include <Halide.h>
 

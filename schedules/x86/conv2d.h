@@ -2,8 +2,8 @@
 #pragma once
 
 #include "generators/layers/conv2d.h"
-#include "schedules/divisors.h"
-#include "schedules/menu.h"
+#include "plan/divisors.h"
+#include "plan/menu.h"
 
 #include <Halide.h>
 

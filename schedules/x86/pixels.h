@@ -2,8 +2,8 @@
 // a pixel is one contiguous stretch of memory, and a loop over (channel, image) inside a loop over pixels is one pass over the activation.
 #pragma once
 
-#include "schedules/menu.h"
-#include "schedules/shape.h"
+#include "plan/menu.h"
+#include "plan/shape.h"
 
 #include <Halide.h>
 

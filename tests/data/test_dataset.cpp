@@ -1,4 +1,4 @@
-#include "runtime/dataset.h"
+#include "runtime/data/dataset.h"
 
 #include "tests/catch.h"
 #include "tests/data/files.h"

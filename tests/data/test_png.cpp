@@ -1,6 +1,6 @@
-#include "runtime/png.h"
+#include "runtime/data/png.h"
 
-#include "runtime/safetensors.h"
+#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 

@@ -1,4 +1,4 @@
-#include "runtime/random.h"
+#include "runtime/engine/random.h"
 
 #include "tests/catch.h"
 

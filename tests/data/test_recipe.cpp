@@ -1,4 +1,4 @@
-#include "runtime/recipe.h"
+#include "runtime/training/recipe.h"
 
 #include "tests/catch.h"
 #include "tests/data/files.h"

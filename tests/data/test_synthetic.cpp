@@ -1,5 +1,5 @@
-#include "runtime/random.h"
-#include "runtime/synthetic.h"
+#include "runtime/data/synthetic.h"
+#include "runtime/engine/random.h"
 
 #include "tests/catch.h"
 

@@ -1,8 +1,8 @@
 // The shipped model on the devices that this machine has: in continuous integration OpenCL's, which PoCL makes of the CPU.
-#include "runtime/checkpoint.h"
-#include "runtime/machine.h"
-#include "runtime/network.h"
-#include "runtime/synthetic.h"
+#include "runtime/data/synthetic.h"
+#include "runtime/engine/machine.h"
+#include "runtime/engine/network.h"
+#include "runtime/weights/checkpoint.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
 #include "tests/devices/device_calls.h"

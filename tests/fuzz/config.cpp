@@ -1,5 +1,5 @@
 // A run's settings, which its checkpoint and its config.json hold.
-#include "runtime/run_config.h"
+#include "runtime/training/run_config.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace halcyon;

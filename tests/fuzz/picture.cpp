@@ -1,5 +1,5 @@
 // A picture to predict.
-#include "runtime/png.h"
+#include "runtime/data/png.h"
 #include "tests/data/files.h"
 #include "tests/fuzz/fuzz.h"
 

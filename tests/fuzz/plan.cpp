@@ -1,5 +1,5 @@
 // A plan, as the runtime reads it out of a model's library.
-#include "compiler/plan.h"
+#include "plan/plan.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace halcyon;

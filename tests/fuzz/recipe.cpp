@@ -1,5 +1,5 @@
 // A recipe, and what a trainer asks of one that is taken.
-#include "runtime/recipe.h"
+#include "runtime/training/recipe.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <cmath>

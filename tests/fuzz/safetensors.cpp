@@ -1,5 +1,5 @@
 // A file of weights.
-#include "runtime/safetensors.h"
+#include "runtime/weights/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <cstring>

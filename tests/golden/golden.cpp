@@ -1,11 +1,11 @@
 // Ten Adam steps of the shipped network beside Keras's: make_golden.py says what is in the file and how it was made.
 #include "halcyon_cifar10.h"
 
-#include "runtime/machine.h"
-#include "runtime/network.h"
-#include "runtime/random.h"
-#include "runtime/safetensors.h"
-#include "schedules/winograd.h"
+#include "plan/winograd.h"
+#include "runtime/engine/machine.h"
+#include "runtime/engine/network.h"
+#include "runtime/engine/random.h"
+#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 
 #include <algorithm>

@@ -4,7 +4,7 @@
     pip install keras tensorflow-cpu numpy safetensors
     python3 make_golden.py
 
-Weights, images and labels come from the counter-based generator that the runtime uses (runtime/random.h), so that the file need not
+Weights, images and labels come from the counter-based generator that the runtime uses (runtime/engine/random.h), so that the file need not
 hold them. Its tensors:
 
     losses                               (steps)       the loss of each step, before its update
@@ -32,7 +32,7 @@ MODEL = HERE.parents[1] / "models" / "cifar10.json"
 
 WEIGHTS_SEED = 1
 IMAGES_SEED = 2
-STREAM_INIT = 2  # generators/step.h
+STREAM_INIT = 2  # plan/step.h
 STEPS, BATCH = 10, 16
 SAMPLES = 64
 

@@ -1,6 +1,6 @@
 #include "tests/kernels/arguments.h"
 
-#include "runtime/tensor.h"
+#include "runtime/engine/tensor.h"
 
 #include <algorithm>
 #include <string>

@@ -1,9 +1,9 @@
 // The arguments of one kernel, by their names in the kernel list.
 #pragma once
 
-#include "compiler/kernels.h"
-#include "compiler/plan.h"
-#include "schedules/winograd.h"
+#include "plan/kernels.h"
+#include "plan/plan.h"
+#include "plan/winograd.h"
 #include "tests/kernels/data.h"
 #include "tests/kernels/oracle.h"
 

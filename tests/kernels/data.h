@@ -1,8 +1,8 @@
 // Test data: reproducible numbers, step buffers, and the shapes that Keras's padding rules give.
 #pragma once
 
-#include "generators/step.h"
-#include "schedules/shape.h"
+#include "plan/shape.h"
+#include "plan/step.h"
 #include "tests/kernels/oracle.h"
 
 #include <algorithm>

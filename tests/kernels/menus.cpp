@@ -1,6 +1,6 @@
 // The menus, the kernel list and kernel_gen agree on what there is.
-#include "compiler/kernels.h"
-#include "schedules/menu.h"
+#include "plan/kernels.h"
+#include "plan/menu.h"
 #include "tests/catch.h"
 #include "tests/data/command.h"
 #include "tests/data/files.h"

@@ -1,7 +1,7 @@
 #include "tests/kernels/oracle.h"
 
-#include "generators/step.h"
-#include "schedules/winograd.h"
+#include "plan/step.h"
+#include "plan/winograd.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
-// The oracles: every kernel of compiler/kernels.cpp once more, as naive loops written from Keras's definitions. The gradient checks hold
+// The oracles: every kernel of plan/kernels.cpp once more, as naive loops written from Keras's definitions. The gradient checks hold
 // the oracles to finite differences, and the kernels' tests hold the kernels to the oracles.
 #pragma once
 
-#include "schedules/shape.h"
+#include "plan/shape.h"
 
 #include <array>
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace halcyon::oracle {
 
-/// An argument of a kernel: up to four extents, innermost first and dense, in the order of compiler/plan.h: activations (c, x, y, n),
+/// An argument of a kernel: up to four extents, innermost first and dense, in the order of plan/plan.h: activations (c, x, y, n),
 /// weights (k, c, x, y). All elements are doubles, which hold every value of the kernels' types (float32, int32, uint32, uint8) exactly.
 class Array {
 public:
@@ -30,7 +30,7 @@ private:
     std::array<std::size_t, 4> extents_{1, 1, 1, 1};
 };
 
-/// Computes a kernel's outputs. The arguments stand in the order of compiler/kernels.cpp, inputs before outputs, without workspaces;
+/// Computes a kernel's outputs. The arguments stand in the order of plan/kernels.cpp, inputs before outputs, without workspaces;
 /// outputs have their extents, and their values where they are updated in place.
 using Oracle = void (*)(const Shape &, std::vector<Array> &arguments);
 

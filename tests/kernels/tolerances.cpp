@@ -1,8 +1,8 @@
 // How far float kernels may be from the oracles, by the standard model of rounding: fl(a op b) = (a op b)(1 + d), |d| <= u.
 #include "tests/kernels/arguments.h"
 
-#include "generators/step.h"
-#include "schedules/winograd.h"
+#include "plan/step.h"
+#include "plan/winograd.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,6 +1,6 @@
 // How far Winograd's convolutions may be from the exact sums. Each result is a sum of products of sums; every rounding on its way is at
 // most u of a partial sum, and no partial sum is larger than the same computation makes it of absolute values, matrices included.
-#include "schedules/winograd.h"
+#include "plan/winograd.h"
 #include "tests/kernels/arguments.h"
 
 #include <cmath>

@@ -1,7 +1,7 @@
 // The plan beside what a machine measured.
 #include "compiler/measurements.h"
-#include "compiler/naming.h"
 #include "compiler/report.h"
+#include "plan/naming.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 

@@ -1,6 +1,6 @@
 // The memory plan: no two buffers that live at the same time share a byte.
-#include "compiler/kernels.h"
 #include "compiler/memory_plan.h"
+#include "plan/kernels.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 

@@ -1,6 +1,6 @@
 // Names of kernels: no two shapes of a kernel share one.
-#include "compiler/naming.h"
-#include "compiler/kernels.h"
+#include "plan/naming.h"
+#include "plan/kernels.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 

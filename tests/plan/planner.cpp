@@ -1,6 +1,6 @@
 // The plan: entries, pins, names, the kernel list, and its JSON.
-#include "compiler/kernels.h"
-#include "compiler/naming.h"
+#include "plan/kernels.h"
+#include "plan/naming.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 

@@ -1,8 +1,8 @@
 // The shipped model on every set that this machine can run: what holds of whole steps, whatever the schedules.
-#include "runtime/device.h"
-#include "runtime/machine.h"
-#include "runtime/network.h"
-#include "runtime/random.h"
+#include "runtime/devices/device.h"
+#include "runtime/engine/machine.h"
+#include "runtime/engine/network.h"
+#include "runtime/engine/random.h"
 #include "tests/catch.h"
 #include "tests/runtime/small_stacks.h"
 

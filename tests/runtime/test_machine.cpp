@@ -1,6 +1,6 @@
-#include "runtime/machine.h"
+#include "runtime/engine/machine.h"
 
-#include "runtime/device.h"
+#include "runtime/devices/device.h"
 
 #include "tests/catch.h"
 #include "tests/data/files.h"

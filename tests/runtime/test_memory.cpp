@@ -1,4 +1,4 @@
-#include "runtime/memory.h"
+#include "runtime/engine/memory.h"
 
 #include "tests/catch.h"
 #include "tests/runtime/tiny_model.h"

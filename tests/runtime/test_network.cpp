@@ -1,6 +1,6 @@
-#include "runtime/network.h"
+#include "runtime/engine/network.h"
 
-#include "runtime/random.h"
+#include "runtime/engine/random.h"
 #include "tests/catch.h"
 #include "tests/runtime/tiny_model.h"
 

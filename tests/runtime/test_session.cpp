@@ -1,4 +1,4 @@
-#include "runtime/session.h"
+#include "runtime/engine/session.h"
 
 #include "tests/catch.h"
 

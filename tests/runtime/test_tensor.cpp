@@ -1,4 +1,4 @@
-#include "runtime/tensor.h"
+#include "runtime/engine/tensor.h"
 
 #include "tests/catch.h"
 

@@ -1,6 +1,6 @@
-#include "runtime/threads.h"
+#include "runtime/engine/threads.h"
 
-#include "runtime/machine.h"
+#include "runtime/engine/machine.h"
 #include "tests/catch.h"
 #include "tests/runtime/small_stacks.h"
 

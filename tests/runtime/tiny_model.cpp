@@ -1,6 +1,6 @@
 #include "tests/runtime/tiny_model.h"
 
-#include "generators/step.h"
+#include "plan/step.h"
 
 #include <HalideRuntime.h>
 

@@ -3,7 +3,7 @@
 // when its label's score is the larger. gamma is there to be initialised. The moving mean becomes the batch's mean of x.
 #pragma once
 
-#include "compiler/plan.h"
+#include "plan/plan.h"
 #include "runtime/model.h"
 
 #include <string>

@@ -1,6 +1,6 @@
-#include "runtime/checkpoint.h"
+#include "runtime/weights/checkpoint.h"
 
-#include "runtime/safetensors.h"
+#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/training/tiny_run.h"
 

@@ -1,4 +1,4 @@
-#include "runtime/run_folder.h"
+#include "runtime/training/run_folder.h"
 
 #include "tests/catch.h"
 #include "tests/data/files.h"

@@ -1,4 +1,4 @@
-#include "runtime/trainer.h"
+#include "runtime/training/trainer.h"
 
 #include "tests/catch.h"
 #include "tests/training/tiny_run.h"

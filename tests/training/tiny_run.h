@@ -2,9 +2,9 @@
 #pragma once
 
 #include "halcyon_cifar10.h"
-#include "runtime/machine.h"
-#include "runtime/synthetic.h"
-#include "runtime/trainer.h"
+#include "runtime/data/synthetic.h"
+#include "runtime/engine/machine.h"
+#include "runtime/training/trainer.h"
 #include "tests/data/files.h"
 
 #include <cstdio>

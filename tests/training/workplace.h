@@ -1,7 +1,7 @@
 // Data, pictures and weights for the program cifar10, and what it says.
 #pragma once
 
-#include "runtime/checkpoint.h"
+#include "runtime/weights/checkpoint.h"
 #include "tests/catch.h"
 #include "tests/training/process.h"
 #include "tests/training/tiny_run.h"

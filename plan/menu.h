@@ -1,0 +1,64 @@
+// The menus: for every kernel the ways of scheduling it, best first. Plain C++, no Halide, so that the planner can read them;
+// the functions that apply an entry live in schedules/<target>/ and are bound to it by kernel and name (schedules/apply.h).
+#pragma once
+
+#include "plan/shape.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+
+/// The order in which a set stores its activations, outermost dimension first. The channel is innermost in both.
+enum class StorageOrder { nhwc, hwnc };
+
+/// A target with a complete plan of its own: what `--schedule` names.
+struct Set {
+    std::string name;           // "x86_avx2"
+    std::string family;         // "x86", "gpu"; a family names several sets
+    std::string halide_target;  // explicit, never "host"
+    StorageOrder order;
+    int vector_floats;            // floats in one vector register
+    int vector_registers;         // architectural vector registers
+    std::string autoscheduler{};  // "Adams2019", of Halide's: what schedules the kernels instead of our entries; "": nothing
+
+    /// The kernels run on a device with memory of its own.
+    bool on_device() const { return family == "gpu"; }
+};
+
+/// Every set this build knows, fastest first: `auto` takes the first that the machine can run. OpenCL's devices may be anything, even the
+/// CPU, and autoschedulers are there to be compared: nobody gets them unasked.
+const std::vector<Set> &all_sets();
+
+/// The sets that `names` selects, in the order of all_sets(); a name is a set or a family.
+/// Throws std::invalid_argument naming the first unknown one and what there is.
+std::vector<Set> select_sets(const std::vector<std::string> &names);
+
+/// Scratch memory a kernel needs, as one more output that the planner places: no kernel allocates.
+struct Workspace {
+    std::string name;
+    std::vector<int> extents;  // innermost first, float32, independent of the batch
+};
+
+/// One way of scheduling a kernel.
+struct Entry {
+    std::string name;  // "register_tile"
+
+    /// "" where the entry can be taken, else the reason why not.
+    std::string (*refuses)(const Shape &, const Set &);
+
+    /// What it needs beyond the kernel's own outputs; null: nothing.
+    std::vector<Workspace> (*workspaces)(const Shape &, const Set &) = nullptr;
+};
+
+/// The images of a pixel that a task sums the gradients of few weights over at a time: of 32 channels 4 KiB.
+constexpr int rows_images = 32;
+
+/// Whether this is the entry that remains where no other accepts: "reference" takes every shape on the host, "gpu_reference" on devices.
+inline bool is_reference(std::string_view entry) { return entry == "reference" || entry == "gpu_reference"; }
+
+/// The entries of `kernel`, best first; the last two are the references. Throws std::invalid_argument for an unknown kernel.
+const std::vector<Entry> &menu(std::string_view kernel);
+
+}  // namespace halcyon

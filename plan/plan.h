@@ -1,0 +1,124 @@
+// The plan: what the compiler decides and the runtime executes. It is written as plan.json, which is readable and diffable, and the same
+// text is embedded in the model's library, so that what a user reads is what runs.
+#pragma once
+
+#include "plan/menu.h"
+#include "plan/shape.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace halcyon {
+
+/// Raised whenever plan.json's meaning changes; the runtime refuses a library of another version.
+constexpr int plan_version = 2;
+
+/// What a buffer's bytes belong to.
+enum class Home {
+    arena_batch,  // activations: offset and size are bytes *per image*, the runtime multiplies by its largest batch
+    arena_fixed,  // statistics and workspaces
+    parameters,   // the slab of trainable weights
+    gradients,    // a slab laid out like `parameters`
+    moving,       // the slab of moving statistics: saved, not trained
+    optimizer,    // two slabs laid out like `parameters`, one after the other
+    prepared,     // what a program's first calls make of the weights, kept until these change
+    external,     // bound by the runtime by name: images, labels, indices, step, loss, correct, probabilities
+};
+
+/// The extent that stands for the batch, and the one that stands for the number of records of the bound data set.
+constexpr int batch_extent = -1;
+constexpr int records_extent = -2;
+
+/// Offsets are multiples of this many bytes: a cache line, the widest vector, and what OpenCL devices ask of a part of a buffer (128 for
+/// PoCL, 512 for NVIDIA's). The largest batch multiplies those of activations, so that they stay multiples.
+constexpr std::int64_t buffer_alignment = 512;
+
+/// `bytes` rounded up to whole alignments.
+constexpr std::int64_t align_buffer(std::int64_t bytes) { return (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment; }
+
+struct Buffer {
+    std::string name;  // "conv2d_1", "conv2d_1/kernel", "d conv2d_1/kernel", ...
+    std::string type;  // "float32", "int32", "uint32", "uint8"
+
+    /// In Halide's order, innermost first. Activations are (c, x, y, n) and stored in the set's order; everything else is dense as listed.
+    std::vector<int> extents;
+
+    Home home = Home::arena_batch;
+    std::int64_t offset = 0;            // bytes from the start of its home, a multiple of buffer_alignment
+    std::int64_t bytes = 0;             // without alignment; per image for arena_batch; 0 for external
+    int first_call = 0, last_call = 0;  // the lifetime, for buffers in the arenas
+};
+
+struct Call {
+    std::string kernel;  // its name in the kernel list
+    std::string layer;   // for messages and tables
+    std::string entry;   // the menu entry taken
+    std::string reason;  // why: "first that accepts", "pinned", or what the entries before it said
+    std::string symbol;  // the compiled function
+    Shape shape;
+    std::vector<int> arguments;                         // indices into Program::buffers: inputs, outputs, workspaces
+    double flops = 0;                                   // an image (a call, where the kernel does not see the batch)
+    std::int64_t bytes_per_image = 0, bytes_fixed = 0;  // read and written
+};
+
+/// A sequence of calls: "gradients" (forward and backward), "adam", "sgd", "infer", and "infer_one", for a single image.
+struct Program {
+    std::string name;
+    std::vector<Buffer> buffers;
+    std::vector<Call> calls;
+    int prepared_calls = 0;  // so many of the first depend on the weights alone: they are due only after these have changed
+    std::int64_t arena_bytes_per_image = 0, arena_bytes_fixed = 0;
+};
+
+/// A compiled kernel, planned or (with --all-entries) only there to be tested and compared.
+struct CompiledKernel {
+    std::string kernel, entry, symbol;
+    Shape shape;
+    std::vector<Buffer> arguments;  // name, type and extents only
+};
+
+struct SetPlan {
+    std::string set;
+    std::string target;
+    StorageOrder order = StorageOrder::hwnc;
+    std::vector<std::string> fusions;  // one line each: what was fused where
+    std::vector<Program> programs;
+    std::int64_t prepared_bytes = 0;  // of all programs
+    std::vector<CompiledKernel> kernels;
+};
+
+/// A weight, as Keras names it; its bytes lie in the slab `home` at `offset`, row-major as in Keras.
+struct Parameter {
+    std::string name;        // "conv2d/kernel"
+    std::vector<int> shape;  // Keras's: kernels are (h, w, in, out) or (in, out)
+    Home home = Home::parameters;
+    std::int64_t offset = 0;
+    std::string initializer;  // "glorot_uniform", "zeros", "ones"
+    int fan_in = 0, fan_out = 0;
+};
+
+struct LayerSummary {
+    std::string name, type;
+    std::vector<int> output_shape;  // Keras's: (h, w, c) or (c)
+    std::int64_t parameters = 0;
+};
+
+struct Plan {
+    int version = plan_version;
+    std::string model;
+    int in_h = 0, in_w = 0, in_c = 0, classes = 0;
+    int dropout_layers = 0;
+    std::vector<LayerSummary> layers;
+    std::vector<Parameter> parameters;
+    std::int64_t trainable = 0, non_trainable = 0;       // numbers of weights
+    std::int64_t parameter_bytes = 0, moving_bytes = 0;  // sizes of the slabs
+    std::vector<SetPlan> sets;
+};
+
+std::string to_json(const Plan &plan);
+
+/// Throws std::runtime_error where `text` is no plan of this version.
+Plan parse_plan(std::string_view text);
+
+}  // namespace halcyon

@@ -1,0 +1,135 @@
+// The sizes a kernel is compiled for. Plain C++: the planner reads it as well as the schedules.
+#pragma once
+
+#include "plan/divisors.h"
+
+#include <compare>
+#include <string>
+#include <vector>
+
+namespace halcyon {
+
+/// One kernel's sizes and compile-time constants. A kernel reads the fields its algorithm names and leaves the
+/// others at their defaults.
+struct Shape {
+    // The activations the layer reads and writes: rows, columns, channels.
+    int in_h = 1, in_w = 1, in_c = 1;
+    int out_h = 1, out_w = 1, out_c = 1;
+
+    // The window of a convolution or pool. Padding is what lies above and left; below and right follow from the extents.
+    int kernel_h = 1, kernel_w = 1;
+    int stride_h = 1, stride_w = 1;
+    int pad_top = 0, pad_left = 0;
+
+    // The max pool fused behind a convolution, over its out_h x out_w outputs: its window, likewise, and its own outputs.
+    int pool_h = 1, pool_w = 1;
+    int pool_stride_h = 1, pool_stride_w = 1;
+    int pool_pad_top = 0, pool_pad_left = 0;
+    int pooled_h = 1, pooled_w = 1;
+
+    // The weights are given in the transformed domain of Winograd's F(tile x tile, 3 x 3), tile 2 or 4; 0: as they are.
+    int tile = 0;
+
+    // The batch, where a kernel is compiled for that many images alone; 0: a run-time extent, any number from 1 up.
+    int batch = 0;
+
+    // 1: a ReLU is fused in: an epilogue of a forward kernel, a mask (input > 0) of a backward one.
+    int relu = 0;
+
+    // The random stream and the dropout rate's place in the step buffer (plan/step.h), one a dropout layer.
+    int dropout = 0;
+
+    // Elements of a parameter slab, for the optimizers.
+    int elements = 0;
+
+    // Batch normalisation's constants, as Keras defines them.
+    float epsilon = 0, momentum = 0;
+
+    auto operator<=>(const Shape &) const = default;
+
+    /// The max pool fused behind, as a layer of its own.
+    Shape pool() const {
+        Shape s;
+        s.in_h = out_h, s.in_w = out_w, s.in_c = out_c;
+        s.out_h = pooled_h, s.out_w = pooled_w, s.out_c = out_c;
+        s.kernel_h = pool_h, s.kernel_w = pool_w, s.stride_h = pool_stride_h, s.stride_w = pool_stride_w;
+        s.pad_top = pool_pad_top, s.pad_left = pool_pad_left;
+        return s;
+    }
+
+    /// The same, its gradient passing on through the ReLU fused in here.
+    Shape masked_pool() const {
+        Shape s = pool();
+        s.relu = relu;
+        return s;
+    }
+
+    /// A convolution's own shape with `pool` fused behind.
+    Shape with_pool(const Shape &pool) const {
+        Shape s = *this;
+        s.pool_h = pool.kernel_h, s.pool_w = pool.kernel_w, s.pool_stride_h = pool.stride_h, s.pool_stride_w = pool.stride_w;
+        s.pool_pad_top = pool.pad_top, s.pool_pad_left = pool.pad_left;
+        s.pooled_h = pool.out_h, s.pooled_w = pool.out_w;
+        return s;
+    }
+
+    /// The convolution that makes of the gradient of this one's outputs that of its inputs, where the stride is 1: with the window turned
+    /// round, over padding enough that every input meets all outputs it took part in.
+    Shape backward_data() const {
+        Shape s = *this;
+        s.in_h = out_h, s.in_w = out_w, s.in_c = out_c;
+        s.out_h = in_h, s.out_w = in_w, s.out_c = in_c;
+        s.pad_top = kernel_h - 1 - pad_top, s.pad_left = kernel_w - 1 - pad_left;
+        return s;
+    }
+
+    int pad_bottom() const { return (out_h - 1) * stride_h + kernel_h - in_h - pad_top; }
+    int pad_right() const { return (out_w - 1) * stride_w + kernel_w - in_w - pad_left; }
+
+    /// The extents of a convolution's weights: output channels, input channels, columns, rows.
+    std::vector<int> weights() const {
+        if (tile > 0) return {out_c, in_c, tile + 2, tile + 2};
+        return {out_c, in_c, kernel_w, kernel_h};
+    }
+
+    /// The inputs that an output is made of, one more for the bias, in whole fours: the columns of the gradients of weights and bias.
+    int weight_columns() const { return 4 * divide_up(in_c * kernel_w * kernel_h + 1, 4); }
+
+    /// True where a window can reach outside the input.
+    bool padded() const { return pad_top > 0 || pad_left > 0 || pad_bottom() > 0 || pad_right() > 0; }
+};
+
+/// Calls `visit(name, field)` for every field of `shape` (const or not): the one list behind generator arguments, plan.json and symbol
+/// names.
+template<typename S, typename Visit>
+void for_each_field(S &shape, Visit &&visit) {
+    visit("in_h", shape.in_h);
+    visit("in_w", shape.in_w);
+    visit("in_c", shape.in_c);
+    visit("out_h", shape.out_h);
+    visit("out_w", shape.out_w);
+    visit("out_c", shape.out_c);
+    visit("kernel_h", shape.kernel_h);
+    visit("kernel_w", shape.kernel_w);
+    visit("stride_h", shape.stride_h);
+    visit("stride_w", shape.stride_w);
+    visit("pad_top", shape.pad_top);
+    visit("pad_left", shape.pad_left);
+    visit("pool_h", shape.pool_h);
+    visit("pool_w", shape.pool_w);
+    visit("pool_stride_h", shape.pool_stride_h);
+    visit("pool_stride_w", shape.pool_stride_w);
+    visit("pool_pad_top", shape.pool_pad_top);
+    visit("pool_pad_left", shape.pool_pad_left);
+    visit("pooled_h", shape.pooled_h);
+    visit("pooled_w", shape.pooled_w);
+    visit("tile", shape.tile);
+    visit("batch", shape.batch);
+    visit("relu", shape.relu);
+    visit("dropout", shape.dropout);
+    visit("elements", shape.elements);
+    visit("epsilon", shape.epsilon);
+    visit("momentum", shape.momentum);
+}
+
+}  // namespace halcyon

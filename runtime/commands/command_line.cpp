@@ -1,0 +1,172 @@
+#include "runtime/commands/command_line.h"
+
+#include "plan/errors.h"
+#include "plan/text.h"
+#include "runtime/commands/commands.h"
+#include "runtime/engine/threads.h"
+#include "runtime/training/recipe.h"
+#include "runtime/training/run_config.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace halcyon {
+namespace {
+
+/// The command that the user chose, with its options; returns the exit code.
+using Command = std::function<int()>;
+
+const char *const data_help = "Folder of CIFAR-10's binary files; default: CIFAR10_DIR, else a synthetic set";
+const char *const weights_help = "Weights in a safetensors file, named as Keras names them";
+const char *const schedule_help = "Schedule set; auto takes the fastest that this machine can run";
+
+const char *const nonfinite_help = "Take weights and print results that are NaN or infinite, as null in JSON";
+
+/// Refuses what is not in 1 .. largest. The help texts leave the range out.
+CLI::Validator up_to(int largest) { return CLI::Range(1, largest).description(""); }
+
+/// Refuses "", which a shell makes of a variable that is not set.
+CLI::Validator named() {
+    return {[](const std::string &name) { return name.empty() ? std::string("must not be empty") : std::string(); }, ""};
+}
+
+/// Reads "A:B" with 0 <= A < B; nothing where it is malformed.
+std::optional<RecordRange> parse_records(const std::string &text) {
+    RecordRange records;
+    const char *end = text.data() + text.size();
+    const auto [colon, first_error] = std::from_chars(text.data(), end, records.first);
+    if (first_error != std::errc() || colon == end || *colon != ':') return std::nullopt;
+    const auto [rest, last_error] = std::from_chars(colon + 1, end, records.last);
+    if (last_error != std::errc() || rest != end || records.first < 0 || records.first >= records.last) return std::nullopt;
+    return records;
+}
+
+void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
+    CLI::App *command = program.add_subcommand("train", "Train the network; Ctrl-C saves, and --resume goes on");
+    const auto options = std::make_shared<TrainOptions>();
+    command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR");
+    command->add_option("--epochs", options->epochs, "Epochs in all; default: the recipe's")->check(up_to(largest_count))->type_name("N");
+    command->add_option("--batch", options->batch, "Images in a step; default: the recipe's")->check(up_to(largest_count))->type_name("N");
+    command->add_option("--seed", options->seed, "Seed of all that is random")->type_name("N")->capture_default_str();
+    command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME");
+    command->add_option("--threads", options->threads, "Default: as many as this process may use")
+        ->check(up_to(ThreadPool::most_threads))
+        ->type_name("N");
+    command->add_option("--out", options->out, fmt::format("Folder of the run; default: runs/{}/N", model.name))
+        ->check(named())
+        ->type_name("DIR");
+    command->add_option("--resume", options->resume, "Go on with the run in this folder")->check(named())->type_name("DIR");
+    command->add_option("--recipe", options->recipe, fmt::format("{}, or a file", fmt::join(recipe_names(), ", ")))
+        ->type_name("NAME|FILE")
+        ->capture_default_str();
+    command->add_option("--init", options->init, weights_help)->check(named())->type_name("FILE");
+    command->add_option("--limit", options->limit, "Train on the first N images")
+        ->check(up_to(std::numeric_limits<int>::max()))
+        ->type_name("N");
+    command->add_flag("--no-shuffle", options->no_shuffle, "Take the images in the files' order");
+    command->add_flag("--no-dropout", options->no_dropout, "Drop nothing out, whatever the recipe says");
+    command->add_flag("--no-evaluate", options->no_evaluate, "Do not evaluate on the test images after each epoch");
+    command->callback([&model, &chosen, options, command] {
+        for (const CLI::Option *option : command->get_options())
+            if (option->count() > 0) options->given.push_back(option->get_name());
+        chosen = [&model, options] { return run_train(model, *options); };
+    });
+}
+
+void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen) {
+    CLI::App *command = program.add_subcommand("evaluate", "Print the loss and accuracy of weights on the test images");
+    const auto options = std::make_shared<EvaluateOptions>();
+    command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
+    command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR");
+    command->add_option("--batch", options->batch, "Images at a time")->check(up_to(largest_count))->type_name("N")->capture_default_str();
+    command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME")->capture_default_str();
+    command->add_flag("--json", options->json, "Print one JSON object");
+    command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
+    command->callback([&model, &chosen, options] { chosen = [&model, options] { return run_evaluate(model, *options); }; });
+}
+
+void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen) {
+    CLI::App *command = program.add_subcommand("predict", "Print the class of images");
+    const auto options = std::make_shared<PredictOptions>();
+    const auto read_records = [options](const std::string &text) {
+        options->records = parse_records(text);
+        if (!options->records) throw CLI::ValidationError("--records", fmt::format("must be A:B with 0 <= A < B, not {}", text));
+    };
+    command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
+    CLI::Option *images =
+        command->add_option("images", options->images, "PNG files of the model's input size")->check(named())->type_name("IMAGE.png");
+    CLI::Option *records = command->add_option_function<std::string>("--records", read_records, "Test images A to B-1 instead of files");
+    records->type_name("A:B")->excludes(images);
+    command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR")->needs(records);
+    command->add_flag("--json", options->json, "Print one JSON object a line");
+    command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
+    command->callback([&model, &chosen, options] {
+        if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE.png... or --records A:B");
+        chosen = [&model, options] { return run_predict(model, *options); };
+    });
+}
+
+void add_reports(CLI::App &program, const halcyon_model &model, Command &chosen) {
+    const auto json = std::make_shared<bool>(false);
+    CLI::App *summary = program.add_subcommand("summary", "Print the network's layers and parameters");
+    summary->add_flag("--json", *json, "Print one JSON object");
+    summary->callback([&model, &chosen, json] { chosen = [&model, json] { return run_summary(model, *json); }; });
+
+    CLI::App *schedules =
+        program.add_subcommand("schedules", "Print the compiled schedule sets, which of them run here, and their kernels");
+    schedules->add_flag("--json", *json, "Print one JSON object");
+    schedules->callback([&model, &chosen, json] { chosen = [&model, json] { return run_schedules(model, *json); }; });
+}
+
+void add_bench(CLI::App &program, const halcyon_model &model, Command &chosen) {
+    CLI::App *command = program.add_subcommand("bench", fmt::format("Run the benchmarks, {}_bench, with its own options", model.name));
+    command->prefix_command();
+    command->set_help_flag();  // --help asks the benchmarks
+    command->callback([&model, &chosen, command] { chosen = [&model, command] { return run_bench(model, command->remaining()); }; });
+}
+
+/// Reads the command line and does what it asks.
+int run(const halcyon_model &model, int argc, char **argv) {
+    CLI::App program(fmt::format("Trains and runs the network {}, compiled ahead of time by Halcyon.", model.name), model.name);
+    program.footer(
+        fmt::format("Exits with {} when done, {} when it failed, {} for a bad option, {} when a run was stopped by Ctrl-C, and saved.",
+                    int(exit_done), int(exit_failed), int(exit_usage), int(exit_interrupted)));
+    Command chosen;
+    add_train(program, model, chosen);
+    add_evaluate(program, model, chosen);
+    add_predict(program, model, chosen);
+    add_reports(program, model, chosen);
+    add_bench(program, model, chosen);
+
+    std::signal(SIGPIPE, SIG_IGN);  // a pipe that nobody reads is an error of the output like any other
+    try {
+        program.parse(argc, argv);
+        if (!chosen) throw CLI::RequiredError("a command");
+    } catch (const CLI::CallForHelp &) {
+        fmt::print("{}", program.help());  // the command's, where one was given
+        return exit_done;
+    } catch (const CLI::ParseError &error) {
+        fmt::print(stderr, "{}: {}; see --help\n", model.name, printable(error.what()));
+        return exit_usage;
+    }
+    return chosen();
+}
+
+}  // namespace
+
+int run_command_line(const halcyon_model &model, int argc, char **argv) {
+    return run_program(model.name, [&] { return run(model, argc, argv); });
+}
+
+}  // namespace halcyon

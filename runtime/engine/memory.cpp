@@ -1,0 +1,172 @@
+#include "runtime/engine/memory.h"
+
+#include "runtime/engine/machine.h"
+#include "runtime/engine/tensor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <sys/mman.h>
+#include <utility>
+
+namespace halcyon {
+
+void prefer_huge_pages(void *begin, std::size_t bytes) {
+    constexpr std::size_t huge_page = 2 << 20;
+    std::size_t space = bytes;
+    void *aligned = begin;
+    // Advice: where the system has none, pages are small as before.
+    if (std::align(huge_page, huge_page, aligned, space)) ::madvise(aligned, space / huge_page * huge_page, MADV_HUGEPAGE);
+}
+
+Block::Block(std::int64_t bytes) : size_(bytes) {
+    constexpr std::int64_t alignment = 64;  // a cache line, and the widest vector
+    data_.reset(
+        static_cast<std::byte *>(std::aligned_alloc(alignment, static_cast<std::size_t>((bytes + alignment - 1) / alignment * alignment))));
+    if (!data_ && bytes > 0)
+        throw std::runtime_error(fmt::format("the system refuses {} MiB of memory: give a smaller batch", bytes >> 20));
+    prefer_huge_pages(data_.get(), static_cast<std::size_t>(bytes));
+}
+
+Place place_of(const void *memory) { return {.host = static_cast<std::byte *>(const_cast<void *>(memory))}; }
+
+TwinBlock::TwinBlock(const halide_device_interface_t *device, Session &session, std::int64_t bytes) : host_(bytes) {
+    if (device && bytes > 0) device_.emplace(device, session, bytes);
+}
+
+Place TwinBlock::place(std::int64_t offset) {
+    if (!device_) return {.host = host_.data() + offset};
+    return {.device = device_->device(), .on_device = device_->at(offset)};
+}
+
+void TwinBlock::send(std::int64_t bytes) {
+    if (device_) device_->send(0, host_.data(), bytes);
+}
+
+void TwinBlock::fetch(std::int64_t bytes) {
+    if (device_) device_->fetch(0, host_.data(), bytes);
+}
+
+void TwinBlock::wait() {
+    if (device_) device_->wait();
+}
+
+PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, std::span<const std::uint8_t> images,
+                       std::span<const std::uint8_t> labels)
+    : image_bytes_(images.size()), records_(static_cast<int>(labels.size())) {
+    if (device) {
+        images_on_device_.emplace(device, session, static_cast<std::int64_t>(images.size()));
+        labels_on_device_.emplace(device, session, static_cast<std::int64_t>(labels.size()));
+        images_ = {.device = device, .on_device = images_on_device_->at(0)};
+        labels_ = {.device = device, .on_device = labels_on_device_->at(0)};
+    }
+    refill(images, labels);
+}
+
+bool PlacedData::refill(std::span<const std::uint8_t> images, std::span<const std::uint8_t> labels) {
+    if (images_on_device_) {
+        if (images.size() != image_bytes_) return false;
+        images_on_device_->send(0, images.data(), static_cast<std::int64_t>(images.size()));
+        labels_on_device_->send(0, labels.data(), static_cast<std::int64_t>(labels.size()));
+    } else {
+        images_ = place_of(images.data());
+        labels_ = place_of(labels.data());
+    }
+    records_ = static_cast<int>(labels.size());
+    return true;
+}
+
+namespace {
+
+constexpr std::array slabs = {Home::parameters, Home::gradients, Home::moving, Home::optimizer};
+
+/// Bytes of every home, of the batch's arena for one image.
+std::map<Home, std::int64_t> bytes_of_homes(const Plan &plan, const SetPlan &set) {
+    std::int64_t arena_per_image = 0, arena_fixed = 0;
+    for (const Program &program : set.programs) {
+        arena_per_image = std::max(arena_per_image, program.arena_bytes_per_image);
+        arena_fixed = std::max(arena_fixed, program.arena_bytes_fixed);
+    }
+    return {{Home::arena_batch, arena_per_image},    {Home::arena_fixed, arena_fixed},  {Home::parameters, plan.parameter_bytes},
+            {Home::gradients, plan.parameter_bytes}, {Home::moving, plan.moving_bytes}, {Home::optimizer, 2 * plan.parameter_bytes},
+            {Home::prepared, set.prepared_bytes}};
+}
+
+/// Images of which no buffer outgrows what a kernel can address.
+std::int64_t addressable_batch(const SetPlan &set) {
+    std::int64_t most = std::numeric_limits<int>::max();
+    for (const Program &program : set.programs)
+        for (const Buffer &buffer : program.buffers)
+            if (program.name != "infer_one" && std::ranges::find(buffer.extents, batch_extent) != buffer.extents.end())
+                most = std::min(most, addressable_bytes / bytes_of(buffer, 1));
+    return most;
+}
+
+std::string in_mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
+
+}  // namespace
+
+void check_batch(const Plan &plan, const SetPlan &set, int max_batch, std::int64_t available) {
+    if (max_batch < 1) throw std::invalid_argument(fmt::format("a largest batch of {} images: it must be at least 1", max_batch));
+    const std::int64_t addressable = addressable_batch(set);
+    if (max_batch > addressable)
+        throw std::invalid_argument(
+            fmt::format("a batch of {} images is more than the kernels can address: {} images fit", max_batch, addressable));
+    if (device_of(set.set)) return;  // which tells itself what it has room for
+
+    std::int64_t fixed = 0;
+    for (const auto &[home, bytes] : bytes_of_homes(plan, set)) fixed += home == Home::arena_batch ? 0 : bytes;
+    const std::int64_t image = bytes_of_homes(plan, set).at(Home::arena_batch);
+    const double needed = static_cast<double>(fixed) + static_cast<double>(image) * max_batch;
+    if (needed <= static_cast<double>(available)) return;
+    const std::int64_t fit = image > 0 && available > fixed ? (available - fixed) / image : 0;
+    throw std::invalid_argument(fmt::format("a batch of {} images needs {} of memory, and {} are available: {} images fit", max_batch,
+                                            in_mib(needed), in_mib(static_cast<double>(available)), fit));
+}
+
+Memory::Memory(const Plan &plan, const SetPlan &set, int max_batch, Session &session) : max_batch_(max_batch) {
+    check_batch(plan, set, max_batch, available_memory());
+    std::map<Home, std::int64_t> bytes = bytes_of_homes(plan, set);
+    bytes[Home::arena_batch] *= max_batch;
+    for (int home = 0; home < static_cast<int>(Home::external); ++home)
+        blocks_.emplace_back(device_of(set.set), session, bytes.at(static_cast<Home>(home)));
+    clear_slabs();
+}
+
+void Memory::clear_slabs() {
+    for (const Home home : slabs) {
+        is_on_host_[static_cast<std::size_t>(home)] = true;  // whatever a device has there
+        std::ranges::fill(slab(home), 0.0F);
+    }
+}
+
+std::span<float> Memory::slab(Home home) {
+    TwinBlock &slab = block(home);
+    if (!std::exchange(is_on_host_[static_cast<std::size_t>(home)], true)) slab.fetch(slab.size());
+    return {reinterpret_cast<float *>(slab.host()), static_cast<std::size_t>(slab.size()) / sizeof(float)};
+}
+
+void Memory::begin_run() {
+    for (const Home home : slabs)
+        if (std::exchange(is_on_host_[static_cast<std::size_t>(home)], false)) block(home).send(block(home).size());
+}
+
+void Memory::bind(std::string_view name, const Place &place) { external_.insert_or_assign(std::string(name), place); }
+
+Place Memory::place(const Buffer &buffer) {
+    if (buffer.home == Home::external) {
+        const auto bound = external_.find(buffer.name);
+        if (bound == external_.end()) throw std::runtime_error(fmt::format("nothing is bound to the network's \"{}\"", buffer.name));
+        return bound->second;
+    }
+    const std::int64_t images = buffer.home == Home::arena_batch ? max_batch_ : 1;
+    if (buffer.offset < 0 || (buffer.offset + buffer.bytes) * images > block(buffer.home).size())
+        throw std::runtime_error(fmt::format("the plan places buffer \"{}\" outside its memory", buffer.name));
+    return block(buffer.home).place(buffer.offset * images);
+}
+
+}  // namespace halcyon

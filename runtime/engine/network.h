@@ -1,0 +1,142 @@
+// A compiled network with its weights: what a trainer, a benchmark or a test calls. One step of training is
+//
+//     BatchResult batch = network.gradients(records, step);   // forward, loss, backward
+//     // network.gradient_slab() holds the gradients: the place to combine them with other machines'
+//     network.update(Optimizer::adam, step);
+#pragma once
+
+#include "plan/plan.h"
+#include "runtime/engine/memory.h"
+#include "runtime/model.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+
+/// The optimizers that every model is compiled with.
+enum class Optimizer { adam, sgd };
+
+/// Everything that changes from step to step or by recipe, in a recipe's own units; the network turns it into the step buffer that the
+/// kernels read. Keep one and change its fields: a step must not allocate.
+struct StepValues {
+    std::uint32_t seed = 0;
+    std::uint32_t epoch = 0;     // from 0
+    std::uint32_t position = 0;  // the place in the epoch of the batch's first image
+    int global_batch = 0;        // images whose mean loss is differentiated, no fewer than the batch's; 0: those of this batch
+
+    float flip_probability = 0;             // of mirroring an image, 0..1
+    std::vector<float> dropout_rates = {};  // one for each of the plan's dropout layers, 0 <= rate, round(65536 rate) < 65536; empty: none
+
+    float learning_rate = 0;                              // finite, at least 0
+    std::int64_t update = 1;                              // t of Adam's bias corrections: 1 in the first update
+    float beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-7F;  // Adam: 0 <= beta < 1, epsilon > 0 and no denormal
+    float momentum = 0;                                   // SGD: 0 <= momentum < 1
+};
+
+/// One step of training: what Network::train() takes.
+struct TrainingStep {
+    std::vector<std::int32_t> records;
+    StepValues values;
+};
+
+/// Sums over the images of a batch, added in order.
+struct BatchResult {
+    double loss = 0;
+    std::int64_t correct = 0;
+};
+
+/// The plan of a compiled model. Throws std::runtime_error where its library or plan is of another version, or not whole.
+Plan plan_of(const halcyon_model &model);
+
+/// The names of the plan's sets, for choose_set().
+std::vector<std::string> compiled_sets(const Plan &plan);
+
+/// One network on one schedule set. Not to be called from two threads at once; two networks are independent of each other.
+class Network {
+public:
+    /// `plan` is plan_of(model), which callers have at hand already: its text takes longer to read than the weights to initialise. `set` is
+    /// one of its sets that this machine can run (choose_set() in runtime/engine/machine.h picks one); `threads` >= 1 counts the caller.
+    /// The weights are zero until initialize() or until they are written. Throws std::runtime_error where the model has no such set or
+    /// lacks a kernel, and like ThreadPool and Memory where there are not so many threads or is no room for so many images.
+    Network(const halcyon_model &model, Plan plan, std::string_view set, int threads, int max_batch);
+    ~Network();
+    Network(const Network &) = delete;
+    Network &operator=(const Network &) = delete;
+
+    const Plan &plan() const;
+    const std::string &set() const;
+    int max_batch() const;
+
+    /// What the constructor took to load all kernels into a device; 0 on the host.
+    double prepare_seconds() const;
+
+    /// Every weight by its initializer, a function of `seed` alone; gradients and the optimizer's state to zero.
+    void initialize(std::uint32_t seed);
+
+    // Programs keep what they make of the weights until a span of these is asked for or they are trained, and a device has copies of its
+    // own: after every run, ask anew before reading or writing.
+
+    /// The slabs, padding between the weights (always zero) included. `optimizer_slab` is two slabs laid out like the parameters': the
+    /// first and second moments of Adam, or SGD's velocity and nothing.
+    std::span<float> parameter_slab();
+    std::span<float> gradient_slab();
+    std::span<float> moving_slab();
+    std::span<float> optimizer_slab();
+
+    /// A weight in its slab, row-major as in Keras.
+    std::span<float> weight(const Parameter &parameter);
+    /// The gradient of a trainable weight. Throws std::invalid_argument for a moving statistic.
+    std::span<float> gradient(const Parameter &parameter);
+    /// The optimizer's state of a trainable weight: slot 0 is Adam's first moment or SGD's velocity, slot 1 Adam's second moment.
+    std::span<float> optimizer_state(const Parameter &parameter, int slot);
+
+    /// A data set where the kernels read it: `images` has in_c * in_h * in_w bytes a record, in planes (x innermost, then y, c), `labels`
+    /// one byte a record (anything below plan().classes where there are none). On the host both must outlive its use; a device gets a copy.
+    /// Throws std::invalid_argument for a null pointer, no record, more images than kernels can address, and a label that is no class.
+    PlacedData place(const std::uint8_t *images, const std::uint8_t *labels, int records);
+
+    /// The data that records are numbers of, which must outlive its use.
+    void bind_data(const PlacedData &data);
+    /// The same for data that the network places, like place(); a device's copy is of now, and is used again for as many records.
+    void bind_data(const std::uint8_t *images, const std::uint8_t *labels, int records);
+
+    /// Forward in training mode and backward, over 1 .. max_batch records: leaves the gradients of the mean loss in gradient_slab() and
+    /// updates the moving statistics. Throws std::invalid_argument for a record, batch or value of the step out of range, before anything
+    /// is changed, and std::runtime_error for a kernel's failure, which leaves weights as they were and moving statistics perhaps changed.
+    BatchResult gradients(std::span<const std::int32_t> records, const StepValues &step);
+
+    /// One step of the optimizer with what is in gradient_slab(). Throws like gradients(); a kernel's failure may leave some weights
+    /// changed.
+    void update(Optimizer optimizer, const StepValues &step);
+
+    /// How many steps train() takes at once: 1 on the host; as many on a device as it computes while the host prepares and reads others.
+    int steps_ahead() const;
+
+    /// gradients() and update() for each of 1 .. steps_ahead() steps in turn. Between them a device neither waits for the host nor copies
+    /// anything from or to it. Returns their results, which the next call overwrites. Throws like gradients().
+    std::span<const BatchResult> train(Optimizer optimizer, std::span<const TrainingStep> steps);
+
+    /// Forward with the moving statistics and without dropout, over 1 .. max_batch records. Throws like gradients().
+    BatchResult infer(std::span<const std::int32_t> records);
+
+    /// Of the last infer(): (classes, n), the classes of an image side by side.
+    std::span<const float> probabilities();
+
+    /// The stream of the kernels of the set cuda, a CUstream in the device's primary context, for libraries that are to work in their
+    /// order; null for other sets.
+    void *cuda_stream() const;
+
+    /// Calls of halide_malloc by the kernels since construction: no more after the first step.
+    std::int64_t allocations() const;
+
+private:
+    struct Implementation;
+    std::unique_ptr<Implementation> self_;
+};
+
+}  // namespace halcyon

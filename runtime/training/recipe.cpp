@@ -1,0 +1,153 @@
+#include "runtime/training/recipe.h"
+
+#include "plan/files.h"
+#include "plan/json.h"
+#include "runtime/training/builtin_recipes.h"
+#include "runtime/training/section.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+#include <numbers>
+#include <stdexcept>
+#include <system_error>
+
+namespace halcyon {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+// The kernels compute in float32, without denormal numbers, and Adam's rate is up to 10^7 times the recipe's in its first steps: within
+// these ranges no number becomes zero, one or infinite there that was not.
+bool scale(double x) { return x >= 1e-30 && x <= 1e30; }
+bool below_one(double x) { return x == 0 || (x >= 1e-30 && x <= 0.9999999); }
+bool fraction(double x) { return x == 0 || (x >= 1e-30 && x <= 1); }
+const char *const scale_range = "a number from 1e-30 to 1e30";
+const char *const below_one_range = "0 or a number from 1e-30 to 0.9999999";
+const char *const fraction_range = "0 or a number from 1e-30 to 1";
+
+// The kernels draw 16 random bits.
+bool dropout_rate(double x) { return x == 0 || (x >= 1.0 / 65536 && x <= 65535.0 / 65536); }
+bool flip_chance(double x) { return dropout_rate(x) || x == 1; }
+const char *const dropout_range = "0 or a number from 1/65536 to 65535/65536";
+const char *const flip_range = "0, 1 or a number from 1/65536 to 65535/65536";
+
+OptimizerSettings parse_optimizer(const json &values, const std::string &where) {
+    OptimizerSettings optimizer;
+    Section section(values, "optimizer", where);
+    section.choice("name", optimizer.name, {"adam", "sgd"});
+    if (optimizer.name == "adam") {
+        section.number("beta_1", optimizer.beta_1, below_one, below_one_range);
+        section.number("beta_2", optimizer.beta_2, below_one, below_one_range);
+        section.number("epsilon", optimizer.epsilon, scale, scale_range);
+    } else {
+        section.number("momentum", optimizer.momentum, below_one, below_one_range);
+    }
+    section.refuse_unknown();
+    return optimizer;
+}
+
+LearningRate parse_learning_rate(const json &values, const std::string &where) {
+    LearningRate rate;
+    Section section(values, "learning_rate", where);
+    section.choice("schedule", rate.schedule, {"constant", "one_cycle"});
+    section.number("peak", rate.peak, scale, scale_range);
+    if (rate.schedule == "one_cycle") {
+        section.number("warmup", rate.warmup, below_one, below_one_range);
+        section.number("start", rate.start, fraction, fraction_range);
+    }
+    section.refuse_unknown();
+    return rate;
+}
+
+Dropout parse_dropout(const json &values, const Section &section) {
+    const auto checked = [&](const json &rate) { return section.checked(rate, "dropout", dropout_rate, dropout_range); };
+    if (!values.is_array()) return checked(values);
+    std::vector<double> rates;
+    for (const json &rate : values) rates.push_back(checked(rate));
+    return rates;
+}
+
+}  // namespace
+
+Recipe parse_recipe(std::string_view text, const std::string &where) {
+    const json values = parse_json(text, where);
+    Recipe recipe;
+    Section section(values, "", where);
+    section.find("$schema");
+    section.text("name", recipe.name);
+    if (const json *given = section.find("optimizer")) recipe.optimizer = parse_optimizer(*given, where);
+    if (const json *given = section.find("learning_rate")) recipe.learning_rate = parse_learning_rate(*given, where);
+    section.count("epochs", recipe.epochs, 1, largest_count);
+    section.count("batch", recipe.batch, 1, largest_count);
+    if (const json *given = section.find("dropout")) recipe.dropout = parse_dropout(*given, section);
+    section.number("flip", recipe.flip, flip_chance, flip_range);
+    section.refuse_unknown();
+    return recipe;
+}
+
+Recipe load_recipe(const std::string &name_or_path) {
+    const auto builtin = builtin_recipes().find(name_or_path);
+    if (builtin != builtin_recipes().end()) return parse_recipe(builtin->second, "recipe " + builtin->first);
+
+    std::error_code error;
+    if (!std::filesystem::exists(name_or_path, error))
+        throw std::runtime_error(fmt::format("{}: neither a readable recipe file nor one of the recipes built in ({})", name_or_path,
+                                             fmt::join(recipe_names(), ", ")));
+    return parse_recipe(read_file(name_or_path), name_or_path);
+}
+
+std::string to_json(const Recipe &recipe) {
+    const OptimizerSettings &optimizer = recipe.optimizer;
+    const LearningRate &rate = recipe.learning_rate;
+    ordered_json values;
+    values["name"] = recipe.name;
+    values["optimizer"]["name"] = optimizer.name;
+    if (optimizer.name == "adam") {
+        values["optimizer"]["beta_1"] = optimizer.beta_1;
+        values["optimizer"]["beta_2"] = optimizer.beta_2;
+        values["optimizer"]["epsilon"] = optimizer.epsilon;
+    } else {
+        values["optimizer"]["momentum"] = optimizer.momentum;
+    }
+    values["learning_rate"]["schedule"] = rate.schedule;
+    values["learning_rate"]["peak"] = rate.peak;
+    if (rate.schedule == "one_cycle") {
+        values["learning_rate"]["warmup"] = rate.warmup;
+        values["learning_rate"]["start"] = rate.start;
+    }
+    values["epochs"] = recipe.epochs;
+    values["batch"] = recipe.batch;
+    std::visit([&values](const auto &rates) { values["dropout"] = rates; }, recipe.dropout);
+    values["flip"] = recipe.flip;
+    return values.dump(4);
+}
+
+std::vector<std::string> recipe_names() {
+    std::vector<std::string> names;
+    for (const auto &[name, text] : builtin_recipes()) names.push_back(name);
+    return names;
+}
+
+double learning_rate(const LearningRate &rate, std::int64_t step, std::int64_t total_steps) {
+    if (rate.schedule == "constant") return rate.peak;
+    const double warmup_steps = rate.warmup * double(total_steps);
+    if (double(step) < warmup_steps) return rate.peak * (rate.start + (1 - rate.start) * double(step) / warmup_steps);
+    return rate.peak * (1 + std::cos(std::numbers::pi * (double(step) - warmup_steps) / (double(total_steps) - warmup_steps))) / 2;
+}
+
+std::vector<double> dropout_rates(const Recipe &recipe, int layers) {
+    const auto count = static_cast<std::size_t>(layers);
+    if (const double *rate = std::get_if<double>(&recipe.dropout)) return std::vector<double>(count, *rate);
+    const auto &rates = std::get<std::vector<double>>(recipe.dropout);
+    if (rates.size() != count)
+        throw std::runtime_error(
+            fmt::format("recipe {}: {} dropout rates, but the model has {} dropout layers; list one rate a layer, or give a number for all",
+                        recipe.name, rates.size(), layers));
+    return rates;
+}
+
+}  // namespace halcyon

@@ -1,0 +1,43 @@
+// The settings of a run: config.json, and the same text in its checkpoints.
+#pragma once
+
+#include "runtime/training/recipe.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace halcyon {
+
+/// Everything needed to repeat a run.
+struct RunConfig {
+    std::string model;
+    std::string data;      // the folder of CIFAR-10's files; empty: the embedded synthetic set
+    int train_images = 0;  // in the data, before the limit
+    int limit = 0;         // train on the first so many; 0: on all
+    Recipe recipe;         // resolved: with what the command line changed
+    std::uint32_t seed = 1;
+    bool shuffle = true;
+    bool evaluate = true;  // on the test images, after every epoch
+    std::string init;      // the file of the first weights; empty: from the seed
+    std::string schedule;  // the set, as auto resolved it
+    int threads = 1;       // 1 .. ThreadPool::most_threads
+
+    /// Training images of an epoch.
+    int images() const { return limit > 0 && limit < train_images ? limit : train_images; }
+
+    /// The last batch of an epoch may be smaller.
+    std::int64_t steps_per_epoch() const { return (std::int64_t{images()} + recipe.batch - 1) / recipe.batch; }
+};
+
+std::string to_json(const RunConfig &config);
+
+/// Reads what to_json() wrote; `where` stands for it in messages. Throws std::runtime_error, one line that names the key, where one is
+/// missing, unknown, of another type or out of range.
+RunConfig parse_run_config(std::string_view text, const std::string &where);
+
+/// Where two JSON texts first differ, as "recipe.epochs is 3, not 2" (`text` has 3, `other` 2); "" where they say the same. `where` stands
+/// for `text` in messages. Throws std::runtime_error where that is no JSON.
+std::string difference(std::string_view text, const std::string &where, std::string_view other);
+
+}  // namespace halcyon

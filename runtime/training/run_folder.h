@@ -1,0 +1,76 @@
+// A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
+// best.safetensors holds the weights of its best epoch. A folder is a run's from its first checkpoint on, which a run writes first.
+#pragma once
+
+#include "plan/files.h"
+#include "runtime/training/run_config.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace halcyon {
+
+/// What an epoch came to: a line of metrics.jsonl.
+struct EpochMetrics {
+    std::uint32_t epoch = 0;                                 // from 1
+    double loss = 0, accuracy = 0;                           // means over its images, as they were trained
+    std::optional<double> val_loss = {}, val_accuracy = {};  // on the test images; null in the file without evaluation
+    double seconds = 0, images_per_second = 0;               // of training alone
+};
+
+std::string to_json(const EpochMetrics &metrics);
+
+/// Locked while the object lives, against other processes too: a lock dies with its process. All functions throw std::runtime_error, one
+/// line that names the folder or the file.
+class RunFolder {
+public:
+    /// A folder for a new run, made where it does not exist. Fails where it cannot be written, is in use or holds anything already, but for
+    /// what killed processes leave: temporary files, and copies of the files of `from`, the run that is to go on here.
+    static RunFolder create(const std::filesystem::path &path, const RunFolder *from = nullptr);
+
+    /// Like create(), as the lowest free number of `root`: runs/cifar10/1, runs/cifar10/2 and so on.
+    static RunFolder create_numbered(const std::filesystem::path &root);
+
+    /// The folder of a run that is to go on there. Fails where it is none or in use.
+    static RunFolder open(const std::filesystem::path &path);
+
+    /// The folder of a run that is to go on elsewhere. Several may read it at once; it need not be writable.
+    static RunFolder open_to_read(const std::filesystem::path &path);
+
+    const std::filesystem::path &path() const { return path_; }
+    std::filesystem::path config_file() const { return path_ / "config.json"; }
+    std::filesystem::path metrics_file() const { return path_ / "metrics.jsonl"; }
+    std::filesystem::path last() const { return path_ / "last.safetensors"; }
+    std::filesystem::path best() const { return path_ / "best.safetensors"; }
+
+    /// The settings in the last checkpoint. Fails where config.json is there and says anything else.
+    RunConfig read_config() const;
+
+    /// config.json agrees with the last checkpoint at any time: it is removed before that takes other settings, and written after.
+    void remove_config() const;
+    void write_config(const RunConfig &config) const;
+
+    /// Adds a line to metrics.jsonl, which is then on the disk.
+    void append(const EpochMetrics &metrics) const;
+
+    /// Drops the lines after those of the first `epochs`, which will be trained again. Fails where there is anything but epochs' lines, in
+    /// order, or where the last one of these is missing; without a file there are no lines to keep.
+    void keep_metrics(std::uint32_t epochs) const;
+
+    /// Copies the metrics and the best weights of another run, where it has them yet.
+    void copy_from(const RunFolder &other) const;
+
+    /// Fails where the folder was moved or removed since it was locked. Ask before writing.
+    void require_there() const;
+
+private:
+    RunFolder(std::filesystem::path path, int lock);
+
+    std::filesystem::path path_;
+    Descriptor folder_;  // holds the lock
+};
+
+}  // namespace halcyon

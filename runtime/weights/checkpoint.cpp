@@ -1,0 +1,229 @@
+#include "runtime/weights/checkpoint.h"
+
+#include "plan/json.h"
+#include "plan/text.h"
+#include "runtime/training/recipe.h"
+#include "runtime/weights/safetensors.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <stdexcept>
+
+namespace halcyon {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string optimizer_prefix = "optimizer/";
+
+/// A tensor of the file and the floats it is saved from or loaded into.
+struct Slot {
+    std::string name;
+    std::vector<std::int64_t> shape;
+    std::span<float> values;
+};
+
+std::vector<std::int64_t> shape_of(const Parameter &parameter) { return {parameter.shape.begin(), parameter.shape.end()}; }
+
+std::vector<Slot> weight_slots(Network &network) {
+    std::vector<Slot> slots;
+    for (const Parameter &parameter : network.plan().parameters)
+        slots.push_back({parameter.name, shape_of(parameter), network.weight(parameter)});
+    return slots;
+}
+
+std::vector<Slot> optimizer_slots(Network &network, Optimizer optimizer) {
+    const std::vector<std::string> names =
+        optimizer == Optimizer::adam ? std::vector<std::string>{"m", "v"} : std::vector<std::string>{"velocity"};
+    std::vector<Slot> slots;
+    for (const Parameter &parameter : network.plan().parameters) {
+        if (parameter.home != Home::parameters) continue;  // moving statistics are not trained
+        for (std::size_t i = 0; i < names.size(); ++i)
+            slots.push_back({optimizer_prefix + parameter.name + "/" + names[i], shape_of(parameter),
+                             network.optimizer_state(parameter, static_cast<int>(i))});
+    }
+    return slots;
+}
+
+[[noreturn]] void fail(const fs::path &path, const std::string &reason) {
+    throw std::runtime_error(fmt::format("{}: {}", path.string(), reason));
+}
+
+std::string shape_text(const std::vector<std::int64_t> &shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+
+/// Throws where the file's tensor cannot be loaded into `slot`.
+void check(const fs::path &path, const TensorFile &file, const Slot &slot, const std::string &model) {
+    const auto found = file.tensors.find(slot.name);
+    if (found == file.tensors.end())
+        fail(path, fmt::format("there is no tensor \"{}\" {}, which the model {} needs", slot.name, shape_text(slot.shape), model));
+    const TensorView &tensor = found->second;
+    if (tensor.shape != slot.shape)
+        fail(path, fmt::format("tensor \"{}\" has the shape {}, but the model {} needs {}", slot.name, shape_text(tensor.shape), model,
+                               shape_text(slot.shape)));
+    if (!is_float(tensor.type))
+        fail(path, fmt::format("tensor \"{}\" is of type {}, but the model {} needs F32, F16, BF16 or F64", slot.name, name_of(tensor.type),
+                               model));
+}
+
+/// Throws where the file's tensor holds what is no finite float32, or a variance below zero, of which the network would make NaN.
+void check_values(const fs::path &path, const TensorFile &file, const Slot &slot) {
+    std::vector<std::string> found;
+    const auto count = [&](const char *what, bool (*counts)(double)) {
+        if (const std::size_t n = count_values(file.tensors.at(slot.name), counts)) found.push_back(fmt::format("{} {}", n, what));
+    };
+    count("NaN", [](double value) { return std::isnan(value); });
+    count("infinite", [](double value) { return std::isinf(value); });
+    count("too large for float32", [](double value) { return std::isfinite(value) && std::isinf(static_cast<float>(value)); });
+    if (slot.name.ends_with("/moving_variance")) count("negative", [](double value) { return value < 0; });
+    if (!found.empty())
+        fail(path, fmt::format("tensor \"{}\": {} among its {} values; train or export the weights anew", slot.name, fmt::join(found, ", "),
+                               slot.values.size()));
+}
+
+void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
+    for (const Slot &slot : weights) check(path, file, slot, model);
+    for (const auto &[name, tensor] : file.tensors) {
+        const bool known = name.starts_with(optimizer_prefix) ||
+                           std::any_of(weights.begin(), weights.end(), [&name = name](const Slot &slot) { return slot.name == name; });
+        if (!known) fail(path, fmt::format("tensor \"{}\" {} is no weight of the model {}", name, shape_text(tensor.shape), model));
+    }
+}
+
+void copy(const TensorFile &file, const std::vector<Slot> &slots) {
+    for (const Slot &slot : slots) copy_floats(file.tensors.at(slot.name), slot.values);
+}
+
+/// An entry that a run's checkpoint has.
+const std::string &entry(const fs::path &path, const Metadata &metadata, const std::string &key) {
+    const auto found = metadata.find(key);
+    if (found == metadata.end())
+        fail(path,
+             fmt::format("its metadata have no \"{}\": it holds weights, from which --init begins, but no run that could be resumed", key));
+    return found->second;
+}
+
+/// A number of the metadata, written so that it reads back to the same bits. NaN is in no range.
+template<typename T>
+T number(const fs::path &path, const Metadata &metadata, const std::string &key, T lowest, T highest = std::numeric_limits<T>::max()) {
+    const std::string &text = entry(path, metadata, key);
+    T value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || !(value >= lowest && value <= highest))
+        fail(path,
+             fmt::format("its metadata's \"{}\" must be a number from {} to {}, not \"{}\"", key, lowest, highest, shortened(text, 100)));
+    return value;
+}
+
+Metadata to_metadata(const Checkpoint &checkpoint) {
+    const TrainingState &state = checkpoint.state;
+    Metadata metadata = {
+        {"config", checkpoint.config},
+        {"step", fmt::format("{}", state.step)},
+        {"epoch", fmt::format("{}", state.epoch)},
+        {"position", fmt::format("{}", state.position)},
+        {"loss_sum", fmt::format("{}", state.loss)},
+        {"correct", fmt::format("{}", state.correct)},
+        {"seconds", fmt::format("{}", state.seconds)},
+        {"classes", nlohmann::json(checkpoint.class_names).dump()},
+    };
+    if (state.best_score) metadata["best_score"] = fmt::format("{}", *state.best_score);
+    return metadata;
+}
+
+TrainingState parse_state(const fs::path &path, const Metadata &metadata) {
+    TrainingState state;
+    state.step = number<std::int64_t>(path, metadata, "step", 0);
+    state.epoch = number<std::uint32_t>(path, metadata, "epoch", 0, largest_count);
+    state.position = number<int>(path, metadata, "position", 0);
+    state.loss = number<double>(path, metadata, "loss_sum", 0);
+    state.correct = number<std::int64_t>(path, metadata, "correct", 0, state.position);
+    state.seconds = number<double>(path, metadata, "seconds", 0);
+    if (metadata.contains("best_score"))
+        state.best_score = number<double>(path, metadata, "best_score", std::numeric_limits<double>::lowest());
+    return state;
+}
+
+/// The metadata of a file of ours; what others write under the same keys means something else.
+Metadata our_metadata(const TensorFile &file) { return file.ours ? file.metadata : Metadata(); }
+
+std::vector<std::string> parse_class_names(const fs::path &path, const Metadata &metadata, const Plan &plan) {
+    const auto found = metadata.find("classes");
+    if (found == metadata.end()) return {};
+    std::vector<std::string> names;
+    try {
+        names = parse_json(found->second, path.string()).get<std::vector<std::string>>();
+    } catch (const std::exception &) {
+        fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", shortened(found->second, 100)));
+    }
+    if (std::ranges::find(names, "") != names.end()) fail(path, "its metadata's \"classes\" has an empty name");
+    if (!names.empty() && names.size() != std::size_t(plan.classes))
+        fail(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} classes", names.size(), plan.model,
+                               plan.classes));
+    return names;
+}
+
+TensorViews views(const std::vector<Slot> &slots) {
+    TensorViews tensors;
+    for (const Slot &slot : slots) tensors[slot.name] = view_floats(slot.values, slot.shape);
+    return tensors;
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path &path, Network &network, Optimizer optimizer, const Checkpoint &checkpoint) {
+    TensorViews tensors = views(weight_slots(network));
+    tensors.merge(views(optimizer_slots(network, optimizer)));
+    write_safetensors(path, tensors, to_metadata(checkpoint));
+}
+
+std::string read_config(const fs::path &path) { return entry(path, our_metadata(read_safetensors(path)), "config"); }
+
+std::string find_non_finite(Network &network, Optimizer optimizer) {
+    for (const std::vector<Slot> &slots : {weight_slots(network), optimizer_slots(network, optimizer)})
+        for (const Slot &slot : slots) {
+            const auto count = std::ranges::count_if(slot.values, [](float value) { return !std::isfinite(value); });
+            if (count > 0) return fmt::format("{}: {} of {} values are not finite", slot.name, count, slot.values.size());
+        }
+    return "";
+}
+
+Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer optimizer) {
+    const TensorFile file = read_safetensors(path);
+    const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
+    const Metadata metadata = our_metadata(file);
+    Checkpoint checkpoint = {parse_state(path, metadata), parse_class_names(path, metadata, network.plan()),
+                             entry(path, metadata, "config")};
+    check_weights(path, file, weights, network.plan().model);
+    for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
+    for (const std::vector<Slot> &slots : {weights, moments})
+        for (const Slot &slot : slots) check_values(path, file, slot);
+    copy(file, weights);
+    copy(file, moments);
+    return checkpoint;
+}
+
+void save_weights(const fs::path &path, Network &network, const std::vector<std::string> &class_names) {
+    write_safetensors(path, views(weight_slots(network)), {{"classes", nlohmann::json(class_names).dump()}});
+}
+
+LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeights nonfinite) {
+    const TensorFile file = read_safetensors(path);
+    const std::vector<Slot> weights = weight_slots(network);
+    LoadedWeights loaded;
+    loaded.class_names = parse_class_names(path, our_metadata(file), network.plan());
+    check_weights(path, file, weights, network.plan().model);
+    for (const Slot &slot : weights) {
+        if (nonfinite == NonfiniteWeights::refused) check_values(path, file, slot);
+        if (const DType type = file.tensors.at(slot.name).type; type != DType::f32) loaded.converted_types.insert(name_of(type));
+    }
+    copy(file, weights);
+    return loaded;
+}
+
+}  // namespace halcyon
