@@ -59,9 +59,13 @@ private:
             }
         } else if (argument.type == "uint32") {
             fill_step(memory);
+        } else if (argument.type == "uint16") {
+            for (std::size_t i = 0; i < memory.size() / 2; i++) {
+                const auto label = static_cast<std::uint16_t>(i % 10);
+                std::memcpy(&memory[2 * i], &label, 2);
+            }
         } else {
-            for (std::size_t i = 0; i < memory.size(); i++)
-                memory[i] = static_cast<std::byte>(argument.name == "labels" ? i % 10 : i % 251);
+            for (std::size_t i = 0; i < memory.size(); i++) memory[i] = static_cast<std::byte>(i % 251);
         }
     }
 

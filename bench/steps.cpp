@@ -23,7 +23,7 @@ struct Fixture {
     Fixture(const halcyon_model &model, const Plan &plan, const std::string &set, int threads, int batch)
         : data(make_synthetic(Split::train, batch)), network(model, plan, set, threads, batch), records(static_cast<std::size_t>(batch)) {
         network.initialize(1);
-        network.bind_data(data.images.data(), data.labels.data(), data.size());
+        network.bind_data(data.pixels.bytes(), data.labels);
         std::iota(records.begin(), records.end(), 0);
     }
 };

@@ -30,9 +30,9 @@ Buffer external_buffer(const Model &model, const std::string &name) {
     buffer.home = Home::external;
     const auto set = [&](const char *type, std::vector<int> extents) { buffer.type = type, buffer.extents = std::move(extents); };
     if (name == "images")
-        set("uint8", {image.w, image.h, image.c, records_extent});
+        set("uint8", {image.c, image.w, image.h, records_extent});
     else if (name == "labels")
-        set("uint8", {records_extent});
+        set("uint16", {records_extent});
     else if (name == "indices")
         set("int32", {batch_extent});
     else if (name == "step")

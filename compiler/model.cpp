@@ -136,7 +136,7 @@ public:
             const bool last = i == count - 1;
             if (last && !(layer.type == "dense" && layer.ends_in_softmax())) fail("the last layer must be dense with activation softmax");
             if (!last && layer.ends_in_softmax()) fail("only the last layer, a dense one, can have activation softmax");
-            if (last && (layer.out.c < 2 || layer.out.c > 256)) fail("labels are bytes, so there can be 2 to 256 classes");
+            if (last && (layer.out.c < 2 || layer.out.c > 65536)) fail("there can be 2 to 65536 classes");
             if (!last && !is_read_[i]) fail("no layer reads its output");
         }
     }

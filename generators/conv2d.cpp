@@ -133,7 +133,7 @@ public:
     static constexpr const char *kernel = "conv2d_softmax_cross_entropy";
     Input<Buffer<float, 4>> input{"input"}, weights{"weights"};
     Input<Buffer<float, 1>> bias{"bias"};
-    Input<Buffer<uint8_t, 1>> labels{"labels"};
+    Input<Buffer<uint16_t, 1>> labels{"labels"};
     Input<Buffer<int32_t, 1>> indices{"indices"};
     Input<Buffer<uint32_t, 1>> step{"step"};
     Output<Buffer<float, 4>> probabilities{"probabilities"};

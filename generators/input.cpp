@@ -24,9 +24,9 @@ public:
     }
 
     void schedule() {
-        images.dim(0).set_bounds(0, in_w);
-        images.dim(1).set_bounds(0, in_h).set_stride(in_w);
-        images.dim(2).set_bounds(0, in_c).set_stride(int(in_w) * in_h);
+        images.dim(0).set_bounds(0, in_c);
+        images.dim(1).set_bounds(0, in_w).set_stride(in_c);
+        images.dim(2).set_bounds(0, in_h).set_stride(int(in_w) * in_c);
         images.dim(3).set_min(0).set_stride(int(in_w) * in_h * in_c);
         indices.dim(0).set_min(0);
         step.dim(0).set_min(0);

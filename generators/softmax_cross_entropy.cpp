@@ -14,7 +14,7 @@ class SoftmaxCrossEntropyForwardGenerator : public LayerGenerator<SoftmaxCrossEn
 public:
     static constexpr const char *kernel = "softmax_cross_entropy_fwd";
     Input<Buffer<float, 4>> logits{"logits"};
-    Input<Buffer<uint8_t, 1>> labels{"labels"};
+    Input<Buffer<uint16_t, 1>> labels{"labels"};
     Input<Buffer<int32_t, 1>> indices{"indices"};
     Output<Buffer<float, 4>> probabilities{"probabilities"};
     Output<Buffer<float, 1>> loss{"loss"}, correct{"correct"};
@@ -44,7 +44,7 @@ class SoftmaxCrossEntropyBackwardGenerator : public LayerGenerator<SoftmaxCrossE
 public:
     static constexpr const char *kernel = "softmax_cross_entropy_bwd";
     Input<Buffer<float, 4>> probabilities{"probabilities"};
-    Input<Buffer<uint8_t, 1>> labels{"labels"};
+    Input<Buffer<uint16_t, 1>> labels{"labels"};
     Input<Buffer<int32_t, 1>> indices{"indices"};
     Input<Buffer<uint32_t, 1>> step{"step"};
     Output<Buffer<float, 4>> d_logits{"d_logits"};
@@ -70,7 +70,7 @@ class SoftmaxCrossEntropyGenerator : public LayerGenerator<SoftmaxCrossEntropyGe
 public:
     static constexpr const char *kernel = "softmax_cross_entropy";
     Input<Buffer<float, 4>> logits{"logits"};
-    Input<Buffer<uint8_t, 1>> labels{"labels"};
+    Input<Buffer<uint16_t, 1>> labels{"labels"};
     Input<Buffer<int32_t, 1>> indices{"indices"};
     Input<Buffer<uint32_t, 1>> step{"step"};
     Output<Buffer<float, 4>> probabilities{"probabilities"};

@@ -39,7 +39,7 @@ constexpr std::int64_t align_buffer(std::int64_t bytes) { return (bytes + buffer
 
 struct Buffer {
     std::string name;  // "conv2d_1", "conv2d_1/kernel", "d conv2d_1/kernel", ...
-    std::string type;  // "float32", "int32", "uint32", "uint8"
+    std::string type;  // "float32", "int32", "uint32", "uint16", "uint8"
 
     /// In Halide's order, innermost first. Activations are (c, x, y, n) and stored in the set's order; everything else is dense as listed.
     std::vector<int> extents;

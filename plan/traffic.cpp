@@ -6,7 +6,7 @@ namespace halcyon {
 namespace {
 
 void add_pass(Traffic &traffic, const Buffer &buffer) {
-    std::int64_t bytes = buffer.type == "uint8" ? 1 : 4;
+    std::int64_t bytes = buffer.type == "uint8" ? 1 : buffer.type == "uint16" ? 2 : 4;
     bool images = false;
     for (const int extent : buffer.extents)
         if (extent > 0)

@@ -23,10 +23,10 @@
 using namespace halcyon;
 
 struct halcyon_network {
-    std::unique_ptr<Network> network;     // null where it could not be opened
-    bool has_weights = false;             // initialized or loaded
-    std::vector<std::int32_t> records;    // 0, 1, 2, ...: the batch is the whole data set
-    std::vector<std::uint8_t> no_labels;  // of images to predict
+    std::unique_ptr<Network> network;      // null where it could not be opened
+    bool has_weights = false;              // initialized or loaded
+    std::vector<std::int32_t> records;     // 0, 1, 2, ...: the batch is the whole data set
+    std::vector<std::uint16_t> no_labels;  // of images to predict
     std::string error;
 
     Network &get() {
@@ -40,12 +40,18 @@ struct halcyon_network {
         return open;
     }
 
+    std::size_t image_bytes() {
+        const Plan &plan = get().plan();
+        return static_cast<std::size_t>(plan.in_h) * static_cast<std::size_t>(plan.in_w) * static_cast<std::size_t>(plan.in_c);
+    }
+
     /// Binds a batch; returns the numbers of its records.
-    std::span<const std::int32_t> bind(const std::uint8_t *images, const std::uint8_t *labels, int count) {
+    std::span<const std::int32_t> bind(const std::uint8_t *images, const std::uint16_t *labels, int count) {
         if (count < 1 || count > get().max_batch())
             throw std::invalid_argument(fmt::format("a batch of {} images: it must have 1 to {}", count, get().max_batch()));
-        get().bind_data(images, labels, count);
-        return std::span(records).first(static_cast<std::size_t>(count));
+        const auto images_in_all = static_cast<std::size_t>(count);
+        get().bind_data({images, images_in_all * image_bytes()}, {labels, images_in_all});
+        return std::span(records).first(images_in_all);
     }
 };
 
@@ -134,7 +140,7 @@ halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, 
     });
 }
 
-halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint8_t *labels, int count,
+halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint16_t *labels, int count,
                                   const halcyon_step *step, double *loss) {
     return guarded(network, [&] {
         require(images, "images");

@@ -52,13 +52,13 @@ halcyon_status halcyon_initialize(halcyon_network *network, uint32_t seed);
 halcyon_status halcyon_load_weights(halcyon_network *network, const char *path);
 halcyon_status halcyon_save_weights(halcyon_network *network, const char *path);
 
-/* The probabilities of `count` images, 1 .. max_batch: `images` in planes (x innermost, then y, channel, image) as in CIFAR-10's records,
- * the probabilities with the classes of an image side by side. It fails where one of them is no finite number. */
+/* The probabilities of `count` images, 1 .. max_batch: `images` interleaved (channel innermost, then x, y, image) as numpy has (N, H, W,
+ * C), the probabilities with the classes of an image side by side. It fails where one of them is no finite number. */
 halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *probabilities);
 
 /* One step of training on `count` images, 1 .. max_batch, and their labels, each less than the number of classes; *loss is their mean loss
  * before the step (may be null). Where it fails because the loss is no finite number or a kernel failed, the weights may have changed. */
-halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint8_t *labels, int count,
+halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint16_t *labels, int count,
                                   const halcyon_step *step, double *loss);
 
 #ifdef __cplusplus

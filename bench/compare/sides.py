@@ -236,7 +236,7 @@ class HalcyonInference(Inference):
         model = ctypes.c_void_p(self.library.halcyon_cifar10())
         self.check(self.library.halcyon_open(model, schedule.encode(), threads, batch, ctypes.byref(self.network)))
         self.probabilities = np.empty((batch, 10), np.float32)
-        self.prepare(np.ascontiguousarray(load_records(data, "test_batch.bin")[0]))
+        self.prepare(np.ascontiguousarray(load_records(data, "test_batch.bin")[0].transpose(0, 2, 3, 1)))
 
     def check(self, status):
         if status != 0:

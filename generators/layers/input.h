@@ -1,6 +1,6 @@
 // The input layer: a batch gathered from a data set of byte images, scaled to 0..1 and mirrored at random.
 //
-// `images` is (column, row, channel, record): CIFAR's planes. `indices` names the record of each image of the batch.
+// `images` is (channel, column, row, record), the channel innermost. `indices` names the record of each image of the batch.
 #pragma once
 
 #include "generators/layers/philox.h"
@@ -10,7 +10,7 @@
 
 namespace halcyon {
 
-/// output(c, x, y, n) = images(x or its mirror, y, c, indices(n)) / 255
+/// output(c, x, y, n) = images(c, x or its mirror, y, indices(n)) / 255
 struct InputForward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::Func key{"key"}, flipped{"flipped"}, output{"output"};
@@ -22,7 +22,7 @@ struct InputForward {
         flipped(n) = (bits & 0xFFFF) < step_word(step, step_flip_threshold);
         const Halide::Expr from_x = select(flipped(n), s.in_w - 1 - x, x);
         const Halide::Expr record = clamp(indices(n), 0, records - 1);
-        output(c, x, y, n) = Halide::cast<float>(images(clamp(from_x, 0, s.in_w - 1), y, c, record)) / 255.0f;
+        output(c, x, y, n) = Halide::cast<float>(images(c, clamp(from_x, 0, s.in_w - 1), y, record)) / 255.0f;
     }
 };
 

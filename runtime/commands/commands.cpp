@@ -1,7 +1,6 @@
 #include "runtime/commands/commands.h"
 
 #include "plan/text.h"
-#include "runtime/data/synthetic.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,21 +8,26 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <stdexcept>
+#include <filesystem>
+#include <utility>
 
 namespace halcyon {
 
-Dataset DataSource::load(Split split, const Plan &plan) const {
-    Dataset data = folder.empty() ? make_synthetic(split) : load_cifar10(folder, split);
-    if (data.h != plan.in_h || data.w != plan.in_w || data.c != plan.in_c || data.classes != plan.classes)
-        throw std::runtime_error(
-            fmt::format("{}: images of {}x{}x{} in {} classes, but the model {} takes {}x{}x{} in {}; give other --data",
-                        folder.empty() ? "synthetic set" : folder, data.h, data.w, data.c, data.classes, plan.model, plan.in_h, plan.in_w,
-                        plan.in_c, plan.classes));
+ChosenData::ChosenData(DataRequest request, std::string chosen)
+    : request_(std::move(request)), chosen_(std::move(chosen)), source_(open_source(request_)) {}
+
+Dataset ChosenData::load(Split split) const {
+    Dataset data = source_->load(split, [](std::size_t, std::size_t) {});
+    check_fits(data, request_, request_.path.empty() ? source_->description() : request_.path.string());
     return data;
 }
 
-std::string DataSource::description() const { return fmt::format("{} ({})", folder.empty() ? "synthetic" : folder, chosen); }
+std::string ChosenData::path() const { return absolute_or_empty(request_.path.string()); }
+
+std::string ChosenData::description() const {
+    if (request_.path.empty()) return fmt::format("{} ({})", source_->description(), chosen_);
+    return fmt::format("{}: {} ({})", request_.path.string(), source_->description(), chosen_);
+}
 
 std::vector<std::string> load_named_weights(const std::string &path, Network &network, NonfiniteWeights nonfinite) {
     const LoadedWeights loaded = load_weights(path, network, nonfinite);
@@ -39,11 +43,22 @@ void print_json(const nlohmann::ordered_json &value) {
     fmt::print("{}\n", value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
-DataSource choose_data(const std::string &data_option) {
-    if (!data_option.empty()) return {data_option, "--data"};
+ChosenData data_at(const std::string &path, const std::string &chosen, const Plan &plan) {
+    DataRequest request;
+    request.path = path;
+    request.h = plan.in_h, request.w = plan.in_w, request.c = plan.in_c, request.classes = plan.classes;
+    return {std::move(request), chosen};
+}
+
+ChosenData choose_data(const std::string &data_option, const Plan &plan) {
+    if (!data_option.empty()) return data_at(data_option, "--data", plan);
     const char *folder = std::getenv("CIFAR10_DIR");
-    if (folder && *folder) return {folder, "CIFAR10_DIR"};
-    return {"", "no --data and no CIFAR10_DIR"};
+    if (folder && *folder) return data_at(folder, "CIFAR10_DIR", plan);
+    return data_at("", "no --data and no CIFAR10_DIR", plan);
+}
+
+std::string absolute_or_empty(const std::string &path) {
+    return path.empty() ? "" : std::filesystem::absolute(path).lexically_normal().string();
 }
 
 }  // namespace halcyon

@@ -3,7 +3,7 @@
 
 #include "plan/plan.h"
 #include "runtime/commands/command_line.h"
-#include "runtime/data/dataset.h"
+#include "runtime/data/source.h"
 #include "runtime/model.h"
 #include "runtime/weights/checkpoint.h"
 
@@ -56,16 +56,28 @@ int run_schedules(const halcyon_model &model, bool json);
 /// Becomes the benchmarks, a program of its own beside this one, so that the trainer does not carry them.
 int run_bench(const halcyon_model &model, std::vector<std::string> arguments);
 
-/// Where images come from.
-struct DataSource {
-    std::string folder;  // of CIFAR-10's files; empty: the embedded synthetic set
-    std::string chosen;  // why this one: "--data", "CIFAR10_DIR", "no --data and no CIFAR10_DIR"
+/// The images that a command takes, and why these.
+class ChosenData {
+public:
+    /// `chosen` says who named the path: "--data", "CIFAR10_DIR", "no --data and no CIFAR10_DIR". Throws like open_source().
+    ChosenData(DataRequest request, std::string chosen);
 
-    /// The images of a split, which fit the model. Throws std::runtime_error, one line that names the file or the sizes.
-    Dataset load(Split split, const Plan &plan) const;
+    /// Whether there are images of this split.
+    bool has(Split split) const { return source_->has(split); }
 
-    /// For a person: "synthetic (no --data and no CIFAR10_DIR)".
+    /// The images of a split that there are, which fit the model. Throws std::runtime_error, one line that names the file or the sizes.
+    Dataset load(Split split) const;
+
+    /// Where they lie, as an absolute path; empty for the synthetic set.
+    std::string path() const;
+
+    /// For a person: "photos: class folders, 5 classes (--data)".
     std::string description() const;
+
+private:
+    DataRequest request_;
+    std::string chosen_;
+    std::unique_ptr<Source> source_;
 };
 
 /// load_weights(), and a line to standard error that says what was converted. Returns the names of the classes.
@@ -75,7 +87,13 @@ std::vector<std::string> load_named_weights(const std::string &path, Network &ne
 /// Prints a value on one line. JSON is UTF-8: bytes of a name that are not become U+FFFD.
 void print_json(const nlohmann::ordered_json &value);
 
+/// The images at `path`, for a model.
+ChosenData data_at(const std::string &path, const std::string &chosen, const Plan &plan);
+
 /// `--data` where it is given, else CIFAR10_DIR where it is set, else the synthetic set.
-DataSource choose_data(const std::string &data_option);
+ChosenData choose_data(const std::string &data_option, const Plan &plan);
+
+/// The path as it is from everywhere; "" for "".
+std::string absolute_or_empty(const std::string &path);
 
 }  // namespace halcyon

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <memory>
 #include <numeric>
 #include <span>
 #include <stdexcept>
@@ -30,22 +31,28 @@ struct Images {
 };
 
 Images name_images(const std::vector<std::string> &paths, const Plan &plan) {
-    return {
-        paths, [&paths, h = plan.in_h, w = plan.in_w, c = plan.in_c](std::size_t image) { return read_png(paths[image], h, w, c); }, {}};
+    return {paths,
+            [&paths, h = plan.in_h, w = plan.in_w, c = plan.in_c](std::size_t image) {
+                const std::vector<std::uint8_t> planes = read_png(paths[image], h, w, c);
+                std::vector<std::uint8_t> record(planes.size());
+                for (std::size_t i = 0, pixels = planes.size() / c; i < planes.size(); ++i) record[i % pixels * c + i / pixels] = planes[i];
+                return record;
+            },
+            {}};
 }
 
-Images take_records(const DataSource &source, const RecordRange &records, const Plan &plan) {
-    Dataset test = source.load(Split::test, plan);
-    if (records.last > test.size())
+Images take_records(const ChosenData &source, const RecordRange &records) {
+    auto test = std::make_shared<const Dataset>(source.load(Split::test));
+    if (records.last > test->size())
         throw std::runtime_error(
-            fmt::format("--records {}:{}: there are {} test images, 0:{}", records.first, records.last, test.size(), test.size()));
+            fmt::format("--records {}:{}: there are {} test images, 0:{}", records.first, records.last, test->size(), test->size()));
     Images images;
-    images.class_names = test.class_names;
+    images.class_names = test->class_names;
     for (int i = records.first; i < records.last; ++i) images.names.push_back(fmt::format("record {}", i));
-    images.read = [bytes = std::move(test.images), first = std::size_t(records.first),
-                   record = std::size_t(test.h) * test.w * test.c](std::size_t image) {
-        const auto begin = bytes.begin() + std::ptrdiff_t((first + image) * record);
-        return std::vector<std::uint8_t>(begin, begin + std::ptrdiff_t(record));
+    images.read = [test, first = std::size_t(records.first)](std::size_t image) {
+        const std::size_t bytes = std::size_t(test->h) * test->w * test->c;
+        const std::span<const std::uint8_t> record = test->pixels.bytes().subspan((first + image) * bytes, bytes);
+        return std::vector<std::uint8_t>(record.begin(), record.end());
     };
     return images;
 }
@@ -75,8 +82,9 @@ void print_prediction(const std::string &image, std::span<const float> probabili
 
 /// Some of the images: the records of those that could be read side by side, and what is wrong with the others.
 struct Batch {
-    std::vector<std::uint8_t> records, labels;  // the labels are unknown; predictions do not depend on them
-    std::vector<std::string> failures;          // one an image; "" where it could be read
+    std::vector<std::uint8_t> records;
+    std::vector<std::uint16_t> labels;  // unknown; predictions do not depend on them
+    std::vector<std::string> failures;  // one an image; "" where it could be read
 
     Batch(const Images &images, std::size_t first, std::size_t last) {
         for (std::size_t i = first; i < last; ++i) {
@@ -95,7 +103,7 @@ struct Batch {
 /// The classes' probabilities of each image that could be read, one after the other.
 std::span<const float> infer(Network &network, const Batch &batch) {
     if (batch.labels.empty()) return {};
-    network.bind_data(batch.records.data(), batch.labels.data(), static_cast<int>(batch.labels.size()));
+    network.bind_data(batch.records, batch.labels);
     std::vector<std::int32_t> records(batch.labels.size());
     std::iota(records.begin(), records.end(), 0);
     network.infer(records);
@@ -107,7 +115,7 @@ std::span<const float> infer(Network &network, const Batch &batch) {
 int run_predict(const halcyon_model &model, const PredictOptions &options) {
     Plan plan = plan_of(model);
     const Images images =
-        options.records ? take_records(choose_data(options.data), *options.records, plan) : name_images(options.images, plan);
+        options.records ? take_records(choose_data(options.data, plan), *options.records) : name_images(options.images, plan);
     const std::size_t count = images.names.size(), most = std::min<std::size_t>(64, count);
     const Set &set = choose_set("auto", compiled_sets(plan));
     Network network(model, std::move(plan), set.name, hardware_threads(), static_cast<int>(most));

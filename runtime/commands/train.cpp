@@ -48,14 +48,10 @@ struct Data {
     const Dataset *test_or_null() const { return test ? &*test : nullptr; }
 };
 
-Data load_data(const DataSource &source, bool evaluate, const Plan &plan) {
-    Data data{source.load(Split::train, plan), std::nullopt};
-    if (evaluate) data.test = source.load(Split::test, plan);
+Data load_data(const ChosenData &source, bool evaluate) {
+    Data data{source.load(Split::train), std::nullopt};
+    if (evaluate && source.has(Split::test)) data.test = source.load(Split::test);
     return data;
-}
-
-std::string absolute_or_empty(const std::string &path) {
-    return path.empty() ? "" : std::filesystem::absolute(path).lexically_normal().string();
 }
 
 std::unique_ptr<Network> make_network(const halcyon_model &model, Plan plan, const RunConfig &config) {
@@ -91,7 +87,7 @@ std::string missing_device(std::string_view set, const std::vector<std::string> 
 }
 
 /// Trains to the end, or until a signal, or until nobody takes the output.
-int train(Network &network, const RunConfig &config, bool automatic, const DataSource &source, const Data &data, const RunFolder &folder,
+int train(Network &network, const RunConfig &config, bool automatic, const ChosenData &source, const Data &data, const RunFolder &folder,
           const TrainingState &state) {
     install_stop_signals();
     fmt::print("data      {}, {} training images", printable(source.description()), config.images());
@@ -119,10 +115,10 @@ int train(Network &network, const RunConfig &config, bool automatic, const DataS
 
 int start_run(const halcyon_model &model, const TrainOptions &options) {
     Plan plan = plan_of(model);
-    const DataSource source = choose_data(options.data);
+    const ChosenData source = choose_data(options.data, plan);
     RunConfig config;
     config.model = plan.model;
-    config.data = absolute_or_empty(source.folder);
+    config.data = source.path();
     config.limit = options.limit;
     config.recipe = resolve_recipe(options, plan);
     config.seed = options.seed;
@@ -133,7 +129,7 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     config.schedule = choose_set(schedule, compiled_sets(plan)).name;
     config.threads = options.threads.value_or(hardware_threads());
 
-    const Data data = load_data(source, config.evaluate, plan);
+    const Data data = load_data(source, config.evaluate);
     config.train_images = data.train.size();
     const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
@@ -209,12 +205,12 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     config.threads = options.threads.value_or(config.threads);
     config.schedule = choose_set(options.schedule.value_or(config.schedule), compiled_sets(plan)).name;
 
-    const DataSource source = options.data.empty() ? DataSource{config.data, "as before"} : choose_data(options.data);
-    const Data data = load_data(source, config.evaluate, plan);
+    const ChosenData source = options.data.empty() ? data_at(config.data, "as before", plan) : choose_data(options.data, plan);
+    const Data data = load_data(source, config.evaluate);
     if (data.train.size() != config.train_images)
         throw std::runtime_error(fmt::format("{}: {} training images, but the run in {} has {}; give the same data", source.description(),
                                              data.train.size(), run.path().string(), config.train_images));
-    config.data = absolute_or_empty(source.folder);
+    config.data = source.path();
 
     const auto network = make_network(model, std::move(plan), config);
     const TrainingState state = load_checkpoint(run.last(), *network, optimizer_of(config.recipe)).state;

@@ -130,13 +130,22 @@ void draw_image(Pattern pattern, Draws draws, std::uint8_t *record) {
             for (int c = 0; c < channels; c++) {
                 const double triangular = (double(bits >> 16 * c & 255) + double(bits >> (16 * c + 8) & 255)) / 255 - 1;
                 const double value = outside[c] + (inside[c] - outside[c]) * cover + noise * triangular;
-                record[(c * side + y) * side + x] = std::uint8_t(std::clamp(value + 0.5, 0.0, 255.0));
+                record[(y * side + x) * channels + c] = std::uint8_t(std::clamp(value + 0.5, 0.0, 255.0));
             }
         }
     }
 }
 
+class Synthetic final : public Source {
+public:
+    std::string description() const override { return "synthetic"; }
+    bool has(Split split) const override { return split != Split::validation; }
+    Dataset load(Split split, const DecodingProgress &) override { return make_synthetic(split); }
+};
+
 }  // namespace
+
+std::unique_ptr<Source> open_synthetic(const DataRequest &) { return std::make_unique<Synthetic>(); }
 
 Dataset make_synthetic(Split split, int images, std::uint32_t seed) {
     Dataset data;
@@ -144,12 +153,12 @@ Dataset make_synthetic(Split split, int images, std::uint32_t seed) {
     data.c = channels;
     data.classes = int(pattern_names.size());
     data.class_names = pattern_names;
-    data.images.resize(images * image_bytes);
+    data.pixels = Pixels::of_bytes(images * image_bytes);
     data.labels.resize(std::size_t(images));
     const std::uint32_t key = stream_key(seed, split == Split::train ? 0 : 1, stream_synthetic);
     for (int i = 0; i < images; i++) {
-        data.labels[i] = std::uint8_t(i % data.classes);
-        std::uint8_t *record = &data.images[i * image_bytes];
+        data.labels[i] = std::uint16_t(i % data.classes);
+        std::uint8_t *record = &data.pixels.bytes()[i * image_bytes];
         if (const int row = i / data.classes; row % 2 == 0) {
             draw_image(Pattern(data.labels[i]), Draws(key, std::uint32_t(i)), record);
         } else {  // the negative of the row before

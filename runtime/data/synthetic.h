@@ -1,7 +1,7 @@
 // The embedded data set, for a first run without any download.
 #pragma once
 
-#include "runtime/data/dataset.h"
+#include "runtime/data/source.h"
 
 namespace halcyon {
 
@@ -18,5 +18,7 @@ Dataset make_synthetic(Split split, int images, std::uint32_t seed = 1);
 inline Dataset make_synthetic(Split split) {
     return make_synthetic(split, split == Split::train ? synthetic_train_images : synthetic_test_images);
 }
+
+std::unique_ptr<Source> open_synthetic(const DataRequest &request);
 
 }  // namespace halcyon

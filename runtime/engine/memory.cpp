@@ -56,22 +56,22 @@ void TwinBlock::wait() {
 }
 
 PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, std::span<const std::uint8_t> images,
-                       std::span<const std::uint8_t> labels)
+                       std::span<const std::uint16_t> labels)
     : image_bytes_(images.size()), records_(static_cast<int>(labels.size())) {
     if (device) {
         images_on_device_.emplace(device, session, static_cast<std::int64_t>(images.size()));
-        labels_on_device_.emplace(device, session, static_cast<std::int64_t>(labels.size()));
+        labels_on_device_.emplace(device, session, static_cast<std::int64_t>(labels.size_bytes()));
         images_ = {.device = device, .on_device = images_on_device_->at(0)};
         labels_ = {.device = device, .on_device = labels_on_device_->at(0)};
     }
     refill(images, labels);
 }
 
-bool PlacedData::refill(std::span<const std::uint8_t> images, std::span<const std::uint8_t> labels) {
+bool PlacedData::refill(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels) {
     if (images_on_device_) {
         if (images.size() != image_bytes_) return false;
         images_on_device_->send(0, images.data(), static_cast<std::int64_t>(images.size()));
-        labels_on_device_->send(0, labels.data(), static_cast<std::int64_t>(labels.size()));
+        labels_on_device_->send(0, labels.data(), static_cast<std::int64_t>(labels.size_bytes()));
     } else {
         images_ = place_of(images.data());
         labels_ = place_of(labels.data());

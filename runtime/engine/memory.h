@@ -102,10 +102,10 @@ class PlacedData {
 public:
     /// On the host `images` and `labels` must outlive it.
     PlacedData(const halide_device_interface_t *device, Session &session, std::span<const std::uint8_t> images,
-               std::span<const std::uint8_t> labels);
+               std::span<const std::uint16_t> labels);
 
     /// Takes another data set in this one's place. False, and nothing done, where a device's copy has another size.
-    bool refill(std::span<const std::uint8_t> images, std::span<const std::uint8_t> labels);
+    bool refill(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels);
 
     const Place &images() const { return images_; }
     const Place &labels() const { return labels_; }

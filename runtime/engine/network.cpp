@@ -134,7 +134,8 @@ struct Network::Implementation {
     /// and compiles it where the driver has not kept it. Returns the seconds it took.
     double prepare() {
         const auto begin = std::chrono::steady_clock::now();
-        const std::vector<std::uint8_t> image(std::size_t(plan.in_c) * plan.in_h * plan.in_w), label(1);
+        const std::vector<std::uint8_t> image(image_bytes());
+        const std::vector<std::uint16_t> label(1);
         const PlacedData black(device, session, image, label);
         bind_data(black);
         select(0, std::vector<std::int32_t>{0});
@@ -162,21 +163,18 @@ struct Network::Implementation {
         for (Executor *program : {&gradients, &adam, &sgd, &infer, &infer_one}) program->rebind();
     }
 
-    std::int64_t image_bytes() const { return std::int64_t{plan.in_c} * plan.in_h * plan.in_w; }
+    std::size_t image_bytes() const { return std::size_t(plan.in_c) * plan.in_h * plan.in_w; }
 
-    std::span<const std::uint8_t> images_of(const std::uint8_t *images, int count) const {
-        return {images, std::size_t(image_bytes()) * std::size_t(count)};
-    }
-
-    void check_data(const std::uint8_t *images, const std::uint8_t *labels, int count) const {
-        if (!images || !labels)
-            throw std::invalid_argument(fmt::format("the data has no {}: a null pointer", images ? "labels" : "images"));
-        if (const std::int64_t most = addressable_bytes / image_bytes(); count < 1 || count > most)
-            throw std::invalid_argument(fmt::format("data of {} images: the kernels can address 1 to {}", count, most));
-        const auto *label = std::find_if(labels, labels + count, [&](std::uint8_t given) { return given >= plan.classes; });
-        if (label != labels + count)
+    void check_data(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels) const {
+        if (const std::size_t most = addressable_bytes / image_bytes(); labels.empty() || labels.size() > most)
+            throw std::invalid_argument(fmt::format("data of {} images: the kernels can address 1 to {}", labels.size(), most));
+        if (images.size() != labels.size() * image_bytes())
+            throw std::invalid_argument(fmt::format("{} bytes of images for {} labels: an image has {}x{}x{}", images.size(), labels.size(),
+                                                    plan.in_h, plan.in_w, plan.in_c));
+        const auto label = std::ranges::find_if(labels, [&](std::uint16_t given) { return given >= plan.classes; });
+        if (label != labels.end())
             throw std::invalid_argument(
-                fmt::format("image {} has the label {}: the classes are 0 to {}", label - labels, *label, plan.classes - 1));
+                fmt::format("image {} has the label {}: the classes are 0 to {}", label - labels.begin(), *label, plan.classes - 1));
     }
 
     void bind_data(const PlacedData &placed) {
@@ -328,18 +326,17 @@ std::span<float> Network::optimizer_state(const Parameter &parameter, int slot) 
     return self_->view(Home::optimizer, parameter, std::size_t(slot) * parameter_slab().size());
 }
 
-PlacedData Network::place(const std::uint8_t *images, const std::uint8_t *labels, int records) {
-    self_->check_data(images, labels, records);
-    return {self_->device, self_->session, self_->images_of(images, records), {labels, std::size_t(records)}};
+PlacedData Network::place(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels) {
+    self_->check_data(images, labels);
+    return {self_->device, self_->session, images, labels};
 }
 
 void Network::bind_data(const PlacedData &data) { self_->bind_data(data); }
 
-void Network::bind_data(const std::uint8_t *images, const std::uint8_t *labels, int records) {
-    self_->check_data(images, labels, records);
+void Network::bind_data(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels) {
+    self_->check_data(images, labels);
     std::optional<PlacedData> &data = self_->data;
-    if (!data || !data->refill(self_->images_of(images, records), {labels, std::size_t(records)}))
-        data.emplace(self_->device, self_->session, self_->images_of(images, records), std::span(labels, std::size_t(records)));
+    if (!data || !data->refill(images, labels)) data.emplace(self_->device, self_->session, images, labels);
     self_->bind_data(*data);
 }
 

@@ -39,6 +39,7 @@ halide_type_t halide_type(std::string_view type) {
     if (type == "float32") return halide_type_of<float>();
     if (type == "int32") return halide_type_of<std::int32_t>();
     if (type == "uint32") return halide_type_of<std::uint32_t>();
+    if (type == "uint16") return halide_type_of<std::uint16_t>();
     if (type == "uint8") return halide_type_of<std::uint8_t>();
     throw std::invalid_argument(fmt::format("there is no buffer type \"{}\"", type));
 }

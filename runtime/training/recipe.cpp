@@ -2,15 +2,18 @@
 
 #include "plan/files.h"
 #include "plan/json.h"
+#include "plan/text.h"
 #include "runtime/training/builtin_recipes.h"
 #include "runtime/training/section.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 #include <numbers>
+#include <numeric>
 #include <stdexcept>
 #include <system_error>
 
@@ -24,9 +27,13 @@ using nlohmann::ordered_json;
 // these ranges no number becomes zero, one or infinite there that was not.
 bool scale(double x) { return x >= 1e-30 && x <= 1e30; }
 bool below_one(double x) { return x == 0 || (x >= 1e-30 && x <= 0.9999999); }
+bool zero_or_scale(double x) { return x == 0 || scale(x); }
+bool factor(double x) { return x != 0 && below_one(x); }
 bool fraction(double x) { return x == 0 || (x >= 1e-30 && x <= 1); }
 const char *const scale_range = "a number from 1e-30 to 1e30";
 const char *const below_one_range = "0 or a number from 1e-30 to 0.9999999";
+const char *const zero_or_scale_range = "0 or a number from 1e-30 to 1e30";
+const char *const factor_range = "a number from 1e-30 to 0.9999999";
 const char *const fraction_range = "0 or a number from 1e-30 to 1";
 
 // The kernels draw 16 random bits.
@@ -71,6 +78,72 @@ Dropout parse_dropout(const json &values, const Section &section) {
     return rates;
 }
 
+void parse_monitor(Section &section, Monitor &monitor) {
+    section.choice("monitor", monitor.name, {"loss", "accuracy", "val_loss", "val_accuracy"});
+    section.number("min_delta", monitor.min_delta, zero_or_scale, zero_or_scale_range);
+}
+
+EarlyStopping parse_early_stopping(const json &values, const std::string &where) {
+    EarlyStopping stopping;
+    Section section(values, "early_stopping", where);
+    parse_monitor(section, stopping.monitor);
+    section.count("patience", stopping.patience, 0, largest_count);
+    section.refuse_unknown();
+    return stopping;
+}
+
+ReduceOnPlateau parse_reduce_on_plateau(const json &values, const std::string &where) {
+    ReduceOnPlateau plateau;
+    Section section(values, "reduce_on_plateau", where);
+    parse_monitor(section, plateau.monitor);
+    section.number("factor", plateau.factor, factor, factor_range);
+    section.count("patience", plateau.patience, 0, largest_count);
+    section.count("cooldown", plateau.cooldown, 0, largest_count);
+    section.number("min", plateau.min, zero_or_scale, zero_or_scale_range);
+    section.refuse_unknown();
+    return plateau;
+}
+
+ClassWeights parse_class_weights(const json &values, const std::string &where, const Section &section) {
+    const auto checked = [&](const json &weight) { return section.checked(weight, "class_weights", zero_or_scale, zero_or_scale_range); };
+    if (values == "balanced") return BalancedClasses();
+    if (values.is_array()) {
+        std::vector<double> weights;
+        for (const json &weight : values) weights.push_back(checked(weight));
+        return weights;
+    }
+    if (!values.is_object())
+        throw std::runtime_error(
+            fmt::format("{}: class_weights must be \"balanced\", a list or an object, not {}", where, short_json(values)));
+    std::map<std::string, double> weights;
+    for (const auto &[name, weight] : values.items()) weights[name] = checked(weight);
+    return weights;
+}
+
+ordered_json to_object(const Monitor &monitor) { return {{"monitor", monitor.name}, {"min_delta", monitor.min_delta}}; }
+
+ordered_json to_object(const EarlyStopping &stopping) {
+    ordered_json values = to_object(stopping.monitor);
+    values["patience"] = stopping.patience;
+    return values;
+}
+
+ordered_json to_object(const ReduceOnPlateau &plateau) {
+    ordered_json values = to_object(plateau.monitor);
+    values["factor"] = plateau.factor;
+    values["patience"] = plateau.patience;
+    values["cooldown"] = plateau.cooldown;
+    values["min"] = plateau.min;
+    return values;
+}
+
+/// Null where there are none.
+struct ClassWeightsToJson {
+    ordered_json operator()(std::monostate) const { return nullptr; }
+    ordered_json operator()(BalancedClasses) const { return "balanced"; }
+    ordered_json operator()(const auto &weights) const { return weights; }
+};
+
 }  // namespace
 
 Recipe parse_recipe(std::string_view text, const std::string &where) {
@@ -85,7 +158,13 @@ Recipe parse_recipe(std::string_view text, const std::string &where) {
     section.count("batch", recipe.batch, 1, largest_count);
     if (const json *given = section.find("dropout")) recipe.dropout = parse_dropout(*given, section);
     section.number("flip", recipe.flip, flip_chance, flip_range);
+    if (const json *given = section.find("class_weights")) recipe.class_weights = parse_class_weights(*given, where, section);
+    if (const json *given = section.find("early_stopping")) recipe.early_stopping = parse_early_stopping(*given, where);
+    if (const json *given = section.find("reduce_on_plateau")) recipe.reduce_on_plateau = parse_reduce_on_plateau(*given, where);
     section.refuse_unknown();
+    if (recipe.reduce_on_plateau && recipe.learning_rate.schedule != "constant")
+        throw std::runtime_error(fmt::format("{}: reduce_on_plateau goes with the learning_rate.schedule \"constant\", not \"{}\"", where,
+                                             recipe.learning_rate.schedule));
     return recipe;
 }
 
@@ -123,6 +202,10 @@ std::string to_json(const Recipe &recipe) {
     values["batch"] = recipe.batch;
     std::visit([&values](const auto &rates) { values["dropout"] = rates; }, recipe.dropout);
     values["flip"] = recipe.flip;
+    if (const ordered_json weights = std::visit(ClassWeightsToJson(), recipe.class_weights); !weights.is_null())
+        values["class_weights"] = weights;
+    if (recipe.early_stopping) values["early_stopping"] = to_object(*recipe.early_stopping);
+    if (recipe.reduce_on_plateau) values["reduce_on_plateau"] = to_object(*recipe.reduce_on_plateau);
     return values.dump(4);
 }
 
@@ -148,6 +231,51 @@ std::vector<double> dropout_rates(const Recipe &recipe, int layers) {
             fmt::format("recipe {}: {} dropout rates, but the model has {} dropout layers; list one rate a layer, or give a number for all",
                         recipe.name, rates.size(), layers));
     return rates;
+}
+
+namespace {
+
+std::vector<double> balanced(const Recipe &recipe, std::span<const std::int64_t> images_by_class, const std::vector<std::string> &names) {
+    const auto images = std::accumulate(images_by_class.begin(), images_by_class.end(), std::int64_t{0});
+    std::vector<double> weights;
+    for (std::size_t c = 0; c < images_by_class.size(); ++c) {
+        if (images_by_class[c] == 0)
+            throw std::runtime_error(fmt::format(
+                "recipe {}: class_weights balances the classes, but class {} ({}) has none of the {} images that are trained on",
+                printable(recipe.name), c, c < names.size() ? printable(names[c]) : "without a name", images));
+        weights.push_back(double(images) / (double(images_by_class.size()) * double(images_by_class[c])));
+    }
+    return weights;
+}
+
+std::vector<double> by_name(const Recipe &recipe, const std::map<std::string, double> &given, std::size_t classes,
+                            const std::vector<std::string> &names) {
+    std::vector<double> weights(classes, 1.0);
+    for (const auto &[name, weight] : given) {
+        const auto found = std::ranges::find(names, name);
+        if (found == names.end())
+            throw std::runtime_error(fmt::format("recipe {}: class_weights names {}, which is none of the data's classes ({})",
+                                                 printable(recipe.name), printable(name),
+                                                 printable(fmt::format("{}", fmt::join(names, ", ")))));
+        weights[std::size_t(found - names.begin())] = weight;
+    }
+    return weights;
+}
+
+}  // namespace
+
+std::vector<double> class_weights(const Recipe &recipe, std::span<const std::int64_t> images_by_class,
+                                  const std::vector<std::string> &names) {
+    const std::size_t classes = images_by_class.size();
+    if (std::holds_alternative<std::monostate>(recipe.class_weights)) return {};
+    if (std::holds_alternative<BalancedClasses>(recipe.class_weights)) return balanced(recipe, images_by_class, names);
+    if (const auto *given = std::get_if<std::map<std::string, double>>(&recipe.class_weights))
+        return by_name(recipe, *given, classes, names);
+    const auto &weights = std::get<std::vector<double>>(recipe.class_weights);
+    if (weights.size() != classes)
+        throw std::runtime_error(fmt::format("recipe {}: {} class weights, but the model has {} classes; list one a class",
+                                             printable(recipe.name), weights.size(), classes));
+    return weights;
 }
 
 }  // namespace halcyon

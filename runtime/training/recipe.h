@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -28,6 +31,34 @@ struct LearningRate {
 /// One rate for every dropout layer, or one a layer in the model's order.
 using Dropout = std::variant<double, std::vector<double>>;
 
+/// What an epoch is judged by: the "loss" or "accuracy" of its training, or the "val_loss" or "val_accuracy" of its validation. Lower
+/// losses and higher accuracies are better. An epoch is better than another where it is so by more than min_delta.
+struct Monitor {
+    std::string name = "val_loss";
+    double min_delta = 0;
+};
+
+/// Training ends after an epoch that is the last of `patience` that were not better than the best before them, as by Keras's EarlyStopping
+/// (with restore_best_weights: the best epoch's are kept). A patience of 0 is one of 1.
+struct EarlyStopping {
+    Monitor monitor;
+    int patience = 0;
+};
+
+/// The learning rate is multiplied by `factor`, down to `min`, after `patience` epochs that were not better than the best before them; the
+/// `cooldown` epochs that follow do not count. Keras's ReduceLROnPlateau and its defaults.
+struct ReduceOnPlateau {
+    Monitor monitor = {.min_delta = 1e-4};
+    double factor = 0.1;
+    int patience = 10;
+    int cooldown = 0;
+    double min = 0;
+};
+
+/// What the loss of an image is multiplied by in training, by its class; see class_weights().
+struct BalancedClasses {};
+using ClassWeights = std::variant<std::monostate, BalancedClasses, std::vector<double>, std::map<std::string, double>>;
+
 /// The most epochs of a run and images of a batch.
 constexpr int largest_count = 1'000'000;
 
@@ -39,6 +70,9 @@ struct Recipe {
     int batch = 64;
     Dropout dropout = 0.0;  // each rate 0, or 1/65536 to 65535/65536
     double flip = 0;        // the probability with which an image is mirrored left to right, in [0, 1]
+    ClassWeights class_weights;
+    std::optional<EarlyStopping> early_stopping;
+    std::optional<ReduceOnPlateau> reduce_on_plateau;  // with the schedule "constant" alone
 };
 
 /// A built-in recipe by its name, or one from a file. Throws std::runtime_error, one line that names the recipe or the file, and the key.
@@ -60,5 +94,12 @@ double learning_rate(const LearningRate &rate, std::int64_t step, std::int64_t t
 
 /// The dropout rate of each of the model's dropout layers. Throws std::runtime_error where the recipe lists another number of rates.
 std::vector<double> dropout_rates(const Recipe &recipe, int layers);
+
+/// The weight of each class, of which there are images_by_class[c] to train on, and which are called `names` (none where they are not
+/// known). Without weights in the recipe: none. "balanced": n / (classes * images of the class), n the sum of images, as scikit-learn's
+/// compute_class_weight. A list has one a class; an object has those of the classes that it names, and 1 for the others. Throws
+/// std::runtime_error where the recipe lists another number of weights, names a class that is none, or balances a class without images.
+std::vector<double> class_weights(const Recipe &recipe, std::span<const std::int64_t> images_by_class,
+                                  const std::vector<std::string> &names);
 
 }  // namespace halcyon

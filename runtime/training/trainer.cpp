@@ -170,7 +170,7 @@ void Trainer::save() const {
     save_checkpoint(folder_.last(), network_, optimizer_, {state_, train_.class_names, to_json(config_)});
 }
 
-PlacedData place(Network &network, const Dataset &data) { return network.place(data.images.data(), data.labels.data(), data.size()); }
+PlacedData place(Network &network, const Dataset &data) { return network.place(data.pixels.bytes(), data.labels); }
 
 std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, const StopRequested &stop_requested) {
     network.bind_data(data);

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     write_bytes(folder / "test_batch.bin", records);
     unless_refused([&] {
         const Dataset set = load_cifar10(folder.path(), Split::test);
-        expect(set.size() > 0 && set.images.size() == set.labels.size() * (record - 1), "an image for every label");
+        expect(set.size() > 0 && set.pixels.bytes().size() == set.labels.size() * (record - 1), "an image for every label");
         expect(std::ranges::all_of(set.labels, [](int label) { return label < 10; }), "every label is a class");
         expect(set.class_names.size() == 10, "every class has a name");
     });

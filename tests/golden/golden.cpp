@@ -44,18 +44,21 @@ private:
 
 /// The images and labels of make_golden.py's batch().
 struct Batch {
-    std::vector<std::uint8_t> images, labels;
+    std::vector<std::uint8_t> images;
+    std::vector<std::uint16_t> labels;
     std::vector<std::int32_t> records;
 
     explicit Batch(const Golden &golden) : labels(golden.number("batch")), records(labels.size()) {
-        constexpr std::uint32_t counters = 32 * 32 * 3 / 8;
+        constexpr std::uint32_t pixels = 32 * 32, counters = 3 * pixels / 8;
         const std::uint32_t seed = golden.number("images_seed");
         std::iota(records.begin(), records.end(), 0);
         for (std::uint32_t image = 0; image < labels.size(); ++image) {
+            std::vector<std::uint8_t> planes;
             for (std::uint32_t i = 0; i < counters; ++i)
                 for (const std::uint32_t word : philox2x32({i, image}, seed))
-                    for (int shift = 0; shift < 32; shift += 8) images.push_back(static_cast<std::uint8_t>(word >> shift));
-            labels[image] = static_cast<std::uint8_t>(philox2x32({counters, image}, seed)[0] % 10);
+                    for (int shift = 0; shift < 32; shift += 8) planes.push_back(static_cast<std::uint8_t>(word >> shift));
+            for (std::uint32_t i = 0; i < 3 * pixels; ++i) images.push_back(planes[i % 3 * pixels + i / 3]);
+            labels[image] = static_cast<std::uint16_t>(philox2x32({counters, image}, seed)[0] % 10);
         }
     }
 };
@@ -163,7 +166,7 @@ void check_ten_steps(const std::string &set) {
     const auto images = static_cast<int>(batch.records.size());
     Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, hardware_threads(), images);
     network.initialize(golden.number("weights_seed"));
-    network.bind_data(batch.images.data(), batch.labels.data(), images);
+    network.bind_data(batch.images, batch.labels);
     check_initial_weights(network, golden);
 
     const double growth = rounding_growth(network.plan(), set);

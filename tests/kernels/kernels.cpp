@@ -143,6 +143,8 @@ private:
             store_as<std::int32_t>(element, value);
         else if (get()->type == halide_type_of<std::uint32_t>())
             store_as<std::uint32_t>(element, value);
+        else if (get()->type == halide_type_of<std::uint16_t>())
+            store_as<std::uint16_t>(element, value);
         else
             store_as<std::uint8_t>(element, value);
     }
@@ -151,6 +153,7 @@ private:
         if (get()->type == halide_type_of<float>()) return load_as<float>(element);
         if (get()->type == halide_type_of<std::int32_t>()) return load_as<std::int32_t>(element);
         if (get()->type == halide_type_of<std::uint32_t>()) return load_as<std::uint32_t>(element);
+        if (get()->type == halide_type_of<std::uint16_t>()) return load_as<std::uint16_t>(element);
         return load_as<std::uint8_t>(element);
     }
 

@@ -92,7 +92,7 @@ void input_fwd(const Shape &, const Array &images, const Array &indices, const A
     for_each_element(output, [&](int c, int x, int y, int n) {
         const std::uint32_t bits = philox2x32({word(step, step_position) + n, 0}, key)[0] & 0xFFFF;
         const bool flipped = bits < word(step, step_flip_threshold);
-        output(c, x, y, n) = images(flipped ? output.extent(1) - 1 - x : x, y, c, int(indices(n))) / 255;
+        output(c, x, y, n) = images(c, flipped ? output.extent(1) - 1 - x : x, y, int(indices(n))) / 255;
     });
 }
 

@@ -13,7 +13,8 @@
 namespace halcyon::oracle {
 
 /// An argument of a kernel: up to four extents, innermost first and dense, in the order of plan/plan.h: activations (c, x, y, n),
-/// weights (k, c, x, y). All elements are doubles, which hold every value of the kernels' types (float32, int32, uint32, uint8) exactly.
+/// weights (k, c, x, y). All elements are doubles, which hold every value of the kernels' types (float32, int32, uint32, uint16, uint8)
+/// exactly.
 class Array {
 public:
     explicit Array(const std::vector<int> &extents, double value = 0);

@@ -39,7 +39,8 @@ TEST_CASE("a C program trains, saves, loads and predicts") {
     REQUIRE(trained.opened == HALCYON_OK);
     CHECK(trained.error().empty());
     CHECK(halcyon_initialize(trained.network, 1) == HALCYON_OK);
-    const std::uint8_t images[] = {1, 2, 3, 4}, labels[] = {0, 1};
+    const std::uint8_t images[] = {1, 2, 3, 4};
+    const std::uint16_t labels[] = {0, 1};
     halcyon_step step = good_step();
     double first = 0, second = 0;
     REQUIRE(halcyon_train_step(trained.network, images, labels, 2, &step, &first) == HALCYON_OK);
@@ -62,7 +63,8 @@ TEST_CASE("a C program gets a status and one line for every failure") {
     Handle none("x86_avx9");
     CHECK(none.opened == HALCYON_FAILED);
     CHECK(contains(none.error(), "x86_avx9"));
-    const std::uint8_t images[10] = {}, labels[5] = {};
+    const std::uint8_t images[10] = {};
+    const std::uint16_t labels[5] = {};
     float probabilities[10];
     const halcyon_step step = good_step();
     for (const halcyon_status status :
@@ -116,7 +118,8 @@ TEST_CASE("what cannot be opened is refused") {
 TEST_CASE("null pointers are refused") {
     Handle handle;
     REQUIRE(halcyon_initialize(handle.network, 1) == HALCYON_OK);
-    const std::uint8_t images[2] = {}, labels[1] = {};
+    const std::uint8_t images[2] = {};
+    const std::uint16_t labels[1] = {};
     float probabilities[2];
     const halcyon_step step = good_step();
     const auto refused = [&](halcyon_status status, const std::string &argument) {
@@ -142,7 +145,8 @@ TEST_CASE("null pointers are refused") {
 
 TEST_CASE("a network without weights neither predicts, trains nor saves") {
     Handle handle;
-    const std::uint8_t images[2] = {}, labels[1] = {};
+    const std::uint8_t images[2] = {};
+    const std::uint16_t labels[1] = {};
     float probabilities[2];
     const halcyon_step step = good_step();
     const auto statuses = [&] {
@@ -162,7 +166,8 @@ TEST_CASE("a network without weights neither predicts, trains nor saves") {
 TEST_CASE("a step that is out of range is refused and changes nothing") {
     Handle handle;
     REQUIRE(halcyon_initialize(handle.network, 1) == HALCYON_OK);
-    const std::uint8_t images[4] = {1, 2, 3, 4}, labels[2] = {0, 1}, beyond[2] = {0, 2};
+    const std::uint8_t images[4] = {1, 2, 3, 4};
+    const std::uint16_t labels[2] = {0, 1}, beyond[2] = {0, 2};
     float before[4], after[4];
     REQUIRE(halcyon_predict(handle.network, images, 2, before) == HALCYON_OK);
     const auto refusal = [&](auto field, auto value) -> std::string {
@@ -188,7 +193,8 @@ TEST_CASE("a step that is out of range is refused and changes nothing") {
 TEST_CASE("numbers that are none are failures") {
     Handle handle;
     REQUIRE(halcyon_initialize(handle.network, 1) == HALCYON_OK);
-    const std::uint8_t images[4] = {1, 2, 3, 4}, labels[2] = {0, 1};
+    const std::uint8_t images[4] = {1, 2, 3, 4};
+    const std::uint16_t labels[2] = {0, 1};
     halcyon_step step = good_step();
     step.learning_rate = 1e38F;
     double loss = 7;

@@ -27,12 +27,12 @@ constexpr int image_bytes = 32 * 32 * 3, record_count = 64;
 /// Images of random bytes and random labels.
 struct Data {
     std::vector<std::uint8_t> images = std::vector<std::uint8_t>(std::size_t{record_count} * image_bytes);
-    std::vector<std::uint8_t> labels = std::vector<std::uint8_t>(record_count);
+    std::vector<std::uint16_t> labels = std::vector<std::uint16_t>(record_count);
     std::vector<std::int32_t> records = std::vector<std::int32_t>(record_count);
 
     Data() {
         for (std::uint32_t i = 0; i < images.size(); ++i) images[i] = static_cast<std::uint8_t>(philox2x32({i, 0}, 1)[0]);
-        for (std::uint32_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::uint8_t>(philox2x32({i, 1}, 1)[0] % 10);
+        for (std::uint32_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::uint16_t>(philox2x32({i, 1}, 1)[0] % 10);
         std::iota(records.begin(), records.end(), 0);
     }
 
@@ -69,7 +69,7 @@ std::vector<std::string> runnable_sets() {
 std::vector<float> train(const std::string &set, int threads) {
     Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, threads, record_count);
     network.initialize(5);
-    network.bind_data(data.images.data(), data.labels.data(), record_count);
+    network.bind_data(data.images, data.labels);
     int update = 1;
     for (const int batch : {33, 7, 1}) {
         network.gradients(data.first(batch), step_values(update));
@@ -90,7 +90,7 @@ TEST_CASE("no kernel allocates in a steady step") {
     for (const std::string &set : runnable_sets()) {
         Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, 2, record_count);
         network.initialize(1);
-        network.bind_data(data.images.data(), data.labels.data(), record_count);
+        network.bind_data(data.images, data.labels);
         const auto run = [&](int batch) {
             network.gradients(data.first(batch), step_values(1));
             network.update(Optimizer::adam, step_values(1));
@@ -136,7 +136,7 @@ TEST_CASE("inference follows the weights, whoever changes them") {
     const auto make = [&] {
         auto network = std::make_unique<Network>(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, 2, record_count);
         network->initialize(5);
-        network->bind_data(data.images.data(), data.labels.data(), record_count);
+        network->bind_data(data.images, data.labels);
         return network;
     };
     const auto probabilities = [&](Network &network, int batch) {
@@ -173,7 +173,7 @@ TEST_CASE("an image alone gets the probabilities that it gets in a batch") {
         CAPTURE(set);
         Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, 2, record_count);
         network.initialize(5);
-        network.bind_data(data.images.data(), data.labels.data(), record_count);
+        network.bind_data(data.images, data.labels);
         network.gradients(data.first(33), step_values(1));
         network.update(Optimizer::adam, step_values(1));
         network.infer(data.first(2));
@@ -190,7 +190,7 @@ TEST_CASE("training on one batch lowers its loss") {
         CAPTURE(set);
         Network network(*halcyon_cifar10(), plan_of(*halcyon_cifar10()), set, 2, record_count);
         network.initialize(1);
-        network.bind_data(data.images.data(), data.labels.data(), record_count);
+        network.bind_data(data.images, data.labels);
         const auto loss = [&](int update) {
             StepValues step = step_values(update);
             step.flip_probability = 0;

@@ -31,7 +31,7 @@ const Parameter &parameter(const Network &network, std::string_view name) {
 
 /// Records 0..4 of two pixels each, and their labels.
 const std::uint8_t images[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-const std::uint8_t labels[] = {0, 1, 1, 0, 1};
+const std::uint16_t labels[] = {0, 1, 1, 0, 1};
 
 /// The tiny network with small whole weights, so that all sums are exact: score[0] = x0 - x1 + 1, score[1] = 2 x0.
 struct Fixture {
@@ -40,7 +40,7 @@ struct Fixture {
 
     explicit Fixture(int threads = 1, int max_batch = 4)
         : network(model.library(), plan_of(model.library()), "reference", threads, max_batch) {
-        network.bind_data(images, labels, 5);
+        network.bind_data(images, labels);
         std::ranges::copy(Floats{1, 2, -1, 0}, weight("dense/kernel").begin());
         std::ranges::copy(Floats{1, 0}, weight("dense/bias").begin());
     }
@@ -211,23 +211,25 @@ TEST_CASE("values of a step out of range are refused before anything is changed"
 
 TEST_CASE("data that kernels cannot read is refused when it is bound") {
     Fixture f;
-    const auto refusal = [&](const std::uint8_t *of_images, const std::uint8_t *of_labels, int records) {
-        return message_of([&] { f.network.bind_data(of_images, of_labels, records); });
+    using Labels = std::span<const std::uint16_t>;
+    const auto refusal = [&](std::span<const std::uint8_t> of_images, Labels of_labels) {
+        return message_of([&] { f.network.bind_data(of_images, of_labels); });
     };
-    CHECK(contains(refusal(nullptr, labels, 5), "no images"));
-    CHECK(contains(refusal(images, nullptr, 5), "no labels"));
-    for (const int records : {0, -1, 1 << 30}) CHECK(contains(refusal(images, labels, records), "the kernels can address 1 to 1073741823"));
-    const std::uint8_t beyond[] = {0, 1, 2, 0, 9};
-    CHECK(refusal(images, beyond, 5) == "image 2 has the label 2: the classes are 0 to 1");
-    CHECK_THROWS_AS(f.network.place(images, beyond, 5), std::invalid_argument);
-    CHECK(refusal(images, beyond, 2) == "");
+    for (const Labels of_labels : {Labels(), Labels(labels, std::size_t{1} << 30)})
+        CHECK(contains(refusal(images, of_labels), "the kernels can address 1 to 1073741823"));
+    CHECK(refusal(images, Labels(labels).first(4)) == "10 bytes of images for 4 labels: an image has 1x2x1");
+    const std::uint16_t beyond[] = {0, 1, 2, 0, 9};
+    CHECK(refusal(images, beyond) == "image 2 has the label 2: the classes are 0 to 1");
+    CHECK_THROWS_AS(f.network.place(images, beyond), std::invalid_argument);
+    CHECK(refusal(std::span(images).first(4), Labels(beyond).first(2)) == "");
 }
 
 TEST_CASE("other data takes the place of the data bound before") {
     Fixture f;
     f.network.infer(Records{0});
-    const std::uint8_t other[] = {20, 0, 30, 0}, other_labels[] = {1, 0};
-    f.network.bind_data(other, other_labels, 2);
+    const std::uint8_t other[] = {20, 0, 30, 0};
+    const std::uint16_t other_labels[] = {1, 0};
+    f.network.bind_data(other, other_labels);
     CHECK(f.network.infer(Records{1}).loss == 31);
     CHECK_THROWS_AS(f.network.infer(Records{2}), std::invalid_argument);
 }
@@ -235,7 +237,7 @@ TEST_CASE("other data takes the place of the data bound before") {
 TEST_CASE("a kernel's failure is an exception that names it, and the network can be used again") {
     Fixture f(GENERATE(1, 3));
     const std::uint8_t poisoned[] = {1, poisoned_pixel, 1, 1};
-    f.network.bind_data(poisoned, labels, 2);
+    f.network.bind_data(poisoned, std::span(labels).first(2));
     f.network.infer(Records{1});
     const std::string message = message_of([&] { f.network.infer(Records{0, 1}); });
     CHECK(f.network.probabilities().empty());
@@ -263,7 +265,7 @@ TEST_CASE("a library that does not fit its plan is refused") {
         program.arena_bytes_per_image = std::min<std::int64_t>(program.arena_bytes_per_image, 64);
     const TinyModel overlapping(outside);
     Network network(overlapping.library(), outside, "reference", 1, 4);
-    network.bind_data(images, labels, 5);
+    network.bind_data(images, labels);
     CHECK(contains(message_of([&] { network.infer(Records{0}); }), "\"input\" outside"));
 
     halcyon_model newer = lacking.library();

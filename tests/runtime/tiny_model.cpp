@@ -68,7 +68,7 @@ int tiny_input(void **argv) {
 int tiny_scores(void **argv) {
     const Arguments arguments{argv};
     const auto input = arguments.get<float>(0), kernel = arguments.get<float>(1), bias = arguments.get<float>(2);
-    const auto labels = arguments.get<std::uint8_t>(3);
+    const auto labels = arguments.get<std::uint16_t>(3);
     const auto indices = arguments.get<std::int32_t>(4);
     const auto scores = arguments.get<float>(5), loss = arguments.get<float>(6), correct = arguments.get<float>(7);
     for (int n = 0; n < scores.extent(1); ++n) {
@@ -84,7 +84,7 @@ int tiny_scores(void **argv) {
 int tiny_backward(void **argv) {
     const Arguments arguments{argv};
     const auto input = arguments.get<float>(0);
-    const auto labels = arguments.get<std::uint8_t>(1);
+    const auto labels = arguments.get<std::uint16_t>(1);
     const auto indices = arguments.get<std::int32_t>(2);
     const float inverse_batch = step_float(arguments.get<std::uint32_t>(3), step_inverse_batch);
     const auto d_kernel = arguments.get<float>(4), d_bias = arguments.get<float>(5), moving_mean = arguments.get<float>(6);
@@ -134,7 +134,7 @@ const halide_filter_metadata_t *metadata() {
 constexpr int slab_bytes = 3 * 64, slab_floats = slab_bytes / 4;
 
 const Buffer images{.name = "images", .type = "uint8", .extents = {2, 1, 1, records_extent}, .home = Home::external};
-const Buffer labels{.name = "labels", .type = "uint8", .extents = {records_extent}, .home = Home::external};
+const Buffer labels{.name = "labels", .type = "uint16", .extents = {records_extent}, .home = Home::external};
 const Buffer indices{.name = "indices", .type = "int32", .extents = {batch_extent}, .home = Home::external};
 const Buffer step{.name = "step", .type = "uint32", .extents = {step_words(1)}, .home = Home::external};
 const Buffer loss{.name = "loss", .type = "float32", .extents = {batch_extent}, .home = Home::external};

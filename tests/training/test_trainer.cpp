@@ -162,7 +162,7 @@ TEST_CASE("a step has what the recipe says") {
     const auto network = make_network();
     const Dataset images = make_synthetic(Split::train, tiny_images);
     network->initialize(7);
-    network->bind_data(images.images.data(), images.labels.data(), tiny_images);
+    network->bind_data(images.pixels.bytes(), images.labels);
     for (int step = 0; step < 2 * tiny_steps; ++step) {
         const int epoch = step / tiny_steps, first = step % tiny_steps * tiny_batch;
         std::vector<std::int32_t> records;

@@ -20,11 +20,12 @@ inline Arguments operator+(Arguments a, const Arguments &b) {
 }
 
 inline std::string records(const Dataset &data, int first, int last) {
-    const std::size_t bytes = data.images.size() / data.labels.size();
+    const std::size_t pixels = std::size_t(data.h) * data.w;
     std::string text;
     for (int i = first; i < last; ++i) {
         text += char(data.labels[std::size_t(i)]);
-        text.append(reinterpret_cast<const char *>(&data.images[std::size_t(i) * bytes]), bytes);
+        const std::span<const std::uint8_t> image = data.pixels.bytes().subspan(std::size_t(i) * pixels * data.c, pixels * data.c);
+        for (std::size_t value = 0; value < image.size(); ++value) text += char(image[value % pixels * data.c + value / pixels]);
     }
     return text;
 }

@@ -1,14 +1,14 @@
-#include "runtime/data/dataset.h"
+#include "runtime/data/cifar10.h"
 
 #include "plan/file_kind.h"
 #include "plan/files.h"
 #include "plan/text.h"
-#include "runtime/engine/memory.h"
+#include "runtime/engine/machine.h"
 
 #include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
 #include <limits>
-#include <new>
 #include <numeric>
 #include <span>
 #include <sstream>
@@ -54,12 +54,23 @@ std::size_t records_in(const fs::path &path, InputFile &file) {
                                          path.string(), file.size(), record_bytes, where_to_get_it));
 }
 
-/// Appends a file's records. They come through a chunk that stays in the L2 cache, so that the images pass through memory once.
-void append_records(const fs::path &path, InputFile &file, std::size_t records, Dataset &data) {
+/// From planes to pixels whose channels lie side by side. A pixel is stored as four bytes, of which the next pixel overwrites the last:
+/// that takes half the time of three stores.
+void interleave(const std::uint8_t *planes, std::uint8_t *image) {
+    constexpr int pixels = side * side;
+    for (int i = 0; i < pixels - 1; i++) {
+        const std::uint32_t pixel = planes[i] | planes[pixels + i] << 8 | planes[2 * pixels + i] << 16;
+        std::memcpy(image + channels * i, &pixel, sizeof pixel);
+    }
+    for (int c = 0; c < channels; c++) image[channels * (pixels - 1) + c] = planes[(c + 1) * pixels - 1];
+}
+
+/// Reads a file's records. They come through a chunk that stays in the L2 cache, so that the images pass through memory once.
+void read_records(const fs::path &path, InputFile &file, std::span<std::uint16_t> labels, std::uint8_t *images) {
     constexpr std::size_t chunk_records = 64;
     std::vector<std::uint8_t> chunk(chunk_records * record_bytes);
-    for (std::size_t first = 0; first < records; first += chunk_records) {
-        const std::size_t n = std::min(chunk_records, records - first);
+    for (std::size_t first = 0; first < labels.size(); first += chunk_records) {
+        const std::size_t n = std::min(chunk_records, labels.size() - first);
         file.read(std::as_writable_bytes(std::span(chunk).first(n * record_bytes)));
         for (std::size_t i = 0; i < n; i++) {
             const std::uint8_t *record = &chunk[i * record_bytes];
@@ -67,8 +78,8 @@ void append_records(const fs::path &path, InputFile &file, std::size_t records, 
                 throw std::runtime_error(fmt::format("{}: record {} has the label {}, CIFAR-10's go from 0 to {}; {}", path.string(),
                                                      first + i, record[0], classes - 1, where_to_get_it));
             }
-            data.labels.push_back(record[0]);
-            data.images.insert(data.images.end(), record + 1, record + record_bytes);
+            labels[first + i] = record[0];
+            interleave(record + 1, images + (first + i) * image_bytes);
         }
     }
 }
@@ -94,17 +105,25 @@ std::vector<std::string> read_class_names(const fs::path &path) {
     return names;
 }
 
-void reserve(Dataset &data, const fs::path &folder, std::size_t records) {
+void allocate(Dataset &data, const fs::path &folder, std::size_t records) {
     const std::size_t most = std::numeric_limits<int>::max();
-    try {
-        if (records > most) throw std::bad_alloc();
-        data.labels.reserve(records);
-        data.images.reserve(records * image_bytes);
-    } catch (const std::bad_alloc &) {
+    if (records > most || std::int64_t(records * record_bytes) > available_memory())
         throw std::runtime_error(fmt::format("{}: {} images are too many for this machine's memory", folder.string(), records));
-    }
-    prefer_huge_pages(data.images.data(), records * image_bytes);
+    data.labels.resize(records);
+    data.pixels = Pixels::of_bytes(records * image_bytes);
 }
+
+class Cifar10 final : public Source {
+public:
+    explicit Cifar10(fs::path folder) : folder_(std::move(folder)) {}
+
+    std::string description() const override { return "CIFAR-10"; }
+    bool has(Split split) const override { return split != Split::validation; }
+    Dataset load(Split split, const DecodingProgress &) override { return load_cifar10(folder_, split); }
+
+private:
+    fs::path folder_;
+};
 
 }  // namespace
 
@@ -122,9 +141,23 @@ Dataset load_cifar10(const fs::path &folder, Split split) {
     data.c = channels;
     data.classes = classes;
     data.class_names = read_class_names(inner / "batches.meta.txt");
-    reserve(data, inner, std::accumulate(records.begin(), records.end(), std::size_t{0}));
-    for (std::size_t i = 0; i < files.size(); i++) append_records(inner / files_of(split)[i], files[i], records[i], data);
+    allocate(data, inner, std::accumulate(records.begin(), records.end(), std::size_t{0}));
+    std::span<std::uint16_t> labels = data.labels;
+    std::uint8_t *images = data.pixels.bytes().data();
+    for (std::size_t i = 0; i < files.size(); i++) {
+        read_records(inner / files_of(split)[i], files[i], labels.first(records[i]), images);
+        labels = labels.subspan(records[i]);
+        images += records[i] * image_bytes;
+    }
     return data;
 }
+
+bool is_cifar10(const fs::path &folder) {
+    std::error_code error;
+    return fs::exists(folder / "cifar-10-batches-bin", error) || fs::exists(folder / "data_batch_1.bin", error) ||
+           fs::exists(folder / "test_batch.bin", error);
+}
+
+std::unique_ptr<Source> open_cifar10(const DataRequest &request) { return std::make_unique<Cifar10>(request.path); }
 
 }  // namespace halcyon

@@ -1,4 +1,4 @@
-#include "runtime/data/dataset.h"
+#include "runtime/data/cifar10.h"
 
 #include "tests/catch.h"
 #include "tests/data/files.h"
@@ -12,10 +12,12 @@ namespace {
 
 constexpr int image_bytes = 3072;
 
-/// A record whose image bytes follow from its number.
+/// The byte `i` of the image of record `number`.
+std::uint8_t byte_of(int number, int i) { return std::uint8_t(number * 31 + i * 7 + i / 1024 * 3); }
+
 std::string record(int label, int number) {
     std::string bytes(1, char(label));
-    for (int i = 0; i < image_bytes; i++) bytes += char(number * 31 + i * 7);
+    for (int i = 0; i < image_bytes; i++) bytes += char(byte_of(number, i));
     return bytes;
 }
 
@@ -41,14 +43,15 @@ TEST_CASE("CIFAR-10's files are read in their order, images apart from labels") 
     const Dataset train = load_cifar10(folder.path(), Split::train);
     REQUIRE(train.size() == 15);
     CHECK((train.h == 32 && train.w == 32 && train.c == 3 && train.classes == 10));
-    REQUIRE(train.images.size() == std::size_t(15 * image_bytes));
+    const std::span<const std::uint8_t> images = train.pixels.bytes();
+    REQUIRE(images.size() == std::size_t(15 * image_bytes));
     for (int i = 0; i < 15; i++) {
         CHECK(train.labels[i] == i % 10);
-        CHECK(train.images[i * image_bytes] == std::uint8_t(i * 31));
-        CHECK(train.images[(i + 1) * image_bytes - 1] == std::uint8_t(i * 31 + (image_bytes - 1) * 7));
+        for (int c = 0; c < 3; c++)
+            for (const int pixel : {0, 1, 32, 1022, 1023}) CHECK(images[i * image_bytes + 3 * pixel + c] == byte_of(i, 1024 * c + pixel));
     }
     const Dataset test = load_cifar10(folder.path(), Split::test);
-    CHECK(test.labels == std::vector<std::uint8_t>{9, 0});
+    CHECK(test.labels == std::vector<std::uint16_t>{9, 0});
 }
 
 TEST_CASE("A file longer than one chunk is read whole") {
@@ -59,7 +62,7 @@ TEST_CASE("A file longer than one chunk is read whole") {
     const Dataset test = load_cifar10(folder.path(), Split::test);
     REQUIRE(test.size() == 150);
     bool equal = true;
-    for (int i = 0; i < 150; i++) equal = equal && test.labels[i] == i % 10 && test.images[i * image_bytes + 1] == std::uint8_t(i * 31 + 7);
+    for (int i = 0; i < 150; i++) equal = equal && test.labels[i] == i % 10 && test.pixels.bytes()[i * image_bytes + 1] == byte_of(i, 1024);
     CHECK(equal);
 }
 
@@ -164,7 +167,7 @@ TEST_CASE("The published CIFAR-10") {
         const Dataset data = load_cifar10(folder, split);
         REQUIRE(data.size() == images);
         std::vector<int> counts(10);
-        for (std::uint8_t label : data.labels) counts[label]++;
+        for (const int label : data.labels) counts[label]++;
         CHECK(counts == std::vector<int>(10, images / 10));
         CHECK(data.class_names[9] == "truck");
         CHECK(data.labels[0] == (split == Split::train ? 6 : 3));  // a frog, a cat

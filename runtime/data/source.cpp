@@ -1,0 +1,51 @@
+#include "runtime/data/source.h"
+
+#include "runtime/data/cifar10.h"
+#include "runtime/data/synthetic.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+namespace halcyon {
+namespace {
+
+bool is_nothing(const std::filesystem::path &path) { return path.empty(); }
+
+constexpr std::array kinds = {
+    SourceKind{"synthetic", "nothing named", is_nothing, open_synthetic},
+    SourceKind{"cifar10", "a folder with CIFAR-10's binary files", is_cifar10, open_cifar10},
+};
+
+}  // namespace
+
+std::span<const SourceKind> source_kinds() { return kinds; }
+
+std::unique_ptr<Source> open_source(const DataRequest &request) {
+    const std::string path = request.path.string();
+    std::error_code error;
+    if (!request.path.empty() && !std::filesystem::exists(request.path, error))
+        throw std::runtime_error(fmt::format("{}: No such file or directory; give --data what holds your images", path));
+    const auto found = std::ranges::find_if(kinds, [&](const SourceKind &kind) {
+        return request.format.empty() ? kind.recognises(request.path) : kind.name == request.format;
+    });
+    if (found != kinds.end()) return found->open(request);
+    std::vector<std::string> there_are;
+    for (const SourceKind &kind : kinds) there_are.push_back(fmt::format("{} ({})", kind.name, kind.summary));
+    throw std::runtime_error(
+        request.format.empty()
+            ? fmt::format("{}: no images are recognised there; known are {}", path, fmt::join(there_are, ", "))
+            : fmt::format("--format {}: there is no such format; known are {}", request.format, fmt::join(there_are, ", ")));
+}
+
+void check_fits(const Dataset &data, const DataRequest &request, const std::string &source) {
+    if (data.h == request.h && data.w == request.w && data.c == request.c && data.classes == request.classes) return;
+    throw std::runtime_error(fmt::format("{}: images of {}x{}x{} in {} classes, but the model takes {}x{}x{} in {}; give other --data, or "
+                                         "change the model's input and its last layer",
+                                         source, data.h, data.w, data.c, data.classes, request.h, request.w, request.c, request.classes));
+}
+
+}  // namespace halcyon

@@ -1,0 +1,75 @@
+// Where labelled images come from: one file for each kind of source, and one row in the list (source.cpp).
+#pragma once
+
+#include "runtime/data/dataset.h"
+#include "runtime/data/picture_options.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+
+/// What the command line says of the data, and the images that the model takes.
+struct DataRequest {
+    std::filesystem::path path;    // --data; empty: the synthetic set
+    std::string format;            // --format: a kind's name; empty: the first kind that recognises the path
+    std::filesystem::path images;  // --images: the folder that the files of a list are relative to; empty: the list's own
+    std::string labels = "fine";   // --labels: CIFAR-100's "fine" ones or its "coarse" ones
+    PictureOptions pictures;
+    std::filesystem::path cache;  // --cache: the folder of the decoded pictures; empty: the default one, and only where they do not fit
+                                  // into memory
+    bool skip_bad_files = false;  // --skip-bad-files
+    int threads = 1;
+    int h = 0, w = 0, c = 0, classes = 0;  // the model's
+};
+
+/// A file that is left out, and why.
+struct BadFile {
+    std::string path, reason;
+};
+
+/// Told how many of a split's pictures are decoded, at most every 100 ms or so, by one thread at a time.
+using DecodingProgress = std::function<void(std::size_t done, std::size_t all)>;
+
+/// Labelled images that were found. What is wrong with them throws std::runtime_error: one line that names the file and says what to do.
+class Source {
+public:
+    virtual ~Source() = default;
+
+    /// What the data was taken for: "class folders, 5 classes, with val/".
+    virtual std::string description() const = 0;
+
+    /// Whether it comes with images of this split. Every source has those to train on.
+    virtual bool has(Split split) const = 0;
+
+    /// The images of a split that it has: of the size, the channels and the number of classes that were asked for.
+    virtual Dataset load(Split split, const DecodingProgress &progress) = 0;
+
+    /// The files that load() has left out so far, as DataRequest::skip_bad_files allows.
+    virtual std::vector<BadFile> bad_files() const { return {}; }
+};
+
+struct SourceKind {
+    std::string_view name;     // what --format calls it: "folder"
+    std::string_view summary;  // what it looks like, for messages: "a folder with a subfolder of pictures for each class"
+    bool (*recognises)(const std::filesystem::path &path);
+    std::unique_ptr<Source> (*open)(const DataRequest &request);
+};
+
+/// Every kind, in the order in which they are asked whether they recognise a path.
+std::span<const SourceKind> source_kinds();
+
+/// The source that `request` names. Throws std::runtime_error where the path is not there, or no kind recognises it.
+std::unique_ptr<Source> open_source(const DataRequest &request);
+
+/// Throws std::runtime_error where the model takes other images than these, or another number of classes. `source` stands for them in the
+/// message.
+void check_fits(const Dataset &data, const DataRequest &request, const std::string &source);
+
+}  // namespace halcyon
