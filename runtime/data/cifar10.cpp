@@ -6,7 +6,6 @@
 #include "runtime/engine/machine.h"
 
 #include <algorithm>
-#include <cstring>
 #include <fmt/format.h>
 #include <limits>
 #include <numeric>
@@ -54,19 +53,21 @@ std::size_t records_in(const fs::path &path, InputFile &file) {
                                          path.string(), file.size(), record_bytes, where_to_get_it));
 }
 
-/// From planes to pixels whose channels lie side by side. A pixel is stored as four bytes, of which the next pixel overwrites the last:
-/// that takes half the time of three stores.
-void interleave(const std::uint8_t *planes, std::uint8_t *image) {
+/// From planes to pixels whose channels lie side by side.
+[[gnu::always_inline]] inline void interleave(const std::uint8_t *__restrict planes, std::uint8_t *__restrict image) {
     constexpr int pixels = side * side;
-    for (int i = 0; i < pixels - 1; i++) {
-        const std::uint32_t pixel = planes[i] | planes[pixels + i] << 8 | planes[2 * pixels + i] << 16;
-        std::memcpy(image + channels * i, &pixel, sizeof pixel);
-    }
-    for (int c = 0; c < channels; c++) image[channels * (pixels - 1) + c] = planes[(c + 1) * pixels - 1];
+    for (int i = 0; i < pixels; i++)
+        for (int c = 0; c < channels; c++) image[channels * i + c] = planes[c * pixels + i];
 }
+
+void interleave_anywhere(const std::uint8_t *planes, std::uint8_t *image) { interleave(planes, image); }
+
+/// The compiler shuffles whole vectors of bytes, which takes an eighth of the time: as long as a copy.
+[[gnu::target("sse4.1")]] void interleave_sse41(const std::uint8_t *planes, std::uint8_t *image) { interleave(planes, image); }
 
 /// Reads a file's records. They come through a chunk that stays in the L2 cache, so that the images pass through memory once.
 void read_records(const fs::path &path, InputFile &file, std::span<std::uint16_t> labels, std::uint8_t *images) {
+    const auto interleave_image = cpu_has("sse41") ? interleave_sse41 : interleave_anywhere;
     constexpr std::size_t chunk_records = 64;
     std::vector<std::uint8_t> chunk(chunk_records * record_bytes);
     for (std::size_t first = 0; first < labels.size(); first += chunk_records) {
@@ -79,7 +80,7 @@ void read_records(const fs::path &path, InputFile &file, std::span<std::uint16_t
                                                      first + i, record[0], classes - 1, where_to_get_it));
             }
             labels[first + i] = record[0];
-            interleave(record + 1, images + (first + i) * image_bytes);
+            interleave_image(record + 1, images + (first + i) * image_bytes);
         }
     }
 }
