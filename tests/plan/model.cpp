@@ -163,8 +163,8 @@ TEST_CASE("softmax belongs to the last dense layer and nowhere else") {
     CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 10})")) ==
           "t.json: layers[1] \"dense\": the last layer must be dense with activation softmax");
     CHECK(message_of_text(model_text(conv)) == "t.json: layers[0] \"conv2d\": the last layer must be dense with activation softmax");
-    CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 257, "activation": "softmax"})")) ==
-          "t.json: layers[1] \"dense\": labels are bytes, so there can be 2 to 256 classes");
+    CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 65537, "activation": "softmax"})")) ==
+          "t.json: layers[1] \"dense\": there can be 2 to 65536 classes");
 }
 
 TEST_CASE("names and inputs are checked") {

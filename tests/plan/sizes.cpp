@@ -62,7 +62,7 @@ void check_program(const Plan &plan, const SetPlan &set, const Program &program)
         for (const int argument : call.arguments) {
             const Buffer &buffer = program.buffers[argument];
             const bool of_images = std::ranges::any_of(buffer.extents, [](int extent) { return extent < 0; });
-            (of_images ? per_image : fixed) += elements(buffer) * (buffer.type == "uint8" ? 1 : 4);
+            (of_images ? per_image : fixed) += elements(buffer) * (buffer.type == "uint8" ? 1 : buffer.type == "uint16" ? 2 : 4);
         }
         check(double(call.bytes_per_image) == per_image, call.symbol);
         check(double(call.bytes_fixed) >= fixed && double(call.bytes_fixed) <= 2 * fixed, call.symbol);
