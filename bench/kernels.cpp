@@ -111,8 +111,8 @@ KernelResult row(const CompiledKernel &kernel, const SetPlan &set, int batch) {
             .set = set.set,
             .entry = kernel.entry,
             .batch = sees ? batch : 0,
-            .train_calls = calls_of(kernel.symbol, set, {"gradients", "adam"}),
-            .infer_calls = calls_of(kernel.symbol, set, {batch == 1 ? "infer_one" : "infer"}),
+            .train_calls = calls_of(kernel.symbol, set, {"input", "gradients", "adam"}),
+            .infer_calls = calls_of(kernel.symbol, set, {"input", batch == 1 ? "infer_one" : "infer"}),
             .flops = find_kernel(kernel.kernel).flops(kernel.shape) * (sees ? batch : 1),
             .bytes = static_cast<double>(traffic(find_kernel(kernel.kernel), kernel.arguments).bytes(batch))};
 }

@@ -107,10 +107,21 @@ struct Job {
     const CompiledKernel *kernel;
 };
 
+/// Whether a kernel reads images out of the whole data set, which on the host may be larger than 2^31 bytes.
+bool reads_data_set(const CompiledKernel &kernel) {
+    return std::ranges::any_of(
+        kernel.arguments, [](const Buffer &argument) { return argument.extents.size() > 1 && argument.extents.back() == records_extent; });
+}
+
+std::string target_of(const Job &job) {
+    const bool on_device = select_sets({job.set->set}).front().on_device();
+    return fmt::format("{}-no_runtime-user_context{}", job.set->target, !on_device && reads_data_set(*job.kernel) ? "-large_buffers" : "");
+}
+
 /// Everything but the cache's place, which does not change the object.
 std::vector<std::string> generator_arguments(const Job &job, const fs::path &objects) {
     std::vector<std::string> arguments = {"-g", job.kernel->kernel, "-f", job.kernel->symbol, "-e", "object", "-o", objects.string()};
-    arguments.push_back(fmt::format("target={}-no_runtime-user_context", job.set->target));
+    arguments.push_back("target=" + target_of(job));
     arguments.push_back("set=" + job.set->set);
     arguments.push_back("entry=" + job.kernel->entry);
     std::vector<std::string> defaults;

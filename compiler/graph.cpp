@@ -37,6 +37,8 @@ Buffer external_buffer(const Model &model, const std::string &name) {
         set("int32", {batch_extent});
     else if (name == "step")
         set("uint32", {step_words(model.dropout_layers())});
+    else if (name == "input")
+        set("float32", {image.c, image.w, image.h, batch_extent});
     else if (name == "loss" || name == "correct")
         set("float32", {batch_extent});
     else if (name == "probabilities")
@@ -53,12 +55,7 @@ struct Forward {
 };
 
 Forward lower_forward(const Model &model, Lowering &lowering) {
-    Shape image;
-    image.in_h = model.input.h, image.in_w = model.input.w, image.in_c = model.input.c;
-    const int input = lowering.activation("input", model.input);
-    lowering.call("input", "input_fwd", image, {lowering.external("images"), lowering.external("indices"), lowering.external("step")},
-                  {input});
-
+    const int input = lowering.external("input");
     std::vector<int> outputs;  // of each layer
     for (const auto &layer : model.layers) {
         std::vector<int> inputs;
@@ -123,12 +120,41 @@ Slabs lay_out_slabs(const Model &model) {
                                         .offset = end,
                                         .initializer = weight.initializer,
                                         .fan_in = int(weight.fan_in),
-                                        .fan_out = int(weight.fan_out)});
+                                        .fan_out = int(weight.fan_out),
+                                        .values = weight.values});
             slabs.extents.push_back(weight.extents);
             end += align_buffer(4 * count);
         }
     }
     return slabs;
+}
+
+Graph lower_input(const Model &model, const Slabs &slabs, bool floats) {
+    Lowering lowering(model, slabs, floats ? "input_float" : "input", Lowering::Mode::inference);
+    const std::vector<int> data = {lowering.external("images", floats ? "float32" : "uint8"), lowering.external("indices"),
+                                   lowering.external("step")};
+    const int output = lowering.external("input");
+    Shape shape;
+    shape.in_h = model.input.h, shape.in_w = model.input.w, shape.in_c = model.input.c;
+    shape.floats = floats;
+    const auto rescale = [](Shape &s, const Rescaled &by) { s.scale = float(by.scale), s.offset = float(by.offset); };
+
+    const std::optional<InputScaling> scaling = model.input_scaling();
+    if (!scaling || !scaling->normalization) {
+        if (scaling) rescale(shape, scaling->before);
+        lowering.call("input", "input_fwd", shape, data, {output});
+        return std::move(lowering).finish();
+    }
+    const Layer &layer = *scaling->normalization;
+    Shape fold;
+    fold.in_c = model.input.c;
+    rescale(fold, scaling->before);
+    const int center = lowering.vector(layer.name + "/center", fold.in_c), factor = lowering.vector(layer.name + "/factor", fold.in_c);
+    lowering.call(layer.name, "normalization_fold", fold, {lowering.weight(layer, "mean"), lowering.weight(layer, "variance")},
+                  {center, factor});
+    rescale(shape, scaling->after);
+    lowering.call("input", "input_normalization_fwd", shape, {data[0], data[1], data[2], center, factor}, {output});
+    return std::move(lowering).finish();
 }
 
 Graph lower_training(const Model &model, const Slabs &slabs) {
@@ -201,10 +227,12 @@ int Lowering::weight(const Layer &layer, const std::string &name) {
     return named_[full_name] = new_value(slab_part(full_name, slabs_.extents[index], parameter.home, parameter.offset));
 }
 
-int Lowering::external(const std::string &name) {
+int Lowering::external(const std::string &name, const std::string &type) {
     const auto known = named_.find(name);
     if (known != named_.end()) return known->second;
-    return named_[name] = new_value(external_buffer(model_, name));
+    Buffer buffer = external_buffer(model_, name);
+    if (!type.empty()) buffer.type = type;
+    return named_[name] = new_value(std::move(buffer));
 }
 
 int Lowering::gradient(int value) {

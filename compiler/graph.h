@@ -47,6 +47,9 @@ struct Slabs {
 /// Every weight starts at a multiple of 64 bytes; what lies between them is never written but by the optimizers, which keep zeros there.
 Slabs lay_out_slabs(const Model &model);
 
+/// "input", and "input_float" for records of float32: the images of a batch, as the layers read them.
+Graph lower_input(const Model &model, const Slabs &slabs, bool floats);
+
 /// "gradients": the forward pass in training mode, the loss and the backward pass.
 Graph lower_training(const Model &model, const Slabs &slabs);
 
@@ -75,8 +78,9 @@ public:
     /// A weight of `layer`, by its short name; the same value whenever it is asked for.
     int weight(const Layer &layer, const std::string &name);
 
-    /// A value that the runtime binds by name: images, labels, indices, step, loss, correct, probabilities.
-    int external(const std::string &name);
+    /// A value that the runtime binds by name: images, labels, indices, step, input, loss, correct, probabilities. Images are of either
+    /// type.
+    int external(const std::string &name, const std::string &type = "");
 
     /// A new value that holds a gradient of `value`. A weight's lies in the slab of gradients, where the weight lies in its own.
     int gradient(int value);

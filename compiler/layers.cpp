@@ -7,12 +7,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <stdexcept>
 
 namespace halcyon {
 namespace {
+
+/// What numbers that images are rescaled or normalised by may have at most; a scale's inverse too.
+constexpr double most_value = 1e12;
 
 /// The shape of a kernel that works on each element or channel: only in_* are set, the output has the same sizes.
 Shape elementwise(const FeatureMap &map) {
@@ -160,7 +165,7 @@ private:
 class BatchNormalization : public Layer {
 public:
     explicit BatchNormalization(Options &options)
-        : momentum_(options.number("momentum", 0.99f, 0, 1)), epsilon_(options.number("epsilon", 1e-3f, 1e-12f, 1)) {}
+        : momentum_(float(options.number("momentum", 0.99, 0, 1))), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))) {}
 
     FeatureMap infer() const override {
         if (in[0].flat && (in[0].h > 1 || in[0].w > 1))
@@ -310,6 +315,76 @@ public:
     }
 };
 
+class Rescaling : public Layer {
+public:
+    explicit Rescaling(Options &options)
+        : scale_(options.number("scale", -most_value, most_value)), offset_(options.number("offset", 0, -most_value, most_value)) {}
+
+    FeatureMap infer() const override { return in[0]; }
+    bool scales_input() const override { return true; }
+
+    void add_to(InputScaling &scaling) const override {
+        Rescaled &last = scaling.last();
+        last = {last.scale * scale_, last.offset * scale_ + offset_};
+        const auto in_range = [](double value) { return std::abs(value) <= most_value; };
+        if (!in_range(last.scale) || !in_range(1 / last.scale) || !in_range(last.offset))
+            throw std::invalid_argument(fmt::format("with those before it the scale is {:.3g}, the offset {:.3g}; a magnitude of either is "
+                                                    "{:.0e} at most, of a scale {:.0e} at least",
+                                                    last.scale, last.offset, most_value, 1 / most_value));
+    }
+
+    int lower(Lowering &, const std::vector<int> &inputs) const override { return inputs[0]; }
+
+private:
+    double scale_, offset_;
+};
+
+/// Keras's, with the channel as its axis. What it does is in the input kernel, but its mean and variance are weights.
+class Normalization : public Layer {
+public:
+    explicit Normalization(Options &options) {
+        const bool mean = options.has("mean"), variance = options.has("variance");
+        if (mean != variance)
+            throw std::invalid_argument("\"mean\" and \"variance\" go together: give both, or none to take them from the images");
+        if (!mean) return;
+        mean_ = options.numbers("mean", -most_value, most_value);
+        variance_ = options.numbers("variance", 0, most_value);
+        if (mean_.size() != variance_.size())
+            throw std::invalid_argument(fmt::format("\"mean\" has {} values, \"variance\" {}", mean_.size(), variance_.size()));
+    }
+
+    FeatureMap infer() const override {
+        if (mean_.size() > 1 && int(mean_.size()) != in[0].c)
+            throw std::invalid_argument(fmt::format("\"mean\" has {} values, the image {} channels", mean_.size(), in[0].c));
+        return in[0];
+    }
+
+    std::vector<Weight> weights() const override { return {statistic("mean", mean_), statistic("variance", variance_)}; }
+
+    bool scales_input() const override { return true; }
+
+    void add_to(InputScaling &scaling) const override {
+        if (scaling.normalization)
+            throw std::invalid_argument(fmt::format("the image is normalised already, by \"{}\"", scaling.normalization->name));
+        scaling.normalization = this;
+    }
+
+    int lower(Lowering &, const std::vector<int> &inputs) const override { return inputs[0]; }
+
+private:
+    /// One value stands for all channels.
+    Weight statistic(const std::string &statistic, const std::vector<double> &given) const {
+        const int c = in[0].c;
+        Weight weight{statistic, {c}, {c}, false, "image_" + statistic};
+        if (given.empty()) return weight;
+        weight.initializer = "given";
+        for (int i = 0; i < c; ++i) weight.values.push_back(float(given.size() == 1 ? given[0] : given[std::size_t(i)]));
+        return weight;
+    }
+
+    std::vector<double> mean_, variance_;  // empty: to be taken from the images
+};
+
 struct LayerType {
     std::string keras_name;
     std::function<std::unique_ptr<Layer>(Options &)> make;
@@ -329,7 +404,9 @@ const std::map<std::string, LayerType> &layer_types() {
         {"dropout", layer_type<Dropout>("dropout")},
         {"flatten", layer_type<Flatten>("flatten")},
         {"max_pooling2d", layer_type<MaxPooling2d>("max_pooling2d")},
+        {"normalization", layer_type<Normalization>("normalization")},
         {"relu", layer_type<Relu>("re_lu")},
+        {"rescaling", layer_type<Rescaling>("rescaling")},
     };
     return types;
 }

@@ -30,8 +30,26 @@ struct Weight {
     std::vector<int> shape;    // Keras's, row-major
     std::vector<int> extents;  // Halide's, innermost first
     bool trainable = true;     // false: a moving statistic
-    std::string initializer;   // "glorot_uniform", "zeros", "ones"
+    std::string initializer;   // Parameter::initializer
     std::int64_t fan_in = 0, fan_out = 0;
+    std::vector<float> values = {};  // of "given"
+};
+
+class Layer;
+
+/// scale x + offset
+struct Rescaled {
+    double scale = 1, offset = 0;
+};
+
+/// What the layers at the beginning of a model make of an image, which they leave to the input kernel: rescaled, normalised by the one
+/// layer that does so, and rescaled again.
+struct InputScaling {
+    Rescaled before, after;
+    const Layer *normalization = nullptr;
+
+    /// What the next rescaling adds to.
+    Rescaled &last() { return normalization ? after : before; }
 };
 
 class Layer {
@@ -51,6 +69,12 @@ public:
 
     /// In Keras's order.
     virtual std::vector<Weight> weights() const { return {}; }
+
+    /// True of layers that the input kernel does the work of: only such stand before it.
+    virtual bool scales_input() const { return false; }
+
+    /// Adds what such a layer does. Throws std::invalid_argument with the reason where it can do no more.
+    virtual void add_to(InputScaling &) const {}
 
     /// True where the output goes through a softmax, which only the loss may follow.
     virtual bool ends_in_softmax() const { return false; }

@@ -114,6 +114,7 @@ public:
                     fmt::format("takes {}, has {}", layer->takes_many() ? "two or more inputs" : "one input", inputs.size()));
             for (int input : inputs) layer->in.push_back(input == image_input ? model_.input : model_.layers[input]->out);
             layer->out = layer->infer();
+            check_scaling(*layer);
             check_sizes(*layer);
             for (const int input : inputs)
                 if (input != image_input) is_read_[input] = true;
@@ -165,6 +166,24 @@ private:
         return inputs;
     }
 
+    /// The input kernel makes one image, which all other layers read: what scales it stands before it, one layer after the other.
+    void check_scaling(const Layer &layer) {
+        const int index = int(model_.layers.size()), last_scaling = scaling_layers_ - 1;
+        if (!layer.scales_input()) {
+            for (const int input : layer.inputs)
+                if (input < last_scaling)
+                    throw std::invalid_argument(fmt::format("reads what \"{}\" scales on; only \"{}\" and layers after it can be read",
+                                                            model_.layers[std::size_t(input + 1)]->name,
+                                                            model_.layers[std::size_t(last_scaling)]->name));
+            return;
+        }
+        if (index != scaling_layers_ || layer.inputs[0] != last_scaling)
+            throw std::invalid_argument(
+                fmt::format("{} stands at the beginning of a model alone, before layers of other types", layer.type));
+        layer.add_to(scaling_);
+        ++scaling_layers_;
+    }
+
     void check_sizes(const Layer &layer) {
         check_floats("its output", floats_of(layer.out));
         for (const Weight &weight : layer.weights()) {
@@ -180,11 +199,23 @@ private:
     std::map<std::string, int> indices_;  // of the layers by name
     std::map<std::string, int> unnamed_;  // how many of each type so far
     std::vector<bool> is_read_;           // by layer
+    InputScaling scaling_;                // by the layers at the beginning
+    int scaling_layers_ = 0;              // how many those are
     std::size_t inputs_ = 0;              // of the layers so far
     std::int64_t slab_bytes_ = 0;         // of their weights
 };
 
 }  // namespace
+
+std::optional<InputScaling> Model::input_scaling() const {
+    std::optional<InputScaling> scaling;
+    for (const auto &layer : layers) {
+        if (!layer->scales_input()) break;
+        if (!scaling) scaling.emplace();
+        layer->add_to(*scaling);
+    }
+    return scaling;
+}
 
 int Model::dropout_layers() const {
     return int(std::ranges::count_if(layers, [](const auto &layer) { return layer->type == "dropout"; }));

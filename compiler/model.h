@@ -4,6 +4,7 @@
 #include "compiler/layers.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,8 @@ struct Model {
     std::vector<std::unique_ptr<Layer>> layers;  // each reads only layers before it; the last one is dense with softmax
 
     int classes() const { return layers.back()->out.c; }
+    /// What the layers at the beginning make of the image; nothing where it is none.
+    std::optional<InputScaling> input_scaling() const;
     /// How many of the layers are dropouts; each has its own random stream and its own rate in the recipe.
     int dropout_layers() const;
 };

@@ -21,6 +21,11 @@ bool is_size(const json &value) {
     return size >= 1 && size <= largest_size;
 }
 
+bool is_between(const json &value, double low, double high) {
+    const double number = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
+    return number >= low && number <= high;
+}
+
 [[noreturn]] void must_be(const char *key, const std::string &expected, const json &value) {
     throw std::invalid_argument(fmt::format("\"{}\" must be {}, not {}", key, expected, short_json(value)));
 }
@@ -64,12 +69,20 @@ std::array<int, 3> Options::shape(const char *key) {
     return {value[0], value[1], value[2]};
 }
 
-float Options::number(const char *key, float otherwise, float low, float high) {
-    if (!has(key)) return otherwise;
+double Options::number(const char *key, double low, double high) {
     const json &value = get(key);
-    const double number = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
-    if (!(number >= low && number <= high)) must_be(key, fmt::format("a number from {} to {}", low, high), value);
-    return static_cast<float>(number);
+    if (!is_between(value, low, high)) must_be(key, fmt::format("a number from {:g} to {:g}", low, high), value);
+    return value;
+}
+
+double Options::number(const char *key, double otherwise, double low, double high) { return has(key) ? number(key, low, high) : otherwise; }
+
+std::vector<double> Options::numbers(const char *key, double low, double high) {
+    const json &value = get(key);
+    const json list = value.is_array() ? value : json::array({value});
+    const bool good = std::ranges::all_of(list, [&](const json &item) { return is_between(item, low, high); });
+    if (!good || list.empty()) must_be(key, fmt::format("a number from {:g} to {:g}, or a list of such", low, high), value);
+    return list;
 }
 
 std::string Options::text(const char *key) {

@@ -33,7 +33,10 @@ public:
     /// Three sizes: [rows, columns, channels].
     std::array<int, 3> shape(const char *key);
     /// A number from `low` to `high`.
-    float number(const char *key, float otherwise, float low, float high);
+    double number(const char *key, double low, double high);
+    double number(const char *key, double otherwise, double low, double high);
+    /// One such number, or a list of them.
+    std::vector<double> numbers(const char *key, double low, double high);
     std::string text(const char *key);
     std::vector<std::string> texts(const char *key);
     std::string choice(const char *key, const std::vector<std::string> &choices, const std::string &otherwise);

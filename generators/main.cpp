@@ -52,6 +52,8 @@ void list(const char *kernel) {
 
 void list_schedules() {
     list<InputForward>("input_fwd");
+    list<InputForward>("input_normalization_fwd");
+    list<NormalizationFold>("normalization_fold");
     list<Conv2dForward, Conv2dForwardWinograd, Conv2dForwardStaged>("conv2d_fwd");
     list<Conv2dPoolForward<Conv2dForward>, Conv2dPoolForward<Conv2dForwardWinograd>>("conv2d_pool_fwd");
     list<Conv2dDropoutForward<Conv2dForward>, Conv2dDropoutForward<Conv2dForwardStaged>>("conv2d_dropout_fwd");

@@ -294,6 +294,8 @@ Entry gpu_reference_with(std::vector<Workspace> (*workspaces)(const Shape &, con
 const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
     static const std::map<std::string, std::vector<Entry>, std::less<>> menus = {
         {"input_fwd", {{"rows", on_x86}, {"pixels", on_device}, autoscheduled, reference, gpu_reference}},
+        {"input_normalization_fwd", {{"rows", on_x86}, {"pixels", on_device}, autoscheduled, reference, gpu_reference}},
+        {"normalization_fold", {autoscheduled, reference, gpu_reference}},
         {"conv2d_fwd",
          {{"winograd_f4", forward_tiles<winograd_f4>, transformed_forward<winograd_f4>},
           {"winograd_f2", forward_tiles<winograd_f2>, transformed_forward<winograd_f2>},

@@ -63,7 +63,10 @@ std::vector<int> parse_extents(const Json &json) {
     return extents;
 }
 
-// Fields at their defaults are left out. A float is written as its shortest decimal, which reads back to the same bits.
+/// The double that is written as the shortest decimal which reads back as `value`.
+double shortest(float value) { return std::strtod(fmt::format("{}", value).c_str(), nullptr); }
+
+// Fields at their defaults are left out.
 Json write_shape(const Shape &shape) {
     Json json = Json::object();
     std::map<std::string, double> defaults;
@@ -72,7 +75,7 @@ Json write_shape(const Shape &shape) {
     for_each_field(shape, [&](const char *name, auto value) {
         if (value == defaults[name]) return;
         if constexpr (std::is_floating_point_v<decltype(value)>)
-            json[name] = std::strtod(fmt::format("{}", value).c_str(), nullptr);
+            json[name] = shortest(value);
         else
             json[name] = value;
     });
@@ -225,6 +228,7 @@ Json write_parameter(const Parameter &parameter) {
                  {"offset", parameter.offset},
                  {"initializer", parameter.initializer}};
     if (parameter.fan_in > 0) json["fan"] = {parameter.fan_in, parameter.fan_out};
+    for (const float value : parameter.values) json["values"].push_back(shortest(value));
     return json;
 }
 
@@ -238,6 +242,7 @@ Parameter parse_parameter(const Json &json) {
         parameter.fan_in = json["fan"].at(0);
         parameter.fan_out = json["fan"].at(1);
     }
+    if (json.contains("values")) parameter.values = json["values"].get<std::vector<float>>();
     return parameter;
 }
 

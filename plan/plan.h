@@ -12,7 +12,7 @@
 namespace halcyon {
 
 /// Raised whenever plan.json's meaning changes; the runtime refuses a library of another version.
-constexpr int plan_version = 2;
+constexpr int plan_version = 3;
 
 /// What a buffer's bytes belong to.
 enum class Home {
@@ -23,7 +23,7 @@ enum class Home {
     moving,       // the slab of moving statistics: saved, not trained
     optimizer,    // two slabs laid out like `parameters`, one after the other
     prepared,     // what a program's first calls make of the weights, kept until these change
-    external,     // bound by the runtime by name: images, labels, indices, step, loss, correct, probabilities
+    external,     // bound by the runtime by name: images, labels, indices, step, input, loss, correct, probabilities
 };
 
 /// The extent that stands for the batch, and the one that stands for the number of records of the bound data set.
@@ -62,7 +62,8 @@ struct Call {
     std::int64_t bytes_per_image = 0, bytes_fixed = 0;  // read and written
 };
 
-/// A sequence of calls: "gradients" (forward and backward), "adam", "sgd", "infer", and "infer_one", for a single image.
+/// A sequence of calls: "input" and "input_float" (a batch of images as the layers read it, of records that are bytes or float32), then on
+/// that "gradients" (forward and backward), "infer" and "infer_one", for a single image; "adam" and "sgd".
 struct Program {
     std::string name;
     std::vector<Buffer> buffers;
@@ -94,8 +95,12 @@ struct Parameter {
     std::vector<int> shape;  // Keras's: kernels are (h, w, in, out) or (in, out)
     Home home = Home::parameters;
     std::int64_t offset = 0;
-    std::string initializer;  // "glorot_uniform", "zeros", "ones"
+
+    /// What it begins as: "glorot_uniform", "zeros", "ones"; "given", the model file's own `values`; "image_mean" and "image_variance",
+    /// which are 0 and 1 until they are taken from the images to train on.
+    std::string initializer;
     int fan_in = 0, fan_out = 0;
+    std::vector<float> values = {};
 };
 
 struct LayerSummary {

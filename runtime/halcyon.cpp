@@ -50,7 +50,7 @@ struct halcyon_network {
         if (count < 1 || count > get().max_batch())
             throw std::invalid_argument(fmt::format("a batch of {} images: it must have 1 to {}", count, get().max_batch()));
         const auto images_in_all = static_cast<std::size_t>(count);
-        get().bind_data({images, images_in_all * image_bytes()}, {labels, images_in_all});
+        get().bind_data(std::span(images, images_in_all * image_bytes()), {labels, images_in_all});
         return std::span(records).first(images_in_all);
     }
 };

@@ -1,8 +1,10 @@
-// The input layer: a batch gathered from a data set of byte images, scaled to 0..1 and mirrored at random.
+// The input layer: a batch gathered from a data set of images, rescaled, normalised and mirrored at random.
 //
-// `images` is (channel, column, row, record), the channel innermost. `indices` names the record of each image of the batch.
+// `images` is (channel, column, row, record), the channel innermost, of bytes or float32. `indices` names the record of each image of the
+// batch.
 #pragma once
 
+#include "generators/layers/comparisons.h"
 #include "generators/layers/philox.h"
 #include "plan/shape.h"
 
@@ -10,19 +12,51 @@
 
 namespace halcyon {
 
-/// output(c, x, y, n) = images(c, x or its mirror, y, indices(n)) / 255
+/// output(c, x, y, n) = rescaled(images(c, x or its mirror, y, indices(n))), or of that ((it - center(c)) * factor(c)).
 struct InputForward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::Func key{"key"}, flipped{"flipped"}, output{"output"};
 
     InputForward(const Halide::Func &images, const Halide::Func &indices, const Halide::Func &step, const Halide::Expr &records,
                  const Shape &s) {
+        output(c, x, y, n) = rescaled(value(images, indices, step, records, s), s);
+    }
+
+    InputForward(const Halide::Func &images, const Halide::Func &indices, const Halide::Func &step, const Halide::Func &center,
+                 const Halide::Func &factor, const Halide::Expr &records, const Shape &s) {
+        output(c, x, y, n) = rescaled((value(images, indices, step, records, s) - center(c)) * factor(c), s);
+    }
+
+private:
+    Halide::Expr value(const Halide::Func &images, const Halide::Func &indices, const Halide::Func &step, const Halide::Expr &records,
+                       const Shape &s) {
         key() = stream_key(step, stream_flip);
         const Halide::Expr bits = philox2x32({place_in_epoch(step, n), Halide::Expr(uint32_t{0})}, key())[0];
         flipped(n) = (bits & 0xFFFF) < step_word(step, step_flip_threshold);
         const Halide::Expr from_x = select(flipped(n), s.in_w - 1 - x, x);
         const Halide::Expr record = clamp(indices(n), 0, records - 1);
-        output(c, x, y, n) = Halide::cast<float>(images(c, clamp(from_x, 0, s.in_w - 1), y, record)) / 255.0f;
+        return Halide::cast<float>(images(c, clamp(from_x, 0, s.in_w - 1), y, record));
+    }
+
+    static Halide::Expr rescaled(const Halide::Expr &value, const Shape &s) {
+        if (s.scale != 0) return value * s.scale + s.offset;
+        return s.floats ? value : value / 255.0f;
+    }
+};
+
+/// Keras's Normalization of what Shape::scale and offset make of an image: (scale x + offset - mean) / max(sqrt(variance), 1e-7) is
+/// (x - center) * factor. Of a channel that is the same everywhere, so, 0 remains.
+struct NormalizationFold {
+    Halide::Var c{"c"};
+    Halide::Func center{"center"}, factor{"factor"};
+
+    NormalizationFold(const Halide::Func &mean, const Halide::Func &variance, const Shape &s) {
+        constexpr float least_deviation = 1e-7f;
+        const Halide::Expr deviation = sqrt(variance(c)), least = Halide::Expr(least_deviation);
+        const Halide::Expr divisor =
+            Halide::reinterpret<float>(select(magnitude_bits(deviation) > bits_of(least), bits_of(deviation), bits_of(least)));
+        center(c) = (mean(c) - s.offset) / s.scale;
+        factor(c) = s.scale / divisor;
     }
 };
 

@@ -3,6 +3,7 @@
 #include "plan/text.h"
 #include "runtime/devices/device.h"
 #include "runtime/engine/machine.h"
+#include "runtime/training/normalization.h"
 #include "runtime/training/recipe.h"
 #include "runtime/training/run_folder.h"
 #include "runtime/training/trainer.h"
@@ -133,7 +134,10 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     config.train_images = data.train.size();
     const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
-    if (!config.init.empty()) load_named_weights(config.init, *network);
+    if (config.init.empty())
+        adapt_normalization(*network, data.train, config.images());
+    else
+        load_named_weights(config.init, *network);
 
     const RunFolder folder =
         options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model) : RunFolder::create(options.out);

@@ -55,11 +55,19 @@ void TwinBlock::wait() {
     if (device_) device_->wait();
 }
 
-PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, std::span<const std::uint8_t> images,
+namespace {
+
+std::span<const std::byte> bytes_of(const Records &images) {
+    return std::visit([](const auto &values) { return std::as_bytes(values); }, images);
+}
+
+}  // namespace
+
+PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, const Records &images,
                        std::span<const std::uint16_t> labels)
-    : image_bytes_(images.size()), records_(static_cast<int>(labels.size())) {
+    : image_bytes_(bytes_of(images).size()), records_(static_cast<int>(labels.size())) {
     if (device) {
-        images_on_device_.emplace(device, session, static_cast<std::int64_t>(images.size()));
+        images_on_device_.emplace(device, session, static_cast<std::int64_t>(image_bytes_));
         labels_on_device_.emplace(device, session, static_cast<std::int64_t>(labels.size_bytes()));
         images_ = {.device = device, .on_device = images_on_device_->at(0)};
         labels_ = {.device = device, .on_device = labels_on_device_->at(0)};
@@ -67,15 +75,17 @@ PlacedData::PlacedData(const halide_device_interface_t *device, Session &session
     refill(images, labels);
 }
 
-bool PlacedData::refill(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels) {
+bool PlacedData::refill(const Records &images, std::span<const std::uint16_t> labels) {
+    const std::span<const std::byte> bytes = bytes_of(images);
     if (images_on_device_) {
-        if (images.size() != image_bytes_) return false;
-        images_on_device_->send(0, images.data(), static_cast<std::int64_t>(images.size()));
+        if (bytes.size() != image_bytes_) return false;
+        images_on_device_->send(0, bytes.data(), static_cast<std::int64_t>(bytes.size()));
         labels_on_device_->send(0, labels.data(), static_cast<std::int64_t>(labels.size_bytes()));
     } else {
-        images_ = place_of(images.data());
+        images_ = place_of(bytes.data());
         labels_ = place_of(labels.data());
     }
+    floats_ = std::holds_alternative<std::span<const float>>(images);
     records_ = static_cast<int>(labels.size());
     return true;
 }
@@ -83,6 +93,9 @@ bool PlacedData::refill(std::span<const std::uint8_t> images, std::span<const st
 namespace {
 
 constexpr std::array slabs = {Home::parameters, Home::gradients, Home::moving, Home::optimizer};
+
+/// Bytes of an image as the layers read it, which the network keeps beside the arena for every image of a batch.
+std::int64_t input_bytes(const Plan &plan) { return std::int64_t{4} * plan.in_h * plan.in_w * plan.in_c; }
 
 /// Bytes of every home, of the batch's arena for one image.
 std::map<Home, std::int64_t> bytes_of_homes(const Plan &plan, const SetPlan &set) {
@@ -120,7 +133,7 @@ void check_batch(const Plan &plan, const SetPlan &set, int max_batch, std::int64
 
     std::int64_t fixed = 0;
     for (const auto &[home, bytes] : bytes_of_homes(plan, set)) fixed += home == Home::arena_batch ? 0 : bytes;
-    const std::int64_t image = bytes_of_homes(plan, set).at(Home::arena_batch);
+    const std::int64_t image = bytes_of_homes(plan, set).at(Home::arena_batch) + input_bytes(plan);
     const double needed = static_cast<double>(fixed) + static_cast<double>(image) * max_batch;
     if (needed <= static_cast<double>(available)) return;
     const std::int64_t fit = image > 0 && available > fixed ? (available - fixed) / image : 0;

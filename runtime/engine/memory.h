@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace halcyon {
@@ -97,22 +98,26 @@ private:
     TwinBlock block_;
 };
 
+/// The images of a data set, one record after the other: bytes or float32.
+using Records = std::variant<std::span<const std::uint8_t>, std::span<const float>>;
+
 /// A data set where the kernels read it: in the caller's memory, or in a copy on the device.
 class PlacedData {
 public:
     /// On the host `images` and `labels` must outlive it.
-    PlacedData(const halide_device_interface_t *device, Session &session, std::span<const std::uint8_t> images,
-               std::span<const std::uint16_t> labels);
+    PlacedData(const halide_device_interface_t *device, Session &session, const Records &images, std::span<const std::uint16_t> labels);
 
     /// Takes another data set in this one's place. False, and nothing done, where a device's copy has another size.
-    bool refill(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels);
+    bool refill(const Records &images, std::span<const std::uint16_t> labels);
 
     const Place &images() const { return images_; }
     const Place &labels() const { return labels_; }
+    bool are_floats() const { return floats_; }
     int records() const { return records_; }
 
 private:
     Place images_, labels_;
+    bool floats_ = false;
     std::size_t image_bytes_;
     int records_;
     std::optional<DeviceBlock> images_on_device_, labels_on_device_;

@@ -69,8 +69,12 @@ void glorot_uniform(std::span<float> weight, const Parameter &parameter, std::ui
 void initialize_weight(std::span<float> weight, const Parameter &parameter, std::uint32_t index, std::uint32_t key) {
     if (parameter.initializer == "glorot_uniform")
         glorot_uniform(weight, parameter, index, key);
-    else if (parameter.initializer == "ones" || parameter.initializer == "zeros")
-        std::ranges::fill(weight, parameter.initializer == "ones" ? 1.0F : 0.0F);
+    else if (parameter.initializer == "ones" || parameter.initializer == "image_variance")
+        std::ranges::fill(weight, 1.0F);
+    else if (parameter.initializer == "zeros" || parameter.initializer == "image_mean")
+        std::ranges::fill(weight, 0.0F);
+    else if (parameter.initializer == "given" && parameter.values.size() == weight.size())
+        std::ranges::copy(parameter.values, weight.begin());
     else
         throw std::runtime_error(fmt::format("weight {}: there is no initializer \"{}\"", parameter.name, parameter.initializer));
 }
@@ -102,11 +106,14 @@ struct Network::Implementation {
     const halide_device_interface_t *device;  // null: the host
     Session session;
     Memory memory;
-    Executor gradients, adam, sgd, infer, infer_one;
+    Executor input, input_float, gradients, adam, sgd, infer, infer_one;
 
     std::optional<PlacedData> data;  // the network's own
     int records = 0;                 // of the bound data
+    bool floats = false;             // what those are of
     int inferred = 0;                // images of the last infer()
+
+    TwinBlock images;  // the batch's, as the layers read them: a device is done with a step's when it makes the next one's
 
     // The external buffers, a row for each step that train() takes.
     int steps_ahead;
@@ -119,32 +126,38 @@ struct Network::Implementation {
 
     Implementation(const halcyon_model &model, Plan model_plan, std::string_view set_name, int threads, int max_batch)
         : plan(std::move(model_plan)), set(find_set(plan, set_name)), device(device_of(set_name)), session(threads),
-          memory(plan, set, max_batch, session), gradients(executor(model, "gradients")), adam(executor(model, "adam")),
-          sgd(executor(model, "sgd")), infer(executor(model, "infer")), infer_one(executor(model, "infer_one")),
-          steps_ahead(device ? device_steps_ahead : 1), indices(device, session, steps_ahead, std::size_t(max_batch)),
+          memory(plan, set, max_batch, session), input(executor(model, "input")), input_float(executor(model, "input_float")),
+          gradients(executor(model, "gradients")), adam(executor(model, "adam")), sgd(executor(model, "sgd")),
+          infer(executor(model, "infer")), infer_one(executor(model, "infer_one")),
+          images(device, session, std::int64_t(max_batch * image_values() * sizeof(float))), steps_ahead(device ? device_steps_ahead : 1),
+          indices(device, session, steps_ahead, std::size_t(max_batch)),
           step(device, session, steps_ahead, std::size_t(step_words(plan.dropout_layers))),
           loss(device, session, steps_ahead, std::size_t(max_batch)), correct(device, session, steps_ahead, std::size_t(max_batch)),
           probabilities(device, session, 1, std::size_t(max_batch) * plan.classes), results(std::size_t(steps_ahead)) {
+        memory.bind("input", images.place(0));
         memory.bind("probabilities", probabilities.place(0));
         bind_row(0);
         if (device) prepare_seconds = prepare();
     }
 
-    /// Runs every program once, on a black image, and leaves the weights at zero: a device loads a kernel's code when it is first called,
-    /// and compiles it where the driver has not kept it. Returns the seconds it took.
+    /// Runs every program once, on a black image of either type, and leaves the weights at zero: a device loads a kernel's code when it is
+    /// first called, and compiles it where the driver has not kept it. Returns the seconds it took.
     double prepare() {
         const auto begin = std::chrono::steady_clock::now();
-        const std::vector<std::uint8_t> image(image_bytes());
+        const std::vector<std::uint8_t> bytes(image_values());
+        const std::vector<float> values(image_values());
         const std::vector<std::uint16_t> label(1);
-        const PlacedData black(device, session, image, label);
+        const PlacedData black(device, session, bytes, label), black_floats(device, session, values, label);
         bind_data(black);
         select(0, std::vector<std::int32_t>{0});
         set_step(0, StepValues{}, 1);
         set_optimizer(0, Optimizer::adam, StepValues{});
         send(1);
-        for (Executor *program : {&gradients, &adam, &sgd, &infer, &infer_one}) program->run(1, 1);
+        for (Executor *program : {&input, &gradients, &adam, &sgd, &infer, &infer_one}) program->run(1, 1);
+        bind_data(black_floats);
+        input_float.run(1, 1);
         memory.clear_slabs();
-        forget_preparations();
+        forget_all_preparations();
         records = 0;  // of the image nothing is kept
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     }
@@ -160,17 +173,25 @@ struct Network::Implementation {
     }
 
     void rebind() {
-        for (Executor *program : {&gradients, &adam, &sgd, &infer, &infer_one}) program->rebind();
+        for (Executor *program : {&input, &input_float, &gradients, &adam, &sgd, &infer, &infer_one}) program->rebind();
     }
 
-    std::size_t image_bytes() const { return std::size_t(plan.in_c) * plan.in_h * plan.in_w; }
+    std::size_t image_values() const { return std::size_t(plan.in_c) * plan.in_h * plan.in_w; }
 
-    void check_data(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels) const {
-        if (const std::size_t most = addressable_bytes / image_bytes(); labels.empty() || labels.size() > most)
+    /// Records of which the kernels can address all: on a device their images too, on the host no more than their labels.
+    std::size_t addressable_records(bool of_floats) const {
+        const std::size_t image_bytes = image_values() * (of_floats ? sizeof(float) : 1);
+        return std::size_t(addressable_bytes) / (device ? std::max(image_bytes, sizeof(std::uint16_t)) : sizeof(std::uint16_t));
+    }
+
+    void check_data(const Records &data, std::span<const std::uint16_t> labels) const {
+        const bool of_floats = std::holds_alternative<std::span<const float>>(data);
+        const std::size_t values = std::visit([](const auto &all) { return all.size(); }, data);
+        if (const std::size_t most = addressable_records(of_floats); labels.empty() || labels.size() > most)
             throw std::invalid_argument(fmt::format("data of {} images: the kernels can address 1 to {}", labels.size(), most));
-        if (images.size() != labels.size() * image_bytes())
-            throw std::invalid_argument(fmt::format("{} bytes of images for {} labels: an image has {}x{}x{}", images.size(), labels.size(),
-                                                    plan.in_h, plan.in_w, plan.in_c));
+        if (values != labels.size() * image_values())
+            throw std::invalid_argument(fmt::format("{} {} of images for {} labels: an image has {}x{}x{}", values,
+                                                    of_floats ? "floats" : "bytes", labels.size(), plan.in_h, plan.in_w, plan.in_c));
         const auto label = std::ranges::find_if(labels, [&](std::uint16_t given) { return given >= plan.classes; });
         if (label != labels.end())
             throw std::invalid_argument(
@@ -181,6 +202,7 @@ struct Network::Implementation {
         memory.bind("images", placed.images());
         memory.bind("labels", placed.labels());
         records = placed.records();
+        floats = placed.are_floats();
         rebind();
     }
 
@@ -188,13 +210,19 @@ struct Network::Implementation {
         return Executor(model, find_program(set, program), set.order, memory, session);
     }
 
-    /// Of each program what it made of the weights.
+    /// Of each program what it made of weights that are trained.
     void forget_preparations() {
         for (Executor *program : {&gradients, &infer, &infer_one}) program->forget_preparations();
     }
 
-    std::span<float> weights(Home slab) {
+    /// Of each program what it made of any weights.
+    void forget_all_preparations() {
         forget_preparations();
+        for (Executor *program : {&input, &input_float}) program->forget_preparations();
+    }
+
+    std::span<float> weights(Home slab) {
+        forget_all_preparations();
         return memory.slab(slab);
     }
 
@@ -263,10 +291,19 @@ struct Network::Implementation {
         step.send(rows);
     }
 
+    /// Makes the batch's images of their records, and runs `program` on those: threads do not fall asleep between the two.
+    void run_on_images(Executor &program, std::size_t batch) {
+        on_kernel_stack([&] {
+            const ThreadPool::Step step_of_both(session.threads());
+            (floats ? input_float : input).run(static_cast<int>(batch), records);
+            program.run(static_cast<int>(batch), records);
+        });
+    }
+
     void run_gradients(int row, std::size_t batch) {
         bind_row(row);
         forget_preparations();  // the moving statistics will have changed, even where a kernel fails
-        gradients.run(static_cast<int>(batch), records);
+        run_on_images(gradients, batch);
     }
 
     void run_update(int row, Optimizer optimizer) {
@@ -312,7 +349,7 @@ std::span<float> Network::moving_slab() { return self_->weights(Home::moving); }
 std::span<float> Network::optimizer_slab() { return self_->memory.slab(Home::optimizer); }
 
 std::span<float> Network::weight(const Parameter &parameter) {
-    self_->forget_preparations();
+    self_->forget_all_preparations();
     return self_->view(parameter.home, parameter);
 }
 
@@ -326,14 +363,14 @@ std::span<float> Network::optimizer_state(const Parameter &parameter, int slot) 
     return self_->view(Home::optimizer, parameter, std::size_t(slot) * parameter_slab().size());
 }
 
-PlacedData Network::place(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels) {
+PlacedData Network::place(const Records &images, std::span<const std::uint16_t> labels) {
     self_->check_data(images, labels);
     return {self_->device, self_->session, images, labels};
 }
 
 void Network::bind_data(const PlacedData &data) { self_->bind_data(data); }
 
-void Network::bind_data(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels) {
+void Network::bind_data(const Records &images, std::span<const std::uint16_t> labels) {
     self_->check_data(images, labels);
     std::optional<PlacedData> &data = self_->data;
     if (!data || !data->refill(images, labels)) data.emplace(self_->device, self_->session, images, labels);
@@ -383,7 +420,7 @@ BatchResult Network::infer(std::span<const std::int32_t> records) {
     self_->send(1);
     self_->bind_row(0);
     self_->inferred = 0;
-    (records.size() == 1 ? self_->infer_one : self_->infer).run(static_cast<int>(records.size()), self_->records);
+    self_->run_on_images(records.size() == 1 ? self_->infer_one : self_->infer, records.size());
     self_->fetch(1);
     self_->inferred = static_cast<int>(records.size());
     return self_->sums(0, records.size());

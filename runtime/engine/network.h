@@ -95,15 +95,16 @@ public:
     /// The optimizer's state of a trainable weight: slot 0 is Adam's first moment or SGD's velocity, slot 1 Adam's second moment.
     std::span<float> optimizer_state(const Parameter &parameter, int slot);
 
-    /// A data set where the kernels read it: `images` has in_h * in_w * in_c bytes a record, interleaved (c innermost, then x, y), `labels`
-    /// one a record (anything below plan().classes where there are none). On the host both must outlive its use; a device gets a copy.
-    /// Throws std::invalid_argument for no record, images of another size, more than kernels can address, and a label that is no class.
-    PlacedData place(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels);
+    /// A data set where the kernels read it: `images` has in_h * in_w * in_c values a record, interleaved (c innermost, then x, y),
+    /// `labels` one a record (anything below plan().classes where there are none). A NaN among floats reaches the loss. On the host both
+    /// must outlive its use; a device gets a copy. Throws std::invalid_argument for no record, images of another size, more than kernels
+    /// can address, and a label that is no class.
+    PlacedData place(const Records &images, std::span<const std::uint16_t> labels);
 
     /// The data that records are numbers of, which must outlive its use.
     void bind_data(const PlacedData &data);
     /// The same for data that the network places, like place(); a device's copy is of now, and is used again for as many records.
-    void bind_data(std::span<const std::uint8_t> images, std::span<const std::uint16_t> labels);
+    void bind_data(const Records &images, std::span<const std::uint16_t> labels);
 
     /// Forward in training mode and backward, over 1 .. max_batch records: leaves the gradients of the mean loss in gradient_slab() and
     /// updates the moving statistics. Throws std::invalid_argument for a record, batch or value of the step out of range, before anything

@@ -18,6 +18,8 @@ std::vector<std::size_t> storage_order(const Buffer &buffer, StorageOrder order)
     return as_listed;
 }
 
+bool is_data_set(const Buffer &buffer) { return buffer.extents.size() > 1 && buffer.extents.back() == records_extent; }
+
 }  // namespace
 
 std::vector<std::int64_t> extents_of(const Buffer &buffer, int batch, int records) {
@@ -51,15 +53,15 @@ Tensor::Tensor(const Buffer &buffer, StorageOrder order, const Place &place, int
             fmt::format("buffer \"{}\" has {} dimensions, more than {}", buffer.name, extents.size(), dimensions_.size()));
 
     buffer_.type = halide_type(buffer.type);
-    if (const std::int64_t bytes = bytes_of(buffer, batch, records); bytes > addressable_bytes)
+    const bool large = is_data_set(buffer) && !place.device;
+    if (const std::int64_t bytes = bytes_of(buffer, batch, records); bytes > addressable_bytes && !large)
         throw std::invalid_argument(
             fmt::format("buffer \"{}\" would take {} bytes; a kernel can address {}", buffer.name, bytes, addressable_bytes));
 
-    std::int32_t stride = 1;
+    std::int64_t stride = 1;
     for (const std::size_t d : storage_order(buffer, order)) {
-        const auto extent = static_cast<std::int32_t>(extents[d]);
-        dimensions_[d] = halide_dimension_t(0, extent, stride);
-        stride *= extent;
+        dimensions_[d] = halide_dimension_t(0, static_cast<std::int32_t>(extents[d]), static_cast<std::int32_t>(stride));
+        stride *= extents[d];
     }
     buffer_.host = reinterpret_cast<std::uint8_t *>(place.host);
     buffer_.device = place.on_device;

@@ -19,7 +19,7 @@ std::vector<std::int64_t> extents_of(const Buffer &buffer, int batch, int record
 /// Elements of `buffer` for a batch of `batch` images and a data set of `records`.
 std::int64_t elements_of(const Buffer &buffer, int batch, int records = 0);
 
-/// What a kernel can address of a buffer: Halide's offsets have 32 bits.
+/// What a kernel can address of a buffer: Halide's offsets have 32 bits. Those that read a data set's images on the host have 64.
 constexpr std::int64_t addressable_bytes = std::numeric_limits<std::int32_t>::max();
 
 /// Bytes of `buffer` for a batch of `batch` images and a data set of `records`.
@@ -33,7 +33,8 @@ class Tensor {
 public:
     /// Binds `buffer` to the memory at `place`, which holds elements_of(buffer, batch, records) elements and is not owned. Activations,
     /// which are the 4-D buffers whose last extent is the batch, (c, x, y, n), have the strides of `order`; all others are dense, first
-    /// extent innermost. Throws std::invalid_argument for more than 5 dimensions or addressable_bytes.
+    /// extent innermost. Throws std::invalid_argument for more than 5 dimensions or, but for a data set's images on the host,
+    /// addressable_bytes.
     Tensor(const Buffer &buffer, StorageOrder order, const Place &place, int batch, int records = 0);
     Tensor(const Tensor &) = delete;
     Tensor &operator=(const Tensor &) = delete;

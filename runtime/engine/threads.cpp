@@ -98,14 +98,16 @@ ThreadPool::~ThreadPool() {
     signal_.notify_all();
 }
 
-ThreadPool::Step::Step(ThreadPool &pool) : pool_(pool) {
-    if (!pool.may_spin_) return;
+ThreadPool::Step::Step(ThreadPool &pool) : pool_(pool), outermost_(pool.may_spin_ && !pool.spin_) {
+    if (!outermost_) return;
     pool.spin_ = true;
     ++pool.signal_;
     pool.signal_.notify_all();
 }
 
-ThreadPool::Step::~Step() { pool_.spin_ = false; }
+ThreadPool::Step::~Step() {
+    if (outermost_) pool_.spin_ = false;
+}
 
 int ThreadPool::parallel_for(int min, int extent, Task task, void *context) {
     if (workers_.empty() || extent <= 1 || busy_.load(std::memory_order_relaxed)) {

@@ -86,7 +86,7 @@ public:
     int parallel_for(int min, int extent, Task task, void *context);
 
     /// While it lives the workers wait for the next loop awake, for spin_time at most after each, and the caller flushes denormals (the
-    /// workers always do).
+    /// workers always do). One within another changes nothing.
     class Step {
     public:
         explicit Step(ThreadPool &pool);
@@ -96,6 +96,7 @@ public:
 
     private:
         ThreadPool &pool_;
+        bool outermost_;
         FlushDenormals flush_denormals_;
     };
 

@@ -170,7 +170,10 @@ void Trainer::save() const {
     save_checkpoint(folder_.last(), network_, optimizer_, {state_, train_.class_names, to_json(config_)});
 }
 
-PlacedData place(Network &network, const Dataset &data) { return network.place(data.pixels.bytes(), data.labels); }
+PlacedData place(Network &network, const Dataset &data) {
+    if (data.pixels.are_floats()) return network.place(data.pixels.floats(), data.labels);
+    return network.place(data.pixels.bytes(), data.labels);
+}
 
 std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, const StopRequested &stop_requested) {
     network.bind_data(data);

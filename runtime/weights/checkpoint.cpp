@@ -80,7 +80,7 @@ void check_values(const fs::path &path, const TensorFile &file, const Slot &slot
     count("NaN", [](double value) { return std::isnan(value); });
     count("infinite", [](double value) { return std::isinf(value); });
     count("too large for float32", [](double value) { return std::isfinite(value) && std::isinf(static_cast<float>(value)); });
-    if (slot.name.ends_with("/moving_variance")) count("negative", [](double value) { return value < 0; });
+    if (slot.name.ends_with("variance")) count("negative", [](double value) { return value < 0; });
     if (!found.empty())
         fail(path, fmt::format("tensor \"{}\": {} among its {} values; train or export the weights anew", slot.name, fmt::join(found, ", "),
                                slot.values.size()));

@@ -20,6 +20,7 @@
 namespace halcyon {
 
 void gpu_reference(InputForward &);
+void gpu_reference(NormalizationFold &);
 void gpu_reference(Conv2dForward &);
 void gpu_reference(Conv2dPoolForward<Conv2dForward> &);
 void gpu_reference(Conv2dDropoutForward<Conv2dForward> &);

@@ -26,6 +26,10 @@ void pixels(InputForward &f, const Shape &s, const Set &) {
 
 void gpu_reference(InputForward &f) { element_threads(f.output, f.c, f.x, f.y, f.n); }
 
+void gpu_reference(NormalizationFold &f) {
+    for (const Halide::Func &output : {f.center, f.factor}) element_threads(output, f.c);
+}
+
 template<>
 std::vector<NamedSchedule<InputForward>> gpu_schedules() {
     return {{"pixels", pixels}};

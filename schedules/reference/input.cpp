@@ -8,4 +8,6 @@ void reference(InputForward &f) {
     f.flipped.compute_at(f.output, f.n);
 }
 
+void reference(NormalizationFold &) {}
+
 }  // namespace halcyon

@@ -19,6 +19,7 @@
 namespace halcyon {
 
 void reference(InputForward &);
+void reference(NormalizationFold &);
 void reference(Conv2dForward &);
 void reference(Conv2dPoolForward<Conv2dForward> &);
 void reference(Conv2dPoolForward<Conv2dForwardWinograd> &);

@@ -26,4 +26,11 @@ const std::vector<NamedSchedule<InputForward>> &x86_schedules() {
     return schedules;
 }
 
+/// A few channels, once in a run: the reference does it.
+template<>
+const std::vector<NamedSchedule<NormalizationFold>> &x86_schedules() {
+    static const std::vector<NamedSchedule<NormalizationFold>> schedules;
+    return schedules;
+}
+
 }  // namespace halcyon

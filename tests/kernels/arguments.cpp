@@ -22,7 +22,7 @@ Array make_transformed_weights(const Shape &s, Random &random) {
 bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, int batch, Random &random) {
     const std::vector<int> extents = {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)};
     if (buffer.name == "images")
-        tensor = random.integers(extents, 0, 255);
+        tensor = buffer.type == "uint8" ? random.integers(extents, 0, 255) : random.reals(extents, -2, 2);
     else if (buffer.name == "indices")
         tensor = random.integers(extents, 0, test_records - 1);
     else if (buffer.name == "labels")
@@ -73,7 +73,7 @@ bool is_rectified(const CompiledKernel &kernel, const std::string &name) {
 }
 
 bool is_positive(const std::string &name) {
-    return name == "inv_std" || name == "moving_variance" || name == "second_moment" || name == "probabilities";
+    return name == "inv_std" || name == "moving_variance" || name == "variance" || name == "second_moment" || name == "probabilities";
 }
 
 /// What batch statistics find hard: a mean that is large beside the deviation, no deviation at all.
@@ -97,6 +97,7 @@ void fill_reals(Array &tensor, const Buffer &buffer, const CompiledKernel &kerne
     if (kernel.kernel.starts_with("batch_norm_stats") && buffer.name == "input") make_hard(tensor);
     if (buffer.name == "logits") make_hard_logits(tensor);
     if (buffer.name == "gamma") tensor.values.back() = 0;
+    if (buffer.name == "variance") tensor.values.back() = 0;  // a channel that is the same everywhere
     // A weight that has never had a gradient: 0 / (sqrt(0) + epsilon).
     if (kernel.kernel == "adam" && buffer.name != "parameters") tensor.values.front() = 0;
 }

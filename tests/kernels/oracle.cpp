@@ -87,13 +87,30 @@ void for_each_position(const Array &tensor, Visit visit) {
             for (int x = 0; x < tensor.extent(1); x++) visit(x, y, n);
 }
 
-void input_fwd(const Shape &, const Array &images, const Array &indices, const Array &step, Array &output) {
+void input_normalization_fwd(const Shape &s, const Array &images, const Array &indices, const Array &step, const Array &center,
+                             const Array &factor, Array &output) {
     const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_flip);
     for_each_element(output, [&](int c, int x, int y, int n) {
         const std::uint32_t bits = philox2x32({word(step, step_position) + n, 0}, key)[0] & 0xFFFF;
         const bool flipped = bits < word(step, step_flip_threshold);
-        output(c, x, y, n) = images(c, flipped ? output.extent(1) - 1 - x : x, y, int(indices(n))) / 255;
+        const double value = images(c, flipped ? output.extent(1) - 1 - x : x, y, int(indices(n)));
+        const double normalised = (value - center(c)) * factor(c);
+        output(c, x, y, n) = s.scale == 0 ? normalised / (s.floats ? 1 : 255) : normalised * s.scale + s.offset;
     });
+}
+
+void input_fwd(const Shape &s, const Array &images, const Array &indices, const Array &step, Array &output) {
+    const int channels = output.extent(0);
+    input_normalization_fwd(s, images, indices, step, Array({channels}), Array({channels}, 1), output);
+}
+
+/// As Keras writes it, with its epsilon.
+void normalization_fold(const Shape &s, const Array &mean, const Array &variance, Array &center, Array &factor) {
+    for (int c = 0; c < s.in_c; c++) {
+        const double deviation = std::sqrt(variance(c));
+        center(c) = (mean(c) - s.offset) / s.scale;
+        factor(c) = s.scale / (deviation < 1e-7 ? 1e-7 : deviation);
+    }
 }
 
 void conv2d_fwd(const Shape &s, const Array &input, const Array &given_weights, const Array &bias, Array &output) {
@@ -444,6 +461,8 @@ void listed(const Shape &shape, std::vector<Array> &arguments) {
 Oracle find_oracle(std::string_view kernel) {
     static const std::map<std::string, Oracle, std::less<>> oracles = {
         {"input_fwd", listed<input_fwd>},
+        {"input_normalization_fwd", listed<input_normalization_fwd>},
+        {"normalization_fold", listed<normalization_fold>},
         {"conv2d_fwd", listed<conv2d_fwd>},
         {"conv2d_pool_fwd", listed<conv2d_pool_fwd>},
         {"conv2d_dropout_fwd", listed<conv2d_dropout_fwd>},

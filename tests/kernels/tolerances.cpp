@@ -49,9 +49,21 @@ std::vector<Channel> channels_of(const Array &input) {
     return channels;
 }
 
-/// A byte divided by 255, or multiplied by its rounded inverse.
-void input_fwd(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    relative(2 * u, after["output"], tolerance["output"]);
+/// A byte divided by 255, or multiplied by its rounded inverse; or a product and a sum, whose terms may cancel. With normalization a
+/// difference and a product before them. A float that nothing is done to is exact.
+void input_fwd(const Shape &s, const Arguments &, const Arguments &after, Arguments &tolerance) {
+    const double roundings = after.kernel->name == "input_fwd" ? (s.scale == 0 && s.floats ? 0 : 2) : 4;
+    for (std::size_t i = 0; i < after["output"].values.size(); i++) {
+        const double value = after["output"].values[i];
+        tolerance["output"].values[i] = roundings * u * (std::abs(value) + std::abs(value - s.offset) + std::abs(s.offset));
+    }
+}
+
+/// A difference and a quotient; a root and a quotient.
+void normalization_fold(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    for (int c = 0; c < s.in_c; c++)
+        tolerance["center"](c) = 3 * u * (std::abs(before["mean"](c)) + std::abs(s.offset)) / std::abs(s.scale);
+    relative(4 * u, after["factor"], tolerance["factor"]);
 }
 
 /// The mean is a sum. The variance is a sum of squares of deviations, each known to u, but about means of tiles and of merged tiles whose
@@ -310,6 +322,8 @@ using Rule = void (*)(const Shape &, const Arguments &before, const Arguments &a
 
 const std::map<std::string, Rule, std::less<>> rules = {
     {"input_fwd", input_fwd},
+    {"input_normalization_fwd", input_fwd},
+    {"normalization_fold", normalization_fold},
     {"conv2d_dropout_fwd", dropout},  // what it drops from are exact sums of integers
     {"conv2d_dropout_bwd_data", dropout},
     {"conv2d_relu_dropout_bwd_data", dropout},

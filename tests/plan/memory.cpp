@@ -167,7 +167,8 @@ TEST_CASE("weights and their gradients lie at the same places and do not overlap
         check_plan(lifetimes, slab);
     }
     std::map<std::string, const Buffer *> buffers;
-    for (const Buffer &buffer : plan.sets[0].programs[0].buffers) buffers[buffer.name] = &buffer;
+    for (const Buffer &buffer : std::ranges::find(plan.sets[0].programs, "gradients", &Program::name)->buffers)
+        buffers[buffer.name] = &buffer;
     for (const Parameter &parameter : plan.parameters) {
         if (parameter.home != Home::parameters) continue;
         CAPTURE(parameter.name);

@@ -118,8 +118,8 @@ TEST_CASE("windows follow Keras's valid and same formulas") {
     const Model model =
         parse_model(model_text(R"({"type": "max_pooling2d", "padding": "same"}, )" + flatten + ", " + softmax, "11, 8, 3"), "t.json");
     const Graph graph = lower_inference(model, lay_out_slabs(model));
-    REQUIRE(graph.operations[1].kernel == "max_pool2d_fwd");
-    const Shape &shape = graph.operations[1].shape;
+    REQUIRE(graph.operations[0].kernel == "max_pool2d_fwd");
+    const Shape &shape = graph.operations[0].shape;
     CHECK(shape.out_h == 6);
     CHECK(shape.pad_top == 0);
     CHECK(shape.pad_bottom() == 1);
@@ -157,6 +157,84 @@ TEST_CASE("a layer that does not fit is named with its reason") {
           "t.json: layers[0] \"conv2d\": \"filters\" must be a whole number from 1 to 1000000, not 10000000");
 }
 
+TEST_CASE("what scales the image stands at the beginning, and is the input kernel's") {
+    const std::string rescaling = R"({"type": "rescaling", "scale": 0.5, "offset": -1})", normalization = R"({"type": "normalization"})";
+    const auto inputs = [](const std::string &layers, bool floats = false) {
+        const Model model = make_model(layers + ", " + flatten + ", " + softmax);
+        return lower_input(model, lay_out_slabs(model), floats).operations;
+    };
+    CHECK(inputs(conv).at(0).shape.scale == 0);
+    CHECK(inputs(conv).at(0).shape.floats == 0);
+    CHECK(inputs(conv, true).at(0).shape.floats == 1);
+
+    const Shape twice = inputs(rescaling + ", " + rescaling + ", " + conv).at(0).shape;  // (x / 2 - 1) / 2 - 1
+    CHECK(twice.scale == 0.25f);
+    CHECK(twice.offset == -1.5f);
+
+    const auto normalised = inputs(rescaling + ", " + normalization + ", " + rescaling + ", " + rescaling);
+    REQUIRE(normalised.size() == 2);
+    CHECK(normalised[0].kernel == "normalization_fold");
+    CHECK(normalised[0].shape.scale == 0.5f);
+    CHECK(normalised[0].shape.offset == -1);
+    CHECK(normalised[1].kernel == "input_normalization_fwd");
+    CHECK(normalised[1].shape.scale == 0.25f);
+    CHECK(normalised[1].shape.offset == -1.5f);
+
+    const Model model = make_model(normalization + ", " + conv + ", " + flatten + ", " + softmax);
+    const Slabs slabs = lay_out_slabs(model);
+    CHECK(lower_inference(model, slabs).operations.at(0).kernel == "conv2d_fwd");
+    for (const std::string name : {"mean", "variance"}) {
+        const Parameter &parameter = slabs.parameters[std::size_t(slabs.find("normalization/" + name))];
+        CHECK(parameter.home == Home::moving);
+        CHECK(parameter.shape == std::vector<int>{3});
+        CHECK(parameter.initializer == "image_" + name);
+    }
+    const Slabs given =
+        lay_out_slabs(make_model(R"({"type": "normalization", "mean": [1, 2, 3], "variance": [4, 0, 0.5]}, )" + flatten + ", " + softmax));
+    CHECK(given.parameters[1].initializer == "given");
+    CHECK(given.parameters[1].values == std::vector<float>{4, 0, 0.5});
+    const Slabs one = lay_out_slabs(make_model(R"({"type": "normalization", "mean": 1, "variance": 2}, )" + flatten + ", " + softmax));
+    CHECK(one.parameters[0].values == std::vector<float>{1, 1, 1});
+}
+
+TEST_CASE("what scales the image elsewhere, twice or by no numbers is refused in a line") {
+    const std::string rescaling = R"({"type": "rescaling", "scale": 0.5})", normalization = R"({"type": "normalization"})";
+    CHECK(message(conv + ", " + rescaling) ==
+          "t.json: layers[1] \"rescaling\": rescaling stands at the beginning of a model alone, before layers of other types");
+    CHECK(message(rescaling + ", " + conv + ", " + normalization) ==
+          "t.json: layers[2] \"normalization\": normalization stands at the beginning of a model alone, before layers of other types");
+    CHECK(message(rescaling + R"(, {"type": "rescaling", "scale": 2, "inputs": ["input"]})") ==
+          "t.json: layers[1] \"rescaling_1\": rescaling stands at the beginning of a model alone, before layers of other types");
+    CHECK(message(rescaling + R"(, {"type": "relu"}, {"type": "add", "inputs": ["re_lu", "input"]})") ==
+          "t.json: layers[2] \"add\": reads what \"rescaling\" scales on; only \"rescaling\" and layers after it can be read");
+    CHECK(message(rescaling + ", " + normalization + R"(, {"type": "add", "inputs": ["rescaling", "normalization"]})") ==
+          "t.json: layers[2] \"add\": reads what \"normalization\" scales on; only \"normalization\" and layers after it can be read");
+    CHECK(message(normalization + ", " + normalization) ==
+          "t.json: layers[1] \"normalization_1\": the image is normalised already, by \"normalization\"");
+
+    const auto of_rescaling = [](const std::string &options) { return message(R"({"type": "rescaling", )" + options + "}"); };
+    const std::string where = "t.json: layers[0] \"rescaling\": ";
+    CHECK(message(R"({"type": "rescaling"})") == where + "the layer needs \"scale\"");
+    CHECK(of_rescaling(R"("scale": "x")") == where + "\"scale\" must be a number from -1e+12 to 1e+12, not \"x\"");
+    CHECK(of_rescaling(R"("scale": 1e13)") == where + "\"scale\" must be a number from -1e+12 to 1e+12, not 10000000000000.0");
+    CHECK(of_rescaling(R"("scale": [1, 2])") == where + "\"scale\" must be a number from -1e+12 to 1e+12, not [1,2]");
+    CHECK(of_rescaling(R"("scale": 0)") ==
+          where + "with those before it the scale is 0, the offset 0; a magnitude of either is 1e+12 at most, of a scale 1e-12 at least");
+    CHECK(message(R"({"type": "rescaling", "scale": 1e10}, {"type": "rescaling", "scale": 1e10})").find("the scale is 1e+20") !=
+          std::string::npos);
+
+    const auto of_normalization = [](const std::string &options) { return message(R"({"type": "normalization", )" + options + "}"); };
+    const std::string there = "t.json: layers[0] \"normalization\": ";
+    CHECK(of_normalization(R"("mean": 1)") ==
+          there + "\"mean\" and \"variance\" go together: give both, or none to take them from the images");
+    CHECK(of_normalization(R"("mean": [1, 2], "variance": [1, 2])") == there + "\"mean\" has 2 values, the image 3 channels");
+    CHECK(of_normalization(R"("mean": [1, 2, 3], "variance": 1)") == there + "\"mean\" has 3 values, \"variance\" 1");
+    CHECK(of_normalization(R"("mean": [], "variance": [])") ==
+          there + "\"mean\" must be a number from -1e+12 to 1e+12, or a list of such, not []");
+    CHECK(of_normalization(R"("mean": 0, "variance": -1)") ==
+          there + "\"variance\" must be a number from 0 to 1e+12, or a list of such, not -1");
+}
+
 TEST_CASE("softmax belongs to the last dense layer and nowhere else") {
     CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "softmax"})") ==
           "t.json: layers[0] \"conv2d\": only the last layer, a dense one, can have activation softmax");
@@ -187,7 +265,7 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
     CHECK(message(R"({"type": "dropout", "rate": 0.5})") ==
           "t.json: layers[0] \"dropout\": unknown key \"rate\"; the layer has type, name, inputs");
     CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are add, batch_normalization, conv2d, "
-                                              "dense, dropout, flatten, max_pooling2d, relu");
+                                              "dense, dropout, flatten, max_pooling2d, normalization, relu, rescaling");
     CHECK(message(R"({"filters": 4})") == "t.json: layers[0]: the layer needs \"type\"");
     CHECK(message(R"(3)") == "t.json: layers[0]: the layer must be an object");
     CHECK(message(R"({"type": "conv2d", "kernel_size": 3})") == "t.json: layers[0] \"conv2d\": the layer needs \"filters\"");

@@ -27,6 +27,7 @@ std::vector<CompiledKernel> planned_kernels() {
     };
     add(cifar10());
     add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/ragged.json"));
+    add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/normalised.json"));
     // More classes than a device's block makes with their loss.
     add(make_model(R"({"type": "flatten"}, {"type": "dense", "units": 255, "activation": "softmax"})"));
     std::mt19937 random(5);
@@ -48,7 +49,7 @@ bool is_whole(const Shape &s) { return s.pad_bottom() > -s.stride_h && s.pad_rig
 /// Whether a layer can have this shape. A name leaves out what follows from the rest.
 bool can_be(const std::string &kernel, const Shape &s) {
     if (works_on_weights(kernel)) return s.in_h == s.kernel_h && s.in_w == s.kernel_w;
-    if (s.relu > 1) return false;
+    if (s.relu > 1 || s.floats > 1) return false;
     if (!has_window(kernel)) return true;
     if (kernel.starts_with("conv2d_pool_") && !is_whole(s.pool())) return false;
     return is_whole(s) && (kernel.starts_with("conv2d") || s.in_c == s.out_c);

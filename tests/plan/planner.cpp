@@ -44,7 +44,7 @@ TEST_CASE("a set has one program for each thing the runtime does") {
     for (const SetPlan &set : plan.sets) {
         std::vector<std::string> names;
         for (const Program &program : set.programs) names.push_back(program.name);
-        CHECK(names == std::vector<std::string>{"gradients", "adam", "sgd", "infer", "infer_one"});
+        CHECK(names == std::vector<std::string>{"input", "input_float", "gradients", "adam", "sgd", "infer", "infer_one"});
     }
 }
 
@@ -293,7 +293,7 @@ TEST_CASE("work is counted per image") {
     CHECK(convolution.bytes_per_image == 4 * (8 * 8 * 3 + 6 * 6 * 4));
     CHECK(convolution.bytes_fixed == 4 * 4 * 28);
     // Bytes, an index, the step buffer of 10 words and 2 for the dropout; floats written.
-    const Call &input = find_call(gradients, "input_fwd", "input");
+    const Call &input = find_call(program(plan.sets[0], "input"), "input_fwd", "input");
     CHECK(input.bytes_per_image == 8 * 8 * 3 + 4 + 4 * 8 * 8 * 3);
     CHECK(input.bytes_fixed == 4 * 12);
     // Moving statistics are read and written.
@@ -315,8 +315,10 @@ TEST_CASE("plan.json reads back as the same plan") {
         CHECK(to_json(plan) == text);
     }
     const Plan plan = parse_plan(texts.back());
-    const auto &stats = plan.sets[0].kernels[1];
-    REQUIRE(stats.kernel == "batch_norm_stats");
+    const auto &kernels = plan.sets[0].kernels;
+    const auto stats_kernel = std::ranges::find(kernels, "batch_norm_stats", &CompiledKernel::kernel);
+    REQUIRE(stats_kernel != kernels.end());
+    const CompiledKernel &stats = *stats_kernel;
     CHECK(stats.shape.momentum == 0.123f);
     CHECK(stats.shape.epsilon == 1e-5f);
 }
@@ -325,7 +327,7 @@ TEST_CASE("a plan that cannot be read says so") {
     const std::string text = to_json(make_plan(make_model(small), {.sets = {x86_avx2()}}));
     const auto failure = [](const std::string &text) { return failure_of([&] { parse_plan(text); }); };
     for (const std::string &bad : {std::string("{"), std::string("{}"), std::string("[]"), std::string("1e999"), std::string("\"\xff\""),
-                                   text.substr(0, text.size() / 2), std::string(R"({"version": "2"})")}) {
+                                   text.substr(0, text.size() / 2), std::string(R"({"version": "3"})")}) {
         CAPTURE(bad);
         CHECK(failure(bad).starts_with("the plan cannot be read (a JSON value is not as expected: "));
         CHECK(failure(bad).ends_with("); build the model again with this version's halcyonc"));
@@ -334,9 +336,9 @@ TEST_CASE("a plan that cannot be read says so") {
     CHECK(failure(R"({"version": 5e55})").find("(5e+55 is no number of a plan)") != std::string::npos);
     CHECK(failure(std::string(100, '[') + std::string(100, ']')).find("(its values are nested too deeply)") != std::string::npos);
     std::string newer = text;
-    newer.replace(newer.find("\"version\": 2"), 12, "\"version\": 9");
+    newer.replace(newer.find("\"version\": 3"), 12, "\"version\": 9");
     CHECK(failure(newer) ==
-          "the plan cannot be read (its version is 9, this program reads 2); build the model again with this version's halcyonc");
+          "the plan cannot be read (its version is 9, this program reads 3); build the model again with this version's halcyonc");
     std::string lost = text;
     const std::size_t name = lost.find("\"name\":\"d dense/kernel\"");
     REQUIRE(name != std::string::npos);

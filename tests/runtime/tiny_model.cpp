@@ -40,15 +40,16 @@ struct Arguments {
 float step_float(const Argument<std::uint32_t> &step, int field) { return std::bit_cast<float>(step(field)); }
 
 // images, indices, step -> input. A flip swaps the two pixels, where the threshold says always.
+template<typename Pixel>
 int tiny_input_image(void *user_context, int n, std::uint8_t *closure) {
     const Arguments arguments{reinterpret_cast<void **>(closure)};
-    const auto images = arguments.get<std::uint8_t>(0);
+    const auto images = arguments.get<Pixel>(0);
     const auto indices = arguments.get<std::int32_t>(1);
     const auto step = arguments.get<std::uint32_t>(2);
     const auto input = arguments.get<float>(3);
     const bool flip = step(step_flip_threshold) == 65536;
     for (int c = 0; c < 2; ++c) {
-        const std::uint8_t pixel = images(flip ? 1 - c : c, 0, 0, indices(n));
+        const Pixel pixel = images(flip ? 1 - c : c, 0, 0, indices(n));
         if (pixel == poisoned_pixel) {
             halide_error(user_context, "a pixel of 255");
             return -7;
@@ -58,9 +59,10 @@ int tiny_input_image(void *user_context, int n, std::uint8_t *closure) {
     return 0;
 }
 
+template<typename Pixel>
 int tiny_input(void **argv) {
     const Arguments arguments{argv};
-    return halide_do_par_for(arguments.user_context(), tiny_input_image, 0, arguments.get<float>(3).extent(3),
+    return halide_do_par_for(arguments.user_context(), tiny_input_image<Pixel>, 0, arguments.get<float>(3).extent(3),
                              reinterpret_cast<std::uint8_t *>(argv));
 }
 
@@ -140,8 +142,8 @@ const Buffer step{.name = "step", .type = "uint32", .extents = {step_words(1)}, 
 const Buffer loss{.name = "loss", .type = "float32", .extents = {batch_extent}, .home = Home::external};
 const Buffer correct{.name = "correct", .type = "float32", .extents = {batch_extent}, .home = Home::external};
 const Buffer probabilities{.name = "probabilities", .type = "float32", .extents = {2, batch_extent}, .home = Home::external};
-const Buffer input{
-    .name = "input", .type = "float32", .extents = {2, 1, 1, batch_extent}, .home = Home::arena_batch, .offset = 64, .bytes = 8};
+const Buffer float_images{.name = "images", .type = "float32", .extents = {2, 1, 1, records_extent}, .home = Home::external};
+const Buffer input{.name = "input", .type = "float32", .extents = {2, 1, 1, batch_extent}, .home = Home::external};
 const Buffer scores{.name = "scores", .type = "float32", .extents = {2, batch_extent}, .home = Home::arena_batch, .offset = 0, .bytes = 8};
 
 Buffer floats(std::string name, std::vector<int> extents, Home home, std::int64_t offset, std::int64_t bytes) {
@@ -175,10 +177,13 @@ Plan tiny_plan() {
     set.set = "reference";
     set.target = "x86-64-linux-sse41";
     set.order = StorageOrder::nhwc;
+    const auto input_program = [](const char *name, const Buffer &records, const char *kernel) {
+        return Program{.name = name, .buffers = {records, indices, step, input}, .calls = {call(kernel, {0, 1, 2, 3})}};
+    };
     set.programs = {
         {.name = "gradients",
          .buffers = {images, labels, indices, step, loss, correct, input, scores, kernel, bias, d_kernel, d_bias, moving_mean},
-         .calls = {call("input", {0, 2, 3, 6}), call("scores", {6, 8, 9, 1, 2, 7, 4, 5}), call("backward", {6, 1, 2, 3, 10, 11, 12})},
+         .calls = {call("scores", {6, 8, 9, 1, 2, 7, 4, 5}), call("backward", {6, 1, 2, 3, 10, 11, 12})},
          .arena_bytes_per_image = 128},
         {.name = "adam",
          .buffers = {slab("gradients", Home::gradients), step, slab("parameters", Home::parameters), slab("first_moment", Home::optimizer),
@@ -189,12 +194,14 @@ Plan tiny_plan() {
          .calls = {call("sgd", {0, 1, 2, 3})}},
         {.name = "infer",
          .buffers = {images, labels, indices, step, loss, correct, input, probabilities, kernel, bias},
-         .calls = {call("input", {0, 2, 3, 6}), call("scores", {6, 8, 9, 1, 2, 7, 4, 5})},
+         .calls = {call("scores", {6, 8, 9, 1, 2, 7, 4, 5})},
          .arena_bytes_per_image = 128},
         {.name = "infer_one",
          .buffers = {images, labels, indices, step, loss, correct, input, probabilities, kernel, bias},
-         .calls = {call("input", {0, 2, 3, 6}), call("scores", {6, 8, 9, 1, 2, 7, 4, 5})},
+         .calls = {call("scores", {6, 8, 9, 1, 2, 7, 4, 5})},
          .arena_bytes_per_image = 128},
+        input_program("input", images, "input"),
+        input_program("input_float", float_images, "input_float"),
     };
 
     Plan plan;
@@ -224,8 +231,9 @@ Plan tiny_plan() {
 
 TinyModel::TinyModel(const Plan &plan) : text(to_json(plan)) {
     kernels = {
-        {"tiny_input", tiny_input, metadata<4>}, {"tiny_scores", tiny_scores, metadata<8>}, {"tiny_backward", tiny_backward, metadata<7>},
-        {"tiny_adam", tiny_adam, metadata<5>},   {"tiny_sgd", tiny_sgd, metadata<4>},
+        {"tiny_input", tiny_input<std::uint8_t>, metadata<4>}, {"tiny_scores", tiny_scores, metadata<8>},
+        {"tiny_backward", tiny_backward, metadata<7>},         {"tiny_adam", tiny_adam, metadata<5>},
+        {"tiny_input_float", tiny_input<float>, metadata<4>},  {"tiny_sgd", tiny_sgd, metadata<4>},
     };
 }
 

@@ -1,0 +1,97 @@
+#include "runtime/training/normalization.h"
+
+#include "runtime/engine/machine.h"
+#include "runtime/engine/threads.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+namespace {
+
+/// A value for each channel.
+using Channels = std::vector<double>;
+
+/// Sums of `term` (a function of a value and its channel) over all pixels. Each task adds up so many pixels, and the tasks' sums are added
+/// in order, so that the number of threads changes nothing.
+template<typename T, typename Term>
+Channels sums(std::span<const T> values, std::size_t channels, ThreadPool &pool, Term term) {
+    constexpr std::size_t task_pixels = std::size_t{1} << 16;
+    const std::size_t pixels = values.size() / channels, tasks = (pixels + task_pixels - 1) / task_pixels;
+    std::vector<Channels> partial(tasks, Channels(channels));
+    const auto add = [&](int task) {
+        Channels &sum = partial[std::size_t(task)];
+        const std::size_t first = std::size_t(task) * task_pixels, end = std::min(first + task_pixels, pixels);
+        for (std::size_t pixel = first; pixel < end; ++pixel)
+            for (std::size_t c = 0; c < channels; ++c) sum[c] += term(double(values[pixel * channels + c]), c);
+    };
+    const auto call = [](void *function, int task) {
+        (*static_cast<decltype(add) *>(function))(task);
+        return 0;
+    };
+    pool.parallel_for(0, int(tasks), call, const_cast<void *>(static_cast<const void *>(&add)));
+
+    Channels all(channels);
+    for (const Channels &sum : partial)
+        for (std::size_t c = 0; c < channels; ++c) all[c] += sum[c];
+    return all;
+}
+
+struct Moments {
+    Channels mean, variance;
+};
+
+template<typename T>
+Moments moments(std::span<const T> values, std::size_t channels) {
+    ThreadPool pool(hardware_threads());
+    const ThreadPool::Step step(pool);  // so that this thread flushes denormals as the others do
+    const double pixels = double(values.size() / channels);
+    Moments moments;
+    moments.mean = sums(values, channels, pool, [](double value, std::size_t) { return value; });
+    for (double &mean : moments.mean) mean /= pixels;
+    moments.variance = sums(values, channels, pool, [&](double value, std::size_t c) {
+        const double deviation = value - moments.mean[c];
+        return deviation * deviation;
+    });
+    for (double &variance : moments.variance) variance /= pixels;
+    return moments;
+}
+
+Moments moments(const Dataset &data, int images) {
+    const std::size_t channels = std::size_t(data.c), values = std::size_t(images) * data.h * data.w * data.c;
+    if (data.pixels.are_floats()) return moments(data.pixels.floats().first(values), channels);
+    return moments(data.pixels.bytes().first(values), channels);
+}
+
+/// The call that reads the statistics of the model's normalization; null where it has none.
+const Call *find_fold(const Network &network) {
+    for (const SetPlan &set : network.plan().sets)
+        if (set.set == network.set())
+            for (const Program &program : set.programs)
+                for (const Call &call : program.calls)
+                    if (call.kernel == "normalization_fold") return &call;
+    return nullptr;
+}
+
+}  // namespace
+
+void adapt_normalization(Network &network, const Dataset &train, int images) {
+    const Call *fold = find_fold(network);
+    if (!fold) return;
+    const auto statistic = [&](std::string_view name) -> const Parameter & {
+        return *std::ranges::find(network.plan().parameters, fold->layer + "/" + std::string(name), &Parameter::name);
+    };
+    const Parameter &mean = statistic("mean"), &variance = statistic("variance");
+    if (mean.initializer != "image_mean") return;
+
+    // The layers before it make scale x + offset of a value x.
+    const Moments of_images = moments(train, images);
+    const double scale = fold->shape.scale, offset = fold->shape.offset;
+    std::ranges::transform(of_images.mean, network.weight(mean).begin(), [&](double x) { return float(scale * x + offset); });
+    std::ranges::transform(of_images.variance, network.weight(variance).begin(), [&](double x) { return float(scale * scale * x); });
+}
+
+}  // namespace halcyon

@@ -1,0 +1,14 @@
+// What a model's normalization takes from the images that it is trained on.
+#pragma once
+
+#include "runtime/data/dataset.h"
+#include "runtime/engine/network.h"
+
+namespace halcyon {
+
+/// Where the model has a normalization without values of its own: gives it the mean and the variance of each channel over all pixels of the
+/// first `images` of `train`, as Keras's adapt() does, of what the layers before it make of them. Computed in double on all cores, to the
+/// same bits on any number of them.
+void adapt_normalization(Network &network, const Dataset &train, int images);
+
+}  // namespace halcyon
