@@ -40,7 +40,9 @@ Recipe parse(const std::string &text) { return parse_recipe(text, "recipe"); }
 }  // namespace
 
 TEST_CASE("Early stopping and plateaus are Keras's") {
-    for (const json &run : golden().at("runs")) {
+    const json runs = golden().at("runs");
+    REQUIRE(runs.size() == 20);
+    for (const json &run : runs) {
         CAPTURE(run.dump());
         const Recipe recipe = recipe_of(run);
         BestEpoch best;
