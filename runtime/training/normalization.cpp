@@ -15,18 +15,33 @@ namespace {
 /// A value for each channel.
 using Channels = std::vector<double>;
 
-/// Sums of `term` (a function of a value and its channel) over all pixels. Each task adds up so many pixels, and the tasks' sums are added
-/// in order, so that the number of threads changes nothing.
+/// The images that are looked at.
+template<typename T>
+struct Images {
+    std::span<const T> values;  // of all records
+    std::span<const std::int32_t> records;
+    std::size_t pixels, channels;  // of a record
+
+    std::span<const T> image(std::size_t i) const {
+        return values.subspan(std::size_t(records[i]) * pixels * channels, pixels * channels);
+    }
+};
+
+/// Sums of `term` (a function of a value and its channel) over all pixels. Each task adds up some images, about 2^16 pixels, and the tasks'
+/// sums are added in order, so that the number of threads changes nothing.
 template<typename T, typename Term>
-Channels sums(std::span<const T> values, std::size_t channels, ThreadPool &pool, Term term) {
-    constexpr std::size_t task_pixels = std::size_t{1} << 16;
-    const std::size_t pixels = values.size() / channels, tasks = (pixels + task_pixels - 1) / task_pixels;
+Channels sums(const Images<T> &images, ThreadPool &pool, Term term) {
+    const std::size_t task_images = (std::size_t{1} << 16) / images.pixels + 1, count = images.records.size();
+    const std::size_t tasks = (count + task_images - 1) / task_images, channels = images.channels;
     std::vector<Channels> partial(tasks, Channels(channels));
     const auto add = [&](int task) {
         Channels &sum = partial[std::size_t(task)];
-        const std::size_t first = std::size_t(task) * task_pixels, end = std::min(first + task_pixels, pixels);
-        for (std::size_t pixel = first; pixel < end; ++pixel)
-            for (std::size_t c = 0; c < channels; ++c) sum[c] += term(double(values[pixel * channels + c]), c);
+        const std::size_t first = std::size_t(task) * task_images;
+        for (std::size_t i = first; i < std::min(first + task_images, count); ++i) {
+            const std::span<const T> image = images.image(i);
+            for (std::size_t pixel = 0; pixel < images.pixels; ++pixel)
+                for (std::size_t c = 0; c < channels; ++c) sum[c] += term(double(image[pixel * channels + c]), c);
+        }
     };
     const auto call = [](void *function, int task) {
         (*static_cast<decltype(add) *>(function))(task);
@@ -45,14 +60,14 @@ struct Moments {
 };
 
 template<typename T>
-Moments moments(std::span<const T> values, std::size_t channels) {
+Moments moments(const Images<T> &images) {
     ThreadPool pool(hardware_threads());
     const ThreadPool::Step step(pool);  // so that this thread flushes denormals as the others do
-    const double pixels = double(values.size() / channels);
+    const double pixels = double(images.records.size()) * double(images.pixels);
     Moments moments;
-    moments.mean = sums(values, channels, pool, [](double value, std::size_t) { return value; });
+    moments.mean = sums(images, pool, [](double value, std::size_t) { return value; });
     for (double &mean : moments.mean) mean /= pixels;
-    moments.variance = sums(values, channels, pool, [&](double value, std::size_t c) {
+    moments.variance = sums(images, pool, [&](double value, std::size_t c) {
         const double deviation = value - moments.mean[c];
         return deviation * deviation;
     });
@@ -60,10 +75,10 @@ Moments moments(std::span<const T> values, std::size_t channels) {
     return moments;
 }
 
-Moments moments(const Dataset &data, int images) {
-    const std::size_t channels = std::size_t(data.c), values = std::size_t(images) * data.h * data.w * data.c;
-    if (data.pixels.are_floats()) return moments(data.pixels.floats().first(values), channels);
-    return moments(data.pixels.bytes().first(values), channels);
+Moments moments(const Dataset &data, std::span<const std::int32_t> records) {
+    const std::size_t pixels = std::size_t(data.h) * data.w, channels = std::size_t(data.c);
+    if (data.pixels.are_floats()) return moments(Images<float>{data.pixels.floats(), records, pixels, channels});
+    return moments(Images<std::uint8_t>{data.pixels.bytes(), records, pixels, channels});
 }
 
 /// The call that reads the statistics of the model's normalization; null where it has none.
@@ -78,7 +93,7 @@ const Call *find_fold(const Network &network) {
 
 }  // namespace
 
-void adapt_normalization(Network &network, const Dataset &train, int images) {
+void adapt_normalization(Network &network, const Dataset &train, std::span<const std::int32_t> records) {
     const Call *fold = find_fold(network);
     if (!fold) return;
     const auto statistic = [&](std::string_view name) -> const Parameter & {
@@ -88,7 +103,7 @@ void adapt_normalization(Network &network, const Dataset &train, int images) {
     if (mean.initializer != "image_mean") return;
 
     // The layers before it make scale x + offset of a value x.
-    const Moments of_images = moments(train, images);
+    const Moments of_images = moments(train, records);
     const double scale = fold->shape.scale, offset = fold->shape.offset;
     std::ranges::transform(of_images.mean, network.weight(mean).begin(), [&](double x) { return float(scale * x + offset); });
     std::ranges::transform(of_images.variance, network.weight(variance).begin(), [&](double x) { return float(scale * scale * x); });

@@ -4,11 +4,14 @@
 #include "runtime/data/dataset.h"
 #include "runtime/engine/network.h"
 
+#include <cstdint>
+#include <span>
+
 namespace halcyon {
 
-/// Where the model has a normalization without values of its own: gives it the mean and the variance of each channel over all pixels of the
-/// first `images` of `train`, as Keras's adapt() does, of what the layers before it make of them. Computed in double on all cores, to the
+/// Where the model has a normalization without values of its own: gives it the mean and the variance of each channel over all pixels of
+/// these records of `train`, as Keras's adapt() does, of what the layers before it make of them. Computed in double on all cores, to the
 /// same bits on any number of them.
-void adapt_normalization(Network &network, const Dataset &train, int images);
+void adapt_normalization(Network &network, const Dataset &train, std::span<const std::int32_t> records);
 
 }  // namespace halcyon
