@@ -2,7 +2,7 @@
 
 #include "plan/errors.h"
 #include "plan/text.h"
-#include "runtime/data/png.h"
+#include "runtime/data/picture.h"
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
 #include "runtime/weights/checkpoint.h"
@@ -29,9 +29,20 @@ struct Images {
     std::vector<std::string> class_names;  // empty where they are not known
 };
 
+/// A picture in a record's form (c, y, x).
+std::vector<std::uint8_t> planes(const Picture &picture) {
+    const auto c = std::size_t(picture.c), count = picture.pixels.size() / c;
+    std::vector<std::uint8_t> record(picture.pixels.size());
+    for (std::size_t i = 0; i < record.size(); ++i) record[i % c * count + i / c] = picture.pixels[i];
+    return record;
+}
+
 Images name_images(const std::vector<std::string> &paths, const Plan &plan) {
-    return {
-        paths, [&paths, h = plan.in_h, w = plan.in_w, c = plan.in_c](std::size_t image) { return read_png(paths[image], h, w, c); }, {}};
+    return {paths,
+            [&paths, h = plan.in_h, w = plan.in_w, c = plan.in_c](std::size_t image) {
+                return planes(read_picture(paths[image], h, w, c, PictureOptions{}));
+            },
+            {}};
 }
 
 Images take_records(const DataSource &source, const RecordRange &records, const Plan &plan) {

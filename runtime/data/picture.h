@@ -1,0 +1,35 @@
+// Pictures from files: decoded, converted and resized as Pillow does it.
+#pragma once
+
+#include "runtime/data/picture_options.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace halcyon {
+
+/// Interleaved bytes: (h, w, c), the channel innermost; c is 1 (grey) or 3 (RGB).
+struct Picture {
+    int h = 0, w = 0, c = 0;
+    std::vector<std::uint8_t> pixels;
+    bool turned = false;  // its EXIF orientation is another than the pixels', and was not applied
+};
+
+/// Decodes a file's bytes (JPEG, PNG, WebP or BMP, by their first bytes) to `c` channels, 1 or 3. Throws std::runtime_error where they
+/// are no such picture or are damaged or cut off: what is wrong with it, without the file's name ("is a truncated PNG; save it anew").
+Picture decode_picture(std::span<const std::byte> file, int c, const PictureOptions &options);
+
+/// Brings a picture to h x w pixels as options.resize and options.fit say.
+Picture fit_picture(const Picture &picture, int h, int w, const PictureOptions &options);
+
+/// Reads, decodes and fits a file. Throws std::runtime_error, one line that names it.
+Picture read_picture(const std::filesystem::path &path, int h, int w, int c, const PictureOptions &options);
+
+/// Whether a file's name ends as a picture's does: .jpg .jpeg .png .webp .bmp, in either case.
+bool is_picture_name(std::string_view name);
+
+}  // namespace halcyon
