@@ -19,6 +19,9 @@ std::size_t row_bytes(const Picture &picture) { return std::size_t(picture.w) * 
 constexpr int fraction_bits = 32 - 8 - 2;  // of a weight: a sum of 8-bit products stays below 2^31
 constexpr int half = 1 << (fraction_bits - 1);
 
+/// Halves are rounded up.
+int rounded(double value) { return int(std::floor(value + 0.5)); }
+
 /// The inputs of each output along one side, and their weights.
 struct Filter {
     int most = 0;  // inputs of an output
@@ -32,7 +35,7 @@ struct Filter {
         std::vector<double> triangle(static_cast<std::size_t>(most));
         for (int i = 0; i < outputs; i++) {
             const double center = begin + (i + 0.5) * scale;
-            const int from = std::max(int(center - support + 0.5), 0), to = std::min(int(center + support + 0.5), inputs);
+            const int from = std::max(rounded(center - support), 0), to = std::min(rounded(center + support), inputs);
             double sum = 0;
             for (int j = from; j < to; j++) {
                 const double weight = std::max(1 - std::abs((j - center + 0.5) * narrowing), 0.0);
@@ -43,7 +46,7 @@ struct Filter {
             count[std::size_t(i)] = to - from;
             for (int j = 0; j < to - from; j++)
                 weights[std::size_t(i) * std::size_t(most) + std::size_t(j)] =
-                    int(0.5 + triangle[std::size_t(j)] / sum * (1 << fraction_bits));
+                    rounded(triangle[std::size_t(j)] / sum * (1 << fraction_bits));
         }
     }
 };

@@ -3,6 +3,7 @@
 #include "runtime/data/picture_exif.h"
 
 #include <memory>
+#include <new>
 #include <webp/decode.h>
 #include <webp/demux.h>
 
@@ -43,11 +44,16 @@ public:
         const bool inside = frame_.x_offset >= 0 && frame_.y_offset >= 0 && frame_.width <= canvas.w - frame_.x_offset &&
                             frame_.height <= canvas.h - frame_.y_offset;
         if (!inside) throw_damaged(format);
+        WebPDecoderConfig config;
+        if (!WebPInitDecoderConfig(&config)) throw_damaged(format);
         const std::size_t row_bytes = std::size_t(canvas.w) * std::size_t(canvas.channels);
         const std::size_t first = std::size_t(frame_.y_offset) * row_bytes + std::size_t(frame_.x_offset) * std::size_t(canvas.channels);
-        const auto decode = canvas.channels == 4 ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
-        if (!decode(frame_.fragment.bytes, frame_.fragment.size, &canvas.pixels[first], canvas.pixels.size() - first, int(row_bytes)))
-            throw_damaged(format);
+        config.output.colorspace = canvas.channels == 4 ? MODE_RGBA : MODE_RGB;
+        config.output.is_external_memory = 1;
+        config.output.u.RGBA = {&canvas.pixels[first], int(row_bytes), canvas.pixels.size() - first};
+        const VP8StatusCode status = WebPDecode(frame_.fragment.bytes, frame_.fragment.size, &config);
+        if (status == VP8_STATUS_OUT_OF_MEMORY) throw std::bad_alloc();
+        if (status != VP8_STATUS_OK) throw_damaged(format);
     }
 
 private:
