@@ -117,12 +117,19 @@ void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen)
         if (!options->records) throw CLI::ValidationError("--records", fmt::format("must be A:B with 0 <= A < B, not {}", text));
     };
     command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
-    CLI::Option *images =
-        command->add_option("images", options->images, "pictures of any size: JPEG, PNG, WebP or BMP")->check(named())->type_name("IMAGE");
+    CLI::Option *images = command->add_option("images", options->images, "Pictures, folders of them, or patterns such as 'photos/*.jpg'")
+                              ->check(named())
+                              ->type_name("IMAGE");
     CLI::Option *records = command->add_option_function<std::string>("--records", read_records, "Test images A to B-1 instead of files");
     records->type_name("A:B")->excludes(images);
     command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR")->needs(records);
-    command->add_flag("--json", options->json, "Print one JSON object a line");
+    command->add_option("--top", options->top, "Print the K likeliest classes of each image")
+        ->check(up_to(std::numeric_limits<int>::max()))
+        ->type_name("K")
+        ->capture_default_str();
+    const auto print_as = [options](PredictionFormat format) { return [options, format] { options->format = format; }; };
+    CLI::Option *json = command->add_flag_callback("--json", print_as(PredictionFormat::json), "Print one JSON object a line");
+    command->add_flag_callback("--csv", print_as(PredictionFormat::csv), "Print a table: image,label,class,probability")->excludes(json);
     command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
     command->callback([&model, &chosen, options] {
         if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE... or --records A:B");

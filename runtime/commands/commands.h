@@ -3,6 +3,7 @@
 
 #include "plan/plan.h"
 #include "runtime/commands/command_line.h"
+#include "runtime/commands/predictions.h"
 #include "runtime/data/source.h"
 #include "runtime/model.h"
 #include "runtime/weights/checkpoint.h"
@@ -44,7 +45,9 @@ struct PredictOptions {
     std::string weights, data;
     std::vector<std::string> images;
     std::optional<RecordRange> records;
-    bool json = false, allow_nonfinite = false;
+    PredictionFormat format = PredictionFormat::text;
+    int top = 1;  // likeliest classes of an image
+    bool allow_nonfinite = false;
 };
 
 /// Each does what it is called and returns the program's exit code. They throw std::exception with one line for the user.
