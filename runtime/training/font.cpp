@@ -7,7 +7,7 @@
 namespace halcyon {
 namespace {
 
-constexpr int glyphs_a_line = 16;
+constexpr std::size_t glyphs_a_line = 16;
 
 /// The characters from the space on, side by side.
 constexpr std::array<std::string_view, 48> drawing = {
@@ -71,9 +71,9 @@ constexpr std::array<std::string_view, 48> drawing = {
 
 bool is_dark(char character, int x, int y) {
     const char shown = character >= ' ' && character <= '~' ? character : '?';
-    const int number = shown - ' ';
-    const std::string_view line = drawing[static_cast<std::size_t>(number / glyphs_a_line * glyph_h + y)];
-    return line[static_cast<std::size_t>(number % glyphs_a_line * (glyph_w + 1) + x)] == '#';
+    const auto number = static_cast<std::size_t>(shown - ' '), row = static_cast<std::size_t>(y), column = static_cast<std::size_t>(x);
+    const std::string_view line = drawing[number / glyphs_a_line * glyph_h + row];
+    return line[number % glyphs_a_line * (glyph_w + 1) + column] == '#';
 }
 
 }  // namespace halcyon
