@@ -104,6 +104,12 @@ std::string describe_end(const RunConfig &config, const TrainingState &state) {
                        config.recipe.early_stopping->monitor.name, state.best.epoch);
 }
 
+/// Whether the end of a run, its test and its mistakes, is in its folder. Without mistakes there is no picture, and they are looked for
+/// again.
+bool has_end(const RunFolder &run, const RunData &data) {
+    return (!data.tests() || run.has_test()) && (!data.draws_mistakes() || std::filesystem::exists(run.mistakes_picture()));
+}
+
 /// Trains to the end, or until a signal, or until nobody takes the output.
 int train(Network &network, const RunConfig &config, bool automatic, const ChosenData &source, const RunData &data, const RunFolder &folder,
           const TrainingState &state) {
@@ -126,7 +132,7 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
     }
     const std::string where =
         is_finished(config.recipe, trainer.state())
-            ? "before the test images were evaluated"
+            ? "after the last epoch, before its weights were tested and their mistakes drawn"
             : fmt::format("in epoch {} after {} of {} images", trainer.state().epoch + 1, trainer.state().position, config.images());
     const std::string stopped = fmt::format("stopped {}, and saved; go on with: {} train --resume {}", where, config.model, path);
     if (output_failed()) throw std::runtime_error("standard output cannot be written: " + stopped);
@@ -244,7 +250,7 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     if (begun > config.recipe.epochs)
         throw std::runtime_error(
             fmt::format("--epochs {}: the run in {} is in its epoch {} already", config.recipe.epochs, run.path().string(), begun));
-    if (is_finished(config.recipe, state) && (!data.tests() || run.has_test())) {
+    if (is_finished(config.recipe, state) && has_end(run, data)) {
         const std::string end = stops_early(config.recipe, state.best, state.epoch)
                                     ? describe_end(config, state)
                                     : fmt::format("{} epochs are trained; a larger --epochs goes on", state.epoch);

@@ -137,7 +137,8 @@ RunFolder::RunFolder(fs::path path, int lock) : path_(std::move(path)), folder_(
     }
     require_there();
     if (lock == LOCK_EX)
-        for (const fs::path &file : {config_file(), metrics_file(), last(), best()}) remove_temporaries(file);
+        for (const fs::path &file : {config_file(), metrics_file(), last(), best(), batch_picture(), mistakes_picture()})
+            remove_temporaries(file);
 }
 
 RunFolder RunFolder::create(const fs::path &path, const RunFolder *from) {
@@ -214,7 +215,8 @@ void RunFolder::keep_metrics(std::uint32_t epochs) const {
 }
 
 void RunFolder::copy_from(const RunFolder &other) const {
-    for (const auto &[from, to] : {std::pair(other.metrics_file(), metrics_file()), std::pair(other.best(), best())}) {
+    for (const auto &[from, to] : {std::pair(other.metrics_file(), metrics_file()), std::pair(other.best(), best()),
+                                   std::pair(other.batch_picture(), batch_picture())}) {
         if (!fs::exists(from)) continue;
         const FileBytes bytes = bytes_of(from);
         const std::array parts = {std::span<const std::byte>(bytes.data.get(), bytes.size)};

@@ -1,5 +1,6 @@
 // A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
-// best.safetensors holds the weights of its best epoch. A folder is a run's from its first checkpoint on, which a run writes first.
+// best.safetensors holds the weights of its best epoch; batch.png and mistakes.png are for people to look at. A folder is a run's from its
+// first checkpoint on, which a run writes first.
 #pragma once
 
 #include "plan/files.h"
@@ -53,6 +54,8 @@ public:
     std::filesystem::path metrics_file() const { return path_ / "metrics.jsonl"; }
     std::filesystem::path last() const { return path_ / "last.safetensors"; }
     std::filesystem::path best() const { return path_ / "best.safetensors"; }
+    std::filesystem::path batch_picture() const { return path_ / "batch.png"; }
+    std::filesystem::path mistakes_picture() const { return path_ / "mistakes.png"; }
 
     /// The settings in the last checkpoint. Fails where config.json is there and says anything else.
     RunConfig read_config() const;
@@ -72,7 +75,7 @@ public:
     /// but epochs' lines, in order, and the test's, or where the last one of these is missing; without a file there are no lines to keep.
     void keep_metrics(std::uint32_t epochs) const;
 
-    /// Copies the metrics and the best weights of another run, where it has them yet.
+    /// Copies the metrics, the best weights and the picture of the first batch of another run, where it has them yet.
     void copy_from(const RunFolder &other) const;
 
     /// Fails where the folder was moved or removed since it was locked. Ask before writing.
