@@ -239,10 +239,8 @@ bool Trainer::draw_mistakes(Progress &progress, const StopRequested &stop_reques
     }
     folder_.require_there();
     write_picture(folder_.mistakes_picture(), halcyon::draw_mistakes(validated, *mistakes));
-    progress.end_epoch(
-        fmt::format("mistakes.png shows the {} images validated on that the weights of epoch {}, the best, are surest of and "
-                    "wrong about",
-                    mistakes->size(), state_.best.epoch));
+    progress.end_epoch(fmt::format("mistakes.png shows the {} surest mistakes of epoch {}'s weights, the best, on the images validated on",
+                                   mistakes->size(), state_.best.epoch));
     return true;
 }
 
