@@ -30,7 +30,7 @@ Dataset images(int count, int w, int c) {
 std::vector<Bytes> inputs_of(const Dataset &data, const std::vector<std::int32_t> &records, const StepValues &values) {
     using oracle::Array;
     const int n = int(records.size());
-    Array all({data.c, data.w, data.h, data.size()}), indices({n}), step({step_words(0)}), output({data.c, data.w, data.h, n});
+    Array all({data.c, data.w, data.h, data.size()}), indices({n}), step({step_words(0, 0)}), output({data.c, data.w, data.h, n});
     for (std::size_t i = 0; i < all.values.size(); ++i) all.values[i] = data.pixels.bytes()[i];
     for (int i = 0; i < n; ++i) indices(i) = records[std::size_t(i)];
     step(step_seed) = values.seed;
