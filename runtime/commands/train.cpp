@@ -99,6 +99,7 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
     const std::string path = printable(folder.path().string());
     fmt::print("out       {}\n", path);
     std::fflush(stdout);
+    folder.write_skipped(source.bad_files());
 
     Progress progress;
     Trainer trainer(network, config, data.train, data.test_or_null(), folder, state);
@@ -115,10 +116,11 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
 
 int start_run(const halcyon_model &model, const TrainOptions &options) {
     Plan plan = plan_of(model);
-    const ChosenData source = choose_data(options.data, plan);
+    const ChosenData source = choose_data(options.data, plan, options.threads.value_or(hardware_threads()));
     RunConfig config;
     config.model = plan.model;
     config.data = source.path();
+    config.data_settings = source.settings();
     config.limit = options.limit;
     config.recipe = resolve_recipe(options, plan);
     config.seed = options.seed;
@@ -171,6 +173,9 @@ void refuse_changes(const TrainOptions &options, const RunConfig &run, const Pla
             run.limit > 0 ? fmt::format("the run has {}", run.limit) : "the run takes all images");
     require("--init", options.init, absolute_or_empty(options.init) == run.init,
             run.init.empty() ? "the run began without" : fmt::format("the run has {}", run.init));
+    for (const std::string &option : options.given)
+        if (const std::string change = changed_setting(option, options.data.settings, run.data_settings); !change.empty())
+            require(option.c_str(), "", false, change);
     require("--no-shuffle", "", !run.shuffle, "the run shuffles");
     require("--no-evaluate", "", !run.evaluate, "the run evaluates");
     const std::vector<double> rates = dropout_rates(run.recipe, plan.dropout_layers);
@@ -193,6 +198,14 @@ void check_state(const std::filesystem::path &checkpoint, const TrainingState &s
                         checkpoint.string(), state.epoch, state.position, images, batch, state.step));
 }
 
+/// The run's images, where --data says no other place, and treated as the run does.
+ChosenData resumed_data(DataOptions options, const RunConfig &config, const Plan &plan) {
+    options.settings = config.data_settings;
+    if (!options.path.empty()) return data_at(options, "--data", plan, config.threads);
+    options.path = config.data;
+    return data_at(options, "as before", plan, config.threads);
+}
+
 int resume_run(const halcyon_model &model, const TrainOptions &options) {
     Plan plan = plan_of(model);
     RunFolder run = goes_elsewhere(options) ? RunFolder::open_to_read(options.resume) : RunFolder::open(options.resume);
@@ -205,7 +218,7 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     config.threads = options.threads.value_or(config.threads);
     config.schedule = choose_set(options.schedule.value_or(config.schedule), compiled_sets(plan)).name;
 
-    const ChosenData source = options.data.empty() ? data_at(config.data, "as before", plan) : choose_data(options.data, plan);
+    const ChosenData source = resumed_data(options.data, config, plan);
     const Data data = load_data(source, config.evaluate);
     if (data.train.size() != config.train_images)
         throw std::runtime_error(fmt::format("{}: {} training images, but the run in {} has {}; give the same data", source.description(),

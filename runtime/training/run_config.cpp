@@ -24,6 +24,7 @@ std::string to_json(const RunConfig &config) {
     ordered_json out;
     out["model"] = config.model;
     out["data"] = config.data.empty() ? synthetic : config.data;
+    out["data_settings"] = ordered_json::parse(to_json(config.data_settings));
     out["train_images"] = config.train_images;
     out["limit"] = config.limit > 0 ? ordered_json(config.limit) : ordered_json(nullptr);
     out["recipe"] = ordered_json::parse(to_json(config.recipe));
@@ -47,6 +48,8 @@ RunConfig parse_run_config(std::string_view text, const std::string &where) {
     section.text("model", config.model);
     section.text("data", config.data);
     if (config.data == synthetic) config.data.clear();
+    if (const json *settings = section.find("data_settings"))
+        config.data_settings = parse_data_settings(settings->dump(), where + ": data_settings");
     section.count("train_images", config.train_images, 1);
     if (given("limit")) section.count("limit", config.limit, 1);
     if (const json *recipe = section.find("recipe")) config.recipe = parse_recipe(recipe->dump(), where + ": recipe");

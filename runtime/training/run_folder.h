@@ -1,8 +1,9 @@
 // A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
-// best.safetensors holds the weights of its best epoch. A folder is a run's from its first checkpoint on, which a run writes first.
+// best.safetensors holds the weights of its best epoch, skipped.txt the files that could not be read. A folder is a run's from its first checkpoint on, which a run writes first.
 #pragma once
 
 #include "plan/files.h"
+#include "runtime/data/source.h"
 #include "runtime/training/run_config.h"
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace halcyon {
 
@@ -45,6 +47,7 @@ public:
     std::filesystem::path metrics_file() const { return path_ / "metrics.jsonl"; }
     std::filesystem::path last() const { return path_ / "last.safetensors"; }
     std::filesystem::path best() const { return path_ / "best.safetensors"; }
+    std::filesystem::path skipped() const { return path_ / "skipped.txt"; }
 
     /// The settings in the last checkpoint. Fails where config.json is there and says anything else.
     RunConfig read_config() const;
@@ -55,6 +58,9 @@ public:
 
     /// Adds a line to metrics.jsonl, which is then on the disk.
     void append(const EpochMetrics &metrics) const;
+
+    /// Writes skipped.txt, a line for each file: its path, a tab, the reason; where there are none, there is no such file.
+    void write_skipped(const std::vector<BadFile> &files) const;
 
     /// Drops the lines after those of the first `epochs`, which will be trained again. Fails where there is anything but epochs' lines, in
     /// order, or where the last one of these is missing; without a file there are no lines to keep.
