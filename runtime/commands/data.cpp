@@ -13,6 +13,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -59,36 +60,155 @@ std::vector<Moments> moments_of(const Dataset &data) {
     return moments_of<std::uint8_t, std::uint64_t>(data.pixels.bytes(), channels, 1.0 / 255);
 }
 
-/// An image that has the same record as one before.
+/// An image whose record is that of an earlier one.
 struct Duplicate {
     std::string image, original;
 };
 
-/// Those of the splits that came before, by what their records hold.
+/// What there is to say of a split.
+struct Summary {
+    std::string split;
+    std::size_t images = 0;
+    std::vector<std::size_t> of_class;
+    std::vector<Moments> channels;
+    std::optional<PictureSizes> sizes;
+    std::vector<Duplicate> within, across;  // among the split's own images, and with those of the splits before
+};
+
+std::string name_of(const Dataset &data, std::size_t image) {
+    return data.names.empty() ? fmt::format("record {}", image) : printable(data.names[image]);
+}
+
+/// Finds images that came before.
 class Records {
 public:
-    /// The images of `split` that are in `before` already, or earlier in the split itself.
-    std::vector<Duplicate> add(const std::string &split, const Dataset &data) {
+    void add(const Dataset &data, Summary &summary) {
         const std::span<const std::byte> bytes =
             data.pixels.are_floats() ? std::as_bytes(data.pixels.floats()) : std::as_bytes(data.pixels.bytes());
-        const std::size_t images = data.labels.size(), record = bytes.size() / images;
-        std::vector<Duplicate> duplicates;
-        for (std::size_t i = 0; i < images; ++i) {
+        const std::size_t record = bytes.size() / summary.images;
+        for (std::size_t i = 0; i < summary.images; ++i) {
             Digest digest;
             digest.add(bytes.subspan(i * record, record));
-            const auto [found, added] = first_.emplace(digest, Place{split, i});
-            if (!added) duplicates.push_back({name_of(data, i), ""});
+            const auto [first, is_new] = first_.try_emplace(digest, Place{&data, summary.split, i});
+            if (is_new) continue;
+            const Place &place = first->second;
+            std::vector<Duplicate> &duplicates = place.data == &data ? summary.within : summary.across;
+            const std::string prefix = data.names.empty() ? place.split + " " : "";
+            duplicates.push_back({name_of(data, i), prefix + name_of(*place.data, place.image)});
         }
-        return duplicates;
     }
 
 private:
     struct Place {
+        const Dataset *data;
         std::string split;
         std::size_t image;
     };
     std::map<Digest, Place> first_;
 };
 
+Summary summarise(const std::string &split, const Dataset &data, const std::optional<PictureSizes> &sizes, Records &records) {
+    Summary summary = {split, data.labels.size(), std::vector<std::size_t>(static_cast<std::size_t>(data.classes)), moments_of(data), sizes, {}, {}};
+    for (const std::uint16_t label : data.labels) ++summary.of_class[label];
+    records.add(data, summary);
+    return summary;
+}
+
+ordered_json to_json(const PictureSizes::Range &range) {
+    return {{"min", range.smallest}, {"median", range.median}, {"max", range.largest}};
+}
+
+ordered_json to_json(const std::vector<Duplicate> &duplicates) {
+    ordered_json out = ordered_json::array();
+    for (const Duplicate &duplicate : duplicates) out.push_back({duplicate.image, duplicate.original});
+    return out;
+}
+
+ordered_json to_json(const Summary &summary) {
+    ordered_json out = {{"images", summary.images}, {"of_class", summary.of_class}};
+    if (summary.sizes) out["sizes"] = {{"height", to_json(summary.sizes->h)}, {"width", to_json(summary.sizes->w)}};
+    out["mean"] = out["std"] = ordered_json::array();
+    for (const Moments &channel : summary.channels) out["mean"].push_back(channel.mean), out["std"].push_back(channel.deviation);
+    out["duplicates"] = {{"within", to_json(summary.within)}, {"across", to_json(summary.across)}};
+    return out;
+}
+
+void print_duplicates(const std::string &where, const std::vector<Duplicate> &duplicates) {
+    if (duplicates.empty()) return;
+    fmt::print("  duplicates  {} {}\n", duplicates.size(), where);
+    for (const Duplicate &duplicate : std::span(duplicates).first(std::min(listed, duplicates.size())))
+        fmt::print("    {} is {}\n", duplicate.image, duplicate.original);
+    if (duplicates.size() > listed) fmt::print("    and {} more, which --json lists\n", duplicates.size() - listed);
+}
+
+void print_numbers(const char *title, const std::vector<Moments> &channels, double Moments::*number, bool floats) {
+    std::string fractions, bytes;
+    for (const Moments &channel : channels) {
+        fractions += fmt::format(" {:.4f}", channel.*number);
+        bytes += fmt::format(" {:.2f}", 255 * (channel.*number));
+    }
+    fmt::print("  {:<10} {}{}\n", title, fractions, floats ? "" : fmt::format(" of 1,{} of 255", bytes));
+}
+
+void print(const Summary &summary, const Dataset &data) {
+    fmt::print("{}: {} images\n", summary.split, summary.images);
+    if (const auto &sizes = summary.sizes)
+        fmt::print("  sizes       {}x{} to {}x{} as files have them (h x w, each by itself), median {}x{}\n", sizes->h.smallest,
+                   sizes->w.smallest, sizes->h.largest, sizes->w.largest, sizes->h.median, sizes->w.median);
+    print_numbers("mean", summary.channels, &Moments::mean, data.pixels.are_floats());
+    print_numbers("deviation", summary.channels, &Moments::deviation, data.pixels.are_floats());
+    print_duplicates("within it", summary.within);
+    print_duplicates("of images before it", summary.across);
+}
+
+std::string class_name(const Dataset &data, std::size_t label) {
+    return label < data.class_names.size() ? printable(data.class_names[label]) : fmt::format("class {}", label);
+}
+
+/// A row a class, a column a split.
+void print_classes(const Dataset &data, const std::vector<Summary> &summaries) {
+    std::size_t width = 5;
+    for (std::size_t label = 0; label < static_cast<std::size_t>(data.classes); ++label)
+        width = std::max(width, class_name(data, label).size());
+    fmt::print("{:<{}}", "class", width);
+    for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.split);
+    for (std::size_t label = 0; label < static_cast<std::size_t>(data.classes); ++label) {
+        fmt::print("\n{:<{}}", class_name(data, label), width);
+        for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.of_class[label]);
+    }
+    fmt::print("\n");
+}
+
 }  // namespace
+
+int run_data(const halcyon_model &model, const DataCommandOptions &options) {
+    const ChosenData source = choose_data(options.data, plan_of(model), hardware_threads());
+    std::map<Split, Dataset> splits;
+    for (const auto &[split, name] : all_splits)
+        if (source.has(split)) splits.emplace(split, source.load(split));
+    if (!options.out.empty()) write_array_folder(options.out, splits);
+
+    Records records;
+    std::vector<Summary> summaries;
+    for (const auto &[split, name] : all_splits)
+        if (splits.contains(split)) summaries.push_back(summarise(name, splits.at(split), source.sizes(split), records));
+    const Dataset &first = splits.begin()->second;
+    if (options.json) {
+        ordered_json out = {{"data", source.path()}, {"description", source.description()}, {"shape", {first.h, first.w, first.c}}, {"classes", first.class_names}};
+        for (const Summary &summary : summaries) out["splits"][summary.split] = to_json(summary);
+        out["skipped"] = source.bad_files().size();
+        print_json(out);
+        return exit_done;
+    }
+    fmt::print("data      {}\nimages    {}x{}x{} {} as the model takes them\n\n", printable(source.description()), first.h, first.w, first.c,
+               first.pixels.are_floats() ? "floats" : "bytes");
+    print_classes(first, summaries);
+    for (const Summary &summary : summaries) {
+        fmt::print("\n");
+        print(summary, first);
+    }
+    if (!options.out.empty()) fmt::print("\nwritten to {}, which --data takes\n", printable(options.out));
+    return exit_done;
+}
+
 }  // namespace halcyon

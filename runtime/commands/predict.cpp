@@ -2,7 +2,7 @@
 
 #include "plan/errors.h"
 #include "plan/text.h"
-#include "runtime/data/png.h"
+#include "runtime/data/picture.h"
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
 #include "runtime/weights/checkpoint.h"
@@ -33,10 +33,7 @@ struct Images {
 Images name_images(const std::vector<std::string> &paths, const Plan &plan) {
     return {paths,
             [&paths, h = plan.in_h, w = plan.in_w, c = plan.in_c](std::size_t image) {
-                const std::vector<std::uint8_t> planes = read_png(paths[image], h, w, c);
-                std::vector<std::uint8_t> record(planes.size());
-                for (std::size_t i = 0, pixels = planes.size() / c; i < planes.size(); ++i) record[i % pixels * c + i / pixels] = planes[i];
-                return record;
+                return read_picture(paths[image], h, w, c, PictureOptions{}).pixels;
             },
             {}};
 }

@@ -30,6 +30,9 @@ public:
         return {std::move(file), offset, values, true};
     }
 
+    /// Keeps the first values: no more than there are. Their memory stays as large.
+    void shrink(std::size_t values) { size_ = values; }
+
     bool are_floats() const { return floats_; }
     bool are_mapped() const { return file_ != nullptr; }
 
