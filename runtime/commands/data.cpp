@@ -182,7 +182,9 @@ void print_classes(const Dataset &data, const std::vector<Summary> &summaries) {
 }  // namespace
 
 int run_data(const halcyon_model &model, const DataCommandOptions &options) {
-    const ChosenData source = choose_data(options.data, plan_of(model), hardware_threads());
+    Plan plan = plan_of(model);
+    if (!options.data.path.empty()) plan.classes = 0;  // what does not fit the model can be looked at all the more
+    const ChosenData source = choose_data(options.data, plan, hardware_threads());
     std::map<Split, Dataset> splits;
     for (const auto &[split, name] : all_splits)
         if (source.has(split)) splits.emplace(split, source.load(split));

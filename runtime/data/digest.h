@@ -38,10 +38,9 @@ public:
 private:
     __extension__ using Word = unsigned __int128;
 
-    static constexpr Word word(std::uint64_t high, std::uint64_t low) { return Word(high) << 64 | low; }
-    static constexpr Word prime = word(1 << 24, 0x13b);
+    static constexpr Word prime = Word(1) << 88 | 0x13b;
 
-    Word state_ = word(0x6c62272e07bb0142, 0x62b821756295c58d);
+    Word state_ = Word(0x6c62272e07bb0142) << 64 | 0x62b821756295c58d;
 };
 
 }  // namespace halcyon

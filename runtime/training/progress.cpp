@@ -91,7 +91,7 @@ void DecodingBar::show(std::size_t done, std::size_t all) {
     const double rate = double(done) / seconds;
     const std::vector<std::string> facts = {fmt::format("{:3.0f} %", 100 * fraction), fmt::format("{} of {} pictures", done, all),
                                             fmt::format("{:.0f}/s", rate), clock_text(double(all - done) / rate) + " left"};
-    std::fputs(("\r" + line_with_bar("decoding", fraction, facts, terminal) + "\x1b[K").c_str(), stream_);
+    std::fputs(fmt::format("\r{}\x1b[K", line_with_bar("decoding", fraction, facts, terminal)).c_str(), stream_);
     std::fflush(stream_);
     shown_ = true;
 }
