@@ -1,6 +1,7 @@
 #include "runtime/data/source.h"
 
 #include "runtime/data/cifar10.h"
+#include "runtime/data/npz.h"
 #include "runtime/data/synthetic.h"
 
 #include <fmt/format.h>
@@ -18,6 +19,8 @@ bool is_nothing(const std::filesystem::path &path) { return path.empty(); }
 constexpr std::array kinds = {
     SourceKind{"synthetic", "nothing named", is_nothing, open_synthetic},
     SourceKind{"cifar10", "a folder with CIFAR-10's binary files", is_cifar10, open_cifar10},
+    SourceKind{"npz", "an .npz file with x_train and y_train", is_npz, open_npz},
+    SourceKind{"npy", "a folder with images.npy and labels.npy", is_npy_folder, open_npy_folder},
 };
 
 }  // namespace
