@@ -107,8 +107,10 @@ private:
     std::map<Digest, Place> first_;
 };
 
-Summary summarise(const std::string &split, const Dataset &data, const std::optional<PictureSizes> &sizes, Records &records) {
-    Summary summary = {split, data.labels.size(), std::vector<std::size_t>(static_cast<std::size_t>(data.classes)), moments_of(data), sizes, {}, {}};
+/// `classes`: of all splits.
+Summary summarise(const std::string &split, const Dataset &data, std::size_t classes, const std::optional<PictureSizes> &sizes,
+                  Records &records) {
+    Summary summary = {split, data.labels.size(), std::vector<std::size_t>(classes), moments_of(data), sizes, {}, {}};
     for (const std::uint16_t label : data.labels) ++summary.of_class[label];
     records.add(data, summary);
     return summary;
@@ -167,12 +169,12 @@ std::string class_name(const Dataset &data, std::size_t label) {
 
 /// A row a class, a column a split.
 void print_classes(const Dataset &data, const std::vector<Summary> &summaries) {
-    std::size_t width = 5;
-    for (std::size_t label = 0; label < static_cast<std::size_t>(data.classes); ++label)
-        width = std::max(width, class_name(data, label).size());
+    const std::size_t classes = summaries.front().of_class.size();
+    std::size_t width = std::string_view("class").size();
+    for (std::size_t label = 0; label < classes; ++label) width = std::max(width, class_name(data, label).size());
     fmt::print("{:<{}}", "class", width);
     for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.split);
-    for (std::size_t label = 0; label < static_cast<std::size_t>(data.classes); ++label) {
+    for (std::size_t label = 0; label < classes; ++label) {
         fmt::print("\n{:<{}}", class_name(data, label), width);
         for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.of_class[label]);
     }
@@ -190,10 +192,12 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
         if (source.has(split)) splits.emplace(split, source.load(split));
     if (!options.out.empty()) write_array_folder(options.out, splits);
 
+    int classes = 0;
+    for (const auto &[split, data] : splits) classes = std::max(classes, data.classes);
     Records records;
     std::vector<Summary> summaries;
     for (const auto &[split, name] : all_splits)
-        if (splits.contains(split)) summaries.push_back(summarise(name, splits.at(split), source.sizes(split), records));
+        if (splits.contains(split)) summaries.push_back(summarise(name, splits.at(split), static_cast<std::size_t>(classes), source.sizes(split), records));
     const Dataset &first = splits.begin()->second;
     if (options.json) {
         ordered_json out = {{"data", source.path()}, {"description", source.description()}, {"shape", {first.h, first.w, first.c}}, {"classes", first.class_names}};

@@ -4,6 +4,7 @@
 #include "plan/json.h"
 #include "plan/text.h"
 #include "runtime/data/digest.h"
+#include "runtime/data/npy.h"
 #include "runtime/data/picture.h"
 
 #include <fmt/format.h>
@@ -31,7 +32,6 @@ constexpr int version = 1;
 
 constexpr std::size_t largest_manifest = std::size_t{1} << 30;
 constexpr std::size_t buffer_bytes = std::size_t{64} << 20;
-constexpr std::size_t header_bytes = 128;
 
 std::string folder_of(Split split) {
     return split == Split::train ? "train" : split == Split::validation ? "validation" : "test";
@@ -41,24 +41,13 @@ std::string folder_of(Split split) {
     throw std::runtime_error(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)));
 }
 
-/// The header of a .npy file (numpy.lib.format, version 1.0), always as long, so that it can be written last.
-std::string npy_header(const std::string &type, const std::vector<std::size_t> &shape) {
-    std::string sides;
-    for (const std::size_t side : shape) sides += fmt::format("{}, ", side);
-    if (shape.size() > 1) sides.resize(sides.size() - 2);  // a tuple of one is written "(3, )"
-    const std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, sides);
-    std::string header("\x93NUMPY\x01\x00\x76\x00", 10);
-    static_assert(header_bytes == 10 + 0x76);
-    return header + fmt::format("{:<{}}\n", text, header_bytes - header.size() - 1);
-}
-
 std::string image_header(std::size_t images, int h, int w, int c, bool floats) {
-    return npy_header(floats ? "<f4" : "|u1", {images, std::size_t(h), std::size_t(w), std::size_t(c)});
+    return npy_header(floats ? "<f4" : "|u1", std::array{images, std::size_t(h), std::size_t(w), std::size_t(c)});
 }
 
 std::string label_file(std::span<const std::uint16_t> labels) {
     const std::span<const std::byte> bytes = std::as_bytes(labels);
-    return npy_header("<u2", {labels.size()}) + std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+    return npy_header("<u2", std::array{labels.size()}) + std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
 }
 
 /// A folder that appears at once, or leaves nothing.
@@ -105,7 +94,7 @@ public:
     ImageFile(const fs::path &path, int h, int w, int c, bool floats)
         : path_(path), file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)), h_(h), w_(w), c_(c), floats_(floats) {
         if (file_.number() < 0) cannot_write(path_);
-        write(std::string(header_bytes, ' '));
+        write(image_header(0, h, w, c, floats));  // as many bytes as that of any number of images
     }
 
     std::size_t record_bytes() const { return std::size_t(h_) * std::size_t(w_) * std::size_t(c_) * (floats_ ? sizeof(float) : 1); }
@@ -116,26 +105,29 @@ public:
     }
     void keep(std::size_t bytes) override { append(std::as_bytes(std::span(buffer_).first(bytes))); }
 
-    void append(std::span<const std::byte> bytes) {
-        while (!bytes.empty()) {
-            const ssize_t n = ::write(file_.number(), bytes.data(), bytes.size());
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0) cannot_write(path_);
-            bytes = bytes.subspan(static_cast<std::size_t>(n));
-            bytes_ += static_cast<std::size_t>(n);
-        }
+    void append(std::span<const std::byte> records) {
+        write(records);
+        bytes_ += records.size();
     }
 
     /// Writes the header, and everything to the disk.
     void finish() {
-        const std::string header = image_header((bytes_ - header_bytes) / record_bytes(), h_, w_, c_, floats_);
+        const std::string header = image_header(bytes_ / record_bytes(), h_, w_, c_, floats_);
         if (::lseek(file_.number(), 0, SEEK_SET) != 0) cannot_write(path_);
         write(header);
         if (::fsync(file_.number()) != 0 || file_.close() != 0) cannot_write(path_);
     }
 
 private:
-    void write(const std::string &text) { append(std::as_bytes(std::span(text))); }
+    void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+    void write(std::span<const std::byte> bytes) {
+        while (!bytes.empty()) {
+            const ssize_t n = ::write(file_.number(), bytes.data(), bytes.size());
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) cannot_write(path_);
+            bytes = bytes.subspan(static_cast<std::size_t>(n));
+        }
+    }
 
     fs::path path_;
     Descriptor file_;
@@ -208,11 +200,12 @@ std::vector<std::uint16_t> labels_of(const DecodingJob &job, const DecodingRepor
 
 Pixels map_records(const fs::path &path, std::size_t images, const DecodingJob &job) {
     auto file = std::make_shared<const MappedFile>(path);
+    const std::string header = image_header(images, job.h, job.w, job.c, false);
     const std::size_t bytes = images * job.record_bytes();
-    if (file->bytes().size() != header_bytes + bytes)
-        throw Damaged(fmt::format("its images.npy has {} bytes instead of {}", file->bytes().size(), header_bytes + bytes));
-    if (!file->text().starts_with(image_header(images, job.h, job.w, job.c, false))) throw Damaged("the header of its images.npy differs");
-    return Pixels::of_mapped_bytes(std::move(file), header_bytes, bytes);
+    if (file->bytes().size() != header.size() + bytes)
+        throw Damaged(fmt::format("its images.npy has {} bytes instead of {}", file->bytes().size(), header.size() + bytes));
+    if (!file->text().starts_with(header)) throw Damaged("the header of its images.npy differs");
+    return Pixels::of_mapped_bytes(std::move(file), header.size(), bytes);
 }
 
 /// What lies in a split's folder. Throws std::exception where that is not what was left there.

@@ -3,6 +3,7 @@
 #include "runtime/data/cifar10.h"
 #include "runtime/data/class_folders.h"
 #include "runtime/data/file_list.h"
+#include "runtime/data/npz.h"
 #include "runtime/data/synthetic.h"
 
 #include <fmt/format.h>
@@ -20,8 +21,10 @@ bool is_nothing(const std::filesystem::path &path) { return path.empty(); }
 constexpr std::array kinds = {
     SourceKind{"synthetic", "nothing named", is_nothing, open_synthetic},
     SourceKind{"cifar10", "a folder with CIFAR-10's binary files", is_cifar10, open_cifar10},
-    SourceKind{"folder", "a folder with a subfolder of pictures for each class", is_class_folders, open_class_folders},
+    SourceKind{"npz", "an .npz file with x_train and y_train", is_npz, open_npz},
+    SourceKind{"npy", "a folder with images.npy and labels.npy", is_npy_folder, open_npy_folder},
     SourceKind{"list", "a .csv file with a column of pictures' files and one of their classes", is_file_list, open_file_list},
+    SourceKind{"folder", "a folder with a subfolder of pictures for each class", is_class_folders, open_class_folders},
 };
 
 }  // namespace
