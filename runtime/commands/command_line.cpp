@@ -68,8 +68,9 @@ CLI::Option *add_choice(CLI::App &command, const char *name, Value &value, const
     const auto set = [&value, &names](const std::string &text) {
         value = std::ranges::find(names, text, [](const auto &named) { return named.first; })->second;
     };
-    return command.add_option_function<std::string>(name, set, help)->check(CLI::IsMember(texts).description(""))->type_name(
-        fmt::format("{}", fmt::join(texts, "|")));
+    return command.add_option_function<std::string>(name, set, help)
+        ->check(CLI::IsMember(texts).description(""))
+        ->type_name(fmt::format("{}", fmt::join(texts, "|")));
 }
 
 /// What every command that takes images is told of them; `data` is how it calls --data.

@@ -20,9 +20,7 @@ ChosenData::ChosenData(DataRequest request, std::string chosen, std::string prog
     : request_(std::move(request)), chosen_(std::move(chosen)), program_(std::move(program)), source_(open_source(request_)) {}
 
 /// A line to standard error; where nobody takes it, the images are as good.
-void ChosenData::say(const std::string &line) const {
-    std::fputs(fmt::format("{}: {}\n", program_, printable(line)).c_str(), stderr);
-}
+void ChosenData::say(const std::string &line) const { std::fputs(fmt::format("{}: {}\n", program_, printable(line)).c_str(), stderr); }
 
 Dataset ChosenData::load(Split split) const {
     Dataset data;

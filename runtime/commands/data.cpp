@@ -197,17 +197,21 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
     Records records;
     std::vector<Summary> summaries;
     for (const auto &[split, name] : all_splits)
-        if (splits.contains(split)) summaries.push_back(summarise(name, splits.at(split), static_cast<std::size_t>(classes), source.sizes(split), records));
+        if (splits.contains(split))
+            summaries.push_back(summarise(name, splits.at(split), static_cast<std::size_t>(classes), source.sizes(split), records));
     const Dataset &first = splits.begin()->second;
     if (options.json) {
-        ordered_json out = {{"data", source.path()}, {"description", source.description()}, {"shape", {first.h, first.w, first.c}}, {"classes", first.class_names}};
+        ordered_json out = {{"data", source.path()},
+                            {"description", source.description()},
+                            {"shape", {first.h, first.w, first.c}},
+                            {"classes", first.class_names}};
         for (const Summary &summary : summaries) out["splits"][summary.split] = to_json(summary);
         out["skipped"] = source.bad_files().size();
         print_json(out);
         return exit_done;
     }
-    fmt::print("data      {}\nimages    {}x{}x{} {} as the model takes them\n\n", printable(source.description()), first.h, first.w, first.c,
-               first.pixels.are_floats() ? "floats" : "bytes");
+    fmt::print("data      {}\nimages    {}x{}x{} {} as the model takes them\n\n", printable(source.description()), first.h, first.w,
+               first.c, first.pixels.are_floats() ? "floats" : "bytes");
     print_classes(first, summaries);
     for (const Summary &summary : summaries) {
         fmt::print("\n");

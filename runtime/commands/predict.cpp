@@ -111,8 +111,8 @@ std::span<const float> infer(Network &network, const Batch &batch) {
 
 int run_predict(const halcyon_model &model, const PredictOptions &options) {
     Plan plan = plan_of(model);
-    const Images images =
-        options.records ? take_records(choose_data(options.data, plan, hardware_threads()), *options.records) : name_images(options.images, plan);
+    const Images images = options.records ? take_records(choose_data(options.data, plan, hardware_threads()), *options.records)
+                                          : name_images(options.images, plan);
     const std::size_t count = images.names.size(), most = std::min<std::size_t>(64, count);
     const Set &set = choose_set("auto", compiled_sets(plan));
     Network network(model, std::move(plan), set.name, hardware_threads(), static_cast<int>(most));

@@ -22,11 +22,16 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array split_names = {
-    std::pair{std::string_view("train"), Split::train},          std::pair{std::string_view("training"), Split::train},
-    std::pair{std::string_view("training_set"), Split::train},   std::pair{std::string_view("val"), Split::validation},
-    std::pair{std::string_view("valid"), Split::validation},     std::pair{std::string_view("validation"), Split::validation},
-    std::pair{std::string_view("validation_set"), Split::validation}, std::pair{std::string_view("test"), Split::test},
-    std::pair{std::string_view("testing"), Split::test},         std::pair{std::string_view("test_set"), Split::test},
+    std::pair{std::string_view("train"), Split::train},
+    std::pair{std::string_view("training"), Split::train},
+    std::pair{std::string_view("training_set"), Split::train},
+    std::pair{std::string_view("val"), Split::validation},
+    std::pair{std::string_view("valid"), Split::validation},
+    std::pair{std::string_view("validation"), Split::validation},
+    std::pair{std::string_view("validation_set"), Split::validation},
+    std::pair{std::string_view("test"), Split::test},
+    std::pair{std::string_view("testing"), Split::test},
+    std::pair{std::string_view("test_set"), Split::test},
 };
 
 [[noreturn]] void fail(const fs::path &path, const std::string &reason) {
@@ -92,8 +97,7 @@ std::map<Split, std::string> find_splits(const fs::path &root, const Entries &en
         const auto named = std::ranges::find(split_names, lower, [](const auto &name) { return name.first; });
         if (named == split_names.end() || !holds_folders_alone(root / folder)) continue;
         const auto [other, added] = splits.emplace(named->second, folder);
-        if (!added)
-            fail(root, fmt::format("both {}/ and {}/ could be meant; put their pictures into one of them", other->second, folder));
+        if (!added) fail(root, fmt::format("both {}/ and {}/ could be meant; put their pictures into one of them", other->second, folder));
     }
     if (!splits.empty() && !splits.contains(Split::train))
         fail(root, fmt::format("there is {0}/ but no train/ beside it; name the folder of the training images so, or give {0}/ itself",
@@ -150,8 +154,8 @@ bool is_class_folders(const fs::path &folder) {
     const auto holds_pictures = [](const auto &self, const fs::path &path, int depth) -> bool {
         const Entries entries(path);
         return !entries.pictures.empty() || (depth < deepest && std::ranges::any_of(entries.folders, [&](const std::string &name) {
-            return self(self, path / name, depth + 1);
-        }));
+                                                 return self(self, path / name, depth + 1);
+                                             }));
     };
     return holds_pictures(holds_pictures, folder, 0);
 }

@@ -22,11 +22,13 @@ struct DataSettings {
 };
 
 /// What the command line and JSON call the ways to treat a picture.
-inline constexpr std::array resize_names = {std::pair{std::string_view("pillow"), Resize::pillow}, std::pair{std::string_view("tf"), Resize::tf},
-                                     std::pair{std::string_view("nearest"), Resize::nearest}};
-inline constexpr std::array fit_names = {std::pair{std::string_view("stretch"), Fit::stretch}, std::pair{std::string_view("crop"), Fit::crop},
-                                  std::pair{std::string_view("pad"), Fit::pad}};
-inline constexpr std::array alpha_names = {std::pair{std::string_view("drop"), Alpha::drop}, std::pair{std::string_view("white"), Alpha::white}};
+inline constexpr std::array resize_names = {std::pair{std::string_view("pillow"), Resize::pillow},
+                                            std::pair{std::string_view("tf"), Resize::tf},
+                                            std::pair{std::string_view("nearest"), Resize::nearest}};
+inline constexpr std::array fit_names = {std::pair{std::string_view("stretch"), Fit::stretch},
+                                         std::pair{std::string_view("crop"), Fit::crop}, std::pair{std::string_view("pad"), Fit::pad}};
+inline constexpr std::array alpha_names = {std::pair{std::string_view("drop"), Alpha::drop},
+                                           std::pair{std::string_view("white"), Alpha::white}};
 
 /// {"resize": "pillow", "fit": "stretch", "alpha": "drop", "apply_exif": false}
 std::string to_json(const PictureOptions &options);

@@ -27,10 +27,11 @@ namespace fs = std::filesystem;
 using Fields = std::vector<std::string>;
 
 // Names of columns in lower case; where several columns are called so, the first name here counts.
-constexpr std::array<std::string_view, 16> file_names = {"file",  "filename",   "file_name",  "filepath", "file_path", "path",     "image",    "image_path",
-                                                         "image_name", "image_file", "image_id", "imageid",   "img",      "img_path", "picture", "id"};
-constexpr std::array<std::string_view, 13> label_names = {"label", "labels", "class", "class_id", "classid", "class_name", "category", "target",
-                                                          "y", "label_id", "breed", "species", "diagnosis"};
+constexpr std::array<std::string_view, 16> file_names = {"file",  "filename",   "file_name",  "filepath",   "file_path", "path",
+                                                         "image", "image_path", "image_name", "image_file", "image_id",  "imageid",
+                                                         "img",   "img_path",   "picture",    "id"};
+constexpr std::array<std::string_view, 13> label_names = {"label",  "labels", "class",    "class_id", "classid", "class_name", "category",
+                                                          "target", "y",      "label_id", "breed",    "species", "diagnosis"};
 constexpr std::array<std::string_view, 4> split_names = {"split", "set", "subset", "usage"};
 
 // More columns are a table of pixels, whatever they are called.
@@ -93,7 +94,8 @@ std::optional<Columns> find_columns(const Fields &first, Finder &finder) {
     if (columns.named) {
         columns.split = column_called(split_names, first);
     } else {
-        const auto found = picture != first.end() ? picture : std::ranges::find_if(first, [&](const std::string &field) { return finder.finds(field); });
+        const auto found =
+            picture != first.end() ? picture : std::ranges::find_if(first, [&](const std::string &field) { return finder.finds(field); });
         file = found == first.end() ? std::nullopt : std::optional<std::size_t>(found - first.begin());
     }
     if (!file) return std::nullopt;
@@ -148,8 +150,8 @@ public:
         for (const auto &[name, place] : places_) {  // sorted by bytes
             const std::uint64_t number = numbers ? *whole_number(name) : names.size();
             if (number > std::numeric_limits<std::uint16_t>::max())
-                throw std::runtime_error(fmt::format("{}: the label {} is too large; labels go from 0 to {}", list.string(), shortened(name, 100),
-                                                     std::numeric_limits<std::uint16_t>::max()));
+                throw std::runtime_error(fmt::format("{}: the label {} is too large; labels go from 0 to {}", list.string(),
+                                                     shortened(name, 100), std::numeric_limits<std::uint16_t>::max()));
             of_place[place] = static_cast<std::uint16_t>(number);
             if (!numbers) names.push_back(name);
             while (names.size() <= number) names.push_back(std::to_string(names.size()));
@@ -170,13 +172,16 @@ struct Row {
 
 std::vector<Row> read_rows(CsvReader &reader, const DataRequest &request, Finder &finder, Labels &labels) {
     std::optional<CsvRow> row = reader.next();
-    if (!row) throw std::runtime_error(fmt::format("{}: is empty; a list has a row a picture, with its file and its label", request.path.string()));
+    if (!row)
+        throw std::runtime_error(
+            fmt::format("{}: is empty; a list has a row a picture, with its file and its label", request.path.string()));
     const Fields first = reader.fields(*row);
     const std::optional<Columns> columns = find_columns(first, finder);
     if (!columns)
-        reader.fail(*row, fmt::format("no column of pictures' files in {}; call one \"file\" and the classes' \"label\" in the first row, or say "
-                                      "where the files are by --images",
-                                      printable(shortened(row->text, 100))));
+        reader.fail(*row,
+                    fmt::format("no column of pictures' files in {}; call one \"file\" and the classes' \"label\" in the first row, or say "
+                                "where the files are by --images",
+                                printable(shortened(row->text, 100))));
     if (columns->label == first.size())
         reader.fail(*row, fmt::format("which of {} columns has the labels? Call it \"label\" in the first row", first.size()));
     std::vector<Row> rows;
@@ -186,7 +191,8 @@ std::vector<Row> read_rows(CsvReader &reader, const DataRequest &request, Finder
         read.file = finder.find(field_of(reader, *row, fields, columns->file, "file"));
         const std::string label = field_of(reader, *row, fields, columns->label, "label");
         if (printable(label) != label)  // weights files and JSON hold UTF-8
-            reader.fail(*row, fmt::format("the label \"{}\" holds control characters or is no UTF-8; save the list as UTF-8", printable(label)));
+            reader.fail(*row,
+                        fmt::format("the label \"{}\" holds control characters or is no UTF-8; save the list as UTF-8", printable(label)));
         read.label = labels.add(label);
         if (columns->split) read.split = split_called(reader, *row, field_of(reader, *row, fields, *columns->split, "split"));
     }
@@ -226,7 +232,8 @@ std::unique_ptr<Source> open_file_list(const DataRequest &request) {
     require_labels_for(set.class_names.size(), request.path);
     for (Row &row : rows) set.files[row.split].push_back({std::move(row.file), class_of[row.label]});
     if (!set.files.contains(Split::train))
-        throw std::runtime_error(fmt::format("{}: no picture to train on is listed; a list has a row a picture, with its file and its label", request.path.string()));
+        throw std::runtime_error(fmt::format(
+            "{}: no picture to train on is listed; a list has a row a picture, with its file and its label", request.path.string()));
     set.description = fmt::format("list of pictures, {} classes", set.class_names.size());
     if (set.files.contains(Split::validation)) set.description += ", with a validation split";
     if (set.files.contains(Split::test)) set.description += ", with a test split";

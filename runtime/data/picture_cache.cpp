@@ -33,9 +33,7 @@ constexpr int version = 1;
 constexpr std::size_t largest_manifest = std::size_t{1} << 30;
 constexpr std::size_t buffer_bytes = std::size_t{64} << 20;
 
-std::string folder_of(Split split) {
-    return split == Split::train ? "train" : split == Split::validation ? "validation" : "test";
-}
+std::string folder_of(Split split) { return split == Split::train ? "train" : split == Split::validation ? "validation" : "test"; }
 
 [[noreturn]] void cannot_write(const fs::path &path) {
     throw std::runtime_error(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)));
@@ -241,8 +239,9 @@ void move_away(const fs::path &folder) {
 void require_space(const fs::path &folder, std::size_t bytes) {
     const std::uintmax_t free = fs::space(folder).available;
     if (bytes > free)
-        throw std::runtime_error(fmt::format("{}: the decoded pictures need {} MiB, but the disk has {} left; give another --cache, or free some",
-                                             folder.string(), bytes >> 20, free >> 20));
+        throw std::runtime_error(
+            fmt::format("{}: the decoded pictures need {} MiB, but the disk has {} left; give another --cache, or free some",
+                        folder.string(), bytes >> 20, free >> 20));
 }
 
 }  // namespace
@@ -270,7 +269,8 @@ std::string cache_key(const PictureSet &set, const DataRequest &request) {
             ::stat(path.c_str(), &status);
             digest.add(path.string());
             digest.add(file.label);
-            for (const auto number : {std::int64_t{status.st_size}, std::int64_t{status.st_mtim.tv_sec}, std::int64_t{status.st_mtim.tv_nsec}})
+            for (const auto number :
+                 {std::int64_t{status.st_size}, std::int64_t{status.st_mtim.tv_sec}, std::int64_t{status.st_mtim.tv_nsec}})
                 digest.add(static_cast<std::uint64_t>(number));
         }
     }

@@ -126,7 +126,8 @@ private:
         if (cache_ && request_.cache.empty())
             notes.push_back(fmt::format("the decoded pictures do not fit into memory and lie in {}", cache_->folder().string()));
         if (decoded.report.turned > 0)
-            notes.push_back(fmt::format("{} pictures have an EXIF orientation that was not applied; --apply-exif turns them", decoded.report.turned));
+            notes.push_back(
+                fmt::format("{} pictures have an EXIF orientation that was not applied; --apply-exif turns them", decoded.report.turned));
         return notes;
     }
 

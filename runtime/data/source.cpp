@@ -49,7 +49,8 @@ std::unique_ptr<Source> open_source(const DataRequest &request) {
 }
 
 void check_fits(const Dataset &data, const DataRequest &request, const std::string &source) {
-    if (data.h == request.h && data.w == request.w && data.c == request.c && (request.classes == 0 || data.classes == request.classes)) return;
+    if (data.h == request.h && data.w == request.w && data.c == request.c && (request.classes == 0 || data.classes == request.classes))
+        return;
     throw std::runtime_error(fmt::format("{}: images of {}x{}x{} in {} classes, but the model takes {}x{}x{} in {}; give other --data, or "
                                          "change the model's input and its last layer",
                                          source, data.h, data.w, data.c, data.classes, request.h, request.w, request.c, request.classes));

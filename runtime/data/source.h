@@ -79,8 +79,8 @@ std::span<const SourceKind> source_kinds();
 /// The source that `request` names. Throws std::runtime_error where the path is not there, or no kind recognises it.
 std::unique_ptr<Source> open_source(const DataRequest &request);
 
-/// Throws std::runtime_error where the model takes other images than these, or another number of classes than there are. `source` stands for them in the
-/// message.
+/// Throws std::runtime_error where the model takes other images than these, or another number of classes than there are. `source` stands
+/// for them in the message.
 void check_fits(const Dataset &data, const DataRequest &request, const std::string &source);
 
 }  // namespace halcyon

@@ -87,7 +87,8 @@ DecodingBar::~DecodingBar() {
 void DecodingBar::show(std::size_t done, std::size_t all) {
     const Terminal terminal = terminal_of(stream_);
     if (!terminal.interactive) return;
-    const double fraction = double(done) / double(all), seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    const double fraction = double(done) / double(all),
+                 seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
     const double rate = double(done) / seconds;
     const std::vector<std::string> facts = {fmt::format("{:3.0f} %", 100 * fraction), fmt::format("{} of {} pictures", done, all),
                                             fmt::format("{:.0f}/s", rate), clock_text(double(all - done) / rate) + " left"};

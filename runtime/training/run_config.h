@@ -13,7 +13,7 @@ namespace halcyon {
 /// Everything needed to repeat a run.
 struct RunConfig {
     std::string model;
-    std::string data;      // what holds the images; empty: the embedded synthetic set
+    std::string data;  // what holds the images; empty: the embedded synthetic set
     DataSettings data_settings;
     int train_images = 0;  // in the data, before the limit
     int limit = 0;         // train on the first so many; 0: on all

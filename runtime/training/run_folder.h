@@ -1,5 +1,6 @@
 // A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
-// best.safetensors holds the weights of its best epoch, skipped.txt the files that could not be read. A folder is a run's from its first checkpoint on, which a run writes first.
+// best.safetensors holds the weights of its best epoch, skipped.txt the files that could not be read. A folder is a run's from its first
+// checkpoint on, which a run writes first.
 #pragma once
 
 #include "plan/files.h"
