@@ -57,7 +57,7 @@ TEST_CASE("train/ with val/ and test/ beside it are splits") {
     write_picture(folder / (test + "/c/1.png"), 6);
     fs::create_directories(folder / (test + "/not there"));
     const auto source = open_source(request_for(folder.path(), 3));
-    CHECK(source->description() == "class folders, 3 classes, with " + test + "/ and " + val + "/");
+    CHECK(source->description() == "class folders, 3 classes, with " + val + "/ and " + test + "/");
     CHECK(source->load(Split::train, no_progress).labels == Labels{0, 1, 2});
     CHECK(source->load(Split::validation, no_progress).labels == Labels{2});
     const Dataset tested = source->load(Split::test, no_progress);

@@ -74,7 +74,8 @@ TEST_CASE("Lists that cannot be used are refused in one line") {
         CHECK(one_line_with(listed.refusal(), texts));
         CHECK(one_line_with(listed.refusal(), {listed.request.path.string()}));
     };
-    refused("", {"is empty", "a row a picture"});
+    refused("", {"is an empty file"});
+    refused("\n", {"is empty", "a row a picture"});
     refused("file,label\n", {"no picture to train on"});
     refused("a,b\n1,2\n", {"line 1", "no column of pictures' files", "--images"});
     refused("file,one,two\npictures/1.png,1,0\n", {"line 1", "which of 3 columns has the labels"});

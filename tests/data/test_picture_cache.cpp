@@ -27,6 +27,12 @@ struct Cached {
         request.cache = cache.path();
     }
 
+    DataRequest in_memory() const {
+        DataRequest uncached = request;
+        uncached.cache.clear();
+        return uncached;
+    }
+
     /// The folders of sets.
     std::vector<fs::path> sets() const { return {fs::directory_iterator(cache.path()), {}}; }
     fs::path set() const {
@@ -69,9 +75,7 @@ const std::vector<std::string> all_files = {"classes.json",     "test/images.npy
 
 TEST_CASE("A cache has the records that decoding gives, and is reused") {
     Cached cached;
-    DataRequest in_memory = cached.request;
-    in_memory.cache.clear();
-    const Dataset expected = load(in_memory);
+    const Dataset expected = load(cached.in_memory());
     CHECK(!expected.pixels.are_mapped());
     cached.request.threads = 1;
     const Dataset made = load(cached.request);
@@ -125,7 +129,8 @@ TEST_CASE("Another time, size, path, label or treatment is another set") {
 
 TEST_CASE("A damaged cache is made anew") {
     const Cached cached;
-    const Dataset expected = load(cached.request);
+    const Dataset expected = load(cached.in_memory());  // no mapping of what is damaged
+    load(cached.request);
     const fs::path train = cached.set() / "train";
     const std::string manifest = read_bytes(train / "manifest.json");
     const auto with = [&](const char *key, const nlohmann::json &value) {
@@ -191,9 +196,7 @@ TEST_CASE("A cache remembers what was skipped") {
 
 TEST_CASE("Several may make a cache at once") {
     const Cached cached;
-    DataRequest in_memory = cached.request;
-    in_memory.cache.clear();
-    const Dataset expected = load(in_memory);
+    const Dataset expected = load(cached.in_memory());
     std::vector<Dataset> made(4);
     {
         std::vector<std::jthread> threads;
