@@ -154,14 +154,14 @@ void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen)
     };
     command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
     CLI::Option *images =
-        command->add_option("images", options->images, "PNG files of the model's input size")->check(named())->type_name("IMAGE.png");
+        command->add_option("images", options->images, "pictures of any size: JPEG, PNG, WebP or BMP")->check(named())->type_name("IMAGE");
     CLI::Option *records = command->add_option_function<std::string>("--records", read_records, "Test images A to B-1 instead of files");
     records->type_name("A:B")->excludes(images);
     for (CLI::Option *option : add_data(*command, "--data", options->data)) option->needs(records);
     command->add_flag("--json", options->json, "Print one JSON object a line");
     command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
     command->callback([&model, &chosen, options] {
-        if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE.png... or --records A:B");
+        if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE... or --records A:B");
         chosen = [&model, options] { return run_predict(model, *options); };
     });
 }

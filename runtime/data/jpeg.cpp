@@ -73,6 +73,7 @@ public:
     std::uint32_t width() const { return info_.image_width; }
     std::uint32_t height() const { return info_.image_height; }
     int components() const { return info_.num_components; }
+    bool huffman_coded() const { return !info_.arith_code; }
 
     int orientation() const {
         for (jpeg_saved_marker_ptr marker = info_.marker_list; marker; marker = marker->next) {
@@ -91,6 +92,7 @@ public:
         while (info_.output_scanline < info_.output_height) {
             std::array<JSAMPROW, 16> rows{};
             const std::size_t count = std::min<std::size_t>(rows.size(), info_.output_height - info_.output_scanline);
+            picture.pixels.resize((info_.output_scanline + count) * row_bytes);  // set to 0 in the cache, where they are written next
             for (std::size_t i = 0; i < count; i++) rows[i] = &picture.pixels[(info_.output_scanline + i) * row_bytes];
             if (jpeg_read_scanlines(&info_, rows.data(), JDIMENSION(count)) == 0) return Outcome::truncated;
         }
@@ -158,7 +160,12 @@ DecodedPicture rgb_from_inks(const DecodedPicture &inks) {
 DecodedPicture decode_jpeg(Bytes file) {
     Decoder decoder(file);
     refuse_unless_done(decoder.read_header());
-    DecodedPicture picture = new_picture(decoder.height(), decoder.width(), decoder.components());
+    const std::uint64_t w = decoder.width(), h = decoder.height();
+    check_size(h, w);
+    constexpr std::uint64_t most_pixels_per_byte = 8 * 64;  // a block of 64 takes a bit or more, so that no few bytes claim much memory
+    if (decoder.huffman_coded() && h * w > most_pixels_per_byte * file.size()) throw_truncated(format);
+    DecodedPicture picture{int(h), int(w), decoder.components(), {}};
+    picture.pixels.reserve(h * w * std::size_t(picture.channels));
     const int orientation = decoder.orientation();  // the library forgets it with the last row
     refuse_unless_done(decoder.read_pixels(picture));
     if (decoder.components() == 4) picture = rgb_from_inks(picture);

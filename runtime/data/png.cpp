@@ -29,6 +29,7 @@ public:
         png_set_keep_unknown_chunks(handles_.png, PNG_HANDLE_CHUNK_AS_DEFAULT, reinterpret_cast<const png_byte *>("eXIf"), 1);
         png_set_user_limits(handles_.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
         png_read_info(handles_.png, handles_.info);
+        coded_row_bytes_ = png_get_rowbytes(handles_.png, handles_.info);
         png_set_expand(handles_.png);    // palettes, 1, 2 and 4 bits, a transparent colour
         png_set_strip_16(handles_.png);  // the high byte
         passes_ = png_set_interlace_handling(handles_.png);
@@ -38,6 +39,7 @@ public:
 
     std::uint32_t width() const { return png_get_image_width(handles_.png, handles_.info); }
     std::uint32_t height() const { return png_get_image_height(handles_.png, handles_.info); }
+    std::uint64_t coded_bytes() const { return std::uint64_t{height()} * coded_row_bytes_; }
     int channels() const { return png_get_channels(handles_.png, handles_.info); }
 
     /// The pixels of the picture, and the rest of the file, which must be sound too. False where it is not.
@@ -86,6 +88,7 @@ private:
     Bytes rest_;
     bool at_end_ = false;
     int passes_ = 1;
+    std::size_t coded_row_bytes_ = 0;
     Handles handles_;
 };
 
@@ -97,6 +100,9 @@ DecodedPicture decode_png(Bytes file) {
     Decoder decoder(file);
     const auto refuse = [&] { decoder.at_end() ? throw_truncated("PNG") : throw_damaged("PNG"); };
     if (!decoder.read_header()) refuse();
+    check_size(decoder.height(), decoder.width());
+    constexpr std::uint64_t most_deflated = 1032;  // bytes in one, so that no few bytes claim much memory
+    if (decoder.coded_bytes() > most_deflated * file.size()) throw_truncated("PNG");
     DecodedPicture picture = new_picture(decoder.height(), decoder.width(), decoder.channels());
     if (!decoder.read_pixels(picture)) refuse();
     picture.orientation = decoder.orientation();

@@ -2,7 +2,9 @@
 #include "runtime/data/picture_decoders.h"
 #include "runtime/data/picture_exif.h"
 
+#include <algorithm>
 #include <memory>
+#include <new>
 #include <webp/decode.h>
 #include <webp/demux.h>
 
@@ -33,25 +35,36 @@ Demuxer open(Bytes file) {
 class Frame {
 public:
     explicit Frame(const WebPDemuxer *demuxer) {
-        if (!WebPDemuxGetFrame(demuxer, 1, &frame_)) throw_damaged(format);
+        if (!WebPInitDecoderConfig(&config_) || !WebPDemuxGetFrame(demuxer, 1, &frame_)) throw_damaged(format);
     }
     Frame(const Frame &) = delete;
     Frame &operator=(const Frame &) = delete;
-    ~Frame() { WebPDemuxReleaseIterator(&frame_); }
+    ~Frame() {
+        WebPFreeDecBuffer(&config_.output);
+        WebPDemuxReleaseIterator(&frame_);
+    }
 
-    void decode_onto(DecodedPicture &canvas) const {
-        const bool inside = frame_.x_offset >= 0 && frame_.y_offset >= 0 && frame_.width <= canvas.w - frame_.x_offset &&
-                            frame_.height <= canvas.h - frame_.y_offset;
-        if (!inside) throw_damaged(format);
-        const std::size_t row_bytes = std::size_t(canvas.w) * std::size_t(canvas.channels);
-        const std::size_t first = std::size_t(frame_.y_offset) * row_bytes + std::size_t(frame_.x_offset) * std::size_t(canvas.channels);
-        const auto decode = canvas.channels == 4 ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
-        if (!decode(frame_.fragment.bytes, frame_.fragment.size, &canvas.pixels[first], canvas.pixels.size() - first, int(row_bytes)))
-            throw_damaged(format);
+    /// Into memory of the library, which is not touched before its pixels are there: a few bytes can claim a large picture.
+    void decode(int channels) {
+        config_.output.colorspace = channels == 4 ? MODE_RGBA : MODE_RGB;
+        const VP8StatusCode status = WebPDecode(frame_.fragment.bytes, frame_.fragment.size, &config_);
+        if (status == VP8_STATUS_OUT_OF_MEMORY) throw std::bad_alloc();
+        if (status != VP8_STATUS_OK) throw_damaged(format);
+    }
+
+    void copy_to(DecodedPicture &canvas) const {
+        const int w = config_.output.width, h = config_.output.height, left = frame_.x_offset, top = frame_.y_offset;
+        if (left < 0 || top < 0 || w > canvas.w - left || h > canvas.h - top) throw_damaged(format);
+        const WebPRGBABuffer &pixels = config_.output.u.RGBA;
+        const auto c = std::size_t(canvas.channels);
+        for (std::size_t y = 0; y < std::size_t(h); y++)
+            std::copy_n(pixels.rgba + y * std::size_t(pixels.stride), std::size_t(w) * c,
+                        &canvas.pixels[((std::size_t(top) + y) * std::size_t(canvas.w) + std::size_t(left)) * c]);
     }
 
 private:
     WebPIterator frame_{};
+    WebPDecoderConfig config_{};
 };
 
 int orientation_of(const WebPDemuxer *demuxer) {
@@ -67,10 +80,13 @@ int orientation_of(const WebPDemuxer *demuxer) {
 
 DecodedPicture decode_webp(Bytes file) {
     const Demuxer demuxer = open(file);
-    const bool has_alpha = WebPDemuxGetI(demuxer.get(), WEBP_FF_FORMAT_FLAGS) & ALPHA_FLAG;
-    DecodedPicture picture = new_picture(WebPDemuxGetI(demuxer.get(), WEBP_FF_CANVAS_HEIGHT),
-                                         WebPDemuxGetI(demuxer.get(), WEBP_FF_CANVAS_WIDTH), has_alpha ? 4 : 3);
-    Frame(demuxer.get()).decode_onto(picture);
+    const std::uint32_t h = WebPDemuxGetI(demuxer.get(), WEBP_FF_CANVAS_HEIGHT), w = WebPDemuxGetI(demuxer.get(), WEBP_FF_CANVAS_WIDTH);
+    const int channels = WebPDemuxGetI(demuxer.get(), WEBP_FF_FORMAT_FLAGS) & ALPHA_FLAG ? 4 : 3;
+    check_size(h, w);
+    Frame frame(demuxer.get());
+    frame.decode(channels);
+    DecodedPicture picture = new_picture(h, w, channels);
+    frame.copy_to(picture);
     picture.orientation = orientation_of(demuxer.get());
     return picture;
 }

@@ -282,6 +282,20 @@ TEST_CASE("Enormous pictures are known by their headers alone") {
     CHECK(refusal(bmp) == "is a truncated BMP; save it anew");
 }
 
+TEST_CASE("Pictures larger than so few bytes can hold are truncated") {
+    const Golden golden;
+    std::string jpeg = golden.bytes("jpeg_4:2:0/file");
+    jpeg.replace(jpeg.find("\xff\xc0") + 5, 4, "\x20\x20\x20\x20");
+    CHECK(refusal(jpeg) == "is a truncated JPEG; save it anew");
+    const std::string header("\0\0\x20\x20\0\0\x20\x20\10\2\0\0\0", 13);
+    CHECK(refusal(png_of({{"IHDR", header}, {"IDAT", deflated("")}, {"IEND", ""}})) == "is a truncated PNG; save it anew");
+    // A flat picture holds nearly as many as there can be.
+    const TemporaryFolder folder;
+    const std::vector<std::uint8_t> flat(1000 * 1000);
+    write_png(folder / "a.png", PNG_FORMAT_GRAY, 1000, 1000, flat.data());
+    CHECK((pixels_of(folder / "a.png", 1) == flat));
+}
+
 TEST_CASE("A JPEG whose pixels would be made up is damaged") {
     const Golden golden;
     const std::string whole = golden.bytes("jpeg_4:2:0/file");
