@@ -31,12 +31,6 @@ char separator_of(std::string_view first_line) {
     return ',';
 }
 
-std::string_view trimmed(std::string_view field) {
-    const std::size_t first = field.find_first_not_of(" \t");
-    if (first == field.npos) return {};
-    return field.substr(first, field.find_last_not_of(" \t") - first + 1);
-}
-
 /// The field that `rest` begins with, which is left what follows it.
 std::string take_bare(std::string_view &rest, char separator) {
     const std::string_view field = rest.substr(0, rest.find(separator));
@@ -116,6 +110,12 @@ std::vector<std::string> CsvReader::fields(const CsvRow &row) const {
         if (more) rest.remove_prefix(1);
     }
     return fields;
+}
+
+std::string_view trimmed(std::string_view field) {
+    const std::size_t first = field.find_first_not_of(" \t");
+    if (first == field.npos) return {};
+    return field.substr(first, field.find_last_not_of(" \t") - first + 1);
 }
 
 std::string folded(std::string_view field) {

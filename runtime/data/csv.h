@@ -43,6 +43,9 @@ private:
     char separator_ = ',';
 };
 
+/// A field without spaces around it.
+std::string_view trimmed(std::string_view field);
+
 /// A field as a name is compared: without spaces around it, in lower case.
 std::string folded(std::string_view field);
 

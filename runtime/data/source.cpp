@@ -4,6 +4,7 @@
 #include "runtime/data/cifar100.h"
 #include "runtime/data/idx.h"
 #include "runtime/data/npz.h"
+#include "runtime/data/pixel_csv.h"
 #include "runtime/data/synthetic.h"
 
 #include <fmt/format.h>
@@ -32,6 +33,7 @@ constexpr std::array kinds = {
     SourceKind{"idx", "a folder with MNIST's train-images-idx3-ubyte", is_idx, open_idx},
     SourceKind{"npz", "an .npz file with x_train and y_train", is_npz, open_npz},
     SourceKind{"npy", "a folder with images.npy and labels.npy", is_npy_folder, open_npy_folder},
+    SourceKind{"pixel-csv", "a .csv file with a label and an image's pixels in each row", is_pixel_csv, open_pixel_csv},
 };
 
 }  // namespace
