@@ -43,7 +43,7 @@ private:
     char separator_ = ',';
 };
 
-/// A field without the spaces around it.
+/// A field without spaces around it.
 std::string_view trimmed(std::string_view field);
 
 /// A field as a name is compared: without spaces around it, in lower case.

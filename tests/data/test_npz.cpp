@@ -4,6 +4,7 @@
 #include "runtime/data/zip.h"
 
 #include "tests/catch.h"
+#include "tests/data/arrays.h"
 #include "tests/data/files.h"
 
 #include <cmath>
@@ -11,41 +12,12 @@
 #include <zlib.h>
 
 using namespace halcyon;
+using namespace halcyon::tests;
 namespace fs = std::filesystem;
 
 namespace {
 
 const fs::path arrays = ARRAYS;  // make_arrays.py made them
-
-int value_of(int n, int y, int x, int c) { return (31 * n + 7 * y + 3 * x + 11 * c) % 256; }
-
-/// Whether `data` has make_arrays.py's images and labels. Floats are 255 times smaller.
-bool is_formula(const Dataset &data, int images, int h, int w, int c) {
-    bool equal = data.size() == images && data.h == h && data.w == w && data.c == c;
-    std::size_t at = 0;
-    for (int n = 0; n < data.size(); ++n) {
-        equal = equal && data.labels[n] == n % 3;
-        for (int y = 0; y < h; ++y)
-            for (int x = 0; x < w; ++x)
-                for (int k = 0; k < c; ++k, ++at) {
-                    const int value = value_of(n, y, x, k);
-                    equal = equal && (data.pixels.are_floats() ? data.pixels.floats()[at] == float(value / 255.0)
-                                                               : data.pixels.bytes()[at] == value);
-                }
-    }
-    return equal && at == std::max(data.pixels.bytes().size(), data.pixels.floats().size());
-}
-
-DataRequest request_of(const fs::path &path, int classes = 3) {
-    DataRequest request;
-    request.path = path;
-    request.classes = classes;
-    return request;
-}
-
-Dataset load(const fs::path &path, Split split = Split::train, int classes = 3) {
-    return open_source(request_of(path, classes))->load(split, {});
-}
 
 /// A .npy file's bytes.
 template<typename T>
