@@ -144,7 +144,7 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     folder_.append(metrics);
     const double score = metrics.val_accuracy.value_or(-metrics.loss);
     if (!state_.best_score || score > *state_.best_score) {
-        save_weights(folder_.best(), network_, train_.class_names);
+        save_weights(folder_.best(), network_, train_.class_names, config_.data_settings.pictures);
         state_.best_score = score;
     }
     state_ = {.step = state_.step, .epoch = state_.epoch + 1, .best_score = state_.best_score};
@@ -167,7 +167,7 @@ void Trainer::fail_diverged(const std::string &what) const {
 void Trainer::save() const {
     require_finite();
     folder_.require_there();
-    save_checkpoint(folder_.last(), network_, optimizer_, {state_, train_.class_names, to_json(config_)});
+    save_checkpoint(folder_.last(), network_, optimizer_, {state_, train_.class_names, to_json(config_), config_.data_settings.pictures});
 }
 
 PlacedData place(Network &network, const Dataset &data) { return network.place(data.pixels.bytes(), data.labels); }
