@@ -74,7 +74,7 @@ private:
         for (const int field : {step_learning_rate, step_beta1, step_beta2, step_epsilon, step_momentum, step_inverse_batch})
             words.at(static_cast<std::size_t>(field)) = std::bit_cast<std::uint32_t>(0.001f);
         words.at(step_flip_threshold) = 32768;
-        for (int layer = 0; step_words(layer + 1) <= static_cast<int>(words.size()); layer++) {
+        for (int layer = 0; dropout_scale(layer) < static_cast<int>(words.size()); layer++) {  // and over the classes' weights
             words.at(static_cast<std::size_t>(dropout_threshold(layer))) = 16384;
             words.at(static_cast<std::size_t>(dropout_scale(layer))) = std::bit_cast<std::uint32_t>(1 / 0.75f);
         }

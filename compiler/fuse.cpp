@@ -203,7 +203,6 @@ std::optional<Fusion> loss_with_gradient(Graph &graph, int at, const Set &set, c
     const Operation &backward = graph.operations[*gradient];
     Operation merged = graph.operations[at];
     merged.kernel = "softmax_cross_entropy";
-    merged.inputs.push_back(backward.inputs.back());
     merged.outputs.push_back(backward.outputs[0]);
     return merge(graph, at, {*gradient}, std::move(merged), set, options);
 }

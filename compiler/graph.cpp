@@ -36,7 +36,7 @@ Buffer external_buffer(const Model &model, const std::string &name) {
     else if (name == "indices")
         set("int32", {batch_extent});
     else if (name == "step")
-        set("uint32", {step_words(model.dropout_layers())});
+        set("uint32", {step_words(model.dropout_layers(), model.classes())});
     else if (name == "loss" || name == "correct")
         set("float32", {batch_extent});
     else if (name == "probabilities")
@@ -69,7 +69,7 @@ Forward lower_forward(const Model &model, Lowering &lowering) {
     Forward forward{outputs.back(), lowering.external("probabilities"), {}};
     forward.loss.in_c = model.classes();
     lowering.call("loss", "softmax_cross_entropy_fwd", forward.loss,
-                  {forward.logits, lowering.external("labels"), lowering.external("indices")},
+                  {forward.logits, lowering.external("labels"), lowering.external("indices"), lowering.external("step")},
                   {forward.probabilities, lowering.external("loss"), lowering.external("correct")});
     return forward;
 }

@@ -141,14 +141,14 @@ public:
     Output<Buffer<float, 4>> d_logits{"d_logits"};
 
     void generate() {
-        const Halide::Expr records = labels.dim(0).extent();
+        const Halide::Expr records = labels.dim(0).extent(), words = step.dim(0).extent();
         if (is_staged(entry)) {
             const BlockTile block = block_tile(entry.value(), in_c, out_c, shape());
             auto &f = stages.emplace<Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>>(
-                labels, indices, step, records, shape(), block, Func(input), Func(weights), Func(bias), input.dim(3).extent());
+                labels, indices, step, records, words, shape(), block, Func(input), Func(weights), Func(bias), input.dim(3).extent());
             bind(f.loss);
         } else {
-            auto &f = stages.emplace<Conv2dSoftmaxCrossEntropy<Conv2dForward>>(labels, indices, step, records, shape(), Func(input),
+            auto &f = stages.emplace<Conv2dSoftmaxCrossEntropy<Conv2dForward>>(labels, indices, step, records, words, shape(), Func(input),
                                                                                Func(weights), Func(bias));
             bind(f.loss);
         }

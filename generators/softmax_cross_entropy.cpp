@@ -16,11 +16,12 @@ public:
     Input<Buffer<float, 4>> logits{"logits"};
     Input<Buffer<uint16_t, 1>> labels{"labels"};
     Input<Buffer<int32_t, 1>> indices{"indices"};
+    Input<Buffer<uint32_t, 1>> step{"step"};
     Output<Buffer<float, 4>> probabilities{"probabilities"};
     Output<Buffer<float, 1>> loss{"loss"}, correct{"correct"};
 
     void generate() {
-        stages.emplace(logits, labels, indices, labels.dim(0).extent(), shape());
+        stages.emplace(logits, labels, indices, step, labels.dim(0).extent(), step.dim(0).extent(), shape());
         probabilities = stages->probabilities;
         loss = stages->loss;
         correct = stages->correct;
@@ -30,6 +31,7 @@ public:
         input_activations(logits, probabilities);
         labels.dim(0).set_min(0);
         indices.dim(0).set_min(0);
+        step.dim(0).set_min(0);
         const Halide::Expr images = probabilities.dim(3).extent();
         loss.dim(0).set_bounds(0, images);
         correct.dim(0).set_bounds(0, images);
@@ -50,7 +52,7 @@ public:
     Output<Buffer<float, 4>> d_logits{"d_logits"};
 
     void generate() {
-        stages.emplace(probabilities, labels, indices, step, labels.dim(0).extent(), shape());
+        stages.emplace(probabilities, labels, indices, step, labels.dim(0).extent(), step.dim(0).extent(), shape());
         d_logits = stages->d_logits;
     }
 
@@ -78,7 +80,7 @@ public:
     Output<Buffer<float, 4>> d_logits{"d_logits"};
 
     void generate() {
-        stages.emplace(logits, labels, indices, step, labels.dim(0).extent(), shape());
+        stages.emplace(logits, labels, indices, step, labels.dim(0).extent(), step.dim(0).extent(), shape());
         probabilities = stages->forward.probabilities;
         loss = stages->forward.loss;
         correct = stages->forward.correct;

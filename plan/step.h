@@ -24,14 +24,19 @@ constexpr int dropout_threshold(int layer) { return step_first_dropout + 2 * lay
 /// float: what kept elements are multiplied by: 1 / (1 - rate).
 constexpr int dropout_scale(int layer) { return step_first_dropout + 2 * layer + 1; }
 
-/// Words in the step buffer of a model with this many dropout layers.
-constexpr int step_words(int dropout_layers) { return step_first_dropout + 2 * dropout_layers; }
+/// float: what the loss of an image of class `label` is multiplied by: 1 but where training weights the classes. These are the last of the
+/// buffer's `words`, so that the loss need not know how many dropout layers there are.
+constexpr int class_weight(int words, int classes, int label) { return words - classes + label; }
+
+/// Words in the step buffer of a model with this many dropout layers and classes.
+constexpr int step_words(int dropout_layers, int classes) { return step_first_dropout + 2 * dropout_layers + classes; }
 
 /// The random streams: numbers from different streams are independent.
 enum RandomStream : unsigned {
     stream_shuffle = 0,
     stream_flip = 1,
     stream_init = 2,
+    stream_split = 3,
     stream_first_dropout = 16,
 };
 

@@ -17,8 +17,8 @@ struct Conv2dSoftmaxCrossEntropy {
 
     template<typename... Arguments>
     Conv2dSoftmaxCrossEntropy(const Halide::Func &labels, const Halide::Func &indices, const Halide::Func &step,
-                              const Halide::Expr &records, const Shape &s, const Arguments &...arguments)
-        : convolution(arguments..., s), loss(convolution.output, labels, indices, step, records, pooled_shape(s)) {}
+                              const Halide::Expr &records, const Halide::Expr &words, const Shape &s, const Arguments &...arguments)
+        : convolution(arguments..., s), loss(convolution.output, labels, indices, step, records, words, pooled_shape(s)) {}
 };
 
 }  // namespace halcyon

@@ -1,6 +1,6 @@
 // Softmax with sparse categorical cross-entropy from the logits. Logits are activations of one pixel, (class, 0, 0, image); `labels` holds
-// the data set's classes, `indices` the record of each image of the batch. An image with a label beyond the classes has the loss and the
-// gradient NaN.
+// the data set's classes, `indices` the record of each image of the batch, `words` the extent of `step`, which has the classes' weights. An
+// image with a label beyond the classes has the loss and the gradient NaN.
 #pragma once
 
 #include "generators/layers/comparisons.h"
@@ -16,9 +16,9 @@ inline Halide::Expr label_of(const Halide::Func &labels, const Halide::Func &ind
     return Halide::cast<int>(labels(clamp(indices(n), 0, records - 1)));
 }
 
-/// probabilities = softmax, loss = -log of the label's probability, correct = 1 where the label is the first largest logit, else 0.
-/// The largest logit is subtracted before every exp, so that none overflows. Where that is infinite or NaN, all probabilities are NaN:
-/// Halide's exp() makes 0 of NaN, and its log() a number.
+/// probabilities = softmax, loss = -weight(label) * log of the label's probability, correct = 1 where the label is the first largest logit,
+/// else 0. The largest logit is subtracted before every exp, so that none overflows. Where that is infinite or NaN, all probabilities are
+/// NaN: Halide's exp() makes 0 of NaN, and its log() a number.
 struct SoftmaxCrossEntropyForward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::RDom classes;
@@ -28,7 +28,7 @@ struct SoftmaxCrossEntropyForward {
     Halide::Func probabilities{"probabilities"}, loss{"loss"}, correct{"correct"};
 
     SoftmaxCrossEntropyForward(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices,
-                               const Halide::Expr &records, const Shape &s)
+                               const Halide::Func &step, const Halide::Expr &records, const Halide::Expr &words, const Shape &s)
         : classes(0, s.in_c, "classes") {
         best(n) = Halide::Tuple(comparable(logits(0, 0, 0, n)), 0);
         const Halide::Expr logit = comparable(logits(classes, 0, 0, n)), larger = logit > best(n)[0];
@@ -41,21 +41,23 @@ struct SoftmaxCrossEntropyForward {
         softmax(c, x, y, n) = or_not_a_number(is_defined, exponential(c, n) / sum(n));
         probabilities(c, x, y, n) = softmax(c, x, y, n);
         const Halide::Expr below_best = logits(clamp(label, 0, s.in_c - 1), 0, 0, n) - best(n)[0];
-        loss(n) = or_not_a_number(is_defined && label < s.in_c, log(sum(n)) - below_best);
+        const Halide::Expr weighted = (log(sum(n)) - below_best) * class_weight_of(step, words, s.in_c, label);
+        loss(n) = or_not_a_number(is_defined && label < s.in_c, weighted);
         correct(n) = select(label == best(n)[1], 1.0f, 0.0f);
     }
 };
 
-/// d_logits = (probabilities - one_hot(label)) / images in the batch
+/// d_logits = (probabilities - one_hot(label)) * weight(label) / images in the batch, as of Keras's class_weight: not over the sum of
+/// weights, which is what PyTorch divides by.
 struct SoftmaxCrossEntropyBackward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::Func d_logits{"d_logits"};
 
     SoftmaxCrossEntropyBackward(const Halide::Func &probabilities, const Halide::Func &labels, const Halide::Func &indices,
-                                const Halide::Func &step, const Halide::Expr &records, const Shape &s) {
+                                const Halide::Func &step, const Halide::Expr &records, const Halide::Expr &words, const Shape &s) {
         const Halide::Expr label = label_of(labels, indices, records, n), one_hot = select(c == label, 1.0f, 0.0f);
-        const Halide::Expr gradient = (probabilities(c, x, y, n) - one_hot) * step_float(step, step_inverse_batch);
-        d_logits(c, x, y, n) = or_not_a_number(label < s.in_c, gradient);
+        const Halide::Expr scale = step_float(step, step_inverse_batch) * class_weight_of(step, words, s.in_c, label);
+        d_logits(c, x, y, n) = or_not_a_number(label < s.in_c, (probabilities(c, x, y, n) - one_hot) * scale);
     }
 };
 
@@ -65,8 +67,8 @@ struct SoftmaxCrossEntropy {
     SoftmaxCrossEntropyBackward backward;
 
     SoftmaxCrossEntropy(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices, const Halide::Func &step,
-                        const Halide::Expr &records, const Shape &s)
-        : forward(logits, labels, indices, records, s), backward(forward.softmax, labels, indices, step, records, s) {}
+                        const Halide::Expr &records, const Halide::Expr &words, const Shape &s)
+        : forward(logits, labels, indices, step, records, words, s), backward(forward.softmax, labels, indices, step, records, words, s) {}
 };
 
 }  // namespace halcyon

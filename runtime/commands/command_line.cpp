@@ -43,6 +43,16 @@ CLI::Validator named() {
     return {[](const std::string &name) { return name.empty() ? std::string("must not be empty") : std::string(); }, ""};
 }
 
+/// Refuses what is not above 0 and below 1.
+CLI::Validator fraction() {
+    const auto check = [](const std::string &text) {
+        double value = 0;
+        const bool accepted = CLI::detail::lexical_cast(text, value) && is_validation_split(value);
+        return accepted ? std::string() : fmt::format("must be above 0 and below 1, not {}", text);
+    };
+    return {check, ""};
+}
+
 /// Reads "A:B" with 0 <= A < B; nothing where it is malformed.
 std::optional<RecordRange> parse_records(const std::string &text) {
     RecordRange records;
@@ -123,9 +133,12 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     command->add_option("--limit", options->limit, "Train on the first N images")
         ->check(up_to(std::numeric_limits<int>::max()))
         ->type_name("N");
+    CLI::Option *split = command->add_option("--validation-split", options->validation_split,
+                                             "Hold out this fraction of each class's training images, to validate on");
+    split->check(fraction())->type_name("F");
     command->add_flag("--no-shuffle", options->no_shuffle, "Take the images in the files' order");
     command->add_flag("--no-dropout", options->no_dropout, "Drop nothing out, whatever the recipe says");
-    command->add_flag("--no-evaluate", options->no_evaluate, "Do not evaluate on the test images after each epoch");
+    command->add_flag("--no-evaluate", options->no_evaluate, "Do not evaluate after each epoch")->excludes(split);
     command->callback([&model, &chosen, options, command] {
         for (const CLI::Option *option : command->get_options())
             if (option->count() > 0) options->given.push_back(option->get_name());

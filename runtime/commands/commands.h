@@ -30,7 +30,8 @@ struct TrainOptions {
     std::optional<std::string> schedule;
     std::optional<int> epochs, batch, threads;
     std::uint32_t seed = 1;
-    int limit = 0;  // 0: all images
+    int limit = 0;                // 0: all images
+    double validation_split = 0;  // 0: none
     bool no_shuffle = false, no_dropout = false, no_evaluate = false;
     std::vector<std::string> given;  // the options on the command line: "--epochs"
 };

@@ -3,6 +3,7 @@
 #include "plan/text.h"
 #include "runtime/devices/device.h"
 #include "runtime/engine/machine.h"
+#include "runtime/training/monitor.h"
 #include "runtime/training/recipe.h"
 #include "runtime/training/run_folder.h"
 #include "runtime/training/trainer.h"
@@ -40,17 +41,18 @@ void install_stop_signals() {
 
 bool output_failed() { return std::ferror(stdout) != 0; }
 
-/// The images of a run.
-struct Data {
-    Dataset train;
-    std::optional<Dataset> test;
-
-    const Dataset *test_or_null() const { return test ? &*test : nullptr; }
-};
-
-Data load_data(const ChosenData &source, bool evaluate) {
-    Data data{source.load(Split::train), std::nullopt};
-    if (evaluate && source.has(Split::test)) data.test = source.load(Split::test);
+/// The images of a run, parted as its settings say.
+RunData load_data(const ChosenData &source, const RunConfig &config) {
+    if (config.validation_split > 0 && source.has(Split::validation))
+        throw std::runtime_error(fmt::format("--validation-split {}: {} has images of its own to validate on; leave the option out",
+                                             config.validation_split, source.description()));
+    RunData data{source.load(Split::train), {}, std::nullopt, std::nullopt};
+    if (config.evaluate && source.has(Split::validation)) data.validation = source.load(Split::validation);
+    if (config.evaluate && source.has(Split::test)) data.test = source.load(Split::test);
+    data.records = split_by_class(data.train.labels, config.validation_split, config.seed);
+    if (config.validation_split > 0 && data.records.validation.empty())
+        throw std::runtime_error(fmt::format("--validation-split {}: no class of {} has so many images that one is held out; give more",
+                                             config.validation_split, source.description()));
     return data;
 }
 
@@ -86,14 +88,30 @@ std::string missing_device(std::string_view set, const std::vector<std::string> 
     return "";
 }
 
+/// What is validated on, and tested.
+std::string describe_validation(const RunData &data) {
+    if (!data.validated()) return "";
+    if (data.test && !data.tests()) return "validate  on the test images: give --validation-split for a fair figure\n";
+    const std::string validated = data.validation ? fmt::format("{} images of the data's own", data.validation->size())
+                                                  : fmt::format("{} held-out images", data.records.validation.size());
+    return fmt::format("validate  on {}{}\n", validated, data.tests() ? "; the test images are evaluated once, at the end" : "");
+}
+
+/// How a run ended.
+std::string describe_end(const RunConfig &config, const TrainingState &state) {
+    if (!stops_early(config.recipe, state.best, state.epoch)) return "done";
+    return fmt::format("stopped early in epoch {}: {} has not improved since epoch {}", state.epoch,
+                       config.recipe.early_stopping->monitor.name, state.best.epoch);
+}
+
 /// Trains to the end, or until a signal, or until nobody takes the output.
-int train(Network &network, const RunConfig &config, bool automatic, const ChosenData &source, const Data &data, const RunFolder &folder,
+int train(Network &network, const RunConfig &config, bool automatic, const ChosenData &source, const RunData &data, const RunFolder &folder,
           const TrainingState &state) {
     install_stop_signals();
     fmt::print("data      {}, {} training images", printable(source.description()), config.images());
     if (data.test) fmt::print(", {} test images", data.test->size());
-    fmt::print("\nrecipe    {}, epochs {}, batch {}, seed {}\n", printable(config.recipe.name), config.recipe.epochs, config.recipe.batch,
-               config.seed);
+    fmt::print("\n{}recipe    {}, epochs {}, batch {}, seed {}\n", describe_validation(data), printable(config.recipe.name),
+               config.recipe.epochs, config.recipe.batch, config.seed);
     fmt::print("schedule  {}{}\n", describe_schedule(network, config),
                automatic ? missing_device(config.schedule, compiled_sets(network.plan())) : "");
     const std::string path = printable(folder.path().string());
@@ -102,13 +120,16 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
     folder.write_skipped(source.bad_files());
 
     Progress progress;
-    Trainer trainer(network, config, data.train, data.test_or_null(), folder, state);
+    Trainer trainer(network, config, data, folder, state);
     if (trainer.run(progress, [] { return stop_signal != 0 || output_failed(); })) {
-        fmt::print("done: the best epoch's weights are in {}\n", printable(folder.best().string()));
+        fmt::print("{}: the best epoch's weights are in {}\n", describe_end(config, trainer.state()), printable(folder.best().string()));
         return exit_done;
     }
-    const std::string stopped = fmt::format("stopped in epoch {} after {} of {} images, and saved; go on with: {} train --resume {}",
-                                            trainer.state().epoch + 1, trainer.state().position, config.images(), config.model, path);
+    const std::string where =
+        is_finished(config.recipe, trainer.state())
+            ? "before the test images were evaluated"
+            : fmt::format("in epoch {} after {} of {} images", trainer.state().epoch + 1, trainer.state().position, config.images());
+    const std::string stopped = fmt::format("stopped {}, and saved; go on with: {} train --resume {}", where, config.model, path);
     if (output_failed()) throw std::runtime_error("standard output cannot be written: " + stopped);
     fmt::print("{}\n", stopped);
     return exit_interrupted;
@@ -121,6 +142,7 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     config.model = plan.model;
     config.data = source.path();
     config.data_settings = source.settings();
+    config.validation_split = options.validation_split;
     config.limit = options.limit;
     config.recipe = resolve_recipe(options, plan);
     config.seed = options.seed;
@@ -131,8 +153,9 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     config.schedule = choose_set(schedule, compiled_sets(plan)).name;
     config.threads = options.threads.value_or(hardware_threads());
 
-    const Data data = load_data(source, config.evaluate);
-    config.train_images = data.train.size();
+    const RunData data = load_data(source, config);
+    config.train_images = static_cast<int>(data.records.train.size());
+    require_fits(config, data);
     const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
     if (!config.init.empty()) load_named_weights(config.init, *network);
@@ -171,6 +194,8 @@ void refuse_changes(const TrainOptions &options, const RunConfig &run, const Pla
     number("--seed", options.seed, run.seed);
     require("--limit", std::to_string(options.limit), options.limit == run.limit,
             run.limit > 0 ? fmt::format("the run has {}", run.limit) : "the run takes all images");
+    require("--validation-split", fmt::format("{}", options.validation_split), options.validation_split == run.validation_split,
+            run.validation_split > 0 ? fmt::format("the run has {}", run.validation_split) : "the run holds out no images");
     require("--init", options.init, absolute_or_empty(options.init) == run.init,
             run.init.empty() ? "the run began without" : fmt::format("the run has {}", run.init));
     for (const std::string &option : options.given)
@@ -219,10 +244,10 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     config.schedule = choose_set(options.schedule.value_or(config.schedule), compiled_sets(plan)).name;
 
     const ChosenData source = resumed_data(options.data, config, plan);
-    const Data data = load_data(source, config.evaluate);
-    if (data.train.size() != config.train_images)
+    const RunData data = load_data(source, config);
+    if (data.records.train.size() != static_cast<std::size_t>(config.train_images))
         throw std::runtime_error(fmt::format("{}: {} training images, but the run in {} has {}; give the same data", source.description(),
-                                             data.train.size(), run.path().string(), config.train_images));
+                                             data.records.train.size(), run.path().string(), config.train_images));
     config.data = source.path();
 
     const auto network = make_network(model, std::move(plan), config);
@@ -232,9 +257,11 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     if (begun > config.recipe.epochs)
         throw std::runtime_error(
             fmt::format("--epochs {}: the run in {} is in its epoch {} already", config.recipe.epochs, run.path().string(), begun));
-    if (static_cast<int>(state.epoch) == config.recipe.epochs) {
-        fmt::print("the run in {} is finished: {} epochs are trained; a larger --epochs goes on\n", printable(run.path().string()),
-                   state.epoch);
+    if (is_finished(config.recipe, state) && (!data.tests() || run.has_test())) {
+        const std::string end = stops_early(config.recipe, state.best, state.epoch)
+                                    ? describe_end(config, state)
+                                    : fmt::format("{} epochs are trained; a larger --epochs goes on", state.epoch);
+        fmt::print("the run in {} is finished: {}\n", printable(run.path().string()), end);
         return exit_done;
     }
     if (config.recipe.epochs != epochs_before)

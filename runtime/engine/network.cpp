@@ -122,7 +122,7 @@ struct Network::Implementation {
           memory(plan, set, max_batch, session), gradients(executor(model, "gradients")), adam(executor(model, "adam")),
           sgd(executor(model, "sgd")), infer(executor(model, "infer")), infer_one(executor(model, "infer_one")),
           steps_ahead(device ? device_steps_ahead : 1), indices(device, session, steps_ahead, std::size_t(max_batch)),
-          step(device, session, steps_ahead, std::size_t(step_words(plan.dropout_layers))),
+          step(device, session, steps_ahead, std::size_t(step_words(plan.dropout_layers, plan.classes))),
           loss(device, session, steps_ahead, std::size_t(max_batch)), correct(device, session, steps_ahead, std::size_t(max_batch)),
           probabilities(device, session, 1, std::size_t(max_batch) * plan.classes), results(std::size_t(steps_ahead)) {
         memory.bind("probabilities", probabilities.place(0));
@@ -237,6 +237,18 @@ struct Network::Implementation {
             require(rate >= 0 && rate < 1 && threshold(rate) < 65536, "dropout rate", rate, "from 0 to 0.99999");
             set_word(row, dropout_threshold(layer), threshold(rate));
             set_word(row, dropout_scale(layer), 1.0F / (1.0F - rate));
+        }
+        set_class_weights(row, values.class_weights);
+    }
+
+    void set_class_weights(int row, const std::vector<float> &weights) {
+        if (!weights.empty() && weights.size() != std::size_t(plan.classes))
+            throw std::invalid_argument(fmt::format("{} class weights for {} classes", weights.size(), plan.classes));
+        const int words = static_cast<int>(step[row].size());
+        for (int label = 0; label < plan.classes; ++label) {
+            const float weight = weights.empty() ? 1.0F : weights[std::size_t(label)];
+            require(weight >= 0 && std::isfinite(weight), "class weight", weight, "finite and at least 0");
+            set_word(row, class_weight(words, plan.classes, label), weight);
         }
     }
 

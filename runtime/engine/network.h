@@ -32,6 +32,8 @@ struct StepValues {
     float flip_probability = 0;             // of mirroring an image, 0..1
     std::vector<float> dropout_rates = {};  // one for each of the plan's dropout layers, 0 <= rate, round(65536 rate) < 65536; empty: none
 
+    std::vector<float> class_weights = {};  // what an image's loss is multiplied by, by its class, finite and at least 0; empty: all 1
+
     float learning_rate = 0;                              // finite, at least 0
     std::int64_t update = 1;                              // t of Adam's bias corrections: 1 in the first update
     float beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-7F;  // Adam: 0 <= beta < 1, epsilon > 0 and no denormal
@@ -44,7 +46,7 @@ struct TrainingStep {
     StepValues values;
 };
 
-/// Sums over the images of a batch, added in order.
+/// Sums over the images of a batch, added in order; the loss is weighted by class where the step says so.
 struct BatchResult {
     double loss = 0;
     std::int64_t correct = 0;

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -55,7 +54,7 @@ struct ReduceOnPlateau {
     double min = 0;
 };
 
-/// What the loss of an image is multiplied by in training, by its class; see class_weights().
+/// What the loss of an image is multiplied by in training, by its class; see runtime/training/class_weights.h.
 struct BalancedClasses {};
 using ClassWeights = std::variant<std::monostate, BalancedClasses, std::vector<double>, std::map<std::string, double>>;
 
@@ -94,12 +93,5 @@ double learning_rate(const LearningRate &rate, std::int64_t step, std::int64_t t
 
 /// The dropout rate of each of the model's dropout layers. Throws std::runtime_error where the recipe lists another number of rates.
 std::vector<double> dropout_rates(const Recipe &recipe, int layers);
-
-/// The weight of each class, of which there are images_by_class[c] to train on, and which are called `names` (none where they are not
-/// known). Without weights in the recipe: none. "balanced": n / (classes * images of the class), n the sum of images, as scikit-learn's
-/// compute_class_weight. A list has one a class; an object has those of the classes that it names, and 1 for the others. Throws
-/// std::runtime_error where the recipe lists another number of weights, names a class that is none, or balances a class without images.
-std::vector<double> class_weights(const Recipe &recipe, std::span<const std::int64_t> images_by_class,
-                                  const std::vector<std::string> &names);
 
 }  // namespace halcyon

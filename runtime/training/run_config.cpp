@@ -20,12 +20,15 @@ const std::string synthetic = "synthetic";
 
 }  // namespace
 
+bool is_validation_split(double fraction) { return fraction > 0 && fraction < 1; }
+
 std::string to_json(const RunConfig &config) {
     ordered_json out;
     out["model"] = config.model;
     out["data"] = config.data.empty() ? synthetic : config.data;
     out["data_settings"] = ordered_json::parse(to_json(config.data_settings));
     out["train_images"] = config.train_images;
+    out["validation_split"] = config.validation_split > 0 ? ordered_json(config.validation_split) : ordered_json(nullptr);
     out["limit"] = config.limit > 0 ? ordered_json(config.limit) : ordered_json(nullptr);
     out["recipe"] = ordered_json::parse(to_json(config.recipe));
     out["seed"] = config.seed;
@@ -51,6 +54,8 @@ RunConfig parse_run_config(std::string_view text, const std::string &where) {
     if (const json *settings = section.find("data_settings"))
         config.data_settings = parse_data_settings(settings->dump(), where + ": data_settings");
     section.count("train_images", config.train_images, 1);
+    if (given("validation_split"))
+        section.number("validation_split", config.validation_split, is_validation_split, "a number above 0 and below 1");
     if (given("limit")) section.count("limit", config.limit, 1);
     if (const json *recipe = section.find("recipe")) config.recipe = parse_recipe(recipe->dump(), where + ": recipe");
     section.count("seed", config.seed, 0);

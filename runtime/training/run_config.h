@@ -15,12 +15,13 @@ struct RunConfig {
     std::string model;
     std::string data;  // what holds the images; empty: the embedded synthetic set
     DataSettings data_settings;
-    int train_images = 0;  // in the data, before the limit
-    int limit = 0;         // train on the first so many; 0: on all
-    Recipe recipe;         // resolved: with what the command line changed
+    int train_images = 0;         // in the data, without those that are held out, before the limit
+    double validation_split = 0;  // the fraction of the data's training images that are held out to validate on; below 1
+    int limit = 0;                // train on the first so many; 0: on all
+    Recipe recipe;                // resolved: with what the command line changed
     std::uint32_t seed = 1;
     bool shuffle = true;
-    bool evaluate = true;  // on the test images, after every epoch
+    bool evaluate = true;  // on the images to validate on, after every epoch
     std::string init;      // the file of the first weights; empty: from the seed
     std::string schedule;  // the set, as auto resolved it
     int threads = 1;       // 1 .. ThreadPool::most_threads
@@ -31,6 +32,9 @@ struct RunConfig {
     /// The last batch of an epoch may be smaller.
     std::int64_t steps_per_epoch() const { return (std::int64_t{images()} + recipe.batch - 1) / recipe.batch; }
 };
+
+/// What may be held out: a fraction above 0 and below 1.
+bool is_validation_split(double fraction);
 
 std::string to_json(const RunConfig &config);
 

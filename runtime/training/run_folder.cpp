@@ -98,11 +98,13 @@ std::uint64_t epoch_of(const std::string &line) {
     }
 }
 
-/// Whether `text` is a line, or the beginning of one, of this epoch.
-bool begins_line_of(std::string_view text, std::uint64_t epoch) {
-    const std::string begin = fmt::format("{{\"epoch\":{},", epoch);
-    return text.starts_with(begin) || begin.starts_with(text);
-}
+// How the test's line begins.
+const std::string test_begin = "{\"test_loss\":";
+
+/// Whether `text` is a line, or the beginning of one, that begins so.
+bool begins_line(std::string_view text, const std::string &begin) { return text.starts_with(begin) || begin.starts_with(text); }
+
+std::string read_metrics(const fs::path &file) { return read_file(file, std::numeric_limits<std::size_t>::max()); }
 
 }  // namespace
 
@@ -113,8 +115,16 @@ std::string to_json(const EpochMetrics &metrics) {
     out["accuracy"] = metrics.accuracy;
     out["val_loss"] = value_or_null(metrics.val_loss);
     out["val_accuracy"] = value_or_null(metrics.val_accuracy);
+    out["learning_rate"] = metrics.learning_rate;
     out["seconds"] = metrics.seconds;
     out["images_per_second"] = metrics.images_per_second;
+    return out.dump();
+}
+
+std::string to_json(const TestMetrics &metrics) {
+    ordered_json out;
+    out["test_loss"] = metrics.loss;
+    out["test_accuracy"] = metrics.accuracy;
     return out.dump();
 }
 
@@ -181,23 +191,36 @@ void RunFolder::write_skipped(const std::vector<BadFile> &files) const {
         replace_file(skipped(), text);
 }
 
+void RunFolder::append(const TestMetrics &metrics) const { append_file(metrics_file(), to_json(metrics) + "\n"); }
+
+bool RunFolder::has_test() const {
+    if (!fs::exists(metrics_file())) return false;
+    const std::string text = read_metrics(metrics_file());
+    const std::size_t last = text.rfind(test_begin);
+    return last != std::string::npos && (last == 0 || text[last - 1] == '\n') && text.find('\n', last) == text.size() - 1;
+}
+
 void RunFolder::keep_metrics(std::uint32_t epochs) const {
     if (!fs::exists(metrics_file())) return;
     const auto broken = [this](const std::string &reason) {
         fail(metrics_file(), reason + "; mend the file, or move it away to go on without its lines");
     };
-    const std::string text = read_file(metrics_file(), std::numeric_limits<std::size_t>::max());
+    const std::string text = read_metrics(metrics_file());
     std::size_t begin = 0, kept = 0;
     std::uint64_t before = 0, last_kept = 0;
     for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-        const std::uint64_t epoch = epoch_of(text.substr(begin, end - begin));
+        const std::string line = text.substr(begin, end - begin);
+        if (line.starts_with(test_begin) && end + 1 == text.size()) continue;
+        const std::uint64_t epoch = epoch_of(line);
         if (epoch <= before) broken(fmt::format("behind epoch {} comes a line that is none of a later epoch", before));
         before = epoch;
         if (epoch <= epochs) kept = end + 1, last_kept = epoch;
     }
     if (last_kept < epochs) broken(fmt::format("the line of epoch {} is missing", epochs));
-    // A process that was killed leaves a part of the next epoch's line.
-    if (begin < text.size() && !begins_line_of(std::string_view(text).substr(begin), before + 1)) broken("its end is no line of an epoch");
+    // A process that was killed leaves a part of the next epoch's line, or of the test's.
+    const std::string_view rest = std::string_view(text).substr(begin);
+    if (!begins_line(rest, fmt::format("{{\"epoch\":{},", before + 1)) && !begins_line(rest, test_begin))
+        broken("its end is no line of an epoch");
     if (kept < text.size()) replace_file(metrics_file(), text.substr(0, kept));
 }
 

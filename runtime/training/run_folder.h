@@ -20,11 +20,19 @@ namespace halcyon {
 struct EpochMetrics {
     std::uint32_t epoch = 0;                                 // from 1
     double loss = 0, accuracy = 0;                           // means over its images, as they were trained
-    std::optional<double> val_loss = {}, val_accuracy = {};  // on the test images; null in the file without evaluation
+    std::optional<double> val_loss = {}, val_accuracy = {};  // on the images to validate on; null in the file without such
+    double learning_rate = 0;                                // of its last step
     double seconds = 0, images_per_second = 0;               // of training alone
 };
 
 std::string to_json(const EpochMetrics &metrics);
+
+/// Means over the test images, at the end of a run that validates on others: the last line of metrics.jsonl.
+struct TestMetrics {
+    double loss = 0, accuracy = 0;
+};
+
+std::string to_json(const TestMetrics &metrics);
 
 /// Locked while the object lives, against other processes too: a lock dies with its process. All functions throw std::runtime_error, one
 /// line that names the folder or the file.
@@ -59,12 +67,16 @@ public:
 
     /// Adds a line to metrics.jsonl, which is then on the disk.
     void append(const EpochMetrics &metrics) const;
+    void append(const TestMetrics &metrics) const;
+
+    /// Whether metrics.jsonl ends with the test's line.
+    bool has_test() const;
 
     /// Writes skipped.txt, a line for each file: its path, a tab, the reason; where there are none, there is no such file.
     void write_skipped(const std::vector<BadFile> &files) const;
 
-    /// Drops the lines after those of the first `epochs`, which will be trained again. Fails where there is anything but epochs' lines, in
-    /// order, or where the last one of these is missing; without a file there are no lines to keep.
+    /// Drops the lines after those of the first `epochs`: epochs that will be trained again, and the test. Fails where there is anything
+    /// but epochs' lines, in order, and the test's, or where the last one of these is missing; without a file there are no lines to keep.
     void keep_metrics(std::uint32_t epochs) const;
 
     /// Copies the metrics and the best weights of another run, where it has them yet.

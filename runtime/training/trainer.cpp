@@ -1,5 +1,8 @@
 #include "runtime/training/trainer.h"
 
+#include "runtime/training/class_weights.h"
+#include "runtime/training/monitor.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,24 +33,47 @@ std::string to_text(const EpochMetrics &metrics, int epochs) {
 
 }  // namespace
 
+std::vector<double> require_fits(const RunConfig &config, const RunData &data) {
+    require_monitored(config.recipe, data.validated() != nullptr);
+    std::vector<std::int64_t> images_by_class(static_cast<std::size_t>(data.train.classes));
+    for (const std::int32_t record : data.records_to_train(config)) ++images_by_class[data.train.labels[static_cast<std::size_t>(record)]];
+    return class_weights(config.recipe, images_by_class, data.train.class_names);
+}
+
 Optimizer optimizer_of(const Recipe &recipe) { return recipe.optimizer.name == "adam" ? Optimizer::adam : Optimizer::sgd; }
 
-Trainer::Trainer(Network &network, const RunConfig &config, const Dataset &train, const Dataset *test, const RunFolder &folder,
-                 const TrainingState &state)
-    : network_(network), config_(config), train_(train), folder_(folder), optimizer_(optimizer_of(config.recipe)), images_(config.images()),
-      state_(state), train_data_(place(network, train)) {
+const Dataset *RunData::validated() const {
+    if (validation) return &*validation;
+    if (!records.validation.empty()) return &train;
+    return test ? &*test : nullptr;
+}
+
+std::span<const std::int32_t> RunData::records_to_train(const RunConfig &config) const {
+    return std::span(records.train).first(static_cast<std::size_t>(config.images()));
+}
+
+bool is_finished(const Recipe &recipe, const TrainingState &state) {
+    return state.epoch >= static_cast<std::uint32_t>(recipe.epochs) || stops_early(recipe, state.best, state.epoch);
+}
+
+Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data, const RunFolder &folder, const TrainingState &state)
+    : network_(network), config_(config), data_(data), folder_(folder), optimizer_(optimizer_of(config.recipe)),
+      images_(data.records_to_train(config)), state_(state), train_data_(place(network, data.train)) {
     const Recipe &recipe = config.recipe;
+    const std::vector<double> weights = require_fits(config, data);
     const std::vector<double> rates = dropout_rates(recipe, network.plan().dropout_layers);
     TrainingStep step;
     step.values.seed = config.seed;
     step.values.flip_probability = static_cast<float>(recipe.flip);
     step.values.dropout_rates.assign(rates.begin(), rates.end());
+    step.values.class_weights.assign(weights.begin(), weights.end());
     step.values.beta1 = static_cast<float>(recipe.optimizer.beta_1);
     step.values.beta2 = static_cast<float>(recipe.optimizer.beta_2);
     step.values.epsilon = static_cast<float>(recipe.optimizer.epsilon);
     step.values.momentum = static_cast<float>(recipe.optimizer.momentum);
     steps_.assign(static_cast<std::size_t>(network.steps_ahead()), step);
-    if (test) test_data_.emplace(place(network, *test));
+    if (const Dataset *validated = data.validated(); validated && validated != &data.train)
+        validation_data_.emplace(place(network, *validated));
 }
 
 bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
@@ -55,10 +81,10 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     folder_.remove_config();
     save();
     folder_.write_config(config_);
-    while (state_.epoch < static_cast<std::uint32_t>(config_.recipe.epochs)) {
+    while (!is_finished(config_.recipe, state_)) {
         const bool trained = train_epoch(progress, stop_requested);
-        const auto evaluation = trained && test_data_ ? evaluate(network_, *test_data_, stop_requested) : std::nullopt;
-        const bool stopped = !trained || (test_data_ && !evaluation);
+        const auto evaluation = trained ? validate(stop_requested) : std::nullopt;
+        const bool stopped = !trained || (data_.validated() && !evaluation);
         progress.clear();
         if (stopped) {
             save();
@@ -66,14 +92,14 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
         }
         finish_epoch(metrics(evaluation), progress);
     }
-    return true;
+    return !data_.tests() || test(progress, stop_requested);
 }
 
 /// What is left of the epoch; false where it was stopped inside.
 bool Trainer::train_epoch(Progress &progress, const StopRequested &stop_requested) {
     network_.bind_data(train_data_);
-    progress.begin_epoch(static_cast<int>(state_.epoch) + 1, config_.recipe.epochs, images_, state_.position);
-    while (state_.position < images_) {
+    progress.begin_epoch(static_cast<int>(state_.epoch) + 1, config_.recipe.epochs, config_.images(), state_.position);
+    while (state_.position < config_.images()) {
         if (stop_requested()) return false;
         const Clock::time_point begin = Clock::now();
         train_steps();
@@ -86,7 +112,7 @@ bool Trainer::train_epoch(Progress &progress, const StopRequested &stop_requeste
 /// As many steps as the network takes at once and the epoch still has.
 void Trainer::train_steps() {
     std::size_t steps = 0;
-    for (int position = state_.position; steps < steps_.size() && position < images_; ++steps) {
+    for (int position = state_.position; steps < steps_.size() && position < config_.images(); ++steps) {
         choose_records(steps_[steps], position);
         set_values(steps_[steps], static_cast<int>(steps), position);
         position += static_cast<int>(steps_[steps].records.size());
@@ -97,11 +123,18 @@ void Trainer::train_steps() {
 
 /// The images of the batch at `position` of the epoch: the last one may be smaller.
 void Trainer::choose_records(TrainingStep &step, int position) const {
-    step.records.resize(static_cast<std::size_t>(std::min(config_.recipe.batch, images_ - position)));
-    std::iota(step.records.begin(), step.records.end(), position);
-    if (!config_.shuffle) return;
-    const Shuffle shuffle(config_.seed, state_.epoch, static_cast<std::uint32_t>(images_));
-    for (std::int32_t &record : step.records) record = static_cast<std::int32_t>(shuffle(static_cast<std::uint32_t>(record)));
+    const Shuffle shuffle(config_.seed, state_.epoch, static_cast<std::uint32_t>(images_.size()));
+    step.records.resize(static_cast<std::size_t>(std::min(config_.recipe.batch, config_.images() - position)));
+    for (std::int32_t &record : step.records) {
+        const auto place = static_cast<std::uint32_t>(position++);
+        record = images_[config_.shuffle ? shuffle(place) : place];
+    }
+}
+
+/// The learning rate of a step of the epoch in progress.
+double Trainer::rate_of(std::int64_t step) const {
+    if (config_.recipe.reduce_on_plateau) return reduced_rate(config_.recipe, state_.plateau.reductions);
+    return learning_rate(config_.recipe.learning_rate, step, config_.steps_per_epoch() * config_.recipe.epochs);
 }
 
 /// What the kernels read of the recipe and of the state, `index` steps from now.
@@ -109,8 +142,7 @@ void Trainer::set_values(TrainingStep &step, int index, int position) const {
     step.values.epoch = state_.epoch;
     step.values.position = static_cast<std::uint32_t>(position);
     step.values.update = state_.step + index + 1;
-    step.values.learning_rate = static_cast<float>(
-        learning_rate(config_.recipe.learning_rate, state_.step + index, config_.steps_per_epoch() * config_.recipe.epochs));
+    step.values.learning_rate = static_cast<float>(rate_of(state_.step + index));
 }
 
 void Trainer::add(const BatchResult &result, const TrainingStep &step) {
@@ -121,17 +153,25 @@ void Trainer::add(const BatchResult &result, const TrainingStep &step) {
     if (!std::isfinite(result.loss)) fail_diverged(became("the loss", result.loss));
 }
 
+/// On the images to validate on, where there are such.
+std::optional<Evaluation> Trainer::validate(const StopRequested &stop_requested) {
+    if (validation_data_) return evaluate(network_, *validation_data_, stop_requested);
+    if (data_.validated()) return evaluate(network_, train_data_, data_.records.validation, stop_requested);
+    return std::nullopt;
+}
+
 EpochMetrics Trainer::metrics(const std::optional<Evaluation> &evaluation) const {
     EpochMetrics metrics;
     metrics.epoch = state_.epoch + 1;
-    metrics.loss = state_.loss / images_;
-    metrics.accuracy = double(state_.correct) / images_;
+    metrics.loss = state_.loss / config_.images();
+    metrics.accuracy = double(state_.correct) / config_.images();
     if (evaluation) {
         metrics.val_loss = evaluation->loss;
         metrics.val_accuracy = evaluation->accuracy;
     }
+    metrics.learning_rate = rate_of(state_.step - 1);
     metrics.seconds = state_.seconds;
-    metrics.images_per_second = images_ / state_.seconds;
+    metrics.images_per_second = config_.images() / state_.seconds;
     return metrics;
 }
 
@@ -142,14 +182,30 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     require_finite();
     folder_.require_there();
     folder_.append(metrics);
-    const double score = metrics.val_accuracy.value_or(-metrics.loss);
-    if (!state_.best_score || score > *state_.best_score) {
-        save_weights(folder_.best(), network_, train_.class_names, config_.data_settings.pictures);
-        state_.best_score = score;
-    }
-    state_ = {.step = state_.step, .epoch = state_.epoch + 1, .best_score = state_.best_score};
+    if (is_best(monitor_of_best(config_.recipe, data_.validated() != nullptr), metrics, state_.best))
+        save_weights(folder_.best(), network_, data_.train.class_names, config_.data_settings.pictures);
+    const bool reduced = reduces(config_.recipe, metrics, state_.plateau);
+    state_ = {.step = state_.step, .epoch = state_.epoch + 1, .best = state_.best, .plateau = state_.plateau};
     save();
     progress.end_epoch(to_text(metrics, config_.recipe.epochs));
+    if (reduced && !is_finished(config_.recipe, state_))
+        progress.end_epoch(fmt::format("learning rate {:.3g} from here on: {} has not improved", rate_of(state_.step),
+                                       config_.recipe.reduce_on_plateau->monitor.name));
+}
+
+/// Once, on images that no choice was made by. False where it was stopped: it is then done when the run is resumed.
+bool Trainer::test(Progress &progress, const StopRequested &stop_requested) {
+    load_weights(folder_.best(), network_);
+    const auto evaluation = evaluate(network_, place(network_, *data_.test), stop_requested);
+    if (!evaluation) return false;
+    if (!std::isfinite(evaluation->loss))
+        throw std::runtime_error(fmt::format("{}: on the test images {}; begin another run with a lower learning rate",
+                                             folder_.best().string(), became("the loss", evaluation->loss)));
+    folder_.require_there();
+    folder_.append(TestMetrics{evaluation->loss, evaluation->accuracy});
+    progress.end_epoch(fmt::format("test on {} images, with the weights of epoch {}, the best: test_loss {:.4f}  test_accuracy {}",
+                                   evaluation->images, state_.best.epoch, evaluation->loss, percent(evaluation->accuracy)));
+    return true;
 }
 
 /// A kernel may hide a NaN from the loss, as an overflow of Adam's second moment does: the values themselves are looked at.
@@ -167,15 +223,15 @@ void Trainer::fail_diverged(const std::string &what) const {
 void Trainer::save() const {
     require_finite();
     folder_.require_there();
-    save_checkpoint(folder_.last(), network_, optimizer_, {state_, train_.class_names, to_json(config_), config_.data_settings.pictures});
+    save_checkpoint(folder_.last(), network_, optimizer_,
+                    {state_, data_.train.class_names, to_json(config_), config_.data_settings.pictures});
 }
 
 PlacedData place(Network &network, const Dataset &data) { return network.place(data.pixels.bytes(), data.labels); }
 
-std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, const StopRequested &stop_requested) {
+std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, std::span<const std::int32_t> records,
+                                   const StopRequested &stop_requested) {
     network.bind_data(data);
-    std::vector<std::int32_t> records(static_cast<std::size_t>(data.records()));
-    std::iota(records.begin(), records.end(), 0);
     BatchResult sums;
     for (std::span<const std::int32_t> rest = records; !rest.empty();) {
         if (stop_requested()) return std::nullopt;
@@ -185,7 +241,14 @@ std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, con
         sums.correct += result.correct;
         rest = rest.subspan(batch);
     }
-    return Evaluation{sums.loss / data.records(), double(sums.correct) / data.records(), data.records()};
+    const auto images = static_cast<int>(records.size());
+    return Evaluation{sums.loss / images, double(sums.correct) / images, images};
+}
+
+std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, const StopRequested &stop_requested) {
+    std::vector<std::int32_t> records(static_cast<std::size_t>(data.records()));
+    std::iota(records.begin(), records.end(), 0);
+    return evaluate(network, data, records, stop_requested);
 }
 
 }  // namespace halcyon

@@ -1,8 +1,9 @@
-// Training: epochs of steps, after each an evaluation, a line of metrics and a checkpoint. It can be stopped after any step, and goes on
-// from there to the same bits.
+// Training: epochs of steps, after each a validation, a line of metrics and a checkpoint; at the end, a test. It can be stopped after any
+// step, and goes on from there to the same bits.
 #pragma once
 
 #include "runtime/data/dataset.h"
+#include "runtime/data/split.h"
 #include "runtime/engine/network.h"
 #include "runtime/engine/random.h"
 #include "runtime/training/progress.h"
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace halcyon {
@@ -26,10 +28,36 @@ struct Evaluation {
     int images = 0;
 };
 
+/// The images of a run.
+struct RunData {
+    Dataset train;
+    Partition records;                        // of `train`: those to train on, and those that are held out
+    std::optional<Dataset> validation, test;  // the data's own
+
+    /// What is validated on after every epoch: the data's own images for it, else those that are held out, else the test images.
+    const Dataset *validated() const;
+
+    /// Whether there are test images beside those: they are evaluated once, at the end.
+    bool tests() const { return test && validated() != &*test; }
+
+    /// The records of an epoch.
+    std::span<const std::int32_t> records_to_train(const RunConfig &config) const;
+};
+
+/// The recipe's weights for these classes (class_weights()). Throws std::runtime_error where the recipe does not fit the run's images.
+std::vector<double> require_fits(const RunConfig &config, const RunData &data);
+
+/// Whether a run is at its end: its epochs are trained, or it stopped early.
+bool is_finished(const Recipe &recipe, const TrainingState &state);
+
 /// A data set where the kernels of `network` read it; on the host `data` must outlive its use.
 PlacedData place(Network &network, const Dataset &data);
 
-/// The network's loss and accuracy on `data`, in batches of its max_batch(); nothing where it was stopped.
+/// The network's loss and accuracy on these records of `data`, in batches of its max_batch(); nothing where it was stopped.
+std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, std::span<const std::int32_t> records,
+                                   const StopRequested &stop_requested);
+
+/// The same on all records.
 std::optional<Evaluation> evaluate(
     Network &network, const PlacedData &data, const StopRequested &stop_requested = [] { return false; });
 
@@ -39,12 +67,12 @@ Optimizer optimizer_of(const Recipe &recipe);
 class Trainer {
 public:
     /// The network holds the weights and the optimizer's state to begin with, and `state` says where they stand: at the beginning, or where
-    /// a checkpoint was saved. `test` is null where the run does not evaluate. Everything but `state` is to outlive the trainer. Throws
-    /// std::runtime_error where the recipe does not fit the model.
-    Trainer(Network &network, const RunConfig &config, const Dataset &train, const Dataset *test, const RunFolder &folder,
-            const TrainingState &state = {});
+    /// a checkpoint was saved. Everything but `state` is to outlive the trainer. Throws std::runtime_error where the recipe does not fit
+    /// the model or the data.
+    Trainer(Network &network, const RunConfig &config, const RunData &data, const RunFolder &folder, const TrainingState &state = {});
 
-    /// Trains to the end of the recipe's epochs: true. Or until `stop_requested`: it finishes the step, saves, and returns false. Throws
+    /// Trains to the end of the run, evaluates the best epoch's weights on the test images where others were validated on, and returns
+    /// true; the network then holds those weights. Or until `stop_requested`: it finishes the step, saves, and returns false. Throws
     /// std::runtime_error where a loss, a weight or another value of the checkpoint is no longer finite: the epoch then does not count, and
     /// the last checkpoint is left as it was.
     bool run(Progress &progress, const StopRequested &stop_requested);
@@ -54,10 +82,13 @@ public:
 private:
     bool train_epoch(Progress &progress, const StopRequested &stop_requested);
     void train_steps();
+    double rate_of(std::int64_t step) const;
     void choose_records(TrainingStep &step, int position) const;
     void set_values(TrainingStep &step, int index, int position) const;
     void add(const BatchResult &result, const TrainingStep &step);
+    std::optional<Evaluation> validate(const StopRequested &stop_requested);
     void finish_epoch(const EpochMetrics &metrics, Progress &progress);
+    bool test(Progress &progress, const StopRequested &stop_requested);
     EpochMetrics metrics(const std::optional<Evaluation> &evaluation) const;
     void require_finite() const;
     [[noreturn]] void fail_diverged(const std::string &what) const;
@@ -65,15 +96,15 @@ private:
 
     Network &network_;
     const RunConfig &config_;
-    const Dataset &train_;
+    const RunData &data_;
     const RunFolder &folder_;
 
     const Optimizer optimizer_;
-    const int images_;  // of an epoch
+    const std::span<const std::int32_t> images_;  // the records of an epoch
     TrainingState state_;
     std::vector<TrainingStep> steps_;  // that are computed at once
     PlacedData train_data_;
-    std::optional<PlacedData> test_data_;
+    std::optional<PlacedData> validation_data_;  // where it is not among those
 };
 
 }  // namespace halcyon

@@ -145,7 +145,16 @@ Metadata to_metadata(const Checkpoint &checkpoint) {
         {"seconds", fmt::format("{}", state.seconds)},
     };
     describe_inputs(metadata, checkpoint.class_names, checkpoint.pictures);
-    if (state.best_score) metadata["best_score"] = fmt::format("{}", *state.best_score);
+    if (state.best.score) {
+        metadata["best_score"] = fmt::format("{}", *state.best.score);
+        metadata["best_epoch"] = fmt::format("{}", state.best.epoch);
+    }
+    if (const Plateau &plateau = state.plateau; plateau.best_score) {
+        metadata["plateau_score"] = fmt::format("{}", *plateau.best_score);
+        metadata["plateau_wait"] = fmt::format("{}", plateau.wait);
+        metadata["plateau_cooldown"] = fmt::format("{}", plateau.cooldown);
+        metadata["plateau_reductions"] = fmt::format("{}", plateau.reductions);
+    }
     return metadata;
 }
 
@@ -157,8 +166,16 @@ TrainingState parse_state(const fs::path &path, const Metadata &metadata) {
     state.loss = number<double>(path, metadata, "loss_sum", 0);
     state.correct = number<std::int64_t>(path, metadata, "correct", 0, state.position);
     state.seconds = number<double>(path, metadata, "seconds", 0);
-    if (metadata.contains("best_score"))
-        state.best_score = number<double>(path, metadata, "best_score", std::numeric_limits<double>::lowest());
+    if (metadata.contains("best_score")) {
+        state.best.score = number<double>(path, metadata, "best_score", std::numeric_limits<double>::lowest());
+        state.best.epoch = number<std::uint32_t>(path, metadata, "best_epoch", 1, state.epoch);
+    }
+    if (metadata.contains("plateau_score")) {
+        state.plateau.best_score = number<double>(path, metadata, "plateau_score", std::numeric_limits<double>::lowest());
+        state.plateau.wait = number<int>(path, metadata, "plateau_wait", 0, largest_count);
+        state.plateau.cooldown = number<int>(path, metadata, "plateau_cooldown", 0, largest_count);
+        state.plateau.reductions = number<int>(path, metadata, "plateau_reductions", 0, largest_count);
+    }
     return state;
 }
 

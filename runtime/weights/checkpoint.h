@@ -14,6 +14,24 @@
 
 namespace halcyon {
 
+/// The best epoch so far, by the run's monitor (runtime/training/monitor.h).
+struct BestEpoch {
+    std::optional<double> score;  // higher is better: an accuracy, or minus a loss
+    std::uint32_t epoch = 0;      // from 1
+
+    bool operator==(const BestEpoch &) const = default;
+};
+
+/// Where reduce_on_plateau stands.
+struct Plateau {
+    std::optional<double> best_score;  // higher is better
+    int wait = 0;                      // epochs since then, or since the last reduction and its cooldown
+    int cooldown = 0;                  // epochs that do not count yet
+    int reductions = 0;                // of the learning rate so far
+
+    bool operator==(const Plateau &) const = default;
+};
+
 /// Where a run stands.
 struct TrainingState {
     std::int64_t step = 0;    // updates done
@@ -25,8 +43,8 @@ struct TrainingState {
     std::int64_t correct = 0;
     double seconds = 0;  // of training alone
 
-    // The best epoch so far, higher is better: its accuracy on the test images or, without evaluation, minus its training loss.
-    std::optional<double> best_score;
+    BestEpoch best;
+    Plateau plateau;
 
     bool operator==(const TrainingState &) const = default;
 };

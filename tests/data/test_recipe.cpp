@@ -72,6 +72,9 @@ TEST_CASE("One cycle rises, then falls, and is never zero or over its peak, howe
 TEST_CASE("A recipe survives its JSON") {
     const std::string text = GENERATE(
         R"({})", R"({"dropout":[0.1]})", R"({"dropout":[]})", R"({"dropout":0.1})",
+        R"({"class_weights":"balanced","early_stopping":{"monitor":"loss"},"reduce_on_plateau":{"monitor":"val_accuracy"}})",
+        R"({"class_weights":[1,0,2.5],"early_stopping":{"monitor":"val_loss","patience":3,"min_delta":0.01}})",
+        R"({"class_weights":{"b":1,"a":2},"reduce_on_plateau":{"monitor":"accuracy","factor":0.5,"patience":1,"cooldown":2,"min":1e-5,"min_delta":0}})",
         R"({"name":"a","optimizer":{"name":"sgd","momentum":0.9},"epochs":3,"batch":7,"dropout":[0.1,0.2],"flip":1})",
         R"({"optimizer":{"name":"adam","beta_1":0,"beta_2":0.99,"epsilon":1e-3},"learning_rate":{"schedule":"one_cycle","peak":0.1,"start":1}})");
     const Recipe recipe = parse_recipe(text, "it");
@@ -157,6 +160,27 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
         {R"({"learning_rate": {"schedule": "constant", "peak": 0}})", "learning_rate.peak must be a number from 1e-30 to 1e30, not 0"},
         {R"({"learning_rate": {"schedule": "constant", "warmup": 0.1}})", "learning_rate.warmup is no key"},
         {R"({"learning_rate": {"schedule": "one_cycle", "warmup": 1}})", "learning_rate.warmup must be"},
+        {R"({"class_weights": "equal"})", "class_weights must be \"balanced\", a list or an object, not \"equal\""},
+        {R"({"class_weights": 2})", "class_weights must be \"balanced\", a list or an object, not 2"},
+        {R"({"class_weights": [1, -1]})", "class_weights must be 0 or a number from 1e-30 to 1e30, not -1"},
+        {R"({"class_weights": {"cat": "2"}})", "class_weights must be 0 or a number from 1e-30 to 1e30, not \"2\""},
+        {R"({"early_stopping": 3})", "early_stopping must be an object"},
+        {R"({"early_stopping": {"patience": 3}})",
+         "early_stopping.monitor must be loss or accuracy or val_loss or val_accuracy, and is missing"},
+        {R"({"early_stopping": {"monitor": "f1"}})",
+         "early_stopping.monitor must be loss or accuracy or val_loss or val_accuracy, not \"f1\""},
+        {R"({"early_stopping": {"monitor": "loss", "patience": -1}})", "early_stopping.patience must be a whole number from 0"},
+        {R"({"early_stopping": {"monitor": "loss", "min_delta": -0.1}})", "early_stopping.min_delta must be 0 or a number from 1e-30"},
+        {R"({"early_stopping": {"monitor": "loss", "factor": 0.1}})", "early_stopping.factor is no key"},
+        {R"({"reduce_on_plateau": {}})", "reduce_on_plateau.monitor must be"},
+        {R"({"reduce_on_plateau": {"monitor": "loss", "factor": 1}})",
+         "reduce_on_plateau.factor must be a number from 1e-30 to 0.9999999, not 1"},
+        {R"({"reduce_on_plateau": {"monitor": "loss", "factor": 0}})", "reduce_on_plateau.factor must be"},
+        {R"({"reduce_on_plateau": {"monitor": "loss", "patience": 1.5}})", "reduce_on_plateau.patience must be"},
+        {R"({"reduce_on_plateau": {"monitor": "loss", "cooldown": -1}})", "reduce_on_plateau.cooldown must be"},
+        {R"({"reduce_on_plateau": {"monitor": "loss", "min": -1}})", "reduce_on_plateau.min must be"},
+        {R"({"reduce_on_plateau": {"monitor": "loss"}, "learning_rate": {"schedule": "one_cycle"}})",
+         "reduce_on_plateau goes with the learning_rate.schedule \"constant\", not \"one_cycle\""},
     };
     for (const Case &c : cases) {
         const std::string message = refusal(c.text);
@@ -178,6 +202,13 @@ TEST_CASE("The schema knows the keys that the parser knows") {
     for (const auto &[key, value] : schema["properties"].items()) {
         CAPTURE(key, listed);
         CHECK(listed.find(key) != std::string::npos);
+    }
+    for (const std::string section : {"early_stopping", "reduce_on_plateau"}) {
+        const std::string known = refusal(nlohmann::json{{section, {{"monitor", "loss"}, {"?", 0}}}}.dump());
+        for (const auto &[key, value] : schema["properties"][section]["properties"].items()) {
+            CAPTURE(key, known);
+            CHECK(known.find(key) != std::string::npos);
+        }
     }
     for (const std::string section : {"optimizer", "learning_rate"}) {
         for (const auto &kind : schema["properties"][section]["oneOf"]) {

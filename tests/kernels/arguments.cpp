@@ -21,14 +21,16 @@ Array make_transformed_weights(const Shape &s, Random &random) {
 /// Words, bytes, indices and transformed weights; the same for every kernel.
 bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, int batch, Random &random) {
     const std::vector<int> extents = {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)};
+    const int channels = kernel.kernel.starts_with("conv2d") ? kernel.shape.out_c : kernel.shape.in_c;
     if (buffer.name == "images")
         tensor = random.integers(extents, 0, 255);
     else if (buffer.name == "indices")
         tensor = random.integers(extents, 0, test_records - 1);
     else if (buffer.name == "labels")
-        tensor = random.integers(extents, 0, (kernel.kernel.starts_with("conv2d") ? kernel.shape.out_c : kernel.shape.in_c) - 1);
+        tensor = random.integers(extents, 0, channels - 1);
     else if (buffer.name == "step")
-        tensor = make_step(extents[0], 0.3, batch);
+        tensor = make_step(extents[0], 0.3, batch,
+                           kernel.kernel.ends_with("softmax_cross_entropy") || kernel.kernel.starts_with("softmax") ? channels : 0);
     else if (buffer.name == "weights" && kernel.shape.tile > 0 && kernel.kernel != "winograd_weights")
         tensor = make_transformed_weights(kernel.shape, random);
     else

@@ -55,8 +55,9 @@ inline Shape window_shape(int in_h, int in_w, int in_c, int out_c, int kernel_h,
 
 inline void set_real(oracle::Array &step, int field, float value) { step(field) = std::bit_cast<std::uint32_t>(value); }
 
-/// A step buffer in the middle of an epoch, with dropout `rate` in every layer.
-inline oracle::Array make_step(int words, double rate, int images) {
+/// A step buffer in the middle of an epoch, with dropout `rate` in every layer, whose last words weight the classes by 1.5, 2.5, 0.5 in
+/// turn.
+inline oracle::Array make_step(int words, double rate, int images, int classes = 0) {
     oracle::Array step({words});
     step(step_seed) = 0xFEDCBA98;
     step(step_epoch) = 3;
@@ -69,7 +70,8 @@ inline oracle::Array make_step(int words, double rate, int images) {
     set_real(step, step_beta2, 0.999f);
     set_real(step, step_epsilon, 0.01f);  // large, so that it shows whether it is added to the root or under it
     step(step_flip_threshold) = 32768;
-    for (int layer = 0; dropout_scale(layer) < words; layer++) {
+    for (int label = 0; label < classes; label++) set_real(step, class_weight(words, classes, label), 0.5f + float((label + 1) % 3));
+    for (int layer = 0; dropout_scale(layer) < words - classes; layer++) {
         step(dropout_threshold(layer)) = std::uint32_t(rate * 65536 + 0.5);
         set_real(step, dropout_scale(layer), float(1 / (1 - rate)));
     }

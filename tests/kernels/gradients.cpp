@@ -178,7 +178,7 @@ Differentiable batch_normalisation(const Shape &s, const std::vector<int> &exten
 /// The same with a max pool and a dropout after it, with the dropout's mask held.
 Differentiable pooled_batch_normalisation(const Shape &s, int images, double rate) {
     const std::vector<int> c = {s.in_c}, in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images};
-    const Array step = make_step(step_words(2), rate, images);
+    const Array step = make_step(step_words(2, 0), rate, images);
     const auto normalised = [=](const Arrays &inputs) { return s.relu ? run("relu_fwd", s, {inputs[0]}, {in})[0] : inputs[0]; };
     const auto statistics = [=](const Arrays &inputs) {
         return run("batch_norm_stats", s, {normalised(inputs), inputs[1], inputs[2]}, {c, c, c, c, c, c});
@@ -327,21 +327,21 @@ TEST_CASE("gradients of a convolution's weights through the batch normalisation 
 
 TEST_CASE("gradients of softmax with cross-entropy") {
     const int classes = 5, images = 4;
-    const Array step = make_step(step_words(0), 0, images);
+    const Array step = make_step(step_words(0, classes), 0, images, classes);
     Array labels({6}), indices({images});
     labels.values = {4, 0, 2, 2, 1, 3};
     indices.values = {5, 0, 2, 5};
     const Differentiable loss = {
         [&](const Arrays &inputs) {
             const Array losses =
-                run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices}, {{classes, 1, 1, images}, {images}, {images}})[1];
+                run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices, step}, {{classes, 1, 1, images}, {images}, {images}})[1];
             Array mean({1});
             for (double value : losses.values) mean(0) += value / images;
             return mean;
         },
         [&](const Arrays &inputs, const Array &upstream) {
             const Arrays outputs =
-                run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices}, {{classes, 1, 1, images}, {images}, {images}});
+                run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices, step}, {{classes, 1, 1, images}, {images}, {images}});
             Arrays gradient = run("softmax_cross_entropy_bwd", {}, {outputs[0], labels, indices, step}, {{classes, 1, 1, images}});
             for (double &value : gradient[0].values) value *= upstream(0);
             return gradient;
@@ -353,7 +353,7 @@ TEST_CASE("gradients of softmax with cross-entropy") {
 TEST_CASE("gradients of dropout with its mask held") {
     const std::vector<int> extents = {6, 3, 2, 3};
     const Shape shape{.dropout = 1};
-    const Array step = make_step(step_words(2), 0.4, 3);
+    const Array step = make_step(step_words(2, 0), 0.4, 3);
     const auto drop = [=](const Array &input) { return run("dropout", shape, {input, step}, {extents}); };
     const Differentiable dropout = {[=](const Arrays &inputs) { return drop(inputs[0])[0]; },
                                     [=](const Arrays &, const Array &upstream) { return drop(upstream); }};
@@ -367,7 +367,7 @@ TEST_CASE("gradients of a convolution between two dropouts with their masks held
     Shape s = window_shape(4, 4, 3, 2, 3, 3, 1, 1, true);
     s.dropout = 1;
     const std::vector<int> in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images}, bias = {s.out_c};
-    const Array step = make_step(step_words(2), 0.4, images);
+    const Array step = make_step(step_words(2, 0), 0.4, images);
     const auto dropped = [=](const Array &input) {
         return run("dropout", s, {rectified ? run("relu_fwd", s, {input}, {in})[0] : input, step}, {in})[0];
     };
@@ -388,11 +388,11 @@ TEST_CASE("gradients of a convolution between two dropouts with their masks held
 TEST_CASE("the loss' gradient is the same in one pass") {
     const int classes = 5, images = 4;
     Random random(10);
-    const Array logits = random.reals({classes, 1, 1, images}, -3, 3), step = make_step(step_words(0), 0, images);
+    const Array logits = random.reals({classes, 1, 1, images}, -3, 3), step = make_step(step_words(0, classes), 0, images, classes);
     Array records({images});
     records.values = {0, 1, 2, 3};
     const std::vector<std::vector<int>> loss = {{classes, 1, 1, images}, {images}, {images}};
-    const Arrays forward = run("softmax_cross_entropy_fwd", {}, {logits, records, records}, loss);
+    const Arrays forward = run("softmax_cross_entropy_fwd", {}, {logits, records, records, step}, loss);
     const Arrays backward = run("softmax_cross_entropy_bwd", {}, {forward[0], records, records, step}, {loss[0]});
     const Arrays both = run("softmax_cross_entropy", {}, {logits, records, records, step}, {loss[0], loss[1], loss[2], loss[0]});
     for (std::size_t i = 0; i < 3; i++) CHECK(distance(both[i], forward[i]) == 0);

@@ -370,8 +370,9 @@ void add(const Shape &, const Array &a, const Array &b, Array &output) {
     for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = a.values[i] + b.values[i];
 }
 
-void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &labels, const Array &indices, Array &probabilities,
-                               Array &loss, Array &correct) {
+void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &labels, const Array &indices, const Array &step,
+                               Array &probabilities, Array &loss, Array &correct) {
+    const int classes = logits.extent(0);
     for (int n = 0; n < logits.extent(3); n++) {
         int first_largest = 0;
         for (int c = 0; c < logits.extent(0); c++)
@@ -383,7 +384,8 @@ void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &
             probabilities(c, 0, 0, n) = std::exp(logits(c, 0, 0, n) - logits(first_largest, 0, 0, n)) / sum;
 
         const int label = int(labels(int(indices(n))));
-        loss(n) = label < logits.extent(0) ? std::log(sum) + logits(first_largest, 0, 0, n) - logits(label, 0, 0, n) : not_a_number;
+        const double weight = label < classes ? real(step, class_weight(step.extent(0), classes, label)) : not_a_number;
+        loss(n) = weight * (std::log(sum) + logits(first_largest, 0, 0, n) - logits(std::min(label, classes - 1), 0, 0, n));
         correct(n) = label == first_largest;
     }
 }
@@ -391,15 +393,15 @@ void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &
 void softmax_cross_entropy_bwd(const Shape &, const Array &probabilities, const Array &labels, const Array &indices, const Array &step,
                                Array &d_logits) {
     for_each_element(d_logits, [&](int c, int x, int y, int n) {
-        const double label = labels(int(indices(n))), one_hot = c == label;
-        const bool is_class = label < d_logits.extent(0);
-        d_logits(c, x, y, n) = is_class ? (probabilities(c, x, y, n) - one_hot) * real(step, step_inverse_batch) : not_a_number;
+        const int classes = d_logits.extent(0), label = int(labels(int(indices(n)))), one_hot = c == label;
+        const double weight = label < classes ? real(step, class_weight(step.extent(0), classes, label)) : not_a_number;
+        d_logits(c, x, y, n) = (probabilities(c, x, y, n) - one_hot) * weight * real(step, step_inverse_batch);
     });
 }
 
 void softmax_cross_entropy(const Shape &s, const Array &logits, const Array &labels, const Array &indices, const Array &step,
                            Array &probabilities, Array &loss, Array &correct, Array &d_logits) {
-    softmax_cross_entropy_fwd(s, logits, labels, indices, probabilities, loss, correct);
+    softmax_cross_entropy_fwd(s, logits, labels, indices, step, probabilities, loss, correct);
     softmax_cross_entropy_bwd(s, probabilities, labels, indices, step, d_logits);
 }
 

@@ -242,6 +242,11 @@ void batch_norm_pool_bwd(const Shape &s, const Arguments &before, const Argument
     add_errors_of_sums(before, tolerance);
 }
 
+double class_weight_of(const Arguments &arguments, int classes, int n) {
+    const Array &step = arguments["step"];
+    return real(step, class_weight(step.extent(0), classes, int(arguments["labels"](int(arguments["indices"](n))))));
+}
+
 /// The exponent d = logit - largest is rounded, and Halide's exp() takes a multiple of ln 2 from it in float, where both the product and
 /// the constant are rounded: absolute errors of up to 3 u |d|, relative ones of exp(d). In the sum of C such terms, whose largest is 1,
 /// they are at most 3 u C max(|d| exp(d)) = 3 u C / e. Below FLT_MIN the result may be flushed to 0.
@@ -257,17 +262,19 @@ void softmax_cross_entropy_fwd(const Shape &, const Arguments &before, const Arg
             tolerance["probabilities"](c, 0, 0, n) = relative * after["probabilities"](c, 0, 0, n) + FLT_MIN;
         }
         const int label = int(before["labels"](int(before["indices"](n))));
-        const double logit = logits(label, 0, 0, n), log_sum = after["loss"](n) - (largest - logit);
+        const double weight = class_weight_of(before, classes, n), unweighted = after["loss"](n) / weight;
+        const double logit = logits(label, 0, 0, n), log_sum = unweighted - (largest - logit);
         // The three terms may be added in any order (Halide allows it), so that a partial sum is as large as a logit.
-        const double magnitude = 2 * (std::abs(largest) + std::abs(logit)) + after["loss"](n);
-        tolerance["loss"](n) = sum_relative + function_error * log_sum + u * magnitude + FLT_MIN;
+        const double magnitude = 2 * (std::abs(largest) + std::abs(logit)) + unweighted;
+        const double error = sum_relative + function_error * log_sum + u * magnitude + FLT_MIN;
+        tolerance["loss"](n) = weight * error + u * after["loss"](n);
         tolerance["correct"](n) = 0;
     }
 }
 
-/// A difference and a product.
+/// A difference and two products.
 void softmax_cross_entropy_bwd(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    relative(2 * u, after["d_logits"], tolerance["d_logits"]);
+    relative(3 * u, after["d_logits"], tolerance["d_logits"]);
 }
 
 /// The same, of probabilities that are not rounded to the ones that the oracle takes.
@@ -276,7 +283,9 @@ void softmax_cross_entropy(const Shape &s, const Arguments &before, const Argume
     softmax_cross_entropy_bwd(s, before, after, tolerance);
     const double inverse_batch = real(before["step"], step_inverse_batch);
     Array &d_logits = tolerance["d_logits"];
-    for (std::size_t i = 0; i < d_logits.values.size(); i++) d_logits.values[i] += inverse_batch * tolerance["probabilities"].values[i];
+    for (int n = 0; n < d_logits.extent(3); n++)
+        for (int c = 0; c < d_logits.extent(0); c++)
+            d_logits(c, 0, 0, n) += inverse_batch * class_weight_of(before, d_logits.extent(0), n) * tolerance["probabilities"](c, 0, 0, n);
 }
 
 /// The same of logits that are exact sums.

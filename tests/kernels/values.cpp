@@ -90,7 +90,7 @@ TEST_CASE("batch normalisation moves its statistics by the biased variance") {
 }
 
 TEST_CASE("an image is scaled to 0..1, and mirrored where its random bits are below the threshold") {
-    Array images({3, 1, 1, 2}), step = make_step(step_words(0), 0, 1);
+    Array images({3, 1, 1, 2}), step = make_step(step_words(0, 0), 0, 1);
     images.values = {0, 0, 0, 255, 102, 51};
     step(step_flip_threshold) = 0;
     CHECK(run("input_fwd", {}, {images, list({1}), step, row({0, 0, 0})})[3].values == Values{1, 0.4, 0.2});
@@ -99,7 +99,7 @@ TEST_CASE("an image is scaled to 0..1, and mirrored where its random bits are be
 }
 
 TEST_CASE("dropout drops the share it is asked for and keeps the mean") {
-    const Array step = make_step(step_words(1), 0.25, 1);
+    const Array step = make_step(step_words(1, 0), 0.25, 1);
     const auto arguments = run("dropout", {}, {Array({30, 10, 10, 10}, 1), step, Array({30, 10, 10, 10})});
     double sum = 0;
     for (double value : arguments[2].values) sum += value;
@@ -110,17 +110,24 @@ TEST_CASE("dropout drops the share it is asked for and keeps the mean") {
 TEST_CASE("softmax, its loss and its first largest class") {
     Array logits({3, 1, 1, 2});
     logits.values = {0, std::log(3), 0, 7, 7, 7};
-    const auto outputs = run("softmax_cross_entropy_fwd", {}, {logits, list({0, 2}), list({1, 0}), logits, list({0, 0}), list({0, 0})});
-    CHECK(near(outputs[3](1, 0, 0, 0), 0.6));
-    CHECK(near(outputs[3](0, 0, 0, 1), 1.0 / 3));
-    CHECK(near(outputs[4](0), std::log(5)));
-    CHECK(near(outputs[4](1), std::log(3)));
-    CHECK(outputs[5](0) == 0);  // label 2, largest 1
-    CHECK(outputs[5](1) == 1);  // label 0, all equal
+    const Array step = make_step(step_words(0, 3), 0, 2, 3);  // the classes weigh 1.5, 2.5, 0.5
+    const auto outputs =
+        run("softmax_cross_entropy_fwd", {}, {logits, list({0, 2}), list({1, 0}), step, logits, list({0, 0}), list({0, 0})});
+    CHECK(near(outputs[4](1, 0, 0, 0), 0.6));
+    CHECK(near(outputs[4](0, 0, 0, 1), 1.0 / 3));
+    CHECK(near(outputs[5](0), 0.5 * std::log(5)));
+    CHECK(near(outputs[5](1), 1.5 * std::log(3)));
+    // Keras 3.15's SparseCategoricalCrossentropy(from_logits=True) with these as sample weights, which float32 rounds.
+    CHECK(std::abs((outputs[5](0) + outputs[5](1)) / 2 - 1.2263187) < 1e-6);
+    CHECK(outputs[6](0) == 0);  // label 2, largest 1
+    CHECK(outputs[6](1) == 1);  // label 0, all equal
+    const auto gradients = run("softmax_cross_entropy_bwd", {}, {outputs[4], list({0, 2}), list({1, 0}), step, logits});
+    CHECK(near(gradients[4](1, 0, 0, 0), 0.5 * 0.6 / 2));
+    CHECK(near(gradients[4](0, 0, 0, 1), 1.5 * (1.0 / 3 - 1) / 2));
 }
 
 TEST_CASE("the optimizers' first steps") {
-    Array step = make_step(step_words(0), 0, 1);
+    Array step = make_step(step_words(0, 0), 0, 1);
     const Shape s{.elements = 1};
     const auto sgd = run("sgd", s, {list({8}), step, list({1}), list({4})});
     CHECK(sgd[3](0) == 0);  // 0.5 * 4 - 0.25 * 8

@@ -108,6 +108,14 @@ TEST_CASE("the loss is averaged over the global batch") {
     CHECK(copy(f.gradient("dense/bias")) == Floats{0.25, 0});
 }
 
+TEST_CASE("kernels get the classes' weights, which are 1 where none are given") {
+    Fixture f;
+    f.network.gradients(Records{0}, StepValues{.class_weights = {0.5F, 4}});  // of class 0
+    CHECK(copy(f.gradient("dense/bias")) == Floats{0.5F, 0});
+    f.network.gradients(Records{0}, StepValues{});
+    CHECK(copy(f.gradient("dense/bias")) == Floats{1, 0});
+}
+
 TEST_CASE("images are flipped in training only") {
     Fixture f;
     f.network.gradients(Records{0}, StepValues{.flip_probability = 1});
@@ -189,6 +197,8 @@ TEST_CASE("values of a step out of range are refused before anything is changed"
         CHECK(contains(refusal(Optimizer::adam, {.dropout_rates = rates}), "dropout rate"));
     for (const float chance : {-0.1F, 1.1F, nan})
         CHECK(contains(refusal(Optimizer::adam, {.flip_probability = chance}), "flip probability"));
+    for (const Floats &weights : {Floats{1, -1}, Floats{nan, 1}, Floats{1, infinity}, Floats{1}, Floats{1, 1, 1}})
+        CHECK(contains(refusal(Optimizer::adam, {.class_weights = weights}), "class weight"));
     for (const int images : {-1, 1}) CHECK(contains(refusal(Optimizer::adam, {.global_batch = images}), "global batch"));
     for (const std::int64_t update : {std::int64_t{0}, std::int64_t{-5}, std::numeric_limits<std::int64_t>::min()})
         CHECK(contains(refusal(Optimizer::adam, {.update = update}), "update"));

@@ -86,14 +86,15 @@ int tiny_backward(void **argv) {
     const auto input = arguments.get<float>(0);
     const auto labels = arguments.get<std::uint16_t>(1);
     const auto indices = arguments.get<std::int32_t>(2);
-    const float inverse_batch = step_float(arguments.get<std::uint32_t>(3), step_inverse_batch);
+    const auto step = arguments.get<std::uint32_t>(3);
+    const float inverse_batch = step_float(step, step_inverse_batch);
     const auto d_kernel = arguments.get<float>(4), d_bias = arguments.get<float>(5), moving_mean = arguments.get<float>(6);
     for (int k = 0; k < 2; ++k) {
         d_bias(k) = d_kernel(k, 0) = d_kernel(k, 1) = moving_mean(k) = 0;
         for (int n = 0; n < input.extent(3); ++n) {
             moving_mean(k) += input(k, 0, 0, n) * inverse_batch;
             if (labels(indices(n)) != k) continue;
-            d_bias(k) += inverse_batch;
+            d_bias(k) += inverse_batch * step_float(step, class_weight(step.extent(0), 2, k));
             for (int c = 0; c < 2; ++c) d_kernel(k, c) += input(c, 0, 0, n) * inverse_batch;
         }
     }
@@ -136,7 +137,7 @@ constexpr int slab_bytes = 3 * 64, slab_floats = slab_bytes / 4;
 const Buffer images{.name = "images", .type = "uint8", .extents = {2, 1, 1, records_extent}, .home = Home::external};
 const Buffer labels{.name = "labels", .type = "uint16", .extents = {records_extent}, .home = Home::external};
 const Buffer indices{.name = "indices", .type = "int32", .extents = {batch_extent}, .home = Home::external};
-const Buffer step{.name = "step", .type = "uint32", .extents = {step_words(1)}, .home = Home::external};
+const Buffer step{.name = "step", .type = "uint32", .extents = {step_words(1, 2)}, .home = Home::external};
 const Buffer loss{.name = "loss", .type = "float32", .extents = {batch_extent}, .home = Home::external};
 const Buffer correct{.name = "correct", .type = "float32", .extents = {batch_extent}, .home = Home::external};
 const Buffer probabilities{.name = "probabilities", .type = "float32", .extents = {2, batch_extent}, .home = Home::external};

@@ -14,8 +14,14 @@ using namespace halcyon::tests;
 
 namespace {
 
-const TrainingState some_state = {
-    .step = 12, .epoch = 3, .position = 34, .loss = 0.1, .correct = 7, .seconds = 1.0 / 3, .best_score = -0.7};
+const TrainingState some_state = {.step = 12,
+                                  .epoch = 3,
+                                  .position = 34,
+                                  .loss = 0.1,
+                                  .correct = 7,
+                                  .seconds = 1.0 / 3,
+                                  .best = {-0.7, 2},
+                                  .plateau = {.best_score = -0.1, .wait = 5, .cooldown = 6, .reductions = 7}};
 const Checkpoint some_checkpoint = {some_state, {"cat", "dog \"2\"", "c", "d", "e", "f", "g", "h", "i", "j"}, "{\n    \"seed\": 1\n}\n"};
 
 std::vector<float> floats(std::span<const float> values) { return {values.begin(), values.end()}; }
@@ -175,6 +181,13 @@ TEST_CASE("a state that no run has is refused, checksums or not") {
                                               {"seconds", "-0.5"},
                                               {"seconds", "nan"},
                                               {"best_score", "nan"},
+                                              {"best_epoch", "0"},
+                                              {"best_epoch", "4"},
+                                              {"best_epoch", "-1"},
+                                              {"plateau_score", "inf"},
+                                              {"plateau_wait", "-1"},
+                                              {"plateau_cooldown", "1.5"},
+                                              {"plateau_reductions", "1000001"},
                                               {"classes", "[3]"},
                                               {"classes", "[[["},
                                               {"best_score", "-inf"}}));

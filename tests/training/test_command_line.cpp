@@ -35,9 +35,12 @@ TEST_CASE("an unknown or malformed option exits 2") {
         GENERATE(as<Arguments>(), Arguments{}, Arguments{"fit"}, Arguments{"train", "--bogus"}, Arguments{"train", "extra"},
                  Arguments{"train", "--epochs", "0"}, Arguments{"train", "--epochs", "ten"}, Arguments{"train", "--epochs"},
                  Arguments{"train", "--batch", "-1"}, Arguments{"train", "--limit", "0"}, Arguments{"train", "--threads", "0"},
-                 Arguments{"train", "--seed", "-1"}, Arguments{"train", "--seed", "4294967296"}, Arguments{"evaluate"},
-                 Arguments{"predict", "--weights", "w"}, Arguments{"predict", "--weights", "w", "--records", "3"},
-                 Arguments{"predict", "--weights", "w", "--records", "3:2"}, Arguments{"predict", "--weights", "w", "--data", "d", "a.png"},
+                 Arguments{"train", "--validation-split", "0"}, Arguments{"train", "--validation-split", "1"},
+                 Arguments{"train", "--validation-split", "nan"}, Arguments{"train", "--validation-split", "x"},
+                 Arguments{"train", "--validation-split", "0.2", "--no-evaluate"}, Arguments{"train", "--seed", "-1"},
+                 Arguments{"train", "--seed", "4294967296"}, Arguments{"evaluate"}, Arguments{"predict", "--weights", "w"},
+                 Arguments{"predict", "--weights", "w", "--records", "3"}, Arguments{"predict", "--weights", "w", "--records", "3:2"},
+                 Arguments{"predict", "--weights", "w", "--data", "d", "a.png"},
                  Arguments{"predict", "--weights", "w", "--records", "0:1", "a.png"}, Arguments{"summary", "--jsno"});
     CHECK(not_refused(cifar10(arguments), 2) == "");
 }
@@ -72,7 +75,7 @@ TEST_CASE("help is no error") {
     for (const char *text : {"train", "evaluate", "predict", "summary", "schedules", "130"}) CHECK(all.out.find(text) != std::string::npos);
     CHECK(train.exit_code == 0);
     for (const char *option : {"--data", "--epochs", "--batch", "--seed", "--schedule", "--threads", "--out", "--resume", "--recipe",
-                               "--init", "--limit", "--no-shuffle", "--no-dropout", "--no-evaluate"})
+                               "--init", "--limit", "--validation-split", "--no-shuffle", "--no-dropout", "--no-evaluate"})
         CHECK(train.out.find(option) != std::string::npos);
 }
 
@@ -332,7 +335,7 @@ TEST_CASE("a checkpoint of no moment of the run is refused") {
     const std::string file = work.run + "/last.safetensors";
     TensorFile checkpoint = read_safetensors(file);
     const auto [key, value] =
-        GENERATE(table<std::string, std::string>({{"step", "5"}, {"epoch", "1"}, {"position", "16"}, {"position", "41"}}));
+        GENERATE(table<std::string, std::string>({{"step", "5"}, {"epoch", "3"}, {"position", "16"}, {"position", "41"}}));
     CAPTURE(key, value);
     checkpoint.metadata[key] = value;
     write_safetensors(file, checkpoint.tensors, checkpoint.metadata);
@@ -403,6 +406,78 @@ TEST_CASE("a closed terminal stops a run as Ctrl-C does, but for nohup") {
     ignoring.wait_for("epoch 1/30");
     ignoring.signal(SIGHUP);
     CHECK(ignoring.result().exit_code == 0);
+}
+
+TEST_CASE("a run validates on images that are held out, and is tested once, at its end") {
+    const Workplace work;
+    const Arguments train = work.train + Arguments{"--validation-split", "0.25", "--out", work.run};
+    const Result trained = cifar10(train);
+    REQUIRE(trained.exit_code == 0);
+    for (const char *text : {"30 training images", "validate  on 10 held-out images; the test images are evaluated once",
+                             "test on 24 images", "test_accuracy"})
+        CHECK(trained.out.find(text) != std::string::npos);
+    const std::vector<json> metrics = lines_of(read_bytes(work.run + "/metrics.jsonl"));
+    REQUIRE(metrics.size() == 3);
+    CHECK(json::parse(read_bytes(work.run + "/config.json")).at("validation_split") == 0.25);
+    CHECK(json::parse(read_bytes(work.run + "/config.json")).at("train_images") == 30);
+    const Result evaluated = cifar10({"evaluate", "--weights", work.run + "/best.safetensors", "--data", work.data, "--json"});
+    CHECK(json::parse(evaluated.out).at("accuracy") == metrics[2].at("test_accuracy"));
+
+    const Arguments resume = {"train", "--resume", work.run};
+    CHECK(cifar10(resume).out.find("is finished: 2 epochs are trained") != std::string::npos);
+    CHECK(not_refused(cifar10(resume + Arguments{"--validation-split", "0.5"}), 1, {"--validation-split 0.5: the run has 0.25"}) == "");
+    CHECK(cifar10(resume + Arguments{"--validation-split", "0.25", "--epochs", "3"}).exit_code == 0);
+    const std::vector<json> more = lines_of(read_bytes(work.run + "/metrics.jsonl"));
+    REQUIRE(more.size() == 4);
+    CHECK(more[2].at("epoch") == 3);
+    CHECK(more[3].contains("test_loss"));
+
+    // A run that was killed before its test does it when it is resumed.
+    const std::string text = read_bytes(work.run + "/metrics.jsonl");
+    write_bytes(work.run + "/metrics.jsonl", text.substr(0, text.find("{\"test_loss")));
+    CHECK(cifar10(resume).out.find("test on 24 images") != std::string::npos);
+    CHECK(read_bytes(work.run + "/metrics.jsonl") == text);
+    CHECK(not_refused(cifar10(work.train + Arguments{"--validation-split", "0.1"}), 1, {"--validation-split 0.1", "give more"}) == "");
+}
+
+TEST_CASE("a run says that it validates on the test images") {
+    const Workplace work;
+    const std::string line = "validate  on the test images: give --validation-split for a fair figure\n";
+    const Arguments train = work.train + Arguments{"--out"};
+    CHECK(cifar10(train + Arguments{work.run}).out.find(line) != std::string::npos);
+    CHECK(cifar10(train + Arguments{work.folder / "other", "--no-evaluate"}).out.find("validate") == std::string::npos);
+}
+
+TEST_CASE("a run that stops early is finished") {
+    const Workplace work;
+    const std::string recipe = work.folder / "recipe.json";
+    write_bytes(recipe, R"({"early_stopping": {"monitor": "val_loss", "min_delta": 100}})");
+    const Arguments train = {"train", "--data", work.data, "--recipe", recipe, "--batch", "16", "--out", work.run};
+    const std::string why = "stopped early in epoch 2: val_loss has not improved since epoch 1";
+    const Result stopped = cifar10(train);
+    CHECK(stopped.exit_code == 0);
+    CHECK(stopped.out.find(why) != std::string::npos);
+    CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl")).size() == 2);
+    for (const Arguments &more : {Arguments{}, Arguments{"--epochs", "20"}}) {
+        const Result resumed = cifar10(Arguments{"train", "--resume", work.run} + more);
+        CHECK(resumed.exit_code == 0);
+        CHECK(resumed.out.find("is finished: " + why) != std::string::npos);
+    }
+}
+
+TEST_CASE("a recipe that does not fit the run's images is refused, and nothing is written") {
+    const Workplace work;
+    const std::string recipe = work.folder / "recipe.json";
+    const Arguments train = work.train + Arguments{"--recipe", recipe, "--out", work.run};
+    write_bytes(recipe, R"({"name": "mine", "early_stopping": {"monitor": "val_loss"}})");
+    CHECK(not_refused(cifar10(train + Arguments{"--no-evaluate"}), 1, {"recipe mine: early_stopping watches val_loss"}) == "");
+    write_bytes(recipe, R"({"name": "mine", "class_weights": [1, 2, 3]})");
+    CHECK(not_refused(cifar10(train), 1, {"recipe mine: 3 class weights", "10 classes"}) == "");
+    write_bytes(recipe, R"({"name": "mine", "class_weights": {"unicorn": 2}})");
+    CHECK(not_refused(cifar10(train), 1, {"recipe mine: class_weights names unicorn", "airplane"}) == "");
+    write_bytes(recipe, R"({"name": "mine", "class_weights": "balanced"})");
+    CHECK(not_refused(cifar10(train + Arguments{"--limit", "5"}), 1, {"recipe mine:", "none of the 5 images"}) == "");
+    CHECK(!fs::exists(work.run));
 }
 
 TEST_CASE("a run whose output nobody takes is saved, and says so") {

@@ -18,6 +18,7 @@ RunConfig some_config() {
     config.model = "cifar10";
     config.data = "/data/cifar";
     config.train_images = 50000;
+    config.validation_split = 0.2;
     config.limit = 1234;
     config.recipe = load_recipe("onecycle");
     config.recipe.epochs = 7;
@@ -56,6 +57,7 @@ TEST_CASE("a run's settings read back as they were written") {
     CHECK(read.data == config.data);
     CHECK(read.init == config.init);
     CHECK(read.seed == config.seed);
+    CHECK(read.validation_split == config.validation_split);
     CHECK(read.recipe.epochs == config.recipe.epochs);
     CHECK(read.recipe.dropout == config.recipe.dropout);
     CHECK(read.evaluate == config.evaluate);
@@ -74,6 +76,7 @@ TEST_CASE("every setting is checked by its type and range") {
         {"model", "[3, null]"},
         {"data", R"([3, null, ""])"},
         {"train_images", R"([0, -1, 1.5, "1", true, 4294967426, null])"},
+        {"validation_split", R"([0, 1, -0.1, "0.2", true])"},
         {"limit", R"([0, -5, 1e300, "1", false])"},
         {"recipe", R"([3, {}, {"flip": 2}, {"epochs": 0}])"},
         {"seed", R"([-1, 4294967296, 1.5, "1", null])"},
@@ -189,6 +192,34 @@ TEST_CASE("metrics.jsonl has one object an epoch, and can be cut back") {
     CHECK(read_bytes(folder.metrics_file()).empty());
 }
 
+TEST_CASE("the test's line is the last, and goes where epochs are trained again") {
+    const TemporaryFolder temporary;
+    const RunFolder folder = RunFolder::create(temporary / "run");
+    CHECK(!folder.has_test());
+    folder.append(some_metrics(1));
+    CHECK(!folder.has_test());
+    folder.append(TestMetrics{1.0 / 3, 0.25});
+    CHECK(folder.has_test());
+    const std::string test = "{\"test_loss\":0.3333333333333333,\"test_accuracy\":0.25}\n", one = to_json(some_metrics(1)) + "\n";
+    CHECK(read_bytes(folder.metrics_file()) == one + test);
+    folder.keep_metrics(1);
+    CHECK(!folder.has_test());
+    CHECK(read_bytes(folder.metrics_file()) == one);
+
+    for (const std::size_t bytes :
+         {std::size_t{1}, std::size_t{10}, test.size() - 1}) {  // the program was killed in the middle of the line
+        write_bytes(folder.metrics_file(), one + test.substr(0, bytes));
+        CHECK(!folder.has_test());
+        folder.keep_metrics(1);
+        CHECK(read_bytes(folder.metrics_file()) == one);
+    }
+    for (const std::string &text : {one + test + test, test + one, one + test + one}) {
+        write_bytes(folder.metrics_file(), text);
+        CHECK(one_line_with(message_of([&] { folder.keep_metrics(1); }), {folder.metrics_file().string(), "mend"}));
+        CHECK(read_bytes(folder.metrics_file()) == text);
+    }
+}
+
 TEST_CASE("without metrics.jsonl, a run goes on with the lines to come") {
     const TemporaryFolder temporary;
     const RunFolder folder = RunFolder::create(temporary / "run");
@@ -223,7 +254,7 @@ TEST_CASE("a metrics.jsonl that cannot be read or written is named, and left as 
 TEST_CASE("a line of metrics holds doubles to the last bit, and null for what was not evaluated") {
     EpochMetrics metrics = some_metrics(1);
     nlohmann::json line = nlohmann::json::parse(to_json(metrics));
-    CHECK(line.size() == 7);
+    CHECK(line.size() == 8);
     CHECK(line.at("loss").get<double>() == 1.0 / 3);
     CHECK(line.at("val_loss").is_null());
     CHECK(line.at("val_accuracy").is_null());

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <sstream>
 
 using namespace halcyon;
@@ -15,18 +16,26 @@ using namespace halcyon::tests;
 
 namespace {
 
+/// Synthetic images, of which those that the settings hold out come on top of config.train_images.
+RunData make_data(const RunConfig &config) {
+    const auto images = static_cast<int>(std::lround(config.train_images / (1 - config.validation_split)));
+    RunData data{make_synthetic(Split::train, images), {}, {}, {}};
+    data.records = split_by_class(data.train.labels, config.validation_split, config.seed);
+    if (config.evaluate) data.test = make_synthetic(Split::test, 24);
+    return data;
+}
+
 /// Trains the run until it is stopped, or to its end; goes on from a checkpoint where there is one.
 TrainingState train(const Run &run, int threads, const StopRequested &stop = never()) {
     const auto &[config, folder] = run;
-    const Dataset images = make_synthetic(Split::train, config.train_images);
-    const Dataset test = make_synthetic(Split::test, 24);
+    const RunData data = make_data(config);
     const auto network = make_network(threads, config.recipe.batch);
     TrainingState state;
     if (std::filesystem::exists(folder.last()))
         state = load_checkpoint(folder.last(), *network, optimizer_of(config.recipe)).state;
     else
         network->initialize(config.seed);
-    Trainer trainer(*network, config, images, config.evaluate ? &test : nullptr, folder, state);
+    Trainer trainer(*network, config, data, folder, state);
     Silence silence;
     trainer.run(silence.progress, stop);
     return trainer.state();
@@ -209,18 +218,19 @@ const Parameter &parameter(const Network &network, const std::string &name) {
 struct Ruin {
     TemporaryFolder temporary;
     Run run = make_run(temporary / "run", tiny_config(1));
-    Dataset images = make_synthetic(Split::train, tiny_images), test = make_synthetic(Split::test, 24);
+    RunData data = make_data(run.config);
     std::unique_ptr<Network> network = make_network();
     std::string first;  // the weights at the beginning
 
     /// The message of the failed run; "" where anything of the epoch was written.
-    std::string fail(const StopRequested &stop, const Dataset *evaluated = nullptr) {
+    std::string fail(const StopRequested &stop, bool evaluates = false) {
+        if (!evaluates) data.test.reset();
         network->initialize(1);
         const StopRequested watch = [&] {
             if (first.empty()) first = tensor_bytes(run.folder.last());
             return stop();
         };
-        Trainer trainer(*network, run.config, images, evaluated, run.folder);
+        Trainer trainer(*network, run.config, data, run.folder);
         Silence silence;
         const std::string message = message_of([&] { trainer.run(silence.progress, watch); });
         const bool untouched = tensor_bytes(run.folder.last()) == first && !std::filesystem::exists(run.folder.metrics_file()) &&
@@ -243,7 +253,7 @@ TEST_CASE("a loss that is no number stops the run and leaves its checkpoint") {
 TEST_CASE("an evaluation that is no number is no epoch") {
     Ruin ruin;
     const auto poison = [&] { ruin.network->weight(parameter(*ruin.network, "dense_1/bias"))[0] = no_number; };
-    CHECK(one_line_with(ruin.fail(then(tiny_steps, poison), &ruin.test), {"val_loss became NaN in epoch 1, step 3"}));
+    CHECK(one_line_with(ruin.fail(then(tiny_steps, poison), true), {"val_loss became NaN in epoch 1, step 3"}));
 }
 
 TEST_CASE("an epoch that ends with anything that is not finite is no epoch") {
@@ -291,12 +301,199 @@ TEST_CASE("the best epoch's weights are kept") {
     REQUIRE(first.epoch == 1);
     const std::string after_first = tensor_bytes(run.folder.best());
     const double first_loss = lines_of(run.folder.metrics_file())[0].at("loss");
-    CHECK(*first.best_score == -first_loss);
+    CHECK(*first.best.score == -first_loss);
     const TrainingState last = train(run, 2);
     double best = -first_loss;
     for (const auto &line : lines_of(run.folder.metrics_file())) best = std::max(best, -line.at("loss").get<double>());
-    CHECK(*last.best_score == best);
+    CHECK(*last.best.score == best);
     CHECK((tensor_bytes(run.folder.best()) == after_first) == (best == -first_loss));
+}
+
+namespace {
+
+/// Validates on 10 of 40 images. The rate falls after epochs 2, 3 and 4, and after the last of these the run stops, for no val_accuracy
+/// is better than the first by 1 and no loss by 100.
+RunConfig watched_config() {
+    RunConfig config = tiny_config(6);
+    config.train_images = 30;
+    config.validation_split = 0.25;
+    config.recipe = parse_recipe(R"({
+        "epochs": 6, "batch": 16, "dropout": 0.1, "flip": 0.5, "class_weights": "balanced",
+        "learning_rate": {"schedule": "constant", "peak": 0.004},
+        "early_stopping": {"monitor": "val_accuracy", "patience": 3, "min_delta": 1},
+        "reduce_on_plateau": {"monitor": "loss", "factor": 0.5, "patience": 1, "min_delta": 100, "min": 0.0015}
+    })",
+                                 "recipe");
+    return config;
+}
+
+/// The numbers of so many records from 0.
+std::vector<std::int32_t> first_records(int count) {
+    std::vector<std::int32_t> records(static_cast<std::size_t>(count));
+    std::iota(records.begin(), records.end(), 0);
+    return records;
+}
+
+/// Those images of a data set alone.
+Dataset gather(const Dataset &data, const std::vector<std::int32_t> &records) {
+    const std::size_t bytes = std::size_t(data.h) * data.w * data.c;
+    Dataset gathered;
+    gathered.h = data.h, gathered.w = data.w, gathered.c = data.c, gathered.classes = data.classes;
+    gathered.class_names = data.class_names;
+    gathered.pixels = Pixels::of_bytes(records.size() * bytes);
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        gathered.labels.push_back(data.labels[std::size_t(records[i])]);
+        std::ranges::copy(data.pixels.bytes().subspan(std::size_t(records[i]) * bytes, bytes), &gathered.pixels.bytes()[i * bytes]);
+    }
+    return gathered;
+}
+
+}  // namespace
+
+TEST_CASE("a run that watches its metrics stops early, and goes on to the same bits wherever it was stopped before") {
+    const TemporaryFolder temporary;
+    const Run whole = make_run(temporary / "whole", watched_config());
+    const TrainingState state = train(whole, 2);
+    CHECK(state.epoch == 4);
+    CHECK(state.best.epoch == 1);
+    CHECK(state.plateau.reductions == 2);  // to 0.002 and 0.0015, which is the least
+    const auto lines = lines_of(whole.folder.metrics_file());
+    REQUIRE(lines.size() == 5);
+    const std::vector<double> rates = {0.004, 0.004, 0.002, 0.0015};
+    for (std::size_t i = 0; i < rates.size(); ++i) CHECK(lines[i].at("learning_rate") == rates[i]);
+    CHECK(lines[4].size() == 2);
+    CHECK(whole.folder.has_test());
+
+    // The trainer asks before each of an epoch's 2 steps and 1 batch of validation, and before each of the test's 2 batches.
+    for (const int asked : {0, 1, 2, 3, 7, 9, 11, 12, 13}) {
+        CAPTURE(asked);
+        const Run run = make_run(temporary / std::to_string(asked), watched_config());
+        const TrainingState stopped = train(run, 2, stop_at(asked));
+        CHECK((stopped.epoch == 4) == (asked >= 12));
+        CHECK(!run.folder.has_test());
+        train(run, 1);
+        CHECK(same_bits(whole, run));
+    }
+}
+
+TEST_CASE("the test images are evaluated with the best epoch's weights, and the checkpoint keeps the last") {
+    const TemporaryFolder temporary;
+    const Run run = make_run(temporary / "run", watched_config());
+    train(run, 2);
+    const auto network = make_network();
+    const RunData data = make_data(run.config);
+    load_weights(run.folder.best(), *network);
+    const Evaluation test = *evaluate(*network, place(*network, *data.test));
+    const Evaluation validation = *evaluate(*network, place(*network, data.train), data.records.validation, never());
+    const auto lines = lines_of(run.folder.metrics_file());
+    CHECK(lines.back().at("test_loss") == test.loss);
+    CHECK(lines.back().at("test_accuracy") == test.accuracy);
+    CHECK(lines[0].at("val_loss") == validation.loss);
+    CHECK(validation.images == 10);
+    CHECK((tensor_bytes(run.folder.last()).find(tensor_bytes(run.folder.best())) == std::string::npos));
+}
+
+TEST_CASE("images that are held out are not trained on, and the data's own come before them") {
+    const TemporaryFolder temporary;
+    RunConfig split = tiny_config(1), alone = tiny_config(1);
+    split.train_images = alone.train_images = 30;
+    split.validation_split = 0.25;
+    const Run a = make_run(temporary / "a", split), b = make_run(temporary / "b", alone);
+    const TrainingState state = train(a, 2);
+    CHECK(state.epoch == 1);
+
+    RunData data = make_data(split);
+    Dataset held_out = gather(data.train, data.records.validation);
+    data.train = gather(data.train, data.records.train);
+    data.records = {first_records(30), {}};
+    data.validation = std::move(held_out);
+    CHECK(data.validated() == &*data.validation);
+    CHECK(data.tests());
+    const auto network = make_network();
+    network->initialize(alone.seed);
+    Trainer trainer(*network, alone, data, b.folder);
+    Silence silence;
+    CHECK(trainer.run(silence.progress, never()));
+    CHECK(same_bits(a, b));
+
+    data.validation.reset();
+    CHECK(data.validated() == &*data.test);
+    CHECK(!data.tests());
+    data.test.reset();
+    CHECK(data.validated() == nullptr);
+}
+
+TEST_CASE("a limit takes the first of the images that are not held out") {
+    const RunConfig config = watched_config();
+    const RunData data = make_data(config);
+    RunConfig limited = config;
+    limited.limit = 7;
+    CHECK(std::ranges::equal(data.records_to_train(limited), std::span(data.records.train).first(7)));
+    CHECK(std::ranges::equal(data.records_to_train(config), data.records.train));
+}
+
+TEST_CASE("class weights multiply the loss and its gradient, and validation is without them") {
+    const TemporaryFolder temporary;
+    RunConfig plain = tiny_config(2);
+    plain.recipe.optimizer = {.name = "sgd", .momentum = 0.5};
+    plain.recipe.learning_rate = {.schedule = "constant", .peak = 0.02};
+    const Run one = make_run(temporary / "one", plain);
+    train(one, 2);
+
+    RunConfig ones = plain, twos = plain;
+    ones.recipe.class_weights = std::vector<double>(10, 1.0);
+    twos.recipe.class_weights = std::vector<double>(10, 2.0);
+    twos.recipe.learning_rate.peak = 0.01;
+    const Run all_ones = make_run(temporary / "ones", ones), all_twos = make_run(temporary / "twos", twos);
+    train(all_ones, 2);
+    train(all_twos, 2);
+    CHECK(same_bits(one, all_ones));
+    // Twice the gradient times half the rate is the same to the bit.
+    CHECK(tensor_bytes(one.folder.last()) == tensor_bytes(all_twos.folder.last()));
+    const auto plain_lines = lines_of(one.folder.metrics_file()), doubled = lines_of(all_twos.folder.metrics_file());
+    for (std::size_t i = 0; i < 2; ++i) {
+        CHECK(doubled[i].at("loss") == 2 * plain_lines[i].at("loss").get<double>());
+        CHECK(doubled[i].at("accuracy") == plain_lines[i].at("accuracy"));
+        CHECK(doubled[i].at("val_loss") == plain_lines[i].at("val_loss"));
+    }
+}
+
+TEST_CASE("a class's weight is for the images of that class, and the loss is divided by the number of images") {
+    RunConfig config = tiny_config(1);
+    config.recipe.batch = tiny_images;  // one step
+    config.evaluate = false;
+    const auto loss_with = [&](const std::vector<double> &weights) {
+        const TemporaryFolder temporary;
+        RunConfig weighted = config;
+        weighted.recipe.class_weights = weights;
+        const Run run = make_run(temporary / "run", weighted);
+        train(run, 2);
+        return lines_of(run.folder.metrics_file())[0].at("loss").get<double>();
+    };
+    double sum = 0;
+    for (std::size_t c = 0; c < 10; ++c) {
+        std::vector<double> weights(10, 0.0);
+        weights[c] = 1;
+        const double loss = loss_with(weights);
+        CHECK(loss > 0);
+        sum += loss;
+    }
+    // The same 40 float32 numbers, added in double in another order.
+    CHECK(std::abs(sum - loss_with(std::vector<double>(10, 1.0))) < 1e-12);
+}
+
+TEST_CASE("a recipe that does not fit the images is refused") {
+    const TemporaryFolder temporary;
+    RunConfig config = tiny_config();
+    config.recipe.name = "mine";
+    config.recipe.class_weights = BalancedClasses();
+    config.limit = 5;
+    CHECK(one_line_with(message_of([&] { require_fits(config, make_data(config)); }), {"recipe mine:", "none of the 5 images"}));
+    config.limit = 0;
+    CHECK(require_fits(config, make_data(config)) == std::vector<double>(10, 1.0));
+    config.evaluate = false;
+    config.recipe.early_stopping = EarlyStopping();
+    CHECK(one_line_with(message_of([&] { require_fits(config, make_data(config)); }), {"recipe mine:", "val_loss"}));
 }
 
 TEST_CASE("an evaluation does not depend on the batch, and takes every image") {
