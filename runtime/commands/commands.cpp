@@ -23,6 +23,8 @@ ChosenData::ChosenData(DataRequest request, std::string chosen, std::string prog
 void ChosenData::say(const std::string &line) const { std::fputs(fmt::format("{}: {}\n", program_, printable(line)).c_str(), stderr); }
 
 Dataset ChosenData::load(Split split) const {
+    if (!has(split))
+        throw std::runtime_error(fmt::format("{}: there are no {} images; give --data with some", description(), name_of(split)));
     Dataset data;
     const std::size_t known = source_->bad_files().size();
     const auto say_bad_files = [&] {
@@ -64,7 +66,9 @@ void print_json(const nlohmann::ordered_json &value) {
 }
 
 ChosenData data_at(const DataOptions &options, const std::string &chosen, const Plan &plan, int threads) {
-    DataRequest request{options.settings, options.path, options.cache, threads, plan.in_h, plan.in_w, plan.in_c, plan.classes};
+    DataSettings settings = options.settings;
+    settings.images = absolute_or_empty(settings.images.string());  // a run is resumed from anywhere
+    DataRequest request{settings, options.path, options.cache, threads, plan.in_h, plan.in_w, plan.in_c, plan.classes};
     return {std::move(request), chosen, plan.model};
 }
 

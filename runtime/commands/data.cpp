@@ -25,8 +25,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::array all_splits = {std::pair{Split::train, "train"}, std::pair{Split::validation, "validation"},
-                                   std::pair{Split::test, "test"}};
+constexpr std::array all_splits = {Split::train, Split::validation, Split::test};
 
 // Listed for a person; JSON has all.
 constexpr std::size_t listed = 10;
@@ -188,7 +187,7 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
     if (!options.data.path.empty()) plan.classes = 0;  // what does not fit the model can be looked at all the more
     const ChosenData source = choose_data(options.data, plan, hardware_threads());
     std::map<Split, Dataset> splits;
-    for (const auto &[split, name] : all_splits)
+    for (const Split split : all_splits)
         if (source.has(split)) splits.emplace(split, source.load(split));
     if (!options.out.empty()) write_array_folder(options.out, splits);
 
@@ -196,9 +195,10 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
     for (const auto &[split, data] : splits) classes = std::max(classes, data.classes);
     Records records;
     std::vector<Summary> summaries;
-    for (const auto &[split, name] : all_splits)
+    for (const Split split : all_splits)
         if (splits.contains(split))
-            summaries.push_back(summarise(name, splits.at(split), static_cast<std::size_t>(classes), source.sizes(split), records));
+            summaries.push_back(
+                summarise(name_of(split), splits.at(split), static_cast<std::size_t>(classes), source.sizes(split), records));
     const Dataset &first = splits.begin()->second;
     if (options.json) {
         ordered_json out = {{"data", source.path()},

@@ -217,6 +217,10 @@ bool is_file_list(const fs::path &path) {
 
 std::unique_ptr<Source> open_file_list(const DataRequest &request) {
     constexpr std::size_t largest = std::size_t{1} << 30;
+    std::error_code error;
+    if (!request.images.empty() && !fs::is_directory(request.images, error))
+        throw std::runtime_error(fmt::format("{}: there is no such folder; --images is where the files of {} lie", request.images.string(),
+                                             request.path.string()));
     Labels labels;
     std::vector<Row> rows;
     PictureSet set;

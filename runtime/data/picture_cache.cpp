@@ -33,8 +33,6 @@ constexpr int version = 1;
 constexpr std::size_t largest_manifest = std::size_t{1} << 30;
 constexpr std::size_t buffer_bytes = std::size_t{64} << 20;
 
-std::string folder_of(Split split) { return split == Split::train ? "train" : split == Split::validation ? "validation" : "test"; }
-
 [[noreturn]] void cannot_write(const fs::path &path) {
     throw std::runtime_error(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)));
 }
@@ -262,7 +260,7 @@ std::string cache_key(const PictureSet &set, const DataRequest &request) {
     for (const int side : {request.h, request.w, request.c}) digest.add(static_cast<std::uint64_t>(side));
     for (const std::string &name : set.class_names) digest.add(name);
     for (const auto &[split, files] : set.files) {
-        digest.add(folder_of(split));
+        digest.add(std::string_view(name_of(split)));
         for (const LabelledFile &file : files) {
             const fs::path path = root / file.path;
             struct stat status {};  // stays empty where the file cannot be read
@@ -281,7 +279,7 @@ PictureCache::PictureCache(fs::path folder, std::vector<std::string> class_names
     : folder_(std::move(folder)), class_names_(std::move(class_names)) {}
 
 DecodedPictures PictureCache::load(Split split, const DecodingJob &job, bool skip_bad_files, const DecodingProgress &progress) const {
-    const fs::path folder = folder_ / folder_of(split);
+    const fs::path folder = folder_ / name_of(split);
     std::string note;
     if (fs::exists(folder)) {
         try {
@@ -310,7 +308,7 @@ void write_array_folder(const fs::path &folder, const std::map<Split, Dataset> &
         throw std::runtime_error(fmt::format("{}: there is something already; give another --out", folder.string()));
     NewFolder made(folder);
     for (const auto &[split, data] : splits) {
-        const fs::path inside = made / folder_of(split);
+        const fs::path inside = made / name_of(split);
         fs::create_directory(inside);
         ImageFile images(inside / "images.npy", data.h, data.w, data.c, data.pixels.are_floats());
         images.append(std::as_bytes(data.pixels.bytes()));

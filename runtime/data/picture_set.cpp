@@ -125,6 +125,8 @@ private:
         if (!decoded.note.empty()) notes.push_back(decoded.note);
         if (cache_ && request_.cache.empty())
             notes.push_back(fmt::format("the decoded pictures do not fit into memory and lie in {}", cache_->folder().string()));
+        if (!decoded.report.skipped.empty())
+            notes.push_back(fmt::format("{} pictures that cannot be read are left out", decoded.report.skipped.size()));
         if (decoded.report.turned > 0)
             notes.push_back(
                 fmt::format("{} pictures have an EXIF orientation that was not applied; --apply-exif turns them", decoded.report.turned));

@@ -21,9 +21,11 @@ namespace {
 
 bool is_nothing(const std::filesystem::path &path) { return path.empty(); }
 
-void check_labels(const DataRequest &request, const SourceKind &kind) {
+void check_options(const DataRequest &request, const SourceKind &kind) {
     if (request.labels != "fine" && request.labels != "coarse")
         throw std::runtime_error(fmt::format("--labels {}: labels are fine or coarse", request.labels));
+    if (!request.images.empty() && kind.open != open_file_list)
+        throw std::runtime_error(fmt::format("{}: --images is for lists of pictures, but this is {}", request.path.string(), kind.summary));
     if (request.labels == "coarse" && kind.open != open_cifar100)
         throw std::runtime_error(fmt::format("{}: --labels coarse is for CIFAR-100, but this is {}", request.path.string(), kind.summary));
 }
@@ -53,7 +55,7 @@ std::unique_ptr<Source> open_source(const DataRequest &request) {
         return request.format.empty() ? kind.recognises(request.path) : kind.name == request.format;
     });
     if (found != kinds.end()) {
-        check_labels(request, *found);
+        check_options(request, *found);
         return found->open(request);
     }
     std::vector<std::string> there_are;

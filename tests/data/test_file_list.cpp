@@ -56,6 +56,11 @@ TEST_CASE("Files are relative to the folder of --images, where it is given") {
     Listed listed("image_id,category\n1,a\n2,b\n");
     listed.request.images = listed.folder / "pictures";
     CHECK(listed.load().names == Names{"1.png", "2.png"});
+    listed.request.images = listed.folder / "none";
+    CHECK(one_line_with(listed.refusal(), {listed.folder / "none", "no such folder", "--images"}));
+    listed.request.path = listed.folder / "classes";
+    write_picture(listed.folder / "classes/a/1.png", 1);
+    CHECK(one_line_with(listed.refusal(), {listed.folder / "classes", "--images is for lists"}));
 }
 
 TEST_CASE("A column of a list may part it into splits") {
