@@ -74,7 +74,7 @@ struct Summary {
     std::vector<Duplicate> within, across;  // among the split's own images, and with those of the splits before
 };
 
-std::string name_of(const Dataset &data, std::size_t image) {
+std::string image_name(const Dataset &data, std::size_t image) {
     return data.names.empty() ? fmt::format("record {}", image) : printable(data.names[image]);
 }
 
@@ -93,7 +93,7 @@ public:
             const Place &place = first->second;
             std::vector<Duplicate> &duplicates = place.data == &data ? summary.within : summary.across;
             const std::string prefix = data.names.empty() ? place.split + " " : "";
-            duplicates.push_back({name_of(data, i), prefix + name_of(*place.data, place.image)});
+            duplicates.push_back({image_name(data, i), prefix + image_name(*place.data, place.image)});
         }
     }
 
