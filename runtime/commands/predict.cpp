@@ -154,7 +154,8 @@ private:
 };
 
 std::unique_ptr<Images> choose_images(const PredictOptions &options, const Plan &plan) {
-    if (options.records) return std::make_unique<RecordImages>(choose_data(options.data, plan).load(Split::test), *options.records);
+    if (options.records)
+        return std::make_unique<RecordImages>(choose_data(options.data, plan, hardware_threads()).load(Split::test), *options.records);
     return std::make_unique<PictureImages>(options.images);
 }
 
@@ -180,9 +181,10 @@ int run_predict(const halcyon_model &model, const PredictOptions &options) {
     const Set &set = choose_set("auto", compiled_sets(plan));
     Network network(model, std::move(plan), set.name, hardware_threads(), static_cast<int>(most));
     const auto classes = static_cast<std::size_t>(network.plan().classes);
-    const std::vector<std::string> trained_names =
+    const LoadedWeights loaded =
         load_named_weights(options.weights, network, options.allow_nonfinite ? NonfiniteWeights::allowed : NonfiniteWeights::refused);
-    const PredictionLines lines{options.format, options.top, trained_names.empty() ? images->class_names() : trained_names};
+    const PredictionLines lines{options.format, options.top, loaded.class_names.empty() ? images->class_names() : loaded.class_names};
+    const PictureOptions pictures = loaded.pictures.value_or(PictureOptions{});
 
     // An image that cannot be predicted does not keep the others from it.
     int code = exit_done;
@@ -194,7 +196,7 @@ int run_predict(const halcyon_model &model, const PredictOptions &options) {
     };
     fmt::print("{}", lines.header());
     for (std::size_t first = 0; first < count; first += most) {
-        const Batch batch = images->bind(network, PictureOptions{}, first, std::min(first + most, count));
+        const Batch batch = images->bind(network, pictures, first, std::min(first + most, count));
         std::span<const float> rest = infer(network, batch);
         for (std::size_t i = 0; i < batch.failures.size(); ++i) {
             const std::string &image = images->names()[first + i];

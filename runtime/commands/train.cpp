@@ -123,6 +123,7 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
     const std::string path = printable(folder.path().string());
     fmt::print("out       {}\n", path);
     std::fflush(stdout);
+    folder.write_skipped(source.bad_files());
 
     Progress progress;
     Trainer trainer(network, config, data, folder, state);
@@ -142,10 +143,11 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
 
 int start_run(const halcyon_model &model, const TrainOptions &options) {
     Plan plan = plan_of(model);
-    const ChosenData source = choose_data(options.data, plan);
+    const ChosenData source = choose_data(options.data, plan, options.threads.value_or(hardware_threads()));
     RunConfig config;
     config.model = plan.model;
     config.data = source.path();
+    config.data_settings = source.settings();
     config.validation_split = options.validation_split;
     config.limit = options.limit;
     config.recipe = resolve_recipe(options, plan);
@@ -202,6 +204,9 @@ void refuse_changes(const TrainOptions &options, const RunConfig &run, const Pla
             run.validation_split > 0 ? fmt::format("the run has {}", run.validation_split) : "the run holds out no images");
     require("--init", options.init, absolute_or_empty(options.init) == run.init,
             run.init.empty() ? "the run began without" : fmt::format("the run has {}", run.init));
+    for (const std::string &option : options.given)
+        if (const std::string change = changed_setting(option, options.data.settings, run.data_settings); !change.empty())
+            require(option.c_str(), "", false, change);
     require("--no-shuffle", "", !run.shuffle, "the run shuffles");
     require("--no-evaluate", "", !run.evaluate, "the run evaluates");
     const std::vector<double> rates = dropout_rates(run.recipe, plan.dropout_layers);
@@ -224,6 +229,14 @@ void check_state(const std::filesystem::path &checkpoint, const TrainingState &s
                         checkpoint.string(), state.epoch, state.position, images, batch, state.step));
 }
 
+/// The run's images, where --data says no other place, and treated as the run does.
+ChosenData resumed_data(DataOptions options, const RunConfig &config, const Plan &plan) {
+    options.settings = config.data_settings;
+    if (!options.path.empty()) return data_at(options, "--data", plan, config.threads);
+    options.path = config.data;
+    return data_at(options, "as before", plan, config.threads);
+}
+
 int resume_run(const halcyon_model &model, const TrainOptions &options) {
     Plan plan = plan_of(model);
     RunFolder run = goes_elsewhere(options) ? RunFolder::open_to_read(options.resume) : RunFolder::open(options.resume);
@@ -236,7 +249,7 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     config.threads = options.threads.value_or(config.threads);
     config.schedule = choose_set(options.schedule.value_or(config.schedule), compiled_sets(plan)).name;
 
-    const ChosenData source = options.data.empty() ? data_at(config.data, "as before", plan) : choose_data(options.data, plan);
+    const ChosenData source = resumed_data(options.data, config, plan);
     const RunData data = load_data(source, config);
     if (data.records.train.size() != static_cast<std::size_t>(config.train_images))
         throw std::runtime_error(fmt::format("{}: {} training images, but the run in {} has {}; give the same data", source.description(),

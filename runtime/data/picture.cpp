@@ -8,6 +8,12 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>  // jpeglib.h wants FILE
+
+#include <jpeglib.h>
+#include <png.h>
+#include <webp/decode.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -20,8 +26,6 @@ namespace halcyon {
 namespace {
 
 using Bytes = std::span<const std::byte>;
-
-constexpr std::size_t largest_file = std::size_t{256} << 20;
 
 struct Format {
     std::string_view kind;  // as kind_of() calls it
@@ -123,7 +127,7 @@ Picture fit_picture(const Picture &picture, int h, int w, const PictureOptions &
 }
 
 Picture read_picture(const std::filesystem::path &path, int h, int w, int c, const PictureOptions &options) {
-    const FileBytes file = read_bytes(path, largest_file);
+    const FileBytes file = read_bytes(path, largest_picture_file);
     try {
         Picture picture = decode_picture({file.data.get(), file.size}, c, options);
         if (picture.h == h && picture.w == w) return picture;
@@ -131,6 +135,10 @@ Picture read_picture(const std::filesystem::path &path, int h, int w, int c, con
     } catch (const std::runtime_error &error) {
         throw std::runtime_error(fmt::format("{}: {}", path.string(), error.what()));
     }
+}
+
+std::string picture_decoders() {
+    return fmt::format("libjpeg-turbo {}, libpng {}, libwebp {}", LIBJPEG_TURBO_VERSION_NUMBER, PNG_LIBPNG_VER_STRING, WebPGetDecoderVersion());
 }
 
 bool is_picture_name(std::string_view name) {

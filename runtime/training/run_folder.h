@@ -1,9 +1,10 @@
 // A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
-// best.safetensors holds the weights of its best epoch; batch.png and mistakes.png are for people to look at. A folder is a run's from its
-// first checkpoint on, which a run writes first.
+// best.safetensors holds the weights of its best epoch, skipped.txt the files that could not be read; batch.png and mistakes.png are for
+// people to look at. A folder is a run's from its first checkpoint on, which a run writes first.
 #pragma once
 
 #include "plan/files.h"
+#include "runtime/data/source.h"
 #include "runtime/training/run_config.h"
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace halcyon {
 
@@ -56,6 +58,7 @@ public:
     std::filesystem::path best() const { return path_ / "best.safetensors"; }
     std::filesystem::path batch_picture() const { return path_ / "batch.png"; }
     std::filesystem::path mistakes_picture() const { return path_ / "mistakes.png"; }
+    std::filesystem::path skipped() const { return path_ / "skipped.txt"; }
 
     /// The settings in the last checkpoint. Fails where config.json is there and says anything else.
     RunConfig read_config() const;
@@ -70,6 +73,9 @@ public:
 
     /// Whether metrics.jsonl ends with the test's line.
     bool has_test() const;
+
+    /// Writes skipped.txt, a line for each file: its path, a tab, the reason; where there are none, there is no such file.
+    void write_skipped(const std::vector<BadFile> &files) const;
 
     /// Drops the lines after those of the first `epochs`: epochs that will be trained again, and the test. Fails where there is anything
     /// but epochs' lines, in order, and the test's, or where the last one of these is missing; without a file there are no lines to keep.
