@@ -24,5 +24,5 @@ install(FILES runtime/main.cpp DESTINATION ${halcyon_package}/runtime)
 
 configure_package_config_file(cmake/HalcyonConfig.cmake.in HalcyonConfig.cmake INSTALL_DESTINATION ${halcyon_package}/cmake)
 write_basic_package_version_file(HalcyonConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/HalcyonConfig.cmake ${PROJECT_BINARY_DIR}/HalcyonConfigVersion.cmake cmake/HalcyonModel.cmake
+install(FILES ${PROJECT_BINARY_DIR}/HalcyonConfig.cmake ${PROJECT_BINARY_DIR}/HalcyonConfigVersion.cmake cmake/FindWebP.cmake cmake/HalcyonModel.cmake
         DESTINATION ${halcyon_package}/cmake)

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(g++ make python3-venv libfmt-dev libcli11-dev nlohmann-json3-dev libpng-dev catch2 libbenchmark-dev
+packages=(g++ make python3-venv libfmt-dev libcli11-dev nlohmann-json3-dev libjpeg-dev libpng-dev libwebp-dev catch2 libbenchmark-dev
           ocl-icd-libopencl1 pocl-opencl-icd "$@")  # an OpenCL device for the tests
 
 missing=()

@@ -23,10 +23,10 @@ constexpr std::string_view lfs_pointer = "a Git LFS pointer", tiff = "a TIFF pic
 constexpr std::array kinds = {
     Kind{0, "version https://git-lfs", lfs_pointer},
     Kind{0, "\x89PNG\r\n\x1a\n"sv, png_picture},
-    Kind{0, "\xff\xd8\xff", "a JPEG picture"},
+    Kind{0, "\xff\xd8\xff", jpeg_picture},
     Kind{0, "GIF8", "a GIF picture"},
-    Kind{0, "BM", "a BMP picture"},
-    Kind{8, "WEBP", "a WebP picture"},
+    Kind{0, "BM", bmp_picture},
+    Kind{8, "WEBP", webp_picture},
     Kind{4, "ftypavif", "an AVIF picture"},
     Kind{4, "ftyphei", "a HEIC picture"},
     Kind{0, "II*\0"sv, tiff},

@@ -8,7 +8,9 @@
 
 namespace halcyon {
 
-inline constexpr std::string_view png_picture = "a PNG picture";
+// The kinds that are read as pictures, as kind_of() calls them.
+inline constexpr std::string_view jpeg_picture = "a JPEG picture", png_picture = "a PNG picture", webp_picture = "a WebP picture",
+                                  bmp_picture = "a BMP picture";
 
 /// What a file is by its first bytes, for a message: "a JPEG picture"; "" where they do not tell.
 std::string kind_of(std::span<const std::byte> bytes);

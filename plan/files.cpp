@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <new>
 #include <stdexcept>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,6 +115,18 @@ void InputFile::read(std::span<std::byte> bytes) {
         if (n == 0) fail(path_, "became shorter while it was read");
         bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
+}
+
+MappedFile::MappedFile(const fs::path &path) {
+    const InputFile file(path);
+    if (file.size() == 0) return;  // no address has no bytes
+    void *begin = ::mmap(nullptr, file.size(), PROT_READ, MAP_SHARED, file.file_.number(), 0);
+    if (begin == MAP_FAILED) cannot_read(path);
+    bytes_ = {static_cast<const std::byte *>(begin), file.size()};
+}
+
+MappedFile::~MappedFile() {
+    if (!bytes_.empty()) ::munmap(const_cast<std::byte *>(bytes_.data()), bytes_.size());
 }
 
 FileBytes read_bytes(const fs::path &path, std::size_t most) {

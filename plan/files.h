@@ -45,9 +45,29 @@ public:
     void read(std::span<std::byte> bytes);
 
 private:
+    friend class MappedFile;
+
     std::filesystem::path path_;
     Descriptor file_;
     std::size_t size_ = 0;
+};
+
+/// A regular file's bytes where the system keeps them: read when they are first touched, and given back when memory is short, so that a
+/// file may be larger than the memory. They are not to be written. A file that is made shorter meanwhile ends the process (SIGBUS): what
+/// is mapped should be replaced, not overwritten.
+class MappedFile {
+public:
+    /// Throws std::runtime_error, "<path>: what is wrong", as InputFile does, and where the system does not map it.
+    explicit MappedFile(const std::filesystem::path &path);
+    MappedFile(const MappedFile &) = delete;
+    MappedFile &operator=(const MappedFile &) = delete;
+    ~MappedFile();
+
+    std::span<const std::byte> bytes() const { return bytes_; }
+    std::string_view text() const { return {reinterpret_cast<const char *>(bytes_.data()), bytes_.size()}; }
+
+private:
+    std::span<const std::byte> bytes_;
 };
 
 /// Bytes that are not initialised before they are read.

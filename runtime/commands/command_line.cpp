@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -27,7 +28,8 @@ namespace {
 /// The command that the user chose, with its options; returns the exit code.
 using Command = std::function<int()>;
 
-const char *const data_help = "Folder of CIFAR-10's binary files; default: CIFAR10_DIR, else a synthetic set";
+const char *const data_help = "What holds the images: a folder with a subfolder for each class, a list.csv, ... (docs/data.md); default: "
+                              "CIFAR10_DIR, else a synthetic set";
 const char *const weights_help = "Weights in a safetensors file, named as Keras names them";
 const char *const schedule_help = "Schedule set; auto takes the fastest that this machine can run";
 
@@ -62,10 +64,57 @@ std::optional<RecordRange> parse_records(const std::string &text) {
     return records;
 }
 
+template<typename Names>
+std::vector<std::string> names_in(const Names &names) {
+    std::vector<std::string> texts;
+    for (const auto &named : names) texts.emplace_back(named.first);
+    return texts;
+}
+
+/// An option whose values have names.
+template<typename Names, typename Value>
+CLI::Option *add_choice(CLI::App &command, const char *name, Value &value, const Names &names, const std::string &help) {
+    const std::vector<std::string> texts = names_in(names);
+    const auto set = [&value, &names](const std::string &text) {
+        value = std::ranges::find(names, text, [](const auto &named) { return named.first; })->second;
+    };
+    return command.add_option_function<std::string>(name, set, help)
+        ->check(CLI::IsMember(texts).description(""))
+        ->type_name(fmt::format("{}", fmt::join(texts, "|")));
+}
+
+/// What every command that takes images is told of them; `data` is how it calls --data.
+std::vector<CLI::Option *> add_data(CLI::App &command, const char *data, DataOptions &options) {
+    DataSettings &settings = options.settings;
+    PictureOptions &pictures = settings.pictures;
+    std::vector<std::string> formats;
+    for (const SourceKind &kind : source_kinds()) formats.emplace_back(kind.name);
+    return {
+        command.add_option(data, options.path, data_help)->check(named())->type_name("PATH"),
+        command.add_option("--format", settings.format, "What it is; default: what it is recognised as")
+            ->check(CLI::IsMember(formats).description(""))
+            ->type_name(fmt::format("{}", fmt::join(formats, "|"))),
+        command.add_option("--images", settings.images, "Folder that the files of a list are relative to; default: the list's")
+            ->check(named())
+            ->type_name("DIR"),
+        command.add_option("--labels", settings.labels, "CIFAR-100's classes; default: fine")
+            ->check(CLI::IsMember({"fine", "coarse"}).description(""))
+            ->type_name("fine|coarse"),
+        add_choice(command, "--resize", pictures.resize, resize_names, "How pictures are resized; default: pillow"),
+        add_choice(command, "--fit", pictures.fit, fit_names, "What becomes of other aspect ratios; default: stretch"),
+        add_choice(command, "--alpha", pictures.alpha, alpha_names, "What becomes of transparency; default: drop"),
+        command.add_flag("--apply-exif", pictures.apply_exif, "Turn pictures as their EXIF orientation says"),
+        command.add_option("--cache", options.cache, "Keep decoded pictures in this folder; default: in memory, where they fit")
+            ->check(named())
+            ->type_name("DIR"),
+        command.add_flag("--skip-bad-files", settings.skip_bad_files, "Go on without the files that cannot be read"),
+    };
+}
+
 void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     CLI::App *command = program.add_subcommand("train", "Train the network; Ctrl-C saves, and --resume goes on");
     const auto options = std::make_shared<TrainOptions>();
-    command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR");
+    add_data(*command, "--data", options->data);
     command->add_option("--epochs", options->epochs, "Epochs in all; default: the recipe's")->check(up_to(largest_count))->type_name("N");
     command->add_option("--batch", options->batch, "Images in a step; default: the recipe's")->check(up_to(largest_count))->type_name("N");
     command->add_option("--seed", options->seed, "Seed of all that is random")->type_name("N")->capture_default_str();
@@ -101,7 +150,7 @@ void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen
     CLI::App *command = program.add_subcommand("evaluate", "Print the loss and accuracy of weights on the test images");
     const auto options = std::make_shared<EvaluateOptions>();
     command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
-    command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR");
+    add_data(*command, "--data", options->data);
     command->add_option("--batch", options->batch, "Images at a time")->check(up_to(largest_count))->type_name("N")->capture_default_str();
     command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME")->capture_default_str();
     command->add_flag("--json", options->json, "Print one JSON object");
@@ -117,17 +166,35 @@ void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen)
         if (!options->records) throw CLI::ValidationError("--records", fmt::format("must be A:B with 0 <= A < B, not {}", text));
     };
     command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
-    CLI::Option *images =
-        command->add_option("images", options->images, "PNG files of the model's input size")->check(named())->type_name("IMAGE.png");
+    CLI::Option *images = command->add_option("images", options->images, "Pictures, folders of them, or patterns such as 'photos/*.jpg'")
+                              ->check(named())
+                              ->type_name("IMAGE");
     CLI::Option *records = command->add_option_function<std::string>("--records", read_records, "Test images A to B-1 instead of files");
     records->type_name("A:B")->excludes(images);
-    command->add_option("--data", options->data, data_help)->check(named())->type_name("DIR")->needs(records);
-    command->add_flag("--json", options->json, "Print one JSON object a line");
+    for (CLI::Option *option : add_data(*command, "--data", options->data)) option->needs(records);
+    command->add_option("--top", options->top, "Print the K likeliest classes of each image")
+        ->check(up_to(std::numeric_limits<int>::max()))
+        ->type_name("K")
+        ->capture_default_str();
+    const auto print_as = [options](PredictionFormat format) { return [options, format] { options->format = format; }; };
+    CLI::Option *json = command->add_flag_callback("--json", print_as(PredictionFormat::json), "Print one JSON object a line");
+    command->add_flag_callback("--csv", print_as(PredictionFormat::csv), "Print a table: image,label,class,probability")->excludes(json);
     command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
     command->callback([&model, &chosen, options] {
-        if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE.png... or --records A:B");
+        if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE... or --records A:B");
         chosen = [&model, options] { return run_predict(model, *options); };
     });
+}
+
+void add_data_command(CLI::App &program, const halcyon_model &model, Command &chosen) {
+    CLI::App *command = program.add_subcommand("data", "Print what images there are, and how they are as the model takes them");
+    const auto options = std::make_shared<DataCommandOptions>();
+    add_data(*command, "data,--data", options->data);
+    command->add_option("--out", options->out, "Write them into this new folder of .npy files, which --data takes")
+        ->check(named())
+        ->type_name("DIR");
+    command->add_flag("--json", options->json, "Print one JSON object");
+    command->callback([&model, &chosen, options] { chosen = [&model, options] { return run_data(model, *options); }; });
 }
 
 void add_reports(CLI::App &program, const halcyon_model &model, Command &chosen) {
@@ -159,6 +226,7 @@ int run(const halcyon_model &model, int argc, char **argv) {
     add_train(program, model, chosen);
     add_evaluate(program, model, chosen);
     add_predict(program, model, chosen);
+    add_data_command(program, model, chosen);
     add_reports(program, model, chosen);
     add_bench(program, model, chosen);
 

@@ -1,4 +1,4 @@
-// The command line of a compiled model: train, evaluate, predict, summary, schedules, bench.
+// The command line of a compiled model: train, evaluate, predict, data, summary, schedules, bench.
 #pragma once
 
 #include "runtime/model.h"

@@ -3,6 +3,7 @@
 
 #include "plan/plan.h"
 #include "runtime/commands/command_line.h"
+#include "runtime/commands/predictions.h"
 #include "runtime/data/source.h"
 #include "runtime/model.h"
 #include "runtime/weights/checkpoint.h"
@@ -16,9 +17,17 @@
 
 namespace halcyon {
 
+/// Which images a command takes, and how they become records.
+struct DataOptions {
+    std::string path;   // --data; empty: not given
+    std::string cache;  // --cache; empty: not given
+    DataSettings settings;
+};
+
 /// `train`. What is absent comes from the recipe, the machine or, with `resume`, from the run.
 struct TrainOptions {
-    std::string data, recipe = "onecycle", init, out, resume;  // empty: not given
+    DataOptions data;
+    std::string recipe = "onecycle", init, out, resume;  // empty: not given
     std::optional<std::string> schedule;
     std::optional<int> epochs, batch, threads;
     std::uint32_t seed = 1;
@@ -29,7 +38,8 @@ struct TrainOptions {
 };
 
 struct EvaluateOptions {
-    std::string weights, data, schedule = "auto";
+    DataOptions data;
+    std::string weights, schedule = "auto";
     int batch = 64;
     bool json = false, allow_nonfinite = false;
 };
@@ -41,16 +51,27 @@ struct RecordRange {
 
 /// `predict`: either images or records are given.
 struct PredictOptions {
-    std::string weights, data;
+    DataOptions data;
+    std::string weights;
     std::vector<std::string> images;
     std::optional<RecordRange> records;
-    bool json = false, allow_nonfinite = false;
+    PredictionFormat format = PredictionFormat::text;
+    int top = 1;  // likeliest classes of an image
+    bool allow_nonfinite = false;
+};
+
+/// `data`.
+struct DataCommandOptions {
+    DataOptions data;
+    std::string out;  // empty: not given
+    bool json = false;
 };
 
 /// Each does what it is called and returns the program's exit code. They throw std::exception with one line for the user.
 int run_train(const halcyon_model &model, const TrainOptions &options);
 int run_evaluate(const halcyon_model &model, const EvaluateOptions &options);
 int run_predict(const halcyon_model &model, const PredictOptions &options);
+int run_data(const halcyon_model &model, const DataCommandOptions &options);
 int run_summary(const halcyon_model &model, bool json);
 int run_schedules(const halcyon_model &model, bool json);
 
@@ -60,39 +81,52 @@ int run_bench(const halcyon_model &model, std::vector<std::string> arguments);
 /// The images that a command takes, and why these.
 class ChosenData {
 public:
-    /// `chosen` says who named the path: "--data", "CIFAR10_DIR", "no --data and no CIFAR10_DIR". Throws like open_source().
-    ChosenData(DataRequest request, std::string chosen);
+    /// `chosen` says who named the path: "--data", "CIFAR10_DIR", "no --data and no CIFAR10_DIR"; `program` speaks to the user. Throws like
+    /// open_source().
+    ChosenData(DataRequest request, std::string chosen, std::string program);
 
     /// Whether there are images of this split.
     bool has(Split split) const { return source_->has(split); }
 
     /// The images of a split that there are, which fit the model. Throws std::runtime_error, one line that names the file or the sizes.
+    /// While pictures are decoded a bar shows how far they are. A line to standard error names each that cannot be read, and each thing
+    /// that the source notes.
     Dataset load(Split split) const;
+
+    /// The files that were left out so far.
+    std::vector<BadFile> bad_files() const { return source_->bad_files(); }
+
+    /// The sizes of a split's pictures in their files, where that has such and is loaded.
+    std::optional<PictureSizes> sizes(Split split) const { return source_->sizes(split); }
 
     /// Where they lie, as an absolute path; empty for the synthetic set.
     std::string path() const;
+
+    /// How they are read.
+    const DataSettings &settings() const { return request_; }
 
     /// For a person: "photos: class folders, 5 classes (--data)".
     std::string description() const;
 
 private:
+    void say(const std::string &line) const;
+
     DataRequest request_;
-    std::string chosen_;
+    std::string chosen_, program_;
     std::unique_ptr<Source> source_;
 };
 
-/// load_weights(), and a line to standard error that says what was converted. Returns the names of the classes.
-std::vector<std::string> load_named_weights(const std::string &path, Network &network,
-                                            NonfiniteWeights nonfinite = NonfiniteWeights::refused);
+/// load_weights(), and a line to standard error that says what was converted.
+LoadedWeights load_named_weights(const std::string &path, Network &network, NonfiniteWeights nonfinite = NonfiniteWeights::refused);
 
 /// Prints a value on one line. JSON is UTF-8: bytes of a name that are not become U+FFFD.
 void print_json(const nlohmann::ordered_json &value);
 
-/// The images at `path`, for a model.
-ChosenData data_at(const std::string &path, const std::string &chosen, const Plan &plan);
+/// The images at options.path, for a model. Pictures are decoded on so many threads.
+ChosenData data_at(const DataOptions &options, const std::string &chosen, const Plan &plan, int threads);
 
 /// `--data` where it is given, else CIFAR10_DIR where it is set, else the synthetic set.
-ChosenData choose_data(const std::string &data_option, const Plan &plan);
+ChosenData choose_data(DataOptions options, const Plan &plan, int threads);
 
 /// The path as it is from everywhere; "" for "".
 std::string absolute_or_empty(const std::string &path);

@@ -17,7 +17,7 @@ namespace halcyon {
 int run_evaluate(const halcyon_model &model, const EvaluateOptions &options) {
     Plan plan = plan_of(model);
     const Set &set = choose_set(options.schedule, compiled_sets(plan));
-    const ChosenData source = choose_data(options.data, plan);
+    const ChosenData source = choose_data(options.data, plan, hardware_threads());
     const Dataset test = source.load(Split::test);
     Network network(model, std::move(plan), set.name, hardware_threads(), std::min(options.batch, test.size()));
     load_named_weights(options.weights, network, options.allow_nonfinite ? NonfiniteWeights::allowed : NonfiniteWeights::refused);

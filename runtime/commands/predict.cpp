@@ -2,154 +2,220 @@
 
 #include "plan/errors.h"
 #include "plan/text.h"
-#include "runtime/data/png.h"
+#include "runtime/commands/predictions.h"
+#include "runtime/data/picture.h"
+#include "runtime/data/picture_files.h"
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
+#include "runtime/engine/threads.h"
 #include "runtime/weights/checkpoint.h"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <functional>
+#include <cstdio>
+#include <exception>
 #include <memory>
-#include <numeric>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace halcyon {
 namespace {
 
-/// Images to predict: what to call each, and how to get it, which throws std::runtime_error where it cannot be had.
-struct Images {
-    std::vector<std::string> names;
-    std::function<std::vector<std::uint8_t>(std::size_t image)> read;
-    std::vector<std::string> class_names;  // empty where they are not known
-};
+constexpr std::size_t largest_batch = 64;
 
-Images name_images(const std::vector<std::string> &paths, const Plan &plan) {
-    return {paths,
-            [&paths, h = plan.in_h, w = plan.in_w, c = plan.in_c](std::size_t image) {
-                const std::vector<std::uint8_t> planes = read_png(paths[image], h, w, c);
-                std::vector<std::uint8_t> record(planes.size());
-                for (std::size_t i = 0, pixels = planes.size() / c; i < planes.size(); ++i) record[i % pixels * c + i / pixels] = planes[i];
-                return record;
-            },
-            {}};
-}
-
-Images take_records(const ChosenData &source, const RecordRange &records) {
-    auto test = std::make_shared<const Dataset>(source.load(Split::test));
-    if (records.last > test->size())
-        throw std::runtime_error(
-            fmt::format("--records {}:{}: there are {} test images, 0:{}", records.first, records.last, test->size(), test->size()));
-    Images images;
-    images.class_names = test->class_names;
-    for (int i = records.first; i < records.last; ++i) images.names.push_back(fmt::format("record {}", i));
-    images.read = [test, first = std::size_t(records.first)](std::size_t image) {
-        const std::size_t bytes = std::size_t(test->h) * test->w * test->c;
-        const std::span<const std::uint8_t> record = test->pixels.bytes().subspan((first + image) * bytes, bytes);
-        return std::vector<std::uint8_t>(record.begin(), record.end());
-    };
-    return images;
-}
-
-bool is_finite(std::span<const float> values) {
-    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
-}
-
-void print_prediction(const std::string &image, std::span<const float> probabilities, const std::vector<std::string> &class_names,
-                      bool json) {
-    const auto label = static_cast<std::size_t>(std::ranges::max_element(probabilities) - probabilities.begin());
-    const std::string name = label < class_names.size() ? class_names[label] : fmt::format("class {}", label);
-    const bool finite = is_finite(probabilities);
-    if (json) {
-        nlohmann::ordered_json line = {{"image", image},
-                                       {"label", label},
-                                       {"class", name},
-                                       {"probabilities", std::vector<float>(probabilities.begin(), probabilities.end())}};
-        if (!finite) line["label"] = line["class"] = nullptr;
-        print_json(line);
-    } else if (finite) {
-        fmt::print("{}: {} {:.1f} %\n", printable(image), printable(name), 100 * probabilities[label]);
-    } else {
-        fmt::print("{}: no class, its probabilities are not finite\n", printable(image));
-    }
-}
-
-/// Some of the images: the records of those that could be read side by side, and what is wrong with the others.
+/// Some of the images, which the network's data now holds.
 struct Batch {
-    std::vector<std::uint8_t> records;
-    std::vector<std::uint16_t> labels;  // unknown; predictions do not depend on them
+    std::vector<std::int32_t> records;  // of those that could be read
     std::vector<std::string> failures;  // one an image; "" where it could be read
-
-    Batch(const Images &images, std::size_t first, std::size_t last) {
-        for (std::size_t i = first; i < last; ++i) {
-            failures.emplace_back();
-            try {
-                const std::vector<std::uint8_t> record = images.read(i);
-                records.insert(records.end(), record.begin(), record.end());
-                labels.push_back(0);
-            } catch (const std::runtime_error &error) {
-                failures.back() = error.what();
-            }
-        }
-    }
 };
+
+/// Images to predict.
+class Images {
+public:
+    virtual ~Images() = default;
+
+    /// What to call each.
+    const std::vector<std::string> &names() const { return names_; }
+
+    /// Of the classes; empty where they are not known.
+    virtual std::vector<std::string> class_names() const { return {}; }
+
+    /// Gives the network the images first .. last - 1, until the next call. Begin with the first one. Pictures are treated as `options`
+    /// say.
+    virtual Batch bind(Network &network, const PictureOptions &options, std::size_t first, std::size_t last) = 0;
+
+    /// How many of the pictures so far have an EXIF orientation that was not applied.
+    virtual std::size_t turned() const { return 0; }
+
+protected:
+    std::vector<std::string> names_;
+};
+
+/// Pictures, which are decoded side by side.
+class PictureImages : public Images {
+public:
+    explicit PictureImages(std::span<const std::string> names) : files_(picture_files(names)) {
+        for (const PictureFile &file : files_) names_.push_back(file.path);
+    }
+
+    Batch bind(Network &network, const PictureOptions &options, std::size_t first, std::size_t last) override {
+        Decoding decoding{std::span(files_).subspan(first, last - first), network.plan(), options, {}, {}, turned_};
+        const std::size_t count = decoding.files.size();
+        records_.assign(count * decoding.record_bytes(), 0);
+        decoding.records = records_;
+        decoding.failures.resize(count);
+        if (count > 1 && !pool_) pool_.emplace(hardware_threads());
+        if (count > 1)
+            pool_->parallel_for(0, static_cast<int>(count), decode, &decoding);
+        else
+            decode(&decoding, 0);
+
+        Batch batch;
+        batch.failures = std::move(decoding.failures);
+        for (std::size_t i = 0; i < count; ++i)
+            if (batch.failures[i].empty()) batch.records.push_back(static_cast<std::int32_t>(i));
+        labels_.assign(count, 0);  // unknown; predictions do not depend on them
+        network.bind_data(records_, labels_);
+        return batch;
+    }
+
+    std::size_t turned() const override { return turned_; }
+
+private:
+    /// What the threads share.
+    struct Decoding {
+        std::span<const PictureFile> files;
+        const Plan &plan;
+        const PictureOptions &options;
+        std::span<std::uint8_t> records;
+        std::vector<std::string> failures;
+        std::atomic<std::size_t> &turned;
+
+        std::size_t record_bytes() const {
+            return static_cast<std::size_t>(plan.in_h) * static_cast<std::size_t>(plan.in_w) * static_cast<std::size_t>(plan.in_c);
+        }
+    };
+
+    static int decode(void *context, int index) {
+        auto &decoding = *static_cast<Decoding *>(context);
+        const auto i = static_cast<std::size_t>(index);
+        const PictureFile &file = decoding.files[i];
+        try {
+            if (!file.failure.empty()) throw std::runtime_error(file.failure);
+            const Plan &plan = decoding.plan;
+            const Picture picture = read_picture(file.path, plan.in_h, plan.in_w, plan.in_c, decoding.options);
+            std::ranges::copy(picture.pixels, decoding.records.subspan(i * decoding.record_bytes()).begin());
+            if (picture.turned && !decoding.options.apply_exif) ++decoding.turned;
+        } catch (const std::runtime_error &error) {
+            decoding.failures[i] = error.what();
+        } catch (const std::exception &error) {  // a lack of memory, which names no file
+            decoding.failures[i] = fmt::format("{}: {}", file.path, message_of(error));
+        }
+        return 0;
+    }
+
+    std::vector<PictureFile> files_;
+    std::vector<std::uint8_t> records_;
+    std::vector<std::uint16_t> labels_;
+    std::atomic<std::size_t> turned_ = 0;
+    std::optional<ThreadPool> pool_;
+};
+
+/// Some of the test images.
+class RecordImages : public Images {
+public:
+    RecordImages(Dataset test, const RecordRange &range) : test_(std::move(test)), first_(range.first) {
+        if (range.last > test_.size())
+            throw std::runtime_error(
+                fmt::format("--records {}:{}: there are {} test images, 0:{}", range.first, range.last, test_.size(), test_.size()));
+        for (int i = range.first; i < range.last; ++i) names_.push_back(fmt::format("record {}", i));
+    }
+
+    std::vector<std::string> class_names() const override { return test_.class_names; }
+
+    Batch bind(Network &network, const PictureOptions &, std::size_t first, std::size_t last) override {
+        if (first == 0) network.bind_data(test_.pixels.bytes(), test_.labels);
+        Batch batch;
+        for (std::size_t i = first; i < last; ++i) batch.records.push_back(first_ + static_cast<std::int32_t>(i));
+        batch.failures.resize(last - first);
+        return batch;
+    }
+
+private:
+    Dataset test_;
+    std::int32_t first_;
+};
+
+std::unique_ptr<Images> choose_images(const PredictOptions &options, const Plan &plan) {
+    if (options.records)
+        return std::make_unique<RecordImages>(choose_data(options.data, plan, hardware_threads()).load(Split::test), *options.records);
+    return std::make_unique<PictureImages>(options.images);
+}
 
 /// The classes' probabilities of each image that could be read, one after the other.
 std::span<const float> infer(Network &network, const Batch &batch) {
-    if (batch.labels.empty()) return {};
-    network.bind_data(batch.records, batch.labels);
-    std::vector<std::int32_t> records(batch.labels.size());
-    std::iota(records.begin(), records.end(), 0);
-    network.infer(records);
+    if (batch.records.empty()) return {};
+    network.infer(batch.records);
     return network.probabilities();
+}
+
+bool are_finite(std::span<const float> values) {
+    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
 }
 
 }  // namespace
 
 int run_predict(const halcyon_model &model, const PredictOptions &options) {
     Plan plan = plan_of(model);
-    const Images images =
-        options.records ? take_records(choose_data(options.data, plan), *options.records) : name_images(options.images, plan);
-    const std::size_t count = images.names.size(), most = std::min<std::size_t>(64, count);
+    if (options.top > plan.classes)
+        throw std::runtime_error(fmt::format("--top {}: the model {} has {} classes", options.top, plan.model, plan.classes));
+    const std::unique_ptr<Images> images = choose_images(options, plan);
+    const std::size_t count = images->names().size(), most = std::min(largest_batch, count);
     const Set &set = choose_set("auto", compiled_sets(plan));
     Network network(model, std::move(plan), set.name, hardware_threads(), static_cast<int>(most));
     const auto classes = static_cast<std::size_t>(network.plan().classes);
-    const std::vector<std::string> trained_names =
+    const LoadedWeights loaded =
         load_named_weights(options.weights, network, options.allow_nonfinite ? NonfiniteWeights::allowed : NonfiniteWeights::refused);
-    const std::vector<std::string> &class_names = trained_names.empty() ? images.class_names : trained_names;
+    const PredictionLines lines{options.format, options.top, loaded.class_names.empty() ? images->class_names() : loaded.class_names};
+    const PictureOptions pictures = loaded.pictures.value_or(PictureOptions{});
 
     // An image that cannot be predicted does not keep the others from it.
     int code = exit_done;
     const auto give_up = [&](const std::string &image, const std::string &failure) {
         const std::runtime_error error(failure);
         report(model.name, error);
-        if (options.json) print_json({{"image", image}, {"error", message_of(error)}});
+        fmt::print("{}", lines.failure(image, message_of(error)));
         code = exit_failed;
     };
+    fmt::print("{}", lines.header());
     for (std::size_t first = 0; first < count; first += most) {
-        const Batch batch(images, first, std::min(first + most, count));
+        const Batch batch = images->bind(network, pictures, first, std::min(first + most, count));
         std::span<const float> rest = infer(network, batch);
         for (std::size_t i = 0; i < batch.failures.size(); ++i) {
-            const std::string &image = images.names[first + i];
+            const std::string &image = images->names()[first + i];
             if (!batch.failures[i].empty()) {
                 give_up(image, batch.failures[i]);
                 continue;
             }
             const std::span<const float> probabilities = rest.first(classes);
             rest = rest.subspan(classes);
-            if (is_finite(probabilities) || options.allow_nonfinite)
-                print_prediction(image, probabilities, class_names, options.json);
+            if (are_finite(probabilities) || options.allow_nonfinite)
+                fmt::print("{}", lines.prediction(image, probabilities));
             else
                 give_up(image, fmt::format("{}: its probabilities are not finite; train the weights in {} anew, with a lower learning rate",
                                            image, options.weights));
         }
     }
+    if (images->turned() > 0)
+        fmt::print(stderr, "{}: {} of the pictures have an EXIF orientation, which is ignored as in training; train with --apply-exif\n",
+                   model.name, images->turned());
     return code;
 }
 

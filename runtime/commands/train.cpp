@@ -105,6 +105,12 @@ std::string describe_end(const RunConfig &config, const TrainingState &state) {
                        config.recipe.early_stopping->monitor.name, state.best.epoch);
 }
 
+/// Whether the end of a run, its test and its mistakes, is in its folder. Without mistakes there is no picture, and they are looked for
+/// again.
+bool has_end(const RunFolder &run, const RunData &data) {
+    return (!data.tests() || run.has_test()) && (!data.draws_mistakes() || std::filesystem::exists(run.mistakes_picture()));
+}
+
 /// Trains to the end, or until a signal, or until nobody takes the output.
 int train(Network &network, const RunConfig &config, bool automatic, const ChosenData &source, const RunData &data, const RunFolder &folder,
           const TrainingState &state) {
@@ -118,6 +124,7 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
     const std::string path = printable(folder.path().string());
     fmt::print("out       {}\n", path);
     std::fflush(stdout);
+    folder.write_skipped(source.bad_files());
 
     Progress progress;
     Trainer trainer(network, config, data, folder, state);
@@ -127,7 +134,7 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
     }
     const std::string where =
         is_finished(config.recipe, trainer.state())
-            ? "before the test images were evaluated"
+            ? "after the last epoch, before its weights were tested and their mistakes drawn"
             : fmt::format("in epoch {} after {} of {} images", trainer.state().epoch + 1, trainer.state().position, config.images());
     const std::string stopped = fmt::format("stopped {}, and saved; go on with: {} train --resume {}", where, config.model, path);
     if (output_failed()) throw std::runtime_error("standard output cannot be written: " + stopped);
@@ -137,10 +144,11 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
 
 int start_run(const halcyon_model &model, const TrainOptions &options) {
     Plan plan = plan_of(model);
-    const ChosenData source = choose_data(options.data, plan);
+    const ChosenData source = choose_data(options.data, plan, options.threads.value_or(hardware_threads()));
     RunConfig config;
     config.model = plan.model;
     config.data = source.path();
+    config.data_settings = source.settings();
     config.validation_split = options.validation_split;
     config.limit = options.limit;
     config.recipe = resolve_recipe(options, plan);
@@ -200,6 +208,9 @@ void refuse_changes(const TrainOptions &options, const RunConfig &run, const Pla
             run.validation_split > 0 ? fmt::format("the run has {}", run.validation_split) : "the run holds out no images");
     require("--init", options.init, absolute_or_empty(options.init) == run.init,
             run.init.empty() ? "the run began without" : fmt::format("the run has {}", run.init));
+    for (const std::string &option : options.given)
+        if (const std::string change = changed_setting(option, options.data.settings, run.data_settings); !change.empty())
+            require(option.c_str(), "", false, change);
     require("--no-shuffle", "", !run.shuffle, "the run shuffles");
     require("--no-evaluate", "", !run.evaluate, "the run evaluates");
     const std::vector<double> rates = dropout_rates(run.recipe, plan.dropout_layers);
@@ -222,6 +233,14 @@ void check_state(const std::filesystem::path &checkpoint, const TrainingState &s
                         checkpoint.string(), state.epoch, state.position, images, batch, state.step));
 }
 
+/// The run's images, where --data says no other place, and treated as the run does.
+ChosenData resumed_data(DataOptions options, const RunConfig &config, const Plan &plan) {
+    options.settings = config.data_settings;
+    if (!options.path.empty()) return data_at(options, "--data", plan, config.threads);
+    options.path = config.data;
+    return data_at(options, "as before", plan, config.threads);
+}
+
 int resume_run(const halcyon_model &model, const TrainOptions &options) {
     Plan plan = plan_of(model);
     RunFolder run = goes_elsewhere(options) ? RunFolder::open_to_read(options.resume) : RunFolder::open(options.resume);
@@ -234,7 +253,7 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     config.threads = options.threads.value_or(config.threads);
     config.schedule = choose_set(options.schedule.value_or(config.schedule), compiled_sets(plan)).name;
 
-    const ChosenData source = options.data.empty() ? data_at(config.data, "as before", plan) : choose_data(options.data, plan);
+    const ChosenData source = resumed_data(options.data, config, plan);
     const RunData data = load_data(source, config);
     if (data.records.train.size() != static_cast<std::size_t>(config.train_images))
         throw std::runtime_error(fmt::format("{}: {} training images, but the run in {} has {}; give the same data", source.description(),
@@ -248,7 +267,7 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     if (begun > config.recipe.epochs)
         throw std::runtime_error(
             fmt::format("--epochs {}: the run in {} is in its epoch {} already", config.recipe.epochs, run.path().string(), begun));
-    if (is_finished(config.recipe, state) && (!data.tests() || run.has_test())) {
+    if (is_finished(config.recipe, state) && has_end(run, data)) {
         const std::string end = stops_early(config.recipe, state.best, state.epoch)
                                     ? describe_end(config, state)
                                     : fmt::format("{} epochs are trained; a larger --epochs goes on", state.epoch);

@@ -11,6 +11,9 @@ namespace halcyon {
 
 enum class Split { train, validation, test };
 
+/// What folders and messages call it.
+constexpr const char *name_of(Split split) { return split == Split::train ? "train" : split == Split::validation ? "validation" : "test"; }
+
 struct Dataset {
     int h = 0, w = 0, c = 0, classes = 0;
     Pixels pixels;                      // a record of h * w * c values an image, (h, w, c), the channel innermost

@@ -7,10 +7,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace halcyon {
+
+// Larger files are no pictures that anyone trains on: 256 MiB.
+constexpr std::size_t largest_picture_file = std::size_t{256} << 20;
 
 /// Interleaved bytes: (h, w, c), the channel innermost; c is 1 (grey) or 3 (RGB).
 struct Picture {
@@ -28,6 +32,9 @@ Picture fit_picture(const Picture &picture, int h, int w, const PictureOptions &
 
 /// Reads, decodes and fits a file. Throws std::runtime_error, one line that names it.
 Picture read_picture(const std::filesystem::path &path, int h, int w, int c, const PictureOptions &options);
+
+/// The libraries that decode, with their versions: others may give other pixels.
+std::string picture_decoders();
 
 /// Whether a file's name ends as a picture's does: .jpg .jpeg .png .webp .bmp, in either case.
 bool is_picture_name(std::string_view name);

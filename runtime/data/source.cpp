@@ -1,6 +1,12 @@
 #include "runtime/data/source.h"
 
 #include "runtime/data/cifar10.h"
+#include "runtime/data/cifar100.h"
+#include "runtime/data/class_folders.h"
+#include "runtime/data/file_list.h"
+#include "runtime/data/idx.h"
+#include "runtime/data/npz.h"
+#include "runtime/data/pixel_csv.h"
 #include "runtime/data/synthetic.h"
 
 #include <fmt/format.h>
@@ -15,9 +21,25 @@ namespace {
 
 bool is_nothing(const std::filesystem::path &path) { return path.empty(); }
 
+void check_options(const DataRequest &request, const SourceKind &kind) {
+    if (request.labels != "fine" && request.labels != "coarse")
+        throw std::runtime_error(fmt::format("--labels {}: labels are fine or coarse", request.labels));
+    if (!request.images.empty() && kind.open != open_file_list)
+        throw std::runtime_error(fmt::format("{}: --images is for lists of pictures, but this is {}", request.path.string(), kind.summary));
+    if (request.labels == "coarse" && kind.open != open_cifar100)
+        throw std::runtime_error(fmt::format("{}: --labels coarse is for CIFAR-100, but this is {}", request.path.string(), kind.summary));
+}
+
 constexpr std::array kinds = {
     SourceKind{"synthetic", "nothing named", is_nothing, open_synthetic},
     SourceKind{"cifar10", "a folder with CIFAR-10's binary files", is_cifar10, open_cifar10},
+    SourceKind{"cifar100", "a folder with CIFAR-100's binary files", is_cifar100, open_cifar100},
+    SourceKind{"idx", "a folder with MNIST's train-images-idx3-ubyte", is_idx, open_idx},
+    SourceKind{"npz", "an .npz file with x_train and y_train", is_npz, open_npz},
+    SourceKind{"npy", "a folder with images.npy and labels.npy", is_npy_folder, open_npy_folder},
+    SourceKind{"folder", "a folder with a subfolder of pictures for each class", is_class_folders, open_class_folders},
+    SourceKind{"list", "a .csv file with a column of pictures' files and one of their classes", is_file_list, open_file_list},
+    SourceKind{"pixel-csv", "a .csv file with a label and an image's pixels in each row", is_pixel_csv, open_pixel_csv},
 };
 
 }  // namespace
@@ -32,7 +54,10 @@ std::unique_ptr<Source> open_source(const DataRequest &request) {
     const auto found = std::ranges::find_if(kinds, [&](const SourceKind &kind) {
         return request.format.empty() ? kind.recognises(request.path) : kind.name == request.format;
     });
-    if (found != kinds.end()) return found->open(request);
+    if (found != kinds.end()) {
+        check_options(request, *found);
+        return found->open(request);
+    }
     std::vector<std::string> there_are;
     for (const SourceKind &kind : kinds) there_are.push_back(fmt::format("{} ({})", kind.name, kind.summary));
     throw std::runtime_error(
@@ -42,9 +67,10 @@ std::unique_ptr<Source> open_source(const DataRequest &request) {
 }
 
 void check_fits(const Dataset &data, const DataRequest &request, const std::string &source) {
-    if (data.h == request.h && data.w == request.w && data.c == request.c && data.classes == request.classes) return;
+    if (data.h == request.h && data.w == request.w && data.c == request.c && (request.classes == 0 || data.classes == request.classes))
+        return;
     throw std::runtime_error(fmt::format("{}: images of {}x{}x{} in {} classes, but the model takes {}x{}x{} in {}; give other --data, or "
-                                         "change the model's input and its last layer",
+                                         "change the model's input and its last layer (only files of pictures are resized)",
                                          source, data.h, data.w, data.c, data.classes, request.h, request.w, request.c, request.classes));
 }
 

@@ -1,13 +1,14 @@
 // Where labelled images come from: one file for each kind of source, and one row in the list (source.cpp).
 #pragma once
 
+#include "runtime/data/data_settings.h"
 #include "runtime/data/dataset.h"
-#include "runtime/data/picture_options.h"
 
 #include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,22 +17,26 @@
 namespace halcyon {
 
 /// What the command line says of the data, and the images that the model takes.
-struct DataRequest {
-    std::filesystem::path path;    // --data; empty: the synthetic set
-    std::string format;            // --format: a kind's name; empty: the first kind that recognises the path
-    std::filesystem::path images;  // --images: the folder that the files of a list are relative to; empty: the list's own
-    std::string labels = "fine";   // --labels: CIFAR-100's "fine" ones or its "coarse" ones
-    PictureOptions pictures;
+struct DataRequest : DataSettings {
+    std::filesystem::path path;   // --data; empty: the synthetic set
     std::filesystem::path cache;  // --cache: the folder of the decoded pictures; empty: the default one, and only where they do not fit
                                   // into memory
-    bool skip_bad_files = false;  // --skip-bad-files
     int threads = 1;
-    int h = 0, w = 0, c = 0, classes = 0;  // the model's
+    int h = 0, w = 0, c = 0;  // the model's
+    int classes = 0;          // the model's; 0: however many there are
 };
 
 /// A file that is left out, and why.
 struct BadFile {
     std::string path, reason;
+};
+
+/// The heights and widths of pictures as their files have them.
+struct PictureSizes {
+    struct Range {
+        int smallest = 0, median = 0, largest = 0;
+    };
+    Range h, w;
 };
 
 /// Told how many of a split's pictures are decoded, at most every 100 ms or so, by one thread at a time.
@@ -51,8 +56,14 @@ public:
     /// The images of a split that it has: of the size, the channels and the number of classes that were asked for.
     virtual Dataset load(Split split, const DecodingProgress &progress) = 0;
 
-    /// The files that load() has left out so far, as DataRequest::skip_bad_files allows.
+    /// The files that load() could not read so far: left out where skip_bad_files allows it; else load() throws.
     virtual std::vector<BadFile> bad_files() const { return {}; }
+
+    /// What a person should know of what the last load() gave: lines without their ends.
+    virtual std::vector<std::string> notes() const { return {}; }
+
+    /// The sizes of a split's pictures, where it comes from files of them and is loaded.
+    virtual std::optional<PictureSizes> sizes(Split) const { return std::nullopt; }
 };
 
 struct SourceKind {
@@ -68,8 +79,8 @@ std::span<const SourceKind> source_kinds();
 /// The source that `request` names. Throws std::runtime_error where the path is not there, or no kind recognises it.
 std::unique_ptr<Source> open_source(const DataRequest &request);
 
-/// Throws std::runtime_error where the model takes other images than these, or another number of classes. `source` stands for them in the
-/// message.
+/// Throws std::runtime_error where the model takes other images than these, or another number of classes than there are. `source` stands
+/// for them in the message.
 void check_fits(const Dataset &data, const DataRequest &request, const std::string &source);
 
 }  // namespace halcyon

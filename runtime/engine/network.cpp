@@ -95,9 +95,6 @@ float corrected_learning_rate(const StepValues &step) {
 /// wait for it are nothing.
 constexpr int device_steps_ahead = 64;
 
-/// Chances in 1/65536, the resolution of the 16 random bits that decide.
-std::uint32_t threshold(float probability) { return static_cast<std::uint32_t>(std::lround(probability * 65536.0F)); }
-
 }  // namespace
 
 struct Network::Implementation {
@@ -256,14 +253,14 @@ struct Network::Implementation {
         require(global_batch >= batch, "global batch", static_cast<float>(values.global_batch), "0 or no less than the batch");
         set_word(row, step_inverse_batch, 1.0F / static_cast<float>(global_batch));
         require(values.flip_probability >= 0 && values.flip_probability <= 1, "flip probability", values.flip_probability, "from 0 to 1");
-        set_word(row, step_flip_threshold, threshold(values.flip_probability));
+        set_word(row, step_flip_threshold, chance_of(values.flip_probability));
         if (!values.dropout_rates.empty() && values.dropout_rates.size() != std::size_t(plan.dropout_layers))
             throw std::invalid_argument(
                 fmt::format("{} dropout rates for {} dropout layers", values.dropout_rates.size(), plan.dropout_layers));
         for (int layer = 0; layer < plan.dropout_layers; ++layer) {
             const float rate = values.dropout_rates.empty() ? 0.0F : values.dropout_rates[std::size_t(layer)];
-            require(rate >= 0 && rate < 1 && threshold(rate) < 65536, "dropout rate", rate, "from 0 to 0.99999");
-            set_word(row, dropout_threshold(layer), threshold(rate));
+            require(rate >= 0 && rate < 1 && chance_of(rate) < 65536, "dropout rate", rate, "from 0 to 0.99999");
+            set_word(row, dropout_threshold(layer), chance_of(rate));
             set_word(row, dropout_scale(layer), 1.0F / (1.0F - rate));
         }
         set_class_weights(row, values.class_weights);

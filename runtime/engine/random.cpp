@@ -2,6 +2,8 @@
 
 #include "plan/step.h"
 
+#include <cmath>
+
 namespace halcyon {
 
 std::array<std::uint32_t, 2> philox2x32(std::array<std::uint32_t, 2> counter, std::uint32_t key) {
@@ -16,6 +18,8 @@ std::array<std::uint32_t, 2> philox2x32(std::array<std::uint32_t, 2> counter, st
 }
 
 std::uint32_t stream_key(std::uint32_t seed, std::uint32_t epoch, std::uint32_t stream) { return philox2x32({epoch, stream}, seed)[0]; }
+
+std::uint32_t chance_of(float probability) { return static_cast<std::uint32_t>(std::lround(probability * 65536.0F)); }
 
 Shuffle::Shuffle(std::uint32_t seed, std::uint32_t epoch, std::uint32_t count)
     : count_(count), key_(stream_key(seed, epoch, stream_shuffle)) {

@@ -27,6 +27,22 @@ std::string bar(double fraction, int cells, bool colour) {
     return "[" + text + "]";
 }
 
+/// The facts that fit beside the shortest bar, then a bar as wide as what is left; the last column stays free, or some terminals wrap.
+std::string line_with_bar(const std::string &title, double fraction, const std::vector<std::string> &facts, const Terminal &terminal) {
+    constexpr int shortest = 10, longest = 40, frame = 3;
+    const int width = terminal.width - 1;
+    int room = width - int(title.size()) - frame - shortest;
+    std::string tail;
+    for (const std::string &fact : facts) {
+        room -= 2 + int(fact.size());
+        if (room < 0) break;
+        tail += "  " + fact;
+    }
+    const int cells = std::min(longest, width - int(title.size() + tail.size()) - frame);
+    if (cells < 1) return title.substr(0, std::max(0, width));
+    return title + " " + bar(fraction, cells, terminal.colour) + tail;
+}
+
 }  // namespace
 
 Terminal terminal_of(std::FILE *stream) {
@@ -57,19 +73,28 @@ std::string progress_line(const EpochProgress &progress, const Terminal &termina
         for (const std::string &fact : facts) line += "  " + fact;
         return line;
     }
-    // The facts that fit beside the shortest bar, then a bar as wide as what is left; the last column stays free, or some terminals wrap.
-    constexpr int shortest = 10, longest = 40, frame = 3;
-    const int width = terminal.width - 1;
-    int room = width - int(line.size()) - frame - shortest;
-    std::string tail;
-    for (const std::string &fact : facts) {
-        room -= 2 + int(fact.size());
-        if (room < 0) break;
-        tail += "  " + fact;
-    }
-    const int cells = std::min(longest, width - int(line.size() + tail.size()) - frame);
-    if (cells < 1) return line.substr(0, std::max(0, width));
-    return line + " " + bar(fraction, cells, terminal.colour) + tail;
+    return line_with_bar(line, fraction, facts, terminal);
+}
+
+DecodingBar::DecodingBar(std::FILE *stream) : stream_(stream) {}
+
+DecodingBar::~DecodingBar() {
+    if (!shown_) return;
+    std::fputs("\r\x1b[K", stream_);
+    std::fflush(stream_);
+}
+
+void DecodingBar::show(std::size_t done, std::size_t all) {
+    const Terminal terminal = terminal_of(stream_);
+    if (!terminal.interactive) return;
+    const double fraction = double(done) / double(all),
+                 seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    const double rate = double(done) / seconds;
+    const std::vector<std::string> facts = {fmt::format("{:3.0f} %", 100 * fraction), fmt::format("{} of {} pictures", done, all),
+                                            fmt::format("{:.0f}/s", rate), clock_text(double(all - done) / rate) + " left"};
+    std::fputs(fmt::format("\r{}\x1b[K", line_with_bar("decoding", fraction, facts, terminal)).c_str(), stream_);
+    std::fflush(stream_);
+    shown_ = true;
 }
 
 Progress::Progress(std::FILE *stream) : stream_(stream), terminal_(terminal_of(stream)) {}

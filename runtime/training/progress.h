@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <string>
 
@@ -29,6 +30,23 @@ struct EpochProgress {
 /// One line of text without its end, at most terminal.width columns where interactive: the bar, then what fits of percentage, loss,
 /// accuracy, images/s and the time left in the epoch. Without a bar where the stream is no terminal.
 std::string progress_line(const EpochProgress &progress, const Terminal &terminal);
+
+/// Shows how many of some pictures are decoded: one line of a terminal, redrawn, and removed at the end; elsewhere nothing. Not for several
+/// threads at once.
+class DecodingBar {
+public:
+    explicit DecodingBar(std::FILE *stream = stderr);
+    ~DecodingBar();
+    DecodingBar(const DecodingBar &) = delete;
+    DecodingBar &operator=(const DecodingBar &) = delete;
+
+    void show(std::size_t done, std::size_t all);
+
+private:
+    std::FILE *stream_;
+    bool shown_ = false;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
 
 /// Shows the epochs of a run on a stream. A bar is redrawn at most 10 times a second; where there is none, a line comes at most every
 /// 30 seconds. A stream that takes no more is no error here: std::ferror() tells. Not for several threads at once.

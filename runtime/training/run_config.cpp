@@ -26,6 +26,7 @@ std::string to_json(const RunConfig &config) {
     ordered_json out;
     out["model"] = config.model;
     out["data"] = config.data.empty() ? synthetic : config.data;
+    out["data_settings"] = ordered_json::parse(to_json(config.data_settings));
     out["train_images"] = config.train_images;
     out["validation_split"] = config.validation_split > 0 ? ordered_json(config.validation_split) : ordered_json(nullptr);
     out["limit"] = config.limit > 0 ? ordered_json(config.limit) : ordered_json(nullptr);
@@ -50,6 +51,8 @@ RunConfig parse_run_config(std::string_view text, const std::string &where) {
     section.text("model", config.model);
     section.text("data", config.data);
     if (config.data == synthetic) config.data.clear();
+    if (const json *settings = section.find("data_settings"))
+        config.data_settings = parse_data_settings(settings->dump(), where + ": data_settings");
     section.count("train_images", config.train_images, 1);
     if (given("validation_split"))
         section.number("validation_split", config.validation_split, is_validation_split, "a number above 0 and below 1");

@@ -1,6 +1,7 @@
 // The settings of a run: config.json, and the same text in its checkpoints.
 #pragma once
 
+#include "runtime/data/data_settings.h"
 #include "runtime/training/recipe.h"
 
 #include <cstdint>
@@ -12,7 +13,8 @@ namespace halcyon {
 /// Everything needed to repeat a run.
 struct RunConfig {
     std::string model;
-    std::string data;             // the folder of CIFAR-10's files; empty: the embedded synthetic set
+    std::string data;  // what holds the images; empty: the embedded synthetic set
+    DataSettings data_settings;
     int train_images = 0;         // in the data, without those that are held out, before the limit
     double validation_split = 0;  // the fraction of the data's training images that are held out to validate on; below 1
     int limit = 0;                // train on the first so many; 0: on all

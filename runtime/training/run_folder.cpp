@@ -1,6 +1,7 @@
 #include "runtime/training/run_folder.h"
 
 #include "plan/json.h"
+#include "plan/text.h"
 #include "runtime/weights/checkpoint.h"
 
 #include <fmt/format.h>
@@ -137,7 +138,8 @@ RunFolder::RunFolder(fs::path path, int lock) : path_(std::move(path)), folder_(
     }
     require_there();
     if (lock == LOCK_EX)
-        for (const fs::path &file : {config_file(), metrics_file(), last(), best()}) remove_temporaries(file);
+        for (const fs::path &file : {config_file(), metrics_file(), last(), best(), skipped(), batch_picture(), mistakes_picture()})
+            remove_temporaries(file);
 }
 
 RunFolder RunFolder::create(const fs::path &path, const RunFolder *from) {
@@ -148,6 +150,7 @@ RunFolder RunFolder::create(const fs::path &path, const RunFolder *from) {
              fmt::format("there is a run in this folder already; give another --out, or go on with it by --resume {}", path.string()));
     for (const fs::directory_entry &entry : fs::directory_iterator(path)) {
         const fs::path name = entry.path().filename();
+        if (name == folder.skipped().filename()) continue;  // written before the first checkpoint
         if (!from || !are_equal(entry, from->path() / name))
             fail(path, fmt::format("there is something in this folder already ({}); give another --out", name.string()));
     }
@@ -179,6 +182,15 @@ void RunFolder::remove_config() const { fs::remove(config_file()); }
 void RunFolder::write_config(const RunConfig &config) const { replace_file(config_file(), to_json(config)); }
 
 void RunFolder::append(const EpochMetrics &metrics) const { append_file(metrics_file(), to_json(metrics) + "\n"); }
+
+void RunFolder::write_skipped(const std::vector<BadFile> &files) const {
+    std::string text;
+    for (const BadFile &file : files) text += fmt::format("{}\t{}\n", printable(file.path), printable(file.reason));
+    if (files.empty())
+        fs::remove(skipped());
+    else
+        replace_file(skipped(), text);
+}
 
 void RunFolder::append(const TestMetrics &metrics) const { append_file(metrics_file(), to_json(metrics) + "\n"); }
 
@@ -214,7 +226,8 @@ void RunFolder::keep_metrics(std::uint32_t epochs) const {
 }
 
 void RunFolder::copy_from(const RunFolder &other) const {
-    for (const auto &[from, to] : {std::pair(other.metrics_file(), metrics_file()), std::pair(other.best(), best())}) {
+    for (const auto &[from, to] : {std::pair(other.metrics_file(), metrics_file()), std::pair(other.best(), best()),
+                                   std::pair(other.batch_picture(), batch_picture())}) {
         if (!fs::exists(from)) continue;
         const FileBytes bytes = bytes_of(from);
         const std::array parts = {std::span<const std::byte>(bytes.data.get(), bytes.size)};

@@ -1,8 +1,10 @@
 // A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
-// best.safetensors holds the weights of its best epoch. A folder is a run's from its first checkpoint on, which a run writes first.
+// best.safetensors holds the weights of its best epoch, skipped.txt the files that could not be read; batch.png and mistakes.png are for
+// people to look at. A folder is a run's from its first checkpoint on, which a run writes first.
 #pragma once
 
 #include "plan/files.h"
+#include "runtime/data/source.h"
 #include "runtime/training/run_config.h"
 
 #include <cstdint>
@@ -10,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace halcyon {
 
@@ -53,6 +56,9 @@ public:
     std::filesystem::path metrics_file() const { return path_ / "metrics.jsonl"; }
     std::filesystem::path last() const { return path_ / "last.safetensors"; }
     std::filesystem::path best() const { return path_ / "best.safetensors"; }
+    std::filesystem::path batch_picture() const { return path_ / "batch.png"; }
+    std::filesystem::path mistakes_picture() const { return path_ / "mistakes.png"; }
+    std::filesystem::path skipped() const { return path_ / "skipped.txt"; }
 
     /// The settings in the last checkpoint. Fails where config.json is there and says anything else.
     RunConfig read_config() const;
@@ -68,11 +74,14 @@ public:
     /// Whether metrics.jsonl ends with the test's line.
     bool has_test() const;
 
+    /// Writes skipped.txt, a line for each file: its path, a tab, the reason; where there are none, there is no such file.
+    void write_skipped(const std::vector<BadFile> &files) const;
+
     /// Drops the lines after those of the first `epochs`: epochs that will be trained again, and the test. Fails where there is anything
     /// but epochs' lines, in order, and the test's, or where the last one of these is missing; without a file there are no lines to keep.
     void keep_metrics(std::uint32_t epochs) const;
 
-    /// Copies the metrics and the best weights of another run, where it has them yet.
+    /// Copies the metrics, the best weights and the picture of the first batch of another run, where it has them yet.
     void copy_from(const RunFolder &other) const;
 
     /// Fails where the folder was moved or removed since it was locked. Ask before writing.

@@ -81,6 +81,8 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     folder_.remove_config();
     save();
     folder_.write_config(config_);
+    if (state_.step == 0) draw_first_images(progress);
+    std::filesystem::remove(folder_.mistakes_picture());  // of where the run ended before
     while (!is_finished(config_.recipe, state_)) {
         const bool trained = train_epoch(progress, stop_requested);
         const auto evaluation = trained ? validate(stop_requested) : std::nullopt;
@@ -92,7 +94,7 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
         }
         finish_epoch(metrics(evaluation), progress);
     }
-    return !data_.tests() || test(progress, stop_requested);
+    return (!data_.tests() || test(progress, stop_requested)) && (!data_.draws_mistakes() || draw_mistakes(progress, stop_requested));
 }
 
 /// What is left of the epoch; false where it was stopped inside.
@@ -113,7 +115,7 @@ bool Trainer::train_epoch(Progress &progress, const StopRequested &stop_requeste
 void Trainer::train_steps() {
     std::size_t steps = 0;
     for (int position = state_.position; steps < steps_.size() && position < config_.images(); ++steps) {
-        choose_records(steps_[steps], position);
+        choose_records(steps_[steps].records, position, config_.recipe.batch);
         set_values(steps_[steps], static_cast<int>(steps), position);
         position += static_cast<int>(steps_[steps].records.size());
     }
@@ -121,11 +123,11 @@ void Trainer::train_steps() {
     for (std::size_t i = 0; i < steps; ++i) add(results[i], steps_[i]);
 }
 
-/// The images of the batch at `position` of the epoch: the last one may be smaller.
-void Trainer::choose_records(TrainingStep &step, int position) const {
+/// The images at `position` of the epoch and behind: `most` or as many as there are.
+void Trainer::choose_records(std::vector<std::int32_t> &records, int position, int most) const {
     const Shuffle shuffle(config_.seed, state_.epoch, static_cast<std::uint32_t>(images_.size()));
-    step.records.resize(static_cast<std::size_t>(std::min(config_.recipe.batch, config_.images() - position)));
-    for (std::int32_t &record : step.records) {
+    records.resize(static_cast<std::size_t>(std::min(most, config_.images() - position)));
+    for (std::int32_t &record : records) {
         const auto place = static_cast<std::uint32_t>(position++);
         record = images_[config_.shuffle ? shuffle(place) : place];
     }
@@ -183,7 +185,7 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     folder_.require_there();
     folder_.append(metrics);
     if (is_best(monitor_of_best(config_.recipe, data_.validated() != nullptr), metrics, state_.best))
-        save_weights(folder_.best(), network_, data_.train.class_names);
+        save_weights(folder_.best(), network_, data_.train.class_names, config_.data_settings.pictures);
     const bool reduced = reduces(config_.recipe, metrics, state_.plateau);
     state_ = {.step = state_.step, .epoch = state_.epoch + 1, .best = state_.best, .plateau = state_.plateau};
     save();
@@ -208,6 +210,40 @@ bool Trainer::test(Progress &progress, const StopRequested &stop_requested) {
     return true;
 }
 
+/// Of the first batches, for what becomes of an image depends on its place in the epoch alone.
+void Trainer::draw_first_images(Progress &progress) const {
+    if (!can_be_drawn(data_.train.c)) return;
+    TrainingStep first = steps_.front();
+    set_values(first, 0, 0);
+    choose_records(first.records, 0, static_cast<int>(most_reported));
+    folder_.require_there();
+    write_picture(folder_.batch_picture(), draw_batch(data_.train, first.records, first.values));
+    progress.end_epoch(fmt::format("batch.png shows the first {} images as the network gets them", first.records.size()));
+}
+
+/// Those of the best epoch's weights among the images that were validated on. False where it was stopped: they are then drawn when the run
+/// is resumed.
+bool Trainer::draw_mistakes(Progress &progress, const StopRequested &stop_requested) {
+    const Dataset &validated = *data_.validated();
+    std::vector<std::int32_t> records = data_.records.validation;
+    if (validation_data_) {
+        records.resize(validated.labels.size());
+        std::iota(records.begin(), records.end(), 0);
+    }
+    load_weights(folder_.best(), network_);
+    const auto mistakes = find_mistakes(network_, validation_data_ ? *validation_data_ : train_data_, validated, records, stop_requested);
+    if (!mistakes) return false;
+    if (mistakes->empty()) {
+        progress.end_epoch("no mistakes among the images that were validated on: there is no mistakes.png");
+        return true;
+    }
+    folder_.require_there();
+    write_picture(folder_.mistakes_picture(), halcyon::draw_mistakes(validated, *mistakes));
+    progress.end_epoch(fmt::format("mistakes.png shows the {} surest mistakes of epoch {}'s weights, the best, on the images validated on",
+                                   mistakes->size(), state_.best.epoch));
+    return true;
+}
+
 /// A kernel may hide a NaN from the loss, as an overflow of Adam's second moment does: the values themselves are looked at.
 void Trainer::require_finite() const {
     if (const std::string what = find_non_finite(network_, optimizer_); !what.empty()) fail_diverged(what);
@@ -223,7 +259,8 @@ void Trainer::fail_diverged(const std::string &what) const {
 void Trainer::save() const {
     require_finite();
     folder_.require_there();
-    save_checkpoint(folder_.last(), network_, optimizer_, {state_, data_.train.class_names, to_json(config_)});
+    save_checkpoint(folder_.last(), network_, optimizer_,
+                    {state_, data_.train.class_names, to_json(config_), config_.data_settings.pictures});
 }
 
 PlacedData place(Network &network, const Dataset &data) {

@@ -1,11 +1,12 @@
-// Training: epochs of steps, after each a validation, a line of metrics and a checkpoint; at the end, a test. It can be stopped after any
-// step, and goes on from there to the same bits.
+// Training: epochs of steps, after each a validation, a line of metrics and a checkpoint; at the end, a test and a picture of mistakes. It
+// can be stopped after any step, and goes on from there to the same bits.
 #pragma once
 
 #include "runtime/data/dataset.h"
 #include "runtime/data/split.h"
 #include "runtime/engine/network.h"
 #include "runtime/engine/random.h"
+#include "runtime/training/picture_report.h"
 #include "runtime/training/progress.h"
 #include "runtime/training/run_folder.h"
 #include "runtime/weights/checkpoint.h"
@@ -40,6 +41,9 @@ struct RunData {
     /// Whether there are test images beside those: they are evaluated once, at the end.
     bool tests() const { return test && validated() != &*test; }
 
+    /// Whether mistakes among those are drawn at the end, where there are some.
+    bool draws_mistakes() const { return validated() && can_be_drawn(train.c); }
+
     /// The records of an epoch.
     std::span<const std::int32_t> records_to_train(const RunConfig &config) const;
 };
@@ -71,10 +75,10 @@ public:
     /// the model or the data.
     Trainer(Network &network, const RunConfig &config, const RunData &data, const RunFolder &folder, const TrainingState &state = {});
 
-    /// Trains to the end of the run, evaluates the best epoch's weights on the test images where others were validated on, and returns
-    /// true; the network then holds those weights. Or until `stop_requested`: it finishes the step, saves, and returns false. Throws
-    /// std::runtime_error where a loss, a weight or another value of the checkpoint is no longer finite: the epoch then does not count, and
-    /// the last checkpoint is left as it was.
+    /// Draws the first images as the network gets them, trains to the end of the run, evaluates the best epoch's weights on the test images
+    /// where others were validated on, draws their mistakes, and returns true. Or until `stop_requested`: it finishes the step, saves, and
+    /// returns false. Throws std::runtime_error where a loss, a weight or another value of the checkpoint is no longer finite: the epoch
+    /// then does not count, and the last checkpoint is left as it was.
     bool run(Progress &progress, const StopRequested &stop_requested);
 
     const TrainingState &state() const { return state_; }
@@ -83,12 +87,14 @@ private:
     bool train_epoch(Progress &progress, const StopRequested &stop_requested);
     void train_steps();
     double rate_of(std::int64_t step) const;
-    void choose_records(TrainingStep &step, int position) const;
+    void choose_records(std::vector<std::int32_t> &records, int position, int most) const;
     void set_values(TrainingStep &step, int index, int position) const;
     void add(const BatchResult &result, const TrainingStep &step);
     std::optional<Evaluation> validate(const StopRequested &stop_requested);
     void finish_epoch(const EpochMetrics &metrics, Progress &progress);
     bool test(Progress &progress, const StopRequested &stop_requested);
+    void draw_first_images(Progress &progress) const;
+    bool draw_mistakes(Progress &progress, const StopRequested &stop_requested);
     EpochMetrics metrics(const std::optional<Evaluation> &evaluation) const;
     void require_finite() const;
     [[noreturn]] void fail_diverged(const std::string &what) const;

@@ -2,6 +2,7 @@
 
 #include "plan/json.h"
 #include "plan/text.h"
+#include "runtime/data/data_settings.h"
 #include "runtime/training/recipe.h"
 #include "runtime/weights/safetensors.h"
 
@@ -120,6 +121,18 @@ T number(const fs::path &path, const Metadata &metadata, const std::string &key,
     return value;
 }
 
+/// Adds what those who predict want to know.
+void describe_inputs(Metadata &metadata, const std::vector<std::string> &class_names, const std::optional<PictureOptions> &pictures) {
+    metadata["classes"] = nlohmann::json(class_names).dump();
+    if (pictures) metadata["pictures"] = to_json(*pictures);
+}
+
+std::optional<PictureOptions> parse_pictures(const fs::path &path, const Metadata &metadata) {
+    const auto found = metadata.find("pictures");
+    if (found == metadata.end()) return std::nullopt;
+    return parse_picture_options(found->second, path.string() + ": its metadata's \"pictures\"");
+}
+
 Metadata to_metadata(const Checkpoint &checkpoint) {
     const TrainingState &state = checkpoint.state;
     Metadata metadata = {
@@ -130,8 +143,8 @@ Metadata to_metadata(const Checkpoint &checkpoint) {
         {"loss_sum", fmt::format("{}", state.loss)},
         {"correct", fmt::format("{}", state.correct)},
         {"seconds", fmt::format("{}", state.seconds)},
-        {"classes", nlohmann::json(checkpoint.class_names).dump()},
     };
+    describe_inputs(metadata, checkpoint.class_names, checkpoint.pictures);
     if (state.best.score) {
         metadata["best_score"] = fmt::format("{}", *state.best.score);
         metadata["best_epoch"] = fmt::format("{}", state.best.epoch);
@@ -215,7 +228,7 @@ Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer opt
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
     const Metadata metadata = our_metadata(file);
     Checkpoint checkpoint = {parse_state(path, metadata), parse_class_names(path, metadata, network.plan()),
-                             entry(path, metadata, "config")};
+                             entry(path, metadata, "config"), parse_pictures(path, metadata)};
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
     for (const std::vector<Slot> &slots : {weights, moments})
@@ -225,8 +238,11 @@ Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer opt
     return checkpoint;
 }
 
-void save_weights(const fs::path &path, Network &network, const std::vector<std::string> &class_names) {
-    write_safetensors(path, views(weight_slots(network)), {{"classes", nlohmann::json(class_names).dump()}});
+void save_weights(const fs::path &path, Network &network, const std::vector<std::string> &class_names,
+                  const std::optional<PictureOptions> &pictures) {
+    Metadata metadata;
+    describe_inputs(metadata, class_names, pictures);
+    write_safetensors(path, views(weight_slots(network)), metadata);
 }
 
 LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeights nonfinite) {
@@ -234,6 +250,7 @@ LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeig
     const std::vector<Slot> weights = weight_slots(network);
     LoadedWeights loaded;
     loaded.class_names = parse_class_names(path, our_metadata(file), network.plan());
+    loaded.pictures = parse_pictures(path, our_metadata(file));
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : weights) {
         if (nonfinite == NonfiniteWeights::refused) check_values(path, file, slot);

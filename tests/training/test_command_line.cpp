@@ -31,17 +31,18 @@ std::vector<json> repeatable(std::vector<json> metrics) {
 }  // namespace
 
 TEST_CASE("an unknown or malformed option exits 2") {
-    const auto arguments =
-        GENERATE(as<Arguments>(), Arguments{}, Arguments{"fit"}, Arguments{"train", "--bogus"}, Arguments{"train", "extra"},
-                 Arguments{"train", "--epochs", "0"}, Arguments{"train", "--epochs", "ten"}, Arguments{"train", "--epochs"},
-                 Arguments{"train", "--batch", "-1"}, Arguments{"train", "--limit", "0"}, Arguments{"train", "--threads", "0"},
-                 Arguments{"train", "--validation-split", "0"}, Arguments{"train", "--validation-split", "1"},
-                 Arguments{"train", "--validation-split", "nan"}, Arguments{"train", "--validation-split", "x"},
-                 Arguments{"train", "--validation-split", "0.2", "--no-evaluate"}, Arguments{"train", "--seed", "-1"},
-                 Arguments{"train", "--seed", "4294967296"}, Arguments{"evaluate"}, Arguments{"predict", "--weights", "w"},
-                 Arguments{"predict", "--weights", "w", "--records", "3"}, Arguments{"predict", "--weights", "w", "--records", "3:2"},
-                 Arguments{"predict", "--weights", "w", "--data", "d", "a.png"},
-                 Arguments{"predict", "--weights", "w", "--records", "0:1", "a.png"}, Arguments{"summary", "--jsno"});
+    const auto arguments = GENERATE(
+        as<Arguments>(), Arguments{}, Arguments{"fit"}, Arguments{"train", "--bogus"}, Arguments{"train", "extra"},
+        Arguments{"train", "--epochs", "0"}, Arguments{"train", "--epochs", "ten"}, Arguments{"train", "--epochs"},
+        Arguments{"train", "--batch", "-1"}, Arguments{"train", "--limit", "0"}, Arguments{"train", "--threads", "0"},
+        Arguments{"train", "--validation-split", "0"}, Arguments{"train", "--validation-split", "1"},
+        Arguments{"train", "--validation-split", "nan"}, Arguments{"train", "--validation-split", "x"},
+        Arguments{"train", "--validation-split", "0.2", "--no-evaluate"}, Arguments{"train", "--seed", "-1"},
+        Arguments{"train", "--seed", "4294967296"}, Arguments{"evaluate"}, Arguments{"predict", "--weights", "w"},
+        Arguments{"predict", "--weights", "w", "--records", "3"}, Arguments{"predict", "--weights", "w", "--records", "3:2"},
+        Arguments{"predict", "--weights", "w", "--data", "d", "a.png"}, Arguments{"predict", "--weights", "w", "--records", "0:1", "a.png"},
+        Arguments{"predict", "--weights", "w", "a.png", "--top", "0"}, Arguments{"predict", "--weights", "w", "a.png", "--json", "--csv"},
+        Arguments{"summary", "--jsno"});
     CHECK(not_refused(cifar10(arguments), 2) == "");
 }
 
@@ -206,10 +207,11 @@ TEST_CASE("weights of another model are named") {
 TEST_CASE("predict names bad images and records") {
     const Workplace work;
     write_weights(work.weights);
-    write_png(work.folder / "small.png", 31);
+    write_bytes(work.folder / "text.png", "no picture");
     const Arguments predict = {"predict", "--weights", work.weights};
     CHECK(not_refused(cifar10(predict + Arguments{work.folder / "none.png"}), 1, {"none.png"}) == "");
-    CHECK(not_refused(cifar10(predict + Arguments{work.folder / "small.png"}), 1, {"small.png", "31", "32"}) == "");
+    CHECK(not_refused(cifar10(predict + Arguments{work.folder / "text.png"}), 1, {"text.png", "a text file"}) == "");
+    CHECK(not_refused(cifar10(predict + Arguments{"--top", "11", work.folder / "none.png"}), 1, {"--top 11", "10 classes"}) == "");
     CHECK(not_refused(cifar10(predict + Arguments{"--data", work.data, "--records", "0:25"}), 1, {"0:25", "24"}) == "");
 }
 

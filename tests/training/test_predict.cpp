@@ -148,14 +148,14 @@ TEST_CASE("an image that cannot be predicted does not keep the others from it") 
     const Workplace work;
     write_weights(work.weights);
     write_png(work.folder / "a.png", 32);
-    write_png(work.folder / "small.png", 31);
+    write_bytes(work.folder / "bad.png", read_bytes(work.folder / "a.png").substr(0, 60));
     mkfifo((work.folder / "pipe").c_str(), 0600);
-    const std::string good = work.folder / "a.png", small = work.folder / "small.png";
-    const Arguments predict = {"predict", "--weights", work.weights, good, small, work.folder / "none.png", work.folder / "pipe", good};
+    const std::string good = work.folder / "a.png", bad = work.folder / "bad.png";
+    const Arguments predict = {"predict", "--weights", work.weights, good, bad, work.folder / "none.png", work.folder / "pipe", good};
     const Result text = cifar10(predict), objects = cifar10(predict + Arguments{"--json"});
     CHECK(text.exit_code == 1);
     CHECK(lines_in(text.out) == 2);
-    for (const char *line : {"small.png: the picture is 31x31", "none.png: cannot be read: No such file", "pipe: is no regular file"})
+    for (const char *line : {"bad.png: is a truncated PNG", "none.png: cannot be read: No such file", "pipe: is no regular file"})
         CHECK(text.err.find(line) != std::string::npos);
     CHECK(lines_in(text.err) == 3);
 
@@ -167,7 +167,7 @@ TEST_CASE("an image that cannot be predicted does not keep the others from it") 
         CHECK(lines[i].at("image") == good);
         CHECK(lines[i].at("probabilities") == lines[0].at("probabilities"));
     }
-    CHECK(lines[1].at("image") == small);
+    CHECK(lines[1].at("image") == bad);
     for (const std::size_t i : {1U, 2U, 3U}) {
         CHECK(lines[i].at("error").is_string());
         CHECK(!lines[i].contains("label"));
@@ -188,6 +188,58 @@ TEST_CASE("more images than a batch are predicted in their order") {
         CHECK(lines[i].at("image") == predict[i + 4]);
         CHECK(lines[i].contains("error") == (i % 70 == 3));
     }
+}
+
+TEST_CASE("pictures of other sizes are predicted, in folders and by patterns too") {
+    const Workplace work;
+    write_weights(work.weights);
+    fs::create_directories(work.folder / "photos/deep");
+    write_png(work.folder / "photos/b.png", 32);
+    write_png(work.folder / "photos/a.png", 300);
+    write_png(work.folder / "photos/deep/c.png", 1);
+    write_bytes(work.folder / "photos/notes.txt", "no picture");
+    fs::create_directories(work.folder / "empty");
+    const std::string photos = work.folder / "photos", a = photos + "/a.png", b = photos + "/b.png", c = photos + "/deep/c.png";
+
+    const Arguments predict = {"predict", "--weights", work.weights, "--json"};
+    const Result result = cifar10(predict + Arguments{photos, photos + "/*.png", work.folder / "empty"});
+    CHECK(result.exit_code == 1);
+    CHECK(one_line_with(result.err.substr(0, result.err.size() - 1), {"empty: there are no pictures in this folder"}));
+    const std::vector<json> lines = lines_of(result.out);
+    REQUIRE(lines.size() == 6);
+    const std::vector<std::string> paths = {a, b, c, a, b, work.folder / "empty"};
+    for (std::size_t i = 0; i < lines.size(); ++i) CHECK(lines[i].at("image") == paths[i]);
+    // Each is of one colour, whatever its size, and the network sees the same; a single image has kernels of its own.
+    for (std::size_t i = 1; i < 5; ++i) CHECK(lines[i].at("probabilities") == lines[0].at("probabilities"));
+    CHECK(lines_of(cifar10(predict + Arguments{a}).out)[0].at("label") == lines[0].at("label"));
+}
+
+TEST_CASE("the likeliest classes are printed as text, JSON and CSV") {
+    const Workplace work;
+    Weights weights;
+    std::ranges::fill(weights.values["dense_1/kernel"], 0.0F);
+    std::ranges::fill(weights.values["dense_1/bias"], 0.0F);
+    weights.values["dense_1/bias"][3] = 2;
+    weights.values["dense_1/bias"][5] = 1;
+    weights.write(work.weights, {{"classes", R"(["a","b","c","cat, big","e","dog","g","h","i","j"])"}});
+    const std::string image = work.folder / "x.png", none = work.folder / "none.png";
+    write_png(image, 32);
+    const Arguments predict = {"predict", "--weights", work.weights, image, none, "--top", "3"};
+    const Result text = cifar10(predict), objects = cifar10(predict + Arguments{"--json"}), table = cifar10(predict + Arguments{"--csv"});
+    // e^2 / (e^2 + e + 8) and e / that; of the others the first.
+    CHECK(text.out == image + ": cat, big 40.8 %, dog 15.0 %, a 5.5 %\n");
+
+    const json top = lines_of(objects.out).at(0).at("top");
+    REQUIRE(top.size() == 3);
+    CHECK(top[0].at("label") == 3);
+    CHECK(top[1].at("class") == "dog");
+    CHECK(top[2].at("probability").get<double>() == Approx(0.0552).epsilon(0.01));
+
+    const std::size_t first = table.out.find('\n') + 1;
+    CHECK(table.out.substr(0, first) == "image,label,class,probability,label2,class2,probability2,label3,class3,probability3\n");
+    CHECK(table.out.substr(first).starts_with(image + ",3,\"cat, big\",0.40"));
+    CHECK(table.out.ends_with("\n" + none + ",,,,,,,,,\n"));
+    CHECK(table.exit_code == 1);
 }
 
 TEST_CASE("names of any bytes are printed on one line, and as JSON") {

@@ -1,0 +1,303 @@
+#include "runtime/data/npz.h"
+
+#include "plan/json.h"
+#include "plan/text.h"
+#include "runtime/data/csv.h"
+#include "runtime/data/labels.h"
+#include "runtime/data/npy.h"
+#include "runtime/data/zip.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <stdexcept>
+#include <utility>
+
+namespace halcyon {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Names {
+    Split split;
+    const char *images, *labels;
+};
+
+// Of a split's names the first that are there count.
+constexpr std::array known_names = {
+    Names{Split::train, "x_train", "y_train"},
+    Names{Split::validation, "x_val", "y_val"},
+    Names{Split::test, "x_test", "y_test"},
+    Names{Split::train, "train_images", "train_labels"},
+    Names{Split::validation, "val_images", "val_labels"},
+    Names{Split::test, "test_images", "test_labels"},
+    Names{Split::train, "images", "labels"},
+    Names{Split::train, "train/images", "train/labels"},
+    Names{Split::validation, "validation/images", "validation/labels"},
+    Names{Split::validation, "val/images", "val/labels"},
+    Names{Split::test, "test/images", "test/labels"},
+};
+
+/// An array that is about to be read.
+struct Array {
+    std::string name;  // for messages: "mnist.npz: x_train"
+    NpyHeader header;
+    std::unique_ptr<Stream> stream;  // at the first value
+    std::shared_ptr<const MappedFile>
+        file;  // that holds the values, `header.begin` bytes behind its beginning; null: they are in an archive
+
+    [[noreturn]] void fail(const std::string &reason) const { throw std::runtime_error(fmt::format("{}: {}", name, reason)); }
+
+    std::size_t bytes() const { return header.values() * header.value_bytes(); }
+
+    void read(std::span<std::byte> bytes) const {
+        named(name, [&] { stream->read(bytes); });
+    }
+    void finish() const {
+        named(name, [&] { stream->finish(); });
+    }
+
+    /// Does `work` on a stream, whose messages have no name.
+    template<typename Work>
+    static void named(const std::string &name, Work &&work) {
+        try {
+            work();
+        } catch (const std::runtime_error &error) {
+            throw std::runtime_error(fmt::format("{}: {}", name, error.what()));
+        }
+    }
+};
+
+Array open_array(std::string name, std::unique_ptr<Stream> stream, std::shared_ptr<const MappedFile> file = nullptr) {
+    Array array{std::move(name), {}, std::move(stream), std::move(file)};
+    Array::named(array.name, [&] { array.header = read_npy_header(*array.stream); });
+    const std::size_t most = array.stream->most();
+    if (array.header.begin > most || array.bytes() > most - array.header.begin)
+        array.fail(
+            fmt::format("is cut off: an array of shape {} has {} bytes; get the file anew", array.header.shape_text(), array.bytes()));
+    return array;
+}
+
+/// Arrays by their names.
+class Arrays {
+public:
+    virtual ~Arrays() = default;
+    virtual bool has(const std::string &name) const = 0;
+    virtual Array open(const std::string &name) const = 0;
+
+    /// The folder of a file of names that belongs to an array; nothing: there is none.
+    virtual fs::path folder_of(const std::string &) const { return {}; }
+};
+
+class ArraysInFolder final : public Arrays {
+public:
+    explicit ArraysInFolder(fs::path folder) : folder_(std::move(folder)) {}
+
+    bool has(const std::string &name) const override {
+        std::error_code error;
+        return fs::exists(path_of(name), error);
+    }
+
+    Array open(const std::string &name) const override {
+        auto file = std::make_shared<const MappedFile>(path_of(name));
+        auto stream = plain_stream(file->bytes());
+        return open_array(path_of(name).string(), std::move(stream), std::move(file));
+    }
+
+    fs::path folder_of(const std::string &name) const override { return path_of(name).parent_path(); }
+
+private:
+    fs::path path_of(const std::string &name) const { return folder_ / (name + ".npy"); }
+
+    fs::path folder_;
+};
+
+class ArraysInArchive final : public Arrays {
+public:
+    explicit ArraysInArchive(const fs::path &path) : path_(path), archive_(path) {
+        for (const std::string &name : archive_.names())
+            if (name.ends_with(".npy")) members_.push_back(name.substr(0, name.size() - 4));
+    }
+
+    bool has(const std::string &name) const override { return find(name) != members_.end(); }
+
+    Array open(const std::string &name) const override {
+        const std::string &member = *find(name);
+        return open_array(fmt::format("{}: {}", path_.string(), printable(member)), archive_.open(member + ".npy"));
+    }
+
+    const std::vector<std::string> &names() const { return members_; }
+
+private:
+    std::vector<std::string>::const_iterator find(const std::string &name) const {
+        return std::ranges::find_if(members_, [&](const std::string &member) { return folded(member) == name; });
+    }
+
+    fs::path path_;
+    ZipFile archive_;
+    std::vector<std::string> members_;
+};
+
+const Names *names_of(Split split, const Arrays &arrays) {
+    const auto *const found =
+        std::ranges::find_if(known_names, [&](const Names &names) { return names.split == split && arrays.has(names.images); });
+    return found == known_names.end() ? nullptr : found;
+}
+
+template<typename T>
+std::vector<std::int64_t> read_integers(const Array &array) {
+    std::vector<T> values(array.header.values());
+    array.read(std::as_writable_bytes(std::span(values)));
+    return {values.begin(), values.end()};
+}
+
+struct IntegerType {
+    std::string_view name;
+    std::vector<std::int64_t> (*read)(const Array &);
+};
+
+constexpr std::array integer_types = {
+    IntegerType{"|u1", read_integers<std::uint8_t>},  IntegerType{"|i1", read_integers<std::int8_t>},
+    IntegerType{"<u2", read_integers<std::uint16_t>}, IntegerType{"<i2", read_integers<std::int16_t>},
+    IntegerType{"<u4", read_integers<std::uint32_t>}, IntegerType{"<i4", read_integers<std::int32_t>},
+    IntegerType{"<u8", read_integers<std::uint64_t>}, IntegerType{"<i8", read_integers<std::int64_t>},
+};
+
+std::vector<std::int64_t> read_labels(const Array &array, std::size_t images) {
+    const NpyHeader &header = array.header;
+    if (header.shape.empty() || header.shape.size() > 2 || (header.shape.size() == 2 && header.shape[1] != 1))
+        array.fail(fmt::format("labels are of shape (N) or (N, 1), not {}; one-hot labels become numbers by numpy.argmax(y, axis=1)",
+                               header.shape_text()));
+    if (header.shape[0] != images) array.fail(fmt::format("{} labels for {} images", header.shape[0], images));
+    const auto *const type = std::ranges::find(integer_types, header.type, &IntegerType::name);
+    if (type == integer_types.end())
+        array.fail(fmt::format("labels are integers, not \"{}\"; save y.astype(\"int64\")", printable(shortened(header.type, 40))));
+    std::vector<std::int64_t> labels = type->read(array);
+    array.finish();
+    return labels;
+}
+
+/// Float64, which NumPy's divisions make, in pieces.
+void read_doubles(const Array &array, std::span<float> values) {
+    constexpr std::size_t at_once = 8192;
+    std::vector<double> piece(std::min(at_once, values.size()));
+    while (!values.empty()) {
+        const std::span<double> part = std::span(piece).first(std::min(piece.size(), values.size()));
+        array.read(std::as_writable_bytes(part));
+        std::ranges::transform(part, values.begin(), [](double value) { return static_cast<float>(value); });
+        values = values.subspan(part.size());
+    }
+}
+
+Pixels read_pixels(const Array &array) {
+    const NpyHeader &header = array.header;
+    const std::size_t values = header.values();
+    if (header.type == "|u1") {
+        if (array.file) return Pixels::of_mapped_bytes(array.file, header.begin, values);
+        Pixels pixels = Pixels::of_bytes(values);
+        array.read(std::as_writable_bytes(pixels.bytes()));
+        return pixels;
+    }
+    if (header.type == "<f4") {
+        if (array.file && header.begin % sizeof(float) == 0) return Pixels::of_mapped_floats(array.file, header.begin, values);
+        Pixels pixels = Pixels::of_floats(values);
+        array.read(std::as_writable_bytes(pixels.floats()));
+        return pixels;
+    }
+    if (header.type == "<f8") {
+        Pixels pixels = Pixels::of_floats(values);
+        read_doubles(array, pixels.floats());
+        return pixels;
+    }
+    array.fail(fmt::format("images are bytes (uint8), float32 or float64, not \"{}\"; save x.astype(\"uint8\")",
+                           printable(shortened(header.type, 40))));
+}
+
+void read_images(const Array &array, Dataset &data) {
+    const std::vector<std::size_t> &shape = array.header.shape;
+    if (shape.size() != 3 && shape.size() != 4)
+        array.fail(fmt::format("images are of shape (N, H, W) or (N, H, W, C), not {}; save x.reshape(...)", array.header.shape_text()));
+    // Where the file is mapped the values take no room.
+    check_room(array.name, shape[0], array.file && array.header.type != "<f8" ? 0 : array.bytes());
+    set_size(data, shape[1], shape[2], shape.size() == 4 ? shape[3] : 1, array.name);
+    data.pixels = read_pixels(array);
+    if (array.file && array.header.begin + array.bytes() < array.file->bytes().size())
+        array.fail("holds more than its header says; get the file anew");
+    if (!array.file) array.finish();
+    check_finite(data, array.name);
+}
+
+std::vector<std::string> read_class_names(const fs::path &path, int classes) {
+    const nlohmann::json names = parse_json(read_file(path), path.string());
+    const auto fail = [&](const std::string &reason) { throw std::runtime_error(fmt::format("{}: {}", path.string(), reason)); };
+    if (!names.is_array() || !std::ranges::all_of(names, [](const nlohmann::json &name) { return name.is_string(); }))
+        fail("is no list of names; write [\"first\", \"second\"]");
+    if (std::cmp_not_equal(names.size(), classes)) fail(fmt::format("{} names for {} classes", names.size(), classes));
+    return names.get<std::vector<std::string>>();
+}
+
+class LabelledArrays final : public Source {
+public:
+    LabelledArrays(std::unique_ptr<Arrays> arrays, std::string description, int classes)
+        : arrays_(std::move(arrays)), description_(std::move(description)), classes_(classes) {}
+
+    std::string description() const override { return description_; }
+    bool has(Split split) const override { return names_of(split, *arrays_) != nullptr; }
+
+    Dataset load(Split split, const DecodingProgress &) override {
+        const Names &names = *names_of(split, *arrays_);
+        const Array images = arrays_->open(names.images);
+        if (!arrays_->has(names.labels)) images.fail(fmt::format("there is no {} with its labels beside it", names.labels));
+        const Array labels = arrays_->open(names.labels);
+        Dataset data;
+        read_images(images, data);
+        set_labels(data, read_labels(labels, images.header.shape[0]), classes_, labels.name);
+        const fs::path folder = arrays_->folder_of(names.images);
+        for (const fs::path &file : {folder / "classes.json", folder.parent_path() / "classes.json"}) {
+            if (folder.empty() || !fs::exists(file)) continue;
+            data.class_names = read_class_names(file, data.classes);
+            break;
+        }
+        return data;
+    }
+
+private:
+    std::unique_ptr<Arrays> arrays_;
+    std::string description_;
+    int classes_;
+};
+
+constexpr std::string_view what_they_are_called =
+    "x_train and y_train (x_test, y_test), train_images and train_labels, or images and labels";
+
+}  // namespace
+
+bool is_npz(const fs::path &path) {
+    std::error_code error;
+    return path.extension() == ".npz" && fs::is_regular_file(path, error);
+}
+
+std::unique_ptr<Source> open_npz(const DataRequest &request) {
+    auto arrays = std::make_unique<ArraysInArchive>(request.path);
+    if (!names_of(Split::train, *arrays)) {
+        constexpr std::size_t enough = 200;
+        throw std::runtime_error(fmt::format("{}: holds the arrays {}, but not {}", request.path.string(),
+                                             printable(shortened(fmt::format("{}", fmt::join(arrays->names(), ", ")), enough)),
+                                             what_they_are_called));
+    }
+    return std::make_unique<LabelledArrays>(std::move(arrays), "NumPy arrays", request.classes);
+}
+
+bool is_npy_folder(const fs::path &path) { return !path.empty() && names_of(Split::train, ArraysInFolder(path)) != nullptr; }
+
+std::unique_ptr<Source> open_npy_folder(const DataRequest &request) {
+    auto arrays = std::make_unique<ArraysInFolder>(request.path);
+    if (!names_of(Split::train, *arrays))
+        throw std::runtime_error(
+            fmt::format("{}: no .npy files are there that are called {}", request.path.string(), what_they_are_called));
+    return std::make_unique<LabelledArrays>(std::move(arrays), "NumPy arrays in files", request.classes);
+}
+
+}  // namespace halcyon

@@ -1,0 +1,107 @@
+#include "runtime/data/file_list.h"
+
+#include "tests/data/picture_files.h"
+
+using namespace halcyon;
+namespace fs = std::filesystem;
+using Names = std::vector<std::string>;
+using Labels = std::vector<std::uint16_t>;
+
+namespace {
+
+/// A folder with pictures/1.png, pictures/2.jpeg.png and pictures/3.png, and a list.
+struct Listed {
+    TemporaryFolder folder;
+    DataRequest request = request_for(folder / "list.csv", 2);
+
+    explicit Listed(const std::string &list) {
+        write_bytes(folder / "list.csv", list);
+        write_picture(folder / "pictures/1.png", 1);
+        write_picture(folder / "pictures/2.png", 2);
+        write_picture(folder / "pictures/3.PNG", 3);
+    }
+
+    Dataset load(Split split = Split::train) const { return ::load(request, split); }
+    std::string refusal() const { return refusal_of(request); }
+};
+
+}  // namespace
+
+TEST_CASE("A list names files and classes in any of the usual ways") {
+    const std::string list = GENERATE(
+        as<std::string>(), "file,label\npictures/1.png,dog\npictures/2.png,cat\npictures/3.PNG,dog\n",
+        "label,more,Filename\r\ndog,,pictures/1.png\r\n cat ,,pictures/2.png\r\ndog,,\"pictures/3.PNG\"\r\n",
+        "pictures/1.png,dog\npictures/2.png,cat\npictures/3.PNG,dog", "dog;pictures/1.png\ncat;pictures/2.png\ndog;pictures/3.PNG\n",
+        "id,breed\npictures/1,dog\npictures/2,cat\npictures/3,dog\n", "dog,pictures/1\ncat,pictures/2\ndog,pictures/3\n",
+        "width,height,class_id,path\n8,6,dog,pictures/1.png\n8,6,cat,pictures/2.png\n8,6,dog,pictures/3.PNG\n");
+    CAPTURE(list);
+    const Listed listed(list);
+    CHECK(open_source(listed.request)->description() == "list of pictures, 2 classes");
+    const Dataset data = listed.load();
+    CHECK(data.class_names == Names{"cat", "dog"});
+    CHECK(data.labels == Labels{1, 0, 1});
+    CHECK(data.names == Names{"pictures/1.png", "pictures/2.png", "pictures/3.PNG"});
+    CHECK(reds(data) == std::vector<int>{1, 2, 3});
+}
+
+TEST_CASE("Whole numbers are the classes' own") {
+    Listed listed("file,label\npictures/1.png,2\npictures/2.png,0\npictures/3.PNG,10\n");
+    listed.request.classes = 11;
+    const Dataset data = listed.load();
+    CHECK(data.labels == Labels{2, 0, 10});
+    CHECK(data.class_names == Names{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"});
+}
+
+TEST_CASE("Files are relative to the folder of --images, where it is given") {
+    Listed listed("image_id,category\n1,a\n2,b\n");
+    listed.request.images = listed.folder / "pictures";
+    CHECK(listed.load().names == Names{"1.png", "2.png"});
+    listed.request.images = listed.folder / "none";
+    CHECK(one_line_with(listed.refusal(), {listed.folder / "none", "no such folder", "--images"}));
+    listed.request.path = listed.folder / "classes";
+    write_picture(listed.folder / "classes/a/1.png", 1);
+    CHECK(one_line_with(listed.refusal(), {listed.folder / "classes", "--images is for lists"}));
+}
+
+TEST_CASE("A column of a list may part it into splits") {
+    const Listed listed("file,label,split\npictures/1.png,a,train\npictures/2.png,b,Valid\npictures/3.PNG,a,test\n");
+    CHECK(open_source(listed.request)->description() == "list of pictures, 2 classes, with a validation split, with a test split");
+    CHECK(listed.load().names == Names{"pictures/1.png"});
+    CHECK(listed.load(Split::validation).labels == Labels{1});
+    CHECK(listed.load(Split::test).names == Names{"pictures/3.PNG"});
+}
+
+TEST_CASE("Lists that cannot be used are refused in one line") {
+    const auto refused = [](const std::string &list, const std::vector<std::string> &texts, const std::string &format = "list") {
+        Listed listed(list);
+        listed.request.format = format;
+        CAPTURE(list, listed.refusal());
+        CHECK(one_line_with(listed.refusal(), texts));
+        CHECK(one_line_with(listed.refusal(), {listed.request.path.string()}));
+    };
+    refused("", {"is an empty file"});
+    refused("\n", {"is empty", "a row a picture"});
+    refused("file,label\n", {"no picture to train on"});
+    refused("a,b\n1,2\n", {"line 1", "no column of pictures' files", "--images"});
+    refused("file,one,two\npictures/1.png,1,0\n", {"line 1", "which of 3 columns has the labels"});
+    refused("pictures/1.png\n", {"line 1", "which of 1 columns"});
+    refused("file,label\npictures/1.png,a\npictures/2.png\n", {"line 3", "1 fields", "the label is missing"});
+    refused("file,label\npictures/1.png,\"\"\n", {"line 2", "the label is empty"});
+    refused("file,label\n,a\n", {"line 2", "the file is empty"});
+    refused("file,label\npictures/1.png,\xff\n", {"line 2", "\\xff", "UTF-8"});
+    refused("file,label\npictures/1.png,65536\n", {"label 65536 is too large", "65535"});
+    refused("file,label,split\npictures/1.png,a,dev\n", {"line 2", "\"dev\"", "train, val and test"});
+    refused("file,label\npictures/1.png,a\npictures/2.png,b\npictures/3.PNG,c\n", {"3 classes (a, b, c)", "the model has 2"});
+    refused("file,label\npictures/1.png,a\npictures/none.png,b\n", {"1 of 2 pictures cannot be read"});
+    refused("x,y\n1,2\n", {"no images are recognised", "list (a .csv file"}, "");
+}
+
+TEST_CASE("A file that is listed but not there is a bad file") {
+    Listed listed("id,label\npictures/1,a\npictures/none,b\npictures/2,b\n");
+    listed.request.skip_bad_files = true;
+    const auto source = open_source(listed.request);
+    CHECK(source->load(Split::train, no_progress).names == Names{"pictures/1.png", "pictures/2.png"});
+    REQUIRE(source->bad_files().size() == 1);
+    CHECK(source->bad_files()[0].path == listed.folder / "pictures/none");
+    CHECK(source->bad_files()[0].reason == "cannot be read: No such file or directory");
+}
