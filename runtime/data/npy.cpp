@@ -45,7 +45,7 @@ public:
         const char quote = rest_.empty() ? '\0' : rest_.front();
         const std::size_t end = rest_.find(quote, 1);
         if ((quote != '\'' && quote != '"') || end == rest_.npos) bad_header("no text where one must be");
-        const std::string value(rest_.substr(1, end - 1));
+        std::string value(rest_.substr(1, end - 1));
         rest_.remove_prefix(end + 1);
         return value;
     }

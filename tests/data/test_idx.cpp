@@ -4,6 +4,8 @@
 #include "tests/data/arrays.h"
 #include "tests/data/files.h"
 
+#include <zlib.h>
+
 using namespace halcyon;
 using namespace halcyon::tests;
 namespace fs = std::filesystem;
@@ -149,6 +151,15 @@ TEST_CASE("idx: what is wrong is said in one line") {
         images.pop_back();
         end = ".gz";
         expected = {"train-images-idx3-ubyte.gz: is cut off"};
+    }
+    SECTION("an archive that claims more than it can hold") {
+        const std::string header = big_endian(0x803) + big_endian(1 << 20) + big_endian(1 << 10) + big_endian(1 << 10);
+        const gzFile file = gzopen((folder / "bomb").c_str(), "wb");
+        gzwrite(file, header.data(), unsigned(header.size()));
+        gzclose(file);
+        images = read_bytes(folder / "bomb");
+        end = ".gz";
+        expected = {"train-images-idx3-ubyte.gz: is cut off: its header says 1099511627776 values"};
     }
     write_bytes(folder / ("train-images-idx3-ubyte" + end), images);
     write_bytes(folder / "train-labels-idx1-ubyte", labels);

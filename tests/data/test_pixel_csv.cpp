@@ -85,6 +85,8 @@ TEST_CASE("pixel CSV: numbers in quotes and with spaces, and numbers that are no
     }
     write_bytes(path, quoted);
     CHECK(is_formula(load_csv(path), 5, 4, 3, 1));
+    write_bytes(path, header(12) + "0,1,2,3,4,5,6,7,8,9,10,11,256\n");
+    CHECK(load_csv(path).pixels.floats().back() == 256);
     write_bytes(path, floats);
     const Dataset data = load_csv(path);
     REQUIRE(data.pixels.are_floats());
