@@ -57,6 +57,8 @@ struct Range {
 
     Range(int i, int to_side, int from_side) : from(at(i, to_side, from_side)), to(std::max(from + 1, at(i + 1, to_side, from_side))) {}
 
+    bool operator==(const Range &) const = default;
+
 private:
     static int at(int i, int to_side, int from_side) { return static_cast<int>(std::int64_t{i} * from_side / to_side); }
 };
@@ -82,10 +84,7 @@ public:
             throw std::invalid_argument("a picture of a sheet has another number of pixels");
         const int place = static_cast<int>(number);
         const int top = sheet_gap + place / sheet_columns * cell_h_, left = sheet_gap + place % sheet_columns * (sheet_tile + sheet_gap);
-        for (int y = 0; y < size_.h; ++y)
-            for (int x = 0; x < size_.w; ++x)
-                for (int channel = 0; channel < c_; ++channel)
-                    picture_.pixels[offset(top + y, left + x) + static_cast<std::size_t>(channel)] = mean(pixels, y, x, channel);
+        for (int y = 0; y < size_.h; ++y) draw_row(pixels, y, top, left);
         int line_top = top + size_.h + sheet_gap / 2;
         for (const std::string &line : captions_[number]) {
             write(line, line_top, left);
@@ -101,13 +100,24 @@ private:
                static_cast<std::size_t>(c_);
     }
 
+    /// Row y of a picture whose corner is there. Of enlarged pictures most rows are those above once more.
+    void draw_row(std::span<const std::uint8_t> pixels, int y, int top, int left) {
+        const auto row = picture_.pixels.begin() + std::ptrdiff_t(offset(top + y, left));
+        const Range rows(y, size_.h, h_);
+        if (y > 0 && rows == Range(y - 1, size_.h, h_)) {
+            std::copy_n(row - std::ptrdiff_t(offset(1, 0)), size_.w * c_, row);
+            return;
+        }
+        for (int x = 0; x < size_.w; ++x)
+            for (int channel = 0; channel < c_; ++channel) row[x * c_ + channel] = mean(pixels, rows, Range(x, size_.w, w_), channel);
+    }
+
     /// Of the pixels that one of the sheet stands for.
-    std::uint8_t mean(std::span<const std::uint8_t> pixels, int y, int x, int channel) const {
-        const Range rows(y, size_.h, h_), columns(x, size_.w, w_);
+    std::uint8_t mean(std::span<const std::uint8_t> pixels, const Range &rows, const Range &columns, int channel) const {
         std::uint64_t sum = 0;
-        for (int from_y = rows.from; from_y < rows.to; ++from_y)
-            for (int from_x = columns.from; from_x < columns.to; ++from_x)
-                sum += pixels[(static_cast<std::size_t>(from_y) * static_cast<std::size_t>(w_) + static_cast<std::size_t>(from_x)) *
+        for (int y = rows.from; y < rows.to; ++y)
+            for (int x = columns.from; x < columns.to; ++x)
+                sum += pixels[(static_cast<std::size_t>(y) * static_cast<std::size_t>(w_) + static_cast<std::size_t>(x)) *
                                   static_cast<std::size_t>(c_) +
                               static_cast<std::size_t>(channel)];
         const std::uint64_t count = static_cast<std::uint64_t>(rows.to - rows.from) * static_cast<std::uint64_t>(columns.to - columns.from);

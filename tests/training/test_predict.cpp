@@ -1,3 +1,6 @@
+#include "runtime/data/picture.h"
+#include "runtime/engine/random.h"
+#include "runtime/training/picture_report.h"
 #include "runtime/weights/safetensors.h"
 #include "tests/training/workplace.h"
 
@@ -212,6 +215,28 @@ TEST_CASE("pictures of other sizes are predicted, in folders and by patterns too
     // Each is of one colour, whatever its size, and the network sees the same; a single image has kernels of its own.
     for (std::size_t i = 1; i < 5; ++i) CHECK(lines[i].at("probabilities") == lines[0].at("probabilities"));
     CHECK(lines_of(cifar10(predict + Arguments{a}).out)[0].at("label") == lines[0].at("label"));
+}
+
+TEST_CASE("pictures are treated as the weights say that training did") {
+    const Workplace work;
+    const auto network = make_network();
+    network->initialize(1);
+    Picture noise{64, 48, 3, std::vector<std::uint8_t>(std::size_t(64 * 48 * 3))};
+    for (std::size_t i = 0; i < noise.pixels.size(); ++i) noise.pixels[i] = std::uint8_t(philox2x32({std::uint32_t(i), 0}, 1)[0]);
+    write_picture(work.folder / "noise.png", noise);
+    const auto probabilities = [&](const std::string &image) {
+        return lines_of(cifar10({"predict", "--weights", work.weights, "--json", work.folder / image}).out)[0].at("probabilities");
+    };
+    json of_default;
+    for (const PictureOptions &options : {PictureOptions{}, PictureOptions{Resize::nearest, Fit::pad, Alpha::drop, false}}) {
+        save_weights(work.weights, *network, {}, options);
+        write_picture(work.folder / "small.png", fit_picture(noise, 32, 32, options));
+        CHECK(probabilities("noise.png") == probabilities("small.png"));
+        CHECK(probabilities("noise.png") != of_default);
+        of_default = probabilities("noise.png");
+    }
+    save_weights(work.weights, *network, {});
+    CHECK(probabilities("noise.png") != of_default);
 }
 
 TEST_CASE("the likeliest classes are printed as text, JSON and CSV") {
