@@ -2,6 +2,8 @@
 #include "runtime/data/picture_decoders.h"
 #include "runtime/data/picture_exif.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <csetjmp>
@@ -22,7 +24,7 @@ constexpr std::string_view format = "JPEG";
 /// Every scan goes through the whole picture, so that a small file of many scans would take hours. Encoders write about ten.
 constexpr int most_scans = 100;
 
-enum class Outcome { done, truncated, damaged, unknown_kind };
+enum class Outcome { done, truncated, damaged, unknown_kind, too_many_scans };
 
 /// libjpeg on a file in memory. It reports errors by longjmp(), which runs no destructor on its way: the functions that call it own
 /// nothing. Where the file has no more bytes its source suspends it, as Pillow's does: so a file that is cut off anywhere is known.
@@ -119,6 +121,7 @@ private:
 
     Outcome failure() const {
         if (errors_.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
+        if (info_.input_scan_number > most_scans) return Outcome::too_many_scans;
         constexpr std::array unknown = {int(JERR_BAD_PRECISION), int(JERR_SOF_UNSUPPORTED), int(JERR_CONVERSION_NOTIMPL)};
         return std::ranges::find(unknown, errors_.msg_code) != unknown.end() ? Outcome::unknown_kind : Outcome::damaged;
     }
@@ -138,6 +141,8 @@ void refuse_unless_done(Outcome outcome) {
         throw_truncated(format);
     case Outcome::damaged:
         throw_damaged(format);
+    case Outcome::too_many_scans:
+        throw_not_read(format, fmt::format("of more than {} scans", most_scans));
     case Outcome::unknown_kind:
         throw_not_read(format, "of a rare kind (12 bits, lossless or of two components)");
     }

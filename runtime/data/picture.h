@@ -23,14 +23,17 @@ struct Picture {
     bool turned = false;  // its EXIF orientation is another than the pixels', and was not applied
 };
 
-/// Decodes a file's bytes (JPEG, PNG, WebP or BMP, by their first bytes) to `c` channels, 1 or 3. Throws std::runtime_error where they
-/// are no such picture or are damaged or cut off: what is wrong with it, without the file's name ("is a truncated PNG; save it anew").
+/// Decodes a file's bytes (JPEG, PNG, WebP or BMP, by their first bytes) to `c` channels, 1 or 3. The coded values are Pillow's, as
+/// convert("RGB") and convert("L") of that give them; profiles and gamma change nothing. Throws std::runtime_error, without the file's
+/// name: "is a truncated PNG; save it anew", and so on where it is no such picture, is damaged or cut off, is of a rare kind, or has more
+/// than 178,956,970 pixels.
 Picture decode_picture(std::span<const std::byte> file, int c, const PictureOptions &options);
 
-/// Brings a picture to h x w pixels as options.resize and options.fit say.
+/// Brings a picture to h x w pixels as options.resize and options.fit say: resize.h has the definitions, crop is Pillow's ImageOps.fit(),
+/// pad its ImageOps.pad().
 Picture fit_picture(const Picture &picture, int h, int w, const PictureOptions &options);
 
-/// Reads, decodes and fits a file. Throws std::runtime_error, one line that names it.
+/// Reads, decodes and fits a file of at most 256 MiB. Throws std::runtime_error, one line that names it.
 Picture read_picture(const std::filesystem::path &path, int h, int w, int c, const PictureOptions &options);
 
 /// The libraries that decode, with their versions: others may give other pixels.
