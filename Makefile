@@ -1,10 +1,12 @@
 # The commands of every day; `make` alone says what there is. CMake (CMakePresets.json) does the work.
 #
 #   make train DATA=/path/to/cifar-10-batches-bin ARGS="--epochs 1"
+#   make train MODEL=flowers DATA=/path/to/photos
 
 BUILD  := build/release
 CMAKE  := .venv/bin/cmake
 PRESET ?= release
+MODEL  ?= cifar10
 DATA   ?= $(CIFAR10_DIR)
 ARGS   ?=
 SECONDS ?= 60
@@ -15,7 +17,7 @@ CONFIGURE ?=  # CMake's options: -DHALCYON_BENCH_ONEDNN=ON
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'DATA=DIR trains on the CIFAR-10 binary files in DIR; ARGS="..." passes flags on.'
+	@echo 'DATA=PATH trains on the images there; ARGS="..." passes flags on.'
 
 setup: ## install what the build needs (apt packages; Halide, CMake, Ninja into .venv)
 	@cmake/setup.sh
@@ -24,10 +26,10 @@ configure: setup
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset $(PRESET) $(CONFIGURE)
 
 build: configure ## set up and build the trainer and the model compiler
-	@$(CMAKE) --build --preset $(PRESET) --target halcyonc cifar10
+	@$(CMAKE) --build --preset $(PRESET) --target halcyonc $(MODEL)
 
-train: build ## train models/cifar10.json
-	@$(BUILD)/bin/cifar10 train $(if $(DATA),--data "$(DATA)") $(ARGS)
+train: build ## train the network of models/cifar10.json; MODEL=flowers that of models/flowers.json
+	@$(BUILD)/bin/$(MODEL) train $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: configure ## build and run every test
 	@$(CMAKE) --build --preset $(PRESET)
