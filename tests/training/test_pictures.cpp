@@ -147,9 +147,9 @@ TEST_CASE("data says what there is, and writes it down") {
         for (int i = 0; i < 3; ++i) sum += 20 * label + i, squares += std::pow(20 * label + i, 2);
     CHECK(train.at("mean")[0].get<double>() == Approx(sum / 31 / 255));
     CHECK(train.at("std")[0].get<double>() == Approx(std::sqrt(squares / 31 - std::pow(sum / 31, 2)) / 255));
-    CHECK(train.at("duplicates").at("within") == json({{"train/class 1/copy.png", "train/class 0/0.png"}}));
+    CHECK(train.at("duplicates").at("within") == json::array({{"train/class 1/copy.png", "train/class 0/0.png"}}));
     CHECK(train.at("duplicates").at("across").empty());
-    CHECK(test.at("duplicates").at("across") == json({{"test/class 2/copy.png", "train/class 2/0.png"}}));
+    CHECK(test.at("duplicates").at("across") == json::array({{"test/class 2/copy.png", "train/class 2/0.png"}}));
 
     const Result text = cifar10({"data", photos.data});
     CHECK(text.out.find("class 1") != std::string::npos);
