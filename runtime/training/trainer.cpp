@@ -71,6 +71,10 @@ Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data,
     step.values.beta2 = static_cast<float>(recipe.optimizer.beta_2);
     step.values.epsilon = static_cast<float>(recipe.optimizer.epsilon);
     step.values.momentum = static_cast<float>(recipe.optimizer.momentum);
+    if (recipe.augment != Augmentation()) {
+        augmenter_.emplace(recipe.augment, recipe.flip, network.plan().in_w, network.plan().in_h);
+        step.values.flip_probability = 0;  // done with the rest
+    }
     steps_.assign(static_cast<std::size_t>(network.steps_ahead()), step);
     if (const Dataset *validated = data.validated(); validated && validated != &data.train)
         validation_data_.emplace(place(network, *validated));
@@ -141,6 +145,10 @@ double Trainer::rate_of(std::int64_t step) const {
 
 /// What the kernels read of the recipe and of the state, `index` steps from now.
 void Trainer::set_values(TrainingStep &step, int index, int position) const {
+    if (augmenter_) {
+        step.augment.resize(step.records.size() * augment_words);
+        augmenter_->draw(config_.seed, state_.epoch, static_cast<std::uint32_t>(position), step.augment);
+    }
     step.values.epoch = state_.epoch;
     step.values.position = static_cast<std::uint32_t>(position);
     step.values.update = state_.step + index + 1;

@@ -6,6 +6,7 @@
 #include "runtime/data/split.h"
 #include "runtime/engine/network.h"
 #include "runtime/engine/random.h"
+#include "runtime/training/augment.h"
 #include "runtime/training/picture_report.h"
 #include "runtime/training/progress.h"
 #include "runtime/training/run_folder.h"
@@ -109,6 +110,7 @@ private:
     const std::span<const std::int32_t> images_;  // the records of an epoch
     TrainingState state_;
     std::vector<TrainingStep> steps_;  // that are computed at once
+    std::optional<Augmenter> augmenter_;
     PlacedData train_data_;
     std::optional<PlacedData> validation_data_;  // where it is not among those
 };
