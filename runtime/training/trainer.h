@@ -94,6 +94,8 @@ private:
     std::optional<Evaluation> validate(const StopRequested &stop_requested);
     void finish_epoch(const EpochMetrics &metrics, Progress &progress);
     bool test(Progress &progress, const StopRequested &stop_requested);
+    Picture draw(const TrainingStep &step) const;
+    Dataset augmented(const TrainingStep &step) const;
     void draw_first_images(Progress &progress) const;
     bool draw_mistakes(Progress &progress, const StopRequested &stop_requested);
     EpochMetrics metrics(const std::optional<Evaluation> &evaluation) const;
