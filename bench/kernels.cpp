@@ -1,5 +1,6 @@
 #include "bench/benchmarks.h"
 
+#include "plan/augment.h"
 #include "plan/kernels.h"
 #include "plan/step.h"
 #include "plan/traffic.h"
@@ -52,6 +53,8 @@ private:
                 const float value = static_cast<float>(i % 7) * 0.25f - 0.5f;
                 std::memcpy(&memory[4 * i], &value, 4);
             }
+        } else if (argument.name == "augment") {
+            fill_augment(memory);
         } else if (argument.type == "int32") {
             for (std::size_t i = 0; i < memory.size() / 4; i++) {
                 const auto value = static_cast<std::int32_t>(i);
@@ -67,6 +70,17 @@ private:
         } else {
             for (std::size_t i = 0; i < memory.size(); i++) memory[i] = static_cast<std::byte>(i % 251);
         }
+    }
+
+    /// Each image turned by ten degrees, without another contrast, which is what an image is read twice for.
+    static void fill_augment(std::span<std::byte> memory) {
+        std::vector<std::int32_t> words(memory.size() / 4);
+        for (std::size_t image = 0; image < words.size(); image += augment_words) {
+            words.at(image + augment_xx) = words.at(image + augment_yy) = 64540;
+            words.at(image + augment_xy) = -(words.at(image + augment_yx) = 11380);
+            words.at(image + augment_gain) = augment_one;
+        }
+        std::memcpy(memory.data(), words.data(), memory.size());
     }
 
     static void fill_step(std::span<std::byte> memory) {
@@ -89,9 +103,8 @@ private:
 };
 
 bool sees_the_batch(const CompiledKernel &kernel) {
-    return std::any_of(kernel.arguments.begin(), kernel.arguments.end(), [](const Buffer &argument) {
-        return std::find(argument.extents.begin(), argument.extents.end(), batch_extent) != argument.extents.end();
-    });
+    return std::any_of(kernel.arguments.begin(), kernel.arguments.end(),
+                       [](const Buffer &argument) { return std::ranges::any_of(argument.extents, counts_images); });
 }
 
 /// How often the set's plan calls a kernel in a run of each of these programs; what it prepares once does not count.

@@ -1,5 +1,6 @@
 #include "compiler/graph.h"
 
+#include "plan/augment.h"
 #include "plan/step.h"
 
 #include <fmt/format.h>
@@ -33,7 +34,7 @@ Buffer external_buffer(const Model &model, const std::string &name) {
         set("uint8", {image.c, image.w, image.h, records_extent});
     else if (name == "labels")
         set("uint16", {records_extent});
-    else if (name == "indices")
+    else if (name == "indices" || name == "image_indices")
         set("int32", {batch_extent});
     else if (name == "step")
         set("uint32", {step_words(model.dropout_layers(), model.classes())});
@@ -131,7 +132,7 @@ Slabs lay_out_slabs(const Model &model) {
 
 Graph lower_input(const Model &model, const Slabs &slabs, bool floats) {
     Lowering lowering(model, slabs, floats ? "input_float" : "input", Lowering::Mode::inference);
-    const std::vector<int> data = {lowering.external("images", floats ? "float32" : "uint8"), lowering.external("indices"),
+    const std::vector<int> data = {lowering.external("images", floats ? "float32" : "uint8"), lowering.external("image_indices"),
                                    lowering.external("step")};
     const int output = lowering.external("input");
     Shape shape;
@@ -190,6 +191,23 @@ std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs) {
          {{"adam", "optimizer", shape, {0, 1}, {2, 3, 4}}}},
         {"sgd", {gradients, step, parameters, state("velocity", 0)}, {{"sgd", "optimizer", shape, {0, 1}, {2, 3}}}},
     };
+}
+
+std::vector<Graph> lower_augmentation(const Model &model) {
+    const FeatureMap &image = model.input;
+    Shape shape;
+    shape.in_h = image.h, shape.in_w = image.w, shape.in_c = image.c;
+    const Buffer indices = external_buffer(model, "indices");
+    const Buffer words = {.name = "augment", .type = "int32", .extents = {augment_words, batch_extent}, .home = Home::external};
+    const auto images = [&](const std::string &name, const std::string &type, int count) {
+        return Buffer{.name = name, .type = type, .extents = {image.c, image.w, image.h, count}, .home = Home::external};
+    };
+    std::vector<Graph> graphs;
+    for (const auto &[kernel, type] : {std::pair("augment", "uint8"), std::pair("augment_float", "float32")})
+        graphs.push_back({kernel,
+                          {images("records", type, records_extent), indices, words, images("augmented", type, images_extent)},
+                          {{kernel, "augment", shape, {0, 1, 2}, {3}}}});
+    return graphs;
 }
 
 Lowering::Lowering(const Model &model, const Slabs &slabs, std::string name, Mode mode, int batch)

@@ -59,6 +59,9 @@ Graph lower_inference(const Model &model, const Slabs &slabs, int batch = 0);
 /// "adam" and "sgd": one call on the whole slabs.
 std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs);
 
+/// "augment", and "augment_float" for a data set of floats: one call that makes a batch's images of records of the data set.
+std::vector<Graph> lower_augmentation(const Model &model);
+
 /// What a layer sees while it is lowered. Forward calls are appended at once; in training a layer leaves a function for each value it
 /// makes, and these are called in reverse order with the value's whole gradient: reverse-mode differentiation over the tape.
 class Lowering {
@@ -78,8 +81,8 @@ public:
     /// A weight of `layer`, by its short name; the same value whenever it is asked for.
     int weight(const Layer &layer, const std::string &name);
 
-    /// A value that the runtime binds by name: images, labels, indices, step, input, loss, correct, probabilities. Images are of either
-    /// type.
+    /// A value that the runtime binds by name: images, labels, step, input, loss, correct, probabilities; a batch's numbers among the
+    /// images, image_indices, and among the labels, indices: augmented images have numbers of their own. Images are of either type.
     int external(const std::string &name, const std::string &type = "");
 
     /// A new value that holds a gradient of `value`. A weight's lies in the slab of gradients, where the weight lies in its own.

@@ -65,8 +65,8 @@ bool is_layer_name(const std::string &name) {
 
 // What the plan calls the values that are no layer's.
 bool is_reserved(const std::string &name) {
-    constexpr std::array<std::string_view, 8> reserved = {"input", "images", "labels",  "indices",
-                                                          "step",  "loss",   "correct", "probabilities"};
+    constexpr std::array<std::string_view, 9> reserved = {"input", "images", "image_indices", "labels",       "indices",
+                                                          "step",  "loss",   "correct",       "probabilities"};
     return std::ranges::find(reserved, name) != reserved.end();
 }
 

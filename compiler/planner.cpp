@@ -269,6 +269,7 @@ std::string refusal(const Entry &entry, const Shape &shape, const Set &set, cons
 std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs) {
     std::vector<Graph> graphs = {lower_input(model, slabs, false), lower_input(model, slabs, true), lower_training(model, slabs)};
     for (Graph &optimizer : lower_optimizers(model, slabs)) graphs.push_back(std::move(optimizer));
+    for (Graph &augmentation : lower_augmentation(model)) graphs.push_back(std::move(augmentation));
     for (int batch : {0, 1}) graphs.push_back(lower_inference(model, slabs, batch));
     return graphs;
 }

@@ -54,6 +54,14 @@ double per_element(const Shape &s) {
 const std::vector<Kernel> &all_kernels() {
     using enum Exactness;
     static const std::vector<Kernel> kernels = {
+        {"augment",
+         {"records", "indices", "augment"},
+         {"augmented"},
+         {},
+         exact,
+         per_input<12>,
+         "a batch of byte images of a data set, each moved, brightened and erased at random"},
+        {"augment_float", {"records", "indices", "augment"}, {"augmented"}, {}, derived, per_input<12>, "the same of float images"},
         {"input_fwd",
          {"images", "indices", "step"},
          {"output"},

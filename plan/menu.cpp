@@ -263,6 +263,12 @@ std::string pass_of_threads(const Shape &s, const Set &set) {
     return first_refusal({on_device(s, set), pixels > 16 ? fmt::format("{} pixels are too many for one block", pixels) : ""});
 }
 
+/// A block keeps the sums of all rows and channels of its image in shared memory, beside those of the channels.
+std::string rows_of_sums(const Shape &s, const Set &set) {
+    const double bytes = 4.0 * s.in_c * (s.in_h + 2);
+    return first_refusal({on_device(s, set), bytes > 48 * 1024 ? "the sums of its rows do not fit a block" : ""});
+}
+
 /// Halide's autoschedulers take the plain algorithms alone: weights in tiles are Winograd's.
 std::string by_autoscheduler(const Shape &s, const Set &set) {
     return first_refusal({set.autoscheduler.empty() ? "the set has no autoscheduler" : "", plain_weights(s, set)});
@@ -293,6 +299,8 @@ Entry gpu_reference_with(std::vector<Workspace> (*workspaces)(const Shape &, con
 
 const std::map<std::string, std::vector<Entry>, std::less<>> &menus() {
     static const std::map<std::string, std::vector<Entry>, std::less<>> menus = {
+        {"augment", {{"images", on_x86}, {"image_blocks", rows_of_sums}, autoscheduled, reference, gpu_reference}},
+        {"augment_float", {{"images", on_x86}, {"image_blocks", rows_of_sums}, autoscheduled, reference, gpu_reference}},
         {"input_fwd", {{"rows", on_x86}, {"pixels", on_device}, autoscheduled, reference, gpu_reference}},
         {"input_normalization_fwd", {{"rows", on_x86}, {"pixels", on_device}, autoscheduled, reference, gpu_reference}},
         {"normalization_fold", {autoscheduled, reference, gpu_reference}},

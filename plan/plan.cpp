@@ -36,15 +36,17 @@ Home parse_home(const std::string &text) {
     throw std::runtime_error(fmt::format("unknown home \"{}\"", text));
 }
 
+const std::map<std::string, int> extent_names = {{"batch", batch_extent}, {"records", records_extent}, {"images", images_extent}};
+
 Json write_extents(const std::vector<int> &extents) {
     Json json = Json::array();
-    for (int extent : extents)
-        if (extent == batch_extent)
-            json.push_back("batch");
-        else if (extent == records_extent)
-            json.push_back("records");
+    for (int extent : extents) {
+        const auto named = std::ranges::find(extent_names, extent, [](const auto &name) { return name.second; });
+        if (named != extent_names.end())
+            json.push_back(named->first);
         else
             json.push_back(extent);
+    }
     return json;
 }
 
@@ -53,12 +55,8 @@ std::vector<int> parse_extents(const Json &json) {
     for (const Json &extent : json) {
         // Comparing it with a string literal would make a value of that, inside a noexcept function.
         const std::string name = extent.is_string() ? extent.get<std::string>() : "";
-        if (name == "batch")
-            extents.push_back(batch_extent);
-        else if (name == "records")
-            extents.push_back(records_extent);
-        else
-            extents.push_back(extent.get<int>());
+        const auto named = extent_names.find(name);
+        extents.push_back(named == extent_names.end() ? extent.get<int>() : named->second);
     }
     return extents;
 }

@@ -23,12 +23,17 @@ enum class Home {
     moving,       // the slab of moving statistics: saved, not trained
     optimizer,    // two slabs laid out like `parameters`, one after the other
     prepared,     // what a program's first calls make of the weights, kept until these change
-    external,     // bound by the runtime by name: images, labels, indices, step, input, loss, correct, probabilities
+    external,     // bound by the runtime by name, as Lowering::external() and lower_augmentation() list them
 };
 
-/// The extent that stands for the batch, and the one that stands for the number of records of the bound data set.
+/// The extent that stands for the batch, the one that stands for the number of records of the bound data set, and the one for as many
+/// records as the batch has images: those lie one after the other whatever the set's order.
 constexpr int batch_extent = -1;
 constexpr int records_extent = -2;
+constexpr int images_extent = -3;
+
+/// Whether a buffer grows with the batch along this extent.
+constexpr bool counts_images(int extent) { return extent == batch_extent || extent == images_extent; }
 
 /// Offsets are multiples of this many bytes: a cache line, the widest vector, and what OpenCL devices ask of a part of a buffer (128 for
 /// PoCL, 512 for NVIDIA's). The largest batch multiplies those of activations, so that they stay multiples.
@@ -63,7 +68,8 @@ struct Call {
 };
 
 /// A sequence of calls: "input" and "input_float" (a batch of images as the layers read it, of records that are bytes or float32), then on
-/// that "gradients" (forward and backward), "infer" and "infer_one", for a single image; "adam" and "sgd".
+/// that "gradients" (forward and backward), "infer" and "infer_one", for a single image; "adam" and "sgd". "augment" and "augment_float"
+/// make the images of an augmented batch, which "input" then takes for records.
 struct Program {
     std::string name;
     std::vector<Buffer> buffers;

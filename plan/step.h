@@ -37,6 +37,12 @@ enum RandomStream : unsigned {
     stream_flip = 1,
     stream_init = 2,
     stream_split = 3,
+    stream_vertical_flip = 4,
+    stream_crop = 5,
+    stream_affine = 6,
+    stream_brightness = 7,
+    stream_contrast = 8,
+    stream_erase = 9,
     stream_first_dropout = 16,
 };
 

@@ -114,7 +114,7 @@ std::int64_t addressable_batch(const SetPlan &set) {
     std::int64_t most = std::numeric_limits<int>::max();
     for (const Program &program : set.programs)
         for (const Buffer &buffer : program.buffers)
-            if (program.name != "infer_one" && std::ranges::find(buffer.extents, batch_extent) != buffer.extents.end())
+            if (program.name != "infer_one" && std::ranges::any_of(buffer.extents, counts_images))
                 most = std::min(most, addressable_bytes / bytes_of(buffer, 1));
     return most;
 }

@@ -1,5 +1,6 @@
 #include "runtime/engine/network.h"
 
+#include "plan/augment.h"
 #include "plan/step.h"
 #include "runtime/engine/executor.h"
 #include "runtime/engine/random.h"
@@ -103,18 +104,24 @@ struct Network::Implementation {
     const halide_device_interface_t *device;  // null: the host
     Session session;
     Memory memory;
-    Executor input, input_float, gradients, adam, sgd, infer, infer_one;
+    Executor input, input_float, augment, augment_float, gradients, adam, sgd, infer, infer_one;
 
     std::optional<PlacedData> data;  // the network's own
     int records = 0;                 // of the bound data
     bool floats = false;             // what those are of
     int inferred = 0;                // images of the last infer()
 
+    // An augmented batch, which `input` takes for a data set: its images are the records 0, 1, 2, ...
+    TwinBlock augmented;
+    Rows<std::int32_t> counting;
+    Place data_images;  // of the bound data
+    bool reads_augmented = false;
+
     TwinBlock images;  // the batch's, as the layers read them: a device is done with a step's when it makes the next one's
 
     // The external buffers, a row for each step that train() takes.
     int steps_ahead;
-    Rows<std::int32_t> indices;
+    Rows<std::int32_t> indices, words;  // words: of augmentation
     Rows<std::uint32_t> step;
     Rows<float> loss, correct, probabilities;
     std::vector<BatchResult> results;
@@ -124,15 +131,21 @@ struct Network::Implementation {
     Implementation(const halcyon_model &model, Plan model_plan, std::string_view set_name, int threads, int max_batch)
         : plan(std::move(model_plan)), set(find_set(plan, set_name)), device(device_of(set_name)), session(threads),
           memory(plan, set, max_batch, session), input(executor(model, "input")), input_float(executor(model, "input_float")),
-          gradients(executor(model, "gradients")), adam(executor(model, "adam")), sgd(executor(model, "sgd")),
-          infer(executor(model, "infer")), infer_one(executor(model, "infer_one")),
+          augment(executor(model, "augment")), augment_float(executor(model, "augment_float")), gradients(executor(model, "gradients")),
+          adam(executor(model, "adam")), sgd(executor(model, "sgd")), infer(executor(model, "infer")),
+          infer_one(executor(model, "infer_one")), augmented(device, session, std::int64_t(max_batch * image_values() * sizeof(float))),
+          counting(device, session, 1, std::size_t(max_batch)),
           images(device, session, std::int64_t(max_batch * image_values() * sizeof(float))), steps_ahead(device ? device_steps_ahead : 1),
           indices(device, session, steps_ahead, std::size_t(max_batch)),
+          words(device, session, steps_ahead, std::size_t(max_batch) * augment_words),
           step(device, session, steps_ahead, std::size_t(step_words(plan.dropout_layers, plan.classes))),
           loss(device, session, steps_ahead, std::size_t(max_batch)), correct(device, session, steps_ahead, std::size_t(max_batch)),
           probabilities(device, session, 1, std::size_t(max_batch) * plan.classes), results(std::size_t(steps_ahead)) {
         memory.bind("input", images.place(0));
         memory.bind("probabilities", probabilities.place(0));
+        memory.bind("augmented", augmented.place(0));
+        std::iota(counting[0].begin(), counting[0].end(), 0);
+        counting.send(1);
         bind_row(0);
         if (device) prepare_seconds = prepare();
     }
@@ -150,18 +163,22 @@ struct Network::Implementation {
         set_step(0, StepValues{}, 1);
         set_optimizer(0, Optimizer::adam, StepValues{});
         send(1);
-        for (Executor *program : {&input, &gradients, &adam, &sgd, &infer, &infer_one}) program->run(1, 1);
+        for (Executor *program : {&input, &augment, &gradients, &adam, &sgd, &infer, &infer_one}) program->run(1, 1);
         bind_data(black_floats);
-        input_float.run(1, 1);
+        for (Executor *program : {&input_float, &augment_float}) program->run(1, 1);
         memory.clear_slabs();
         forget_all_preparations();
         records = 0;  // of the image nothing is kept
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     }
 
-    /// The programs that run next read and write this row.
-    void bind_row(int row) {
-        if (std::exchange(bound_row, row) == row) return;
+    /// The programs that run next read and write this row, and read the data set's images or the augmented ones.
+    void bind_row(int row, bool read_augmented = false) {
+        const bool same_images = std::exchange(reads_augmented, read_augmented) == read_augmented;
+        if (std::exchange(bound_row, row) == row && same_images) return;
+        memory.bind("images", read_augmented ? augmented.place(0) : data_images);
+        memory.bind("image_indices", read_augmented ? counting.place(0) : indices.place(row));
+        memory.bind("augment", words.place(row));
         memory.bind("indices", indices.place(row));
         memory.bind("step", step.place(row));
         memory.bind("loss", loss.place(row));
@@ -170,7 +187,8 @@ struct Network::Implementation {
     }
 
     void rebind() {
-        for (Executor *program : {&input, &input_float, &gradients, &adam, &sgd, &infer, &infer_one}) program->rebind();
+        for (Executor *program : {&input, &input_float, &augment, &augment_float, &gradients, &adam, &sgd, &infer, &infer_one})
+            program->rebind();
     }
 
     std::size_t image_values() const { return std::size_t(plan.in_c) * plan.in_h * plan.in_w; }
@@ -196,11 +214,13 @@ struct Network::Implementation {
     }
 
     void bind_data(const PlacedData &placed) {
-        memory.bind("images", placed.images());
+        data_images = placed.images();
+        memory.bind("records", data_images);
         memory.bind("labels", placed.labels());
         records = placed.records();
         floats = placed.are_floats();
-        rebind();
+        bound_row = -1;
+        bind_row(0);
     }
 
     Executor executor(const halcyon_model &model, std::string_view program) {
@@ -238,6 +258,13 @@ struct Network::Implementation {
             if (record < 0 || record >= records)
                 throw std::invalid_argument(fmt::format("there is no record {}; there are {}", record, records));
         std::ranges::copy(batch, indices[row].begin());
+    }
+
+    void set_words(int row, std::span<const std::int32_t> given, std::size_t batch) {
+        if (given.size() != batch * augment_words)
+            throw std::invalid_argument(
+                fmt::format("{} words of augmentation for {} images: {} belong to each", given.size(), batch, int(augment_words)));
+        std::ranges::copy(given, words[row].begin());
     }
 
     template<typename Word>
@@ -295,28 +322,32 @@ struct Network::Implementation {
     }
 
     /// Gives the kernels the first rows of what they read.
-    void send(int rows) {
+    void send(int rows, bool with_words = false) {
         indices.send(rows);
+        if (with_words) words.send(rows);
         step.send(rows);
     }
 
-    /// Makes the batch's images of their records, and runs `program` on those: threads do not fall asleep between the two.
+    void run_augment(std::size_t batch) { (floats ? augment_float : augment).run(static_cast<int>(batch), records); }
+
+    /// Makes the batch's images of their records, augmented or not, and runs `program` on those: threads do not fall asleep in between.
     void run_on_images(Executor &program, std::size_t batch) {
         on_kernel_stack([&] {
-            const ThreadPool::Step step_of_both(session.threads());
-            (floats ? input_float : input).run(static_cast<int>(batch), records);
+            const ThreadPool::Step step_of_all(session.threads());
+            if (reads_augmented) run_augment(batch);
+            (floats ? input_float : input).run(static_cast<int>(batch), reads_augmented ? static_cast<int>(batch) : records);
             program.run(static_cast<int>(batch), records);
         });
     }
 
-    void run_gradients(int row, std::size_t batch) {
-        bind_row(row);
+    void run_gradients(int row, std::size_t batch, bool read_augmented = false) {
+        bind_row(row, read_augmented);
         forget_preparations();  // the moving statistics will have changed, even where a kernel fails
         run_on_images(gradients, batch);
     }
 
     void run_update(int row, Optimizer optimizer) {
-        bind_row(row);
+        bind_row(row, reads_augmented);
         forget_preparations();
         (optimizer == Optimizer::adam ? adam : sgd).run(memory.max_batch(), records);
     }
@@ -395,6 +426,19 @@ BatchResult Network::gradients(std::span<const std::int32_t> records, const Step
     return self_->sums(0, records.size());
 }
 
+Records Network::augment(std::span<const std::int32_t> records, std::span<const std::int32_t> words) {
+    self_->select(0, records);
+    self_->set_words(0, words, records.size());
+    self_->send(1, true);
+    self_->bind_row(0);
+    self_->run_augment(records.size());
+    const std::size_t values = self_->image_values() * records.size();
+    self_->augmented.fetch(static_cast<std::int64_t>(values * (self_->floats ? sizeof(float) : 1)));
+    const std::byte *const images = self_->augmented.host();
+    if (self_->floats) return std::span(reinterpret_cast<const float *>(images), values);
+    return std::span(reinterpret_cast<const std::uint8_t *>(images), values);
+}
+
 void Network::update(Optimizer optimizer, const StepValues &step) {
     self_->set_optimizer(0, optimizer, step);
     self_->send(1);
@@ -410,12 +454,14 @@ std::span<const BatchResult> Network::train(Optimizer optimizer, std::span<const
     for (int row = 0; row < rows; ++row) {
         const TrainingStep &step = steps[std::size_t(row)];
         self_->select(row, step.records);
+        if (!step.augment.empty()) self_->set_words(row, step.augment, step.records.size());
         self_->set_step(row, step.values, step.records.size());
         self_->set_optimizer(row, optimizer, step.values);
     }
-    self_->send(rows);
+    self_->send(rows, std::ranges::any_of(steps, [](const TrainingStep &step) { return !step.augment.empty(); }));
     for (int row = 0; row < rows; ++row) {
-        self_->run_gradients(row, steps[std::size_t(row)].records.size());
+        const TrainingStep &step = steps[std::size_t(row)];
+        self_->run_gradients(row, step.records.size(), !step.augment.empty());
         self_->run_update(row, optimizer);
     }
     self_->fetch(rows);

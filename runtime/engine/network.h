@@ -44,6 +44,7 @@ struct StepValues {
 struct TrainingStep {
     std::vector<std::int32_t> records;
     StepValues values;
+    std::vector<std::int32_t> augment = {};  // augment_words (plan/augment.h) for each record; empty: the images as they are
 };
 
 /// Sums over the images of a batch, added in order; the loss is weighted by class where the step says so.
@@ -112,6 +113,10 @@ public:
     /// updates the moving statistics. Throws std::invalid_argument for a record, batch or value of the step out of range, before anything
     /// is changed, and std::runtime_error for a kernel's failure, which leaves weights as they were and moving statistics perhaps changed.
     BatchResult gradients(std::span<const std::int32_t> records, const StepValues &step);
+
+    /// What a step with these words trains on, as a data set has its images: valid until the next call of any program. Throws like
+    /// gradients(), and std::invalid_argument for other than augment_words for each record.
+    Records augment(std::span<const std::int32_t> records, std::span<const std::int32_t> words);
 
     /// One step of the optimizer with what is in gradient_slab(). Throws like gradients(); a kernel's failure may leave some weights
     /// changed.

@@ -24,7 +24,7 @@ bool is_data_set(const Buffer &buffer) { return buffer.extents.size() > 1 && buf
 
 std::vector<std::int64_t> extents_of(const Buffer &buffer, int batch, int records) {
     std::vector<std::int64_t> extents;
-    for (const int extent : buffer.extents) extents.push_back(extent == batch_extent ? batch : extent == records_extent ? records : extent);
+    for (const int extent : buffer.extents) extents.push_back(counts_images(extent) ? batch : extent == records_extent ? records : extent);
     return extents;
 }
 

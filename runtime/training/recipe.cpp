@@ -35,9 +35,7 @@ const char *const fraction_range = "0 or a number from 1e-30 to 1";
 
 // The kernels draw 16 random bits.
 bool dropout_rate(double x) { return x == 0 || (x >= 1.0 / 65536 && x <= 65535.0 / 65536); }
-bool flip_chance(double x) { return dropout_rate(x) || x == 1; }
 const char *const dropout_range = "0 or a number from 1/65536 to 65535/65536";
-const char *const flip_range = "0, 1 or a number from 1/65536 to 65535/65536";
 
 OptimizerSettings parse_optimizer(const json &values, const std::string &where) {
     OptimizerSettings optimizer;
@@ -154,7 +152,8 @@ Recipe parse_recipe(std::string_view text, const std::string &where) {
     section.count("epochs", recipe.epochs, 1, largest_count);
     section.count("batch", recipe.batch, 1, largest_count);
     if (const json *given = section.find("dropout")) recipe.dropout = parse_dropout(*given, section);
-    section.number("flip", recipe.flip, flip_chance, flip_range);
+    section.number("flip", recipe.flip, is_chance, chance_range);
+    if (const json *given = section.find("augment")) recipe.augment = parse_augmentation(*given, recipe.flip, where);
     if (const json *given = section.find("class_weights")) recipe.class_weights = parse_class_weights(*given, where, section);
     if (const json *given = section.find("early_stopping")) recipe.early_stopping = parse_early_stopping(*given, where);
     if (const json *given = section.find("reduce_on_plateau")) recipe.reduce_on_plateau = parse_reduce_on_plateau(*given, where);
@@ -199,6 +198,7 @@ std::string to_json(const Recipe &recipe) {
     values["batch"] = recipe.batch;
     std::visit([&values](const auto &rates) { values["dropout"] = rates; }, recipe.dropout);
     values["flip"] = recipe.flip;
+    if (recipe.augment != Augmentation()) values["augment"] = to_json(recipe.augment);
     if (const ordered_json weights = std::visit(ClassWeightsToJson(), recipe.class_weights); !weights.is_null())
         values["class_weights"] = weights;
     if (recipe.early_stopping) values["early_stopping"] = to_object(*recipe.early_stopping);

@@ -2,6 +2,8 @@
 // every key.
 #pragma once
 
+#include "runtime/training/augment.h"
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -69,6 +71,7 @@ struct Recipe {
     int batch = 64;
     Dropout dropout = 0.0;  // each rate 0, or 1/65536 to 65535/65536
     double flip = 0;        // the probability with which an image is mirrored left to right, in [0, 1]
+    Augmentation augment;
     ClassWeights class_weights;
     std::optional<EarlyStopping> early_stopping;
     std::optional<ReduceOnPlateau> reduce_on_plateau;  // with the schedule "constant" alone

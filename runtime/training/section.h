@@ -41,14 +41,20 @@ public:
 
     void refuse_unknown() const;
 
+    /// For what is wrong with a key beside these.
+    [[noreturn]] void fail(const std::string &key, const std::string &reason) const;
+
 private:
     std::uint64_t checked_count(const nlohmann::json &given, const char *key, std::uint64_t lowest, std::uint64_t highest) const;
-    [[noreturn]] void fail(const std::string &key, const std::string &reason) const;
 
     const nlohmann::json &values_;
     std::string prefix_;
     const std::string &where_;
     std::set<std::string> known_;
 };
+
+/// A chance that 16 random bits decide, as the kernels do.
+inline bool is_chance(double x) { return x == 0 || x == 1 || (x >= 1.0 / 65536 && x <= 65535.0 / 65536); }
+constexpr const char *chance_range = "0, 1 or a number from 1/65536 to 65535/65536";
 
 }  // namespace halcyon

@@ -71,6 +71,10 @@ Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data,
     step.values.beta2 = static_cast<float>(recipe.optimizer.beta_2);
     step.values.epsilon = static_cast<float>(recipe.optimizer.epsilon);
     step.values.momentum = static_cast<float>(recipe.optimizer.momentum);
+    if (recipe.augment != Augmentation()) {
+        augmenter_.emplace(recipe.augment, recipe.flip, network.plan().in_w, network.plan().in_h);
+        step.values.flip_probability = 0;  // done with the rest
+    }
     steps_.assign(static_cast<std::size_t>(network.steps_ahead()), step);
     if (const Dataset *validated = data.validated(); validated && validated != &data.train)
         validation_data_.emplace(place(network, *validated));
@@ -141,6 +145,10 @@ double Trainer::rate_of(std::int64_t step) const {
 
 /// What the kernels read of the recipe and of the state, `index` steps from now.
 void Trainer::set_values(TrainingStep &step, int index, int position) const {
+    if (augmenter_) {
+        step.augment.resize(step.records.size() * augment_words);
+        augmenter_->draw(config_.seed, state_.epoch, static_cast<std::uint32_t>(position), step.augment);
+    }
     step.values.epoch = state_.epoch;
     step.values.position = static_cast<std::uint32_t>(position);
     step.values.update = state_.step + index + 1;
@@ -210,14 +218,48 @@ bool Trainer::test(Progress &progress, const StopRequested &stop_requested) {
     return true;
 }
 
+/// The images of a step as the network gets them.
+Picture Trainer::draw(const TrainingStep &step) const {
+    if (!augmenter_) return draw_batch(data_.train, step.records, step.values);
+    const Dataset images = augmented(step);
+    std::vector<std::int32_t> all(step.records.size());
+    std::iota(all.begin(), all.end(), 0);
+    return draw_batch(images, all, step.values);
+}
+
+/// The same as a data set, of the records' labels. The step may be longer than a batch.
+Dataset Trainer::augmented(const TrainingStep &step) const {
+    const Dataset &train = data_.train;
+    const auto values = static_cast<std::size_t>(train.h) * static_cast<std::size_t>(train.w) * static_cast<std::size_t>(train.c);
+    Dataset images;
+    images.h = train.h, images.w = train.w, images.c = train.c, images.classes = train.classes;
+    images.class_names = train.class_names;
+    images.pixels =
+        train.pixels.are_floats() ? Pixels::of_floats(values * step.records.size()) : Pixels::of_bytes(values * step.records.size());
+    for (const std::int32_t record : step.records) images.labels.push_back(train.labels[static_cast<std::size_t>(record)]);
+
+    network_.bind_data(train_data_);
+    const auto most = static_cast<std::size_t>(network_.max_batch());
+    for (std::size_t first = 0; first < step.records.size(); first += most) {
+        const std::size_t count = std::min(most, step.records.size() - first);
+        const Records batch = network_.augment(std::span(step.records).subspan(first, count),
+                                               std::span(step.augment).subspan(first * augment_words, count * augment_words));
+        if (const auto *bytes = std::get_if<std::span<const std::uint8_t>>(&batch))
+            std::ranges::copy(*bytes, images.pixels.bytes().begin() + std::ptrdiff_t(first * values));
+        if (const auto *floats = std::get_if<std::span<const float>>(&batch))
+            std::ranges::copy(*floats, images.pixels.floats().begin() + std::ptrdiff_t(first * values));
+    }
+    return images;
+}
+
 /// Of the first batches, for what becomes of an image depends on its place in the epoch alone.
 void Trainer::draw_first_images(Progress &progress) const {
     if (!can_be_drawn(data_.train.c)) return;
     TrainingStep first = steps_.front();
-    set_values(first, 0, 0);
     choose_records(first.records, 0, static_cast<int>(most_reported));
+    set_values(first, 0, 0);
     folder_.require_there();
-    write_picture(folder_.batch_picture(), draw_batch(data_.train, first.records, first.values));
+    write_picture(folder_.batch_picture(), draw(first));
     progress.end_epoch(fmt::format("batch.png shows the first {} images as the network gets them", first.records.size()));
 }
 

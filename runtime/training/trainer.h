@@ -6,6 +6,7 @@
 #include "runtime/data/split.h"
 #include "runtime/engine/network.h"
 #include "runtime/engine/random.h"
+#include "runtime/training/augment.h"
 #include "runtime/training/picture_report.h"
 #include "runtime/training/progress.h"
 #include "runtime/training/run_folder.h"
@@ -93,6 +94,8 @@ private:
     std::optional<Evaluation> validate(const StopRequested &stop_requested);
     void finish_epoch(const EpochMetrics &metrics, Progress &progress);
     bool test(Progress &progress, const StopRequested &stop_requested);
+    Picture draw(const TrainingStep &step) const;
+    Dataset augmented(const TrainingStep &step) const;
     void draw_first_images(Progress &progress) const;
     bool draw_mistakes(Progress &progress, const StopRequested &stop_requested);
     EpochMetrics metrics(const std::optional<Evaluation> &evaluation) const;
@@ -109,6 +112,7 @@ private:
     const std::span<const std::int32_t> images_;  // the records of an epoch
     TrainingState state_;
     std::vector<TrainingStep> steps_;  // that are computed at once
+    std::optional<Augmenter> augmenter_;
     PlacedData train_data_;
     std::optional<PlacedData> validation_data_;  // where it is not among those
 };

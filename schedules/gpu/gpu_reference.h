@@ -3,6 +3,7 @@
 #pragma once
 
 #include "generators/layers/add.h"
+#include "generators/layers/augment.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
@@ -19,6 +20,8 @@
 
 namespace halcyon {
 
+void gpu_reference(Augment<uint8_t> &);
+void gpu_reference(Augment<float> &);
 void gpu_reference(InputForward &);
 void gpu_reference(NormalizationFold &);
 void gpu_reference(Conv2dForward &);

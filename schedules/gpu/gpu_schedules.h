@@ -2,6 +2,7 @@
 #pragma once
 
 #include "generators/layers/add.h"
+#include "generators/layers/augment.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
@@ -56,6 +57,10 @@ std::vector<NamedSchedule<Stages>> gpu_schedules() {
     return {};
 }
 
+template<>
+std::vector<NamedSchedule<Augment<uint8_t>>> gpu_schedules();
+template<>
+std::vector<NamedSchedule<Augment<float>>> gpu_schedules();
 template<>
 std::vector<NamedSchedule<InputForward>> gpu_schedules();
 template<>

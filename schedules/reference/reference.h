@@ -2,6 +2,7 @@
 #pragma once
 
 #include "generators/layers/add.h"
+#include "generators/layers/augment.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
@@ -18,6 +19,8 @@
 
 namespace halcyon {
 
+void reference(Augment<uint8_t> &);
+void reference(Augment<float> &);
 void reference(InputForward &);
 void reference(NormalizationFold &);
 void reference(Conv2dForward &);

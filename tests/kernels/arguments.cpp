@@ -1,8 +1,10 @@
 #include "tests/kernels/arguments.h"
 
+#include "plan/augment.h"
 #include "runtime/engine/tensor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 namespace halcyon {
@@ -18,11 +20,40 @@ Array make_transformed_weights(const Shape &s, Random &random) {
     return arguments[1];
 }
 
+/// Images as they are, mirrored, moved by whole pixels, and by anything, with all fills; some scaled, some with a rectangle erased.
+Array make_augment(const std::vector<int> &extents, const Shape &s, Random &random) {
+    Array words(extents);
+    const auto real = [&](double least, double most) { return std::floor(random.real(least, most) * augment_one); };
+    for (int n = 0; n < words.extent(1); n++) {
+        const int kind = random.integer(0, 4);
+        words(augment_xx, n) = words(augment_yy, n) = augment_one;
+        if (kind == 1) words(augment_xx, n) = -augment_one, words(augment_x0, n) = (s.in_w - 1) * augment_one;
+        if (kind == 2)
+            for (const int field : {augment_x0, augment_y0}) words(field, n) = random.integer(-3, 3) * augment_one;
+        if (kind >= 3) {
+            for (const int field : {augment_xx, augment_yy, augment_xy, augment_yx}) words(field, n) += real(-0.5, 0.5);
+            const double far = kind == 3 ? 4 : 4 * (s.in_w + s.in_h);
+            for (const int field : {augment_x0, augment_y0}) words(field, n) = real(-far, far);
+        }
+        words(augment_fill, n) = random.integer(augment_fill_nearest, augment_fill_constant);
+        words(augment_fill_value, n) = random.integer(0, 255);
+        words(augment_gain, n) = random.integer(0, 1) ? augment_one : real(0.3, 2);
+        words(augment_mean_gain, n) = random.integer(0, 1) ? 0 : real(-0.5, 0.7);
+        if (random.integer(0, 1)) continue;
+        words(augment_left, n) = random.integer(0, s.in_w - 1), words(augment_right, n) = random.integer(0, s.in_w);
+        words(augment_top, n) = random.integer(0, s.in_h - 1), words(augment_bottom, n) = random.integer(0, s.in_h);
+        words(augment_erase_value, n) = random.integer(0, 255);
+    }
+    return words;
+}
+
 /// Words, bytes, indices and transformed weights; the same for every kernel.
 bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, int batch, Random &random) {
     const std::vector<int> extents = {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)};
     const int channels = kernel.kernel.starts_with("conv2d") ? kernel.shape.out_c : kernel.shape.in_c;
-    if (buffer.name == "images")
+    if (buffer.name == "augment")
+        tensor = make_augment({extents[0], extents[1]}, kernel.shape, random);
+    else if (buffer.name == "images" || buffer.name == "records")
         tensor = buffer.type == "uint8" ? random.integers(extents, 0, 255) : random.reals(extents, -2, 2);
     else if (buffer.name == "indices")
         tensor = random.integers(extents, 0, test_records - 1);

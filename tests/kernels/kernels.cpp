@@ -352,9 +352,9 @@ void put_at_random(const CompiledKernel &compiled, oracle::Array &argument, doub
 }
 
 /// Has every image of the batch be the record that holds `value`.
-void read_records_with(double value, Arguments &before) {
+void read_records_with(double value, const std::string &name, Arguments &before) {
     const auto holds = [value](double pixel) { return std::isnan(value) ? std::isnan(pixel) : pixel == value; };
-    const std::vector<double> &pixels = before["images"].values;
+    const std::vector<double> &pixels = before[name].values;
     const auto record = (std::ranges::find_if(pixels, holds) - pixels.begin()) / std::ptrdiff_t(pixels.size() / test_records);
     std::ranges::fill(before["indices"].values, double(record));
 }
@@ -387,7 +387,7 @@ void check_not_a_number(const CompiledKernel &compiled, const Set &set) {
             for (int place = 0, seen = 0; place < most_places && seen == 0; place++) {
                 Arguments before = make_arguments(compiled, batch, random);
                 put_at_random(compiled, before.tensors[i], value, random);
-                if (name == "images") read_records_with(value, before);
+                if (name == "images" || name == "records") read_records_with(value, name, before);
                 Arguments expected = before;
                 oracle::find_oracle(compiled.kernel)(compiled.shape, expected.tensors);
                 seen = check_not_hidden(call(compiled, set, before, batch, session), expected, value);

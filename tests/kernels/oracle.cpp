@@ -1,5 +1,6 @@
 #include "tests/kernels/oracle.h"
 
+#include "plan/augment.h"
 #include "plan/step.h"
 #include "plan/winograd.h"
 
@@ -85,6 +86,61 @@ void for_each_position(const Array &tensor, Visit visit) {
     for (int n = 0; n < tensor.extent(3); n++)
         for (int y = 0; y < tensor.extent(2); y++)
             for (int x = 0; x < tensor.extent(1); x++) visit(x, y, n);
+}
+
+/// The pixel that stands for pixel `i` of a row or column.
+int augment_source(int i, int extent, bool reflects) {
+    while (reflects && (i < 0 || i >= extent)) i = i < 0 ? -1 - i : 2 * extent - 1 - i;
+    return std::clamp(i, 0, extent - 1);
+}
+
+/// A bilinear sample, each position rounded to 1/2048 of a pixel: times 2048^2.
+double augment_sample(const Array &records, int c, int across, int down, int record, bool reflects) {
+    const auto at = [&](int right, int below) {
+        const int x = augment_source(int(std::floor(across / 2048.0)) + right, records.extent(1), reflects);
+        const int y = augment_source(int(std::floor(down / 2048.0)) + below, records.extent(2), reflects);
+        return records(c, x, y, record);
+    };
+    const double right = across - 2048 * std::floor(across / 2048.0), below = down - 2048 * std::floor(down / 2048.0);
+    const double top = 2048 * at(0, 0) + right * (at(1, 0) - at(0, 0)), bottom = 2048 * at(0, 1) + right * (at(1, 1) - at(0, 1));
+    return 2048 * top + below * (bottom - top);
+}
+
+/// `round` makes the integers that bytes are computed in; where a constant of 255 is `white`.
+template<typename Round>
+void augment_by(Round round, double white, const Array &records, const Array &indices, const Array &augment, Array &augmented) {
+    const int width = records.extent(1), height = records.extent(2);
+    for_each_element(augmented, [&](int c, int x, int y, int n) {
+        const auto word = [&](int field) { return augment(field, n); };
+        const int record = int(indices(n));
+        if (x >= word(augment_left) && x < word(augment_right) && y >= word(augment_top) && y < word(augment_bottom)) {
+            augmented(c, x, y, n) = word(augment_erase_value) * white / 255;
+            return;
+        }
+        const int across = int(std::floor((word(augment_xx) * x + word(augment_xy) * y + word(augment_x0)) / 32 + 0.5));
+        const int down = int(std::floor((word(augment_yx) * x + word(augment_yy) * y + word(augment_y0)) / 32 + 0.5));
+        const bool inside = across >= 0 && across <= 2048 * (width - 1) && down >= 0 && down <= 2048 * (height - 1);
+        double value = word(augment_fill_value) * white / 255;
+        if (inside || int(word(augment_fill)) != augment_fill_constant)
+            value =
+                round(augment_sample(records, c, across, down, record, int(word(augment_fill)) == augment_fill_reflect) / (2048.0 * 2048));
+
+        double sum = 0;
+        if (word(augment_mean_gain) != 0)
+            for (int row = 0; row < height; row++)
+                for (int column = 0; column < width; column++) sum += records(c, column, row, record);
+        const double mean = round(256 * sum / (width * height)) / 256;
+        augmented(c, x, y, n) = round((word(augment_gain) * value + round(word(augment_mean_gain) * mean)) / 65536);
+    });
+}
+
+void augment(const Shape &, const Array &records, const Array &indices, const Array &augment, Array &augmented) {
+    augment_by([](double value) { return std::floor(value + 0.5); }, 255, records, indices, augment, augmented);
+    for (double &value : augmented.values) value = std::clamp(value, 0.0, 255.0);
+}
+
+void augment_float(const Shape &, const Array &records, const Array &indices, const Array &augment, Array &augmented) {
+    augment_by([](double value) { return value; }, 1, records, indices, augment, augmented);
 }
 
 void input_normalization_fwd(const Shape &s, const Array &images, const Array &indices, const Array &step, const Array &center,
@@ -462,6 +518,8 @@ void listed(const Shape &shape, std::vector<Array> &arguments) {
 
 Oracle find_oracle(std::string_view kernel) {
     static const std::map<std::string, Oracle, std::less<>> oracles = {
+        {"augment", listed<augment>},
+        {"augment_float", listed<augment_float>},
         {"input_fwd", listed<input_fwd>},
         {"input_normalization_fwd", listed<input_normalization_fwd>},
         {"normalization_fold", listed<normalization_fold>},

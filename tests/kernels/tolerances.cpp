@@ -1,6 +1,7 @@
 // How far float kernels may be from the oracles, by the standard model of rounding: fl(a op b) = (a op b)(1 + d), |d| <= u.
 #include "tests/kernels/arguments.h"
 
+#include "plan/augment.h"
 #include "plan/step.h"
 #include "plan/winograd.h"
 
@@ -47,6 +48,22 @@ std::vector<Channel> channels_of(const Array &input) {
         channel.variance += std::pow(input.values[i] - channel.mean, 2) / count;
     }
     return channels;
+}
+
+/// Of values up to `largest`, a sample rounds thrice in each of its three steps between two values; the mean is a sum, the rest a product
+/// or two and a sum.
+void augment_float(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const Array &augment = before["augment"], &augmented = after["augmented"];
+    double largest = 1;
+    for (const double value : before["records"].values) largest = std::max(largest, std::abs(value));
+    const double pixels = s.in_w * s.in_h, mean = sum_error(pixels + 2, pixels * largest) / pixels;
+    for (std::size_t i = 0; i < augmented.values.size(); i++) {
+        const int n = int(i / (std::size_t(s.in_c) * s.in_w * s.in_h));
+        const double gain = std::abs(augment(augment_gain, n)) / augment_one,
+                     mean_gain = std::abs(augment(augment_mean_gain, n)) / augment_one;
+        tolerance["augmented"].values[i] =
+            14 * u * gain * largest + mean_gain * (mean + 2 * u * largest) + u * std::abs(augmented.values[i]);
+    }
 }
 
 /// A byte divided by 255, or multiplied by its rounded inverse; or a product and a sum, whose terms may cancel. With normalization a
@@ -330,6 +347,7 @@ void adam(const Shape &s, const Arguments &before, const Arguments &after, Argum
 using Rule = void (*)(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance);
 
 const std::map<std::string, Rule, std::less<>> rules = {
+    {"augment_float", augment_float},
     {"input_fwd", input_fwd},
     {"input_normalization_fwd", input_fwd},
     {"normalization_fold", normalization_fold},

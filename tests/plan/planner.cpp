@@ -44,7 +44,8 @@ TEST_CASE("a set has one program for each thing the runtime does") {
     for (const SetPlan &set : plan.sets) {
         std::vector<std::string> names;
         for (const Program &program : set.programs) names.push_back(program.name);
-        CHECK(names == std::vector<std::string>{"input", "input_float", "gradients", "adam", "sgd", "infer", "infer_one"});
+        CHECK(names == std::vector<std::string>{"input", "input_float", "gradients", "adam", "sgd", "augment", "augment_float", "infer",
+                                                "infer_one"});
     }
 }
 

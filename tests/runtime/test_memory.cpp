@@ -55,10 +55,10 @@ TEST_CASE("a batch is refused that cannot be addressed or has no room, and the m
         return "";
     };
     constexpr std::int64_t all = std::numeric_limits<std::int64_t>::max();
-    // The largest buffers of a batch have 8 bytes an image.
-    constexpr int addressable = std::numeric_limits<int>::max() / 8;
+    // The largest buffer of a batch is what is said of each image's augmentation: 60 bytes.
+    constexpr int addressable = std::numeric_limits<int>::max() / 60;
     CHECK(refusal(addressable, all) == "");
-    CHECK(refusal(addressable + 1, all) == "a batch of 268435456 images is more than the kernels can address: 268435455 images fit");
+    CHECK(refusal(addressable + 1, all) == "a batch of 35791395 images is more than the kernels can address: 35791394 images fit");
 
     const std::int64_t fixed = 128 + 4 * f.plan.parameter_bytes + f.plan.moving_bytes, image = 192 + 8;  // the arena, and what is read
     CHECK(refusal(5, fixed + 5 * image) == "");

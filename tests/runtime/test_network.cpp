@@ -1,5 +1,6 @@
 #include "runtime/engine/network.h"
 
+#include "plan/augment.h"
 #include "runtime/engine/random.h"
 #include "tests/catch.h"
 #include "tests/runtime/tiny_model.h"
@@ -110,9 +111,9 @@ TEST_CASE("the loss is averaged over the global batch") {
 
 TEST_CASE("kernels get the classes' weights, which are 1 where none are given") {
     Fixture f;
-    f.network.gradients(Records{0}, StepValues{.class_weights = {0.5F, 4}});  // of class 0
+    f.network.gradients(Numbers{0}, StepValues{.class_weights = {0.5F, 4}});  // of class 0
     CHECK(copy(f.gradient("dense/bias")) == Floats{0.5F, 0});
-    f.network.gradients(Records{0}, StepValues{});
+    f.network.gradients(Numbers{0}, StepValues{});
     CHECK(copy(f.gradient("dense/bias")) == Floats{1, 0});
 }
 
@@ -122,6 +123,34 @@ TEST_CASE("images are flipped in training only") {
     CHECK(copy(f.weight("norm/moving_mean")) == Floats{2, 1});
     f.network.infer(Numbers{0});
     CHECK(copy(f.network.probabilities()) == Floats{0, 2});
+}
+
+TEST_CASE("an augmented batch is trained on in place of the records, with their labels") {
+    Fixture f;
+    TrainingStep augmented, plain;
+    augmented.records = plain.records = {3, 1};
+    augmented.augment.resize(2 * augment_words);
+    augmented.augment[0] = 10, augmented.augment[augment_words] = 20;  // what the tiny kernel adds to the images
+    const auto bytes = std::get<std::span<const std::uint8_t>>(f.network.augment(augmented.records, augmented.augment));
+    CHECK(std::ranges::equal(bytes, std::vector<std::uint8_t>{17, 18, 23, 24}));
+    const auto gradient = [&](const TrainingStep &step) {
+        f.network.train(Optimizer::sgd, std::span(&step, 1));
+        return copy(f.gradient("dense/kernel"));
+    };
+    for (int time = 0; time < 2; ++time) {
+        CHECK(gradient(plain) == Floats{3.5, 1.5, 4, 2});
+        CHECK(gradient(augmented) == Floats{8.5, 11.5, 9, 12});
+        f.network.infer(Numbers{3, 1});
+        CHECK(copy(f.network.probabilities()) == Floats{0, 14, 0, 6});  // of the records as they are
+    }
+    // More images than records, of which the last is named again and again.
+    f.network.bind_data(std::span(images).first(4), std::span(labels).first(2));
+    augmented.records = {1, 1, 1, 1};
+    augmented.augment.assign(4 * augment_words, 0);
+    augmented.augment[3 * augment_words] = 100;
+    CHECK(gradient(augmented) == Floats{0, 28, 0, 29});
+    augmented.augment.pop_back();
+    CHECK(contains(message_of([&] { gradient(augmented); }), "59 words of augmentation for 4 images: 15 belong to each"));
 }
 
 TEST_CASE("adam gets the learning rate with its bias corrections") {

@@ -1,5 +1,6 @@
 #include "tests/runtime/tiny_model.h"
 
+#include "plan/augment.h"
 #include "plan/step.h"
 
 #include <HalideRuntime.h>
@@ -64,6 +65,18 @@ int tiny_input(void **argv) {
     const Arguments arguments{argv};
     return halide_do_par_for(arguments.user_context(), tiny_input_image<Pixel>, 0, arguments.get<float>(3).extent(3),
                              reinterpret_cast<std::uint8_t *>(argv));
+}
+
+// records, indices, augment -> augmented: the first word is added to both pixels.
+template<typename Pixel>
+int tiny_augment(void **argv) {
+    const Arguments arguments{argv};
+    const auto records = arguments.get<Pixel>(0), augmented = arguments.get<Pixel>(3);
+    const auto indices = arguments.get<std::int32_t>(1), augment = arguments.get<std::int32_t>(2);
+    for (int n = 0; n < augmented.extent(3); ++n)
+        for (int c = 0; c < 2; ++c)
+            augmented(c, 0, 0, n) = static_cast<Pixel>(records(c, 0, 0, indices(n)) + static_cast<Pixel>(augment(0, n)));
+    return 0;
 }
 
 // input, kernel, bias, labels, indices -> scores, loss, correct
@@ -139,6 +152,8 @@ constexpr int slab_bytes = 3 * 64, slab_floats = slab_bytes / 4;
 const Buffer images{.name = "images", .type = "uint8", .extents = {2, 1, 1, records_extent}, .home = Home::external};
 const Buffer labels{.name = "labels", .type = "uint16", .extents = {records_extent}, .home = Home::external};
 const Buffer indices{.name = "indices", .type = "int32", .extents = {batch_extent}, .home = Home::external};
+const Buffer image_indices{.name = "image_indices", .type = "int32", .extents = {batch_extent}, .home = Home::external};
+const Buffer augment{.name = "augment", .type = "int32", .extents = {augment_words, batch_extent}, .home = Home::external};
 const Buffer step{.name = "step", .type = "uint32", .extents = {step_words(1, 2)}, .home = Home::external};
 const Buffer loss{.name = "loss", .type = "float32", .extents = {batch_extent}, .home = Home::external};
 const Buffer correct{.name = "correct", .type = "float32", .extents = {batch_extent}, .home = Home::external};
@@ -179,7 +194,13 @@ Plan tiny_plan() {
     set.target = "x86-64-linux-sse41";
     set.order = StorageOrder::nhwc;
     const auto input_program = [](const char *name, const Buffer &records, const char *kernel) {
-        return Program{.name = name, .buffers = {records, indices, step, input}, .calls = {call(kernel, {0, 1, 2, 3})}};
+        return Program{.name = name, .buffers = {records, image_indices, step, input}, .calls = {call(kernel, {0, 1, 2, 3})}};
+    };
+    const auto augment_program = [](const char *name, Buffer records) {
+        Buffer augmented = records;
+        records.name = "records";
+        augmented.name = "augmented", augmented.extents.back() = images_extent;
+        return Program{.name = name, .buffers = {records, indices, augment, augmented}, .calls = {call(name, {0, 1, 2, 3})}};
     };
     set.programs = {
         {.name = "gradients",
@@ -203,6 +224,8 @@ Plan tiny_plan() {
          .arena_bytes_per_image = 128},
         input_program("input", images, "input"),
         input_program("input_float", float_images, "input_float"),
+        augment_program("augment", images),
+        augment_program("augment_float", float_images),
     };
 
     Plan plan;
@@ -232,9 +255,14 @@ Plan tiny_plan() {
 
 TinyModel::TinyModel(const Plan &plan) : text(to_json(plan)) {
     kernels = {
-        {"tiny_input", tiny_input<std::uint8_t>, metadata<4>}, {"tiny_scores", tiny_scores, metadata<8>},
-        {"tiny_backward", tiny_backward, metadata<7>},         {"tiny_adam", tiny_adam, metadata<5>},
-        {"tiny_input_float", tiny_input<float>, metadata<4>},  {"tiny_sgd", tiny_sgd, metadata<4>},
+        {"tiny_input", tiny_input<std::uint8_t>, metadata<4>},
+        {"tiny_scores", tiny_scores, metadata<8>},
+        {"tiny_backward", tiny_backward, metadata<7>},
+        {"tiny_adam", tiny_adam, metadata<5>},
+        {"tiny_augment", tiny_augment<std::uint8_t>, metadata<4>},
+        {"tiny_augment_float", tiny_augment<float>, metadata<4>},
+        {"tiny_input_float", tiny_input<float>, metadata<4>},
+        {"tiny_sgd", tiny_sgd, metadata<4>},
     };
 }
 

@@ -74,6 +74,33 @@ bool same_bits(const Run &run, const Run &other) {
 
 }  // namespace
 
+TEST_CASE("an augmented run has the same bits with any number of threads, and a flip's where nothing else happens") {
+    const TemporaryFolder temporary;
+    RunConfig flipped = tiny_config();
+    flipped.recipe.flip = 0.5;
+    RunConfig passed = flipped;
+    passed.recipe.augment.erase = EraseSettings{.probability = 0};
+    const Run by_input = make_run(temporary / "flipped", flipped), by_augment = make_run(temporary / "passed", passed);
+    train(by_input, 1);
+    train(by_augment, 1);
+    CHECK(tensor_bytes(by_input.folder.last()) == tensor_bytes(by_augment.folder.last()));
+
+    RunConfig all = flipped;
+    all.recipe.augment.crop = CropSettings{.pad = 4, .filling = {}};
+    all.recipe.augment.affine = AffineSettings{.rotation = 10, .shift = {0.1, 0.1}, .filling = {}};
+    all.recipe.augment.contrast = 0.2;
+    all.recipe.augment.erase = EraseSettings{};
+    const Run one = make_run(temporary / "1", all);
+    train(one, 1);
+    CHECK(tensor_bytes(by_input.folder.last()) != tensor_bytes(one.folder.last()));
+    for (const int threads : {2, 5}) {
+        CAPTURE(threads);
+        const Run again = make_run(temporary / ("again " + std::to_string(threads)), all);
+        train(again, threads);
+        CHECK(same_bits(one, again));
+    }
+}
+
 TEST_CASE("a run has the same bits with any number of threads, and again") {
     const TemporaryFolder temporary;
     const Run one = make_run(temporary / "1", tiny_config());
