@@ -79,7 +79,7 @@ std::string image_name(const Dataset &data, std::size_t image) {
 }
 
 /// Finds images that came before.
-class Records {
+class SeenRecords {
 public:
     void add(const Dataset &data, Summary &summary) {
         const std::span<const std::byte> bytes =
@@ -108,7 +108,7 @@ private:
 
 /// `classes`: of all splits.
 Summary summarise(const std::string &split, const Dataset &data, std::size_t classes, const std::optional<PictureSizes> &sizes,
-                  Records &records) {
+                  SeenRecords &records) {
     Summary summary = {split, data.labels.size(), std::vector<std::size_t>(classes), moments_of(data), sizes, {}, {}};
     for (const std::uint16_t label : data.labels) ++summary.of_class[label];
     records.add(data, summary);
@@ -193,7 +193,7 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
 
     int classes = 0;
     for (const auto &[split, data] : splits) classes = std::max(classes, data.classes);
-    Records records;
+    SeenRecords records;
     std::vector<Summary> summaries;
     for (const Split split : all_splits)
         if (splits.contains(split))
