@@ -133,7 +133,7 @@ std::vector<LabelledFile> find_training_files(const fs::path &root, const std::s
 std::vector<LabelledFile> find_other_files(const fs::path &root, const std::string &split, const std::vector<std::string> &classes) {
     std::vector<LabelledFile> files;
     for (const std::string &name : Entries(root / split).folders) {
-        std::vector<std::string> pictures = pictures_of(root, split + "/" + name);
+        std::vector<std::string> pictures = pictures_of(root, fmt::format("{}/{}", split, name));
         if (pictures.empty()) continue;
         const auto found = std::ranges::lower_bound(classes, name);
         if (found == classes.end() || *found != name)

@@ -1,7 +1,6 @@
 // What tells contents apart by 128 bits.
 #pragma once
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -33,7 +32,8 @@ public:
         return text;
     }
 
-    auto operator<=>(const Digest &) const = default;
+    /// Some order, for sorted containers.
+    bool operator<(const Digest &other) const { return state_ < other.state_; }
 
 private:
     __extension__ using Word = unsigned __int128;

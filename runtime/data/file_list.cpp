@@ -115,7 +115,7 @@ std::optional<Columns> find_columns(const Fields &first, Finder &finder) {
 /// Not empty, and without spaces around it.
 std::string field_of(const CsvReader &reader, const CsvRow &row, const Fields &fields, std::size_t column, const char *what) {
     if (column >= fields.size()) reader.fail(row, fmt::format("{} fields, so that the {} is missing", fields.size(), what));
-    const std::string field(trimmed(fields[column]));
+    std::string field(trimmed(fields[column]));
     if (field.empty()) reader.fail(row, fmt::format("the {} is empty", what));
     return field;
 }

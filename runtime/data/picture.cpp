@@ -138,7 +138,8 @@ Picture read_picture(const std::filesystem::path &path, int h, int w, int c, con
 }
 
 std::string picture_decoders() {
-    return fmt::format("libjpeg-turbo {}, libpng {}, libwebp {}", LIBJPEG_TURBO_VERSION_NUMBER, PNG_LIBPNG_VER_STRING, WebPGetDecoderVersion());
+    return fmt::format("libjpeg-turbo {}, libpng {}, libwebp {}", LIBJPEG_TURBO_VERSION_NUMBER, PNG_LIBPNG_VER_STRING,
+                       WebPGetDecoderVersion());
 }
 
 bool is_picture_name(std::string_view name) {

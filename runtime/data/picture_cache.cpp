@@ -34,7 +34,8 @@ constexpr std::size_t largest_manifest = std::size_t{1} << 30;
 constexpr std::size_t buffer_bytes = std::size_t{64} << 20;
 
 [[noreturn]] void cannot_write(const fs::path &path) {
-    throw std::runtime_error(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)));
+    throw std::runtime_error(fmt::format("{}: cannot be written: {}; check the folder, its permissions and the free space", path.string(),
+                                         std::strerror(errno)));
 }
 
 std::string image_header(std::size_t images, int h, int w, int c, bool floats) {

@@ -100,7 +100,7 @@ private:
     Outcome read(const std::filesystem::path &path, std::span<std::uint8_t> record) const {
         const FileBytes file = read_bytes(path, largest_picture_file);
         Picture picture = decode_picture({file.data.get(), file.size}, job_.c, job_.options);
-        const Outcome outcome = {"", picture.h, picture.w, picture.turned};
+        Outcome outcome = {"", picture.h, picture.w, picture.turned};
         if (picture.h != job_.h || picture.w != job_.w) picture = fit_picture(picture, job_.h, job_.w, job_.options);
         std::ranges::copy(picture.pixels, record.begin());
         return outcome;
