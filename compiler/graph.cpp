@@ -138,7 +138,7 @@ Graph lower_input(const Model &model, const Slabs &slabs, bool floats) {
     Shape shape;
     shape.in_h = model.input.h, shape.in_w = model.input.w, shape.in_c = model.input.c;
     shape.floats = floats;
-    const auto rescale = [](Shape &s, const Rescaled &by) { s.scale = float(by.scale), s.offset = float(by.offset); };
+    const auto rescale = [](Shape &s, const Rescaled &by) { s.image_scale = float(by.scale), s.image_offset = float(by.offset); };
 
     const std::optional<InputScaling> scaling = model.input_scaling();
     if (!scaling || !scaling->normalization) {

@@ -27,7 +27,7 @@ public:
     Halide::GeneratorParam<int> pooled_h{"pooled_h", 1}, pooled_w{"pooled_w", 1};
     Halide::GeneratorParam<int> tile{"tile", 0}, batch{"batch", 0}, relu{"relu", 0}, dropout{"dropout", 0}, elements{"elements", 0};
     Halide::GeneratorParam<int> floats{"floats", 0};
-    Halide::GeneratorParam<float> scale{"scale", 0}, offset{"offset", 0};
+    Halide::GeneratorParam<float> image_scale{"image_scale", 0}, image_offset{"image_offset", 0};
     Halide::GeneratorParam<float> epsilon{"epsilon", 0}, momentum{"momentum", 0};
 
     /// Adds the entry's workspaces to the outputs.
@@ -44,7 +44,7 @@ protected:
     Shape shape() const {
         return {in_h,    in_w,     in_c,   out_h,   out_w,         out_c,         kernel_h,     kernel_w,      stride_h, stride_w,
                 pad_top, pad_left, pool_h, pool_w,  pool_stride_h, pool_stride_w, pool_pad_top, pool_pad_left, pooled_h, pooled_w,
-                tile,    batch,    relu,   dropout, elements,      floats,        scale,        offset,        epsilon,  momentum};
+                tile,    batch,    relu,   dropout, elements,      floats,        image_scale,  image_offset,  epsilon,  momentum};
     }
 
     Set schedule_set() const { return select_sets({set.value()}).front(); }

@@ -48,8 +48,8 @@ std::string shape_tag(std::string_view kernel, const Shape &s) {
     if (s.batch > 0) tag += fmt::format("_n{}", s.batch);
     if (s.relu) tag += "_relu";
     if (s.floats) tag += "_floats";
-    if (s.scale != 0) tag += "_s" + identifier(s.scale);
-    if (s.offset != 0) tag += "_o" + identifier(s.offset);
+    if (s.image_scale != 0) tag += "_s" + identifier(s.image_scale);
+    if (s.image_offset != 0) tag += "_o" + identifier(s.image_offset);
     if (kernel.find("dropout") != kernel.npos) tag += fmt::format("_d{}", s.dropout);
     if (s.epsilon != 0 && s.epsilon != 1e-3f) tag += "_e" + identifier(s.epsilon);
     if (kernel.starts_with("batch_norm_stats") && s.momentum != 0.99f) tag += "_m" + identifier(s.momentum);

@@ -45,9 +45,9 @@ struct Shape {
     // 1: the records of the data set are float32, not bytes.
     int floats = 0;
 
-    // What the layers at the beginning of the model make of an image's values x: scale x + offset. Scale 0: there is none; bytes are then
-    // divided by 255, floats stay as they are.
-    float scale = 0, offset = 0;
+    // What the layers at the beginning of the model make of an image's values x: image_scale x + image_offset. Scale 0: there is none;
+    // bytes are then divided by 255, floats stay as they are.
+    float image_scale = 0, image_offset = 0;
 
     // Batch normalisation's constants, as Keras defines them.
     float epsilon = 0, momentum = 0;
@@ -136,8 +136,8 @@ void for_each_field(S &shape, Visit &&visit) {
     visit("dropout", shape.dropout);
     visit("elements", shape.elements);
     visit("floats", shape.floats);
-    visit("scale", shape.scale);
-    visit("offset", shape.offset);
+    visit("image_scale", shape.image_scale);
+    visit("image_offset", shape.image_offset);
     visit("epsilon", shape.epsilon);
     visit("momentum", shape.momentum);
 }

@@ -39,13 +39,13 @@ private:
     }
 
     static Halide::Expr rescaled(const Halide::Expr &value, const Shape &s) {
-        if (s.scale != 0) return value * s.scale + s.offset;
+        if (s.image_scale != 0) return value * s.image_scale + s.image_offset;
         return s.floats ? value : value / 255.0f;
     }
 };
 
-/// Keras's Normalization of what Shape::scale and offset make of an image: (scale x + offset - mean) / max(sqrt(variance), 1e-7) is
-/// (x - center) * factor. Of a channel that is the same everywhere, so, 0 remains.
+/// Keras's Normalization of what Shape::image_scale and image_offset make of an image: (scale x + offset - mean) / max(sqrt(variance),
+/// 1e-7) is (x - center) * factor. Of a channel that is the same everywhere, so, 0 remains.
 struct NormalizationFold {
     Halide::Var c{"c"};
     Halide::Func center{"center"}, factor{"factor"};
@@ -55,8 +55,8 @@ struct NormalizationFold {
         const Halide::Expr deviation = sqrt(variance(c)), least = Halide::Expr(least_deviation);
         const Halide::Expr divisor =
             Halide::reinterpret<float>(select(magnitude_bits(deviation) > bits_of(least), bits_of(deviation), bits_of(least)));
-        center(c) = (mean(c) - s.offset) / s.scale;
-        factor(c) = s.scale / divisor;
+        center(c) = (mean(c) - s.image_offset) / s.image_scale;
+        factor(c) = s.image_scale / divisor;
     }
 };
 

@@ -203,7 +203,8 @@ struct Network::Implementation {
         const bool of_floats = std::holds_alternative<std::span<const float>>(data);
         const std::size_t values = std::visit([](const auto &all) { return all.size(); }, data);
         if (const std::size_t most = addressable_records(of_floats); labels.empty() || labels.size() > most)
-            throw std::invalid_argument(fmt::format("data of {} images: the kernels can address 1 to {}", labels.size(), most));
+            throw std::invalid_argument(
+                fmt::format("data of {} images: the kernels{} can address 1 to {}", labels.size(), device ? " of a device" : "", most));
         if (values != labels.size() * image_values())
             throw std::invalid_argument(fmt::format("{} {} of images for {} labels: an image has {}x{}x{}", values,
                                                     of_floats ? "floats" : "bytes", labels.size(), plan.in_h, plan.in_w, plan.in_c));

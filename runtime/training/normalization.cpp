@@ -104,7 +104,7 @@ void adapt_normalization(Network &network, const Dataset &train, std::span<const
 
     // The layers before it make scale x + offset of a value x.
     const Moments of_images = moments(train, records);
-    const double scale = fold->shape.scale, offset = fold->shape.offset;
+    const double scale = fold->shape.image_scale, offset = fold->shape.image_offset;
     std::ranges::transform(of_images.mean, network.weight(mean).begin(), [&](double x) { return float(scale * x + offset); });
     std::ranges::transform(of_images.variance, network.weight(variance).begin(), [&](double x) { return float(scale * scale * x); });
 }

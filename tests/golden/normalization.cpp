@@ -38,7 +38,8 @@ Floats tensor(const std::string &name) {
 }
 
 Dataset data_of(const Floats &images, bool floats) {
-    Dataset data{.h = 5, .w = 7, .c = 3, .classes = 4};
+    Dataset data;
+    data.h = 5, data.w = 7, data.c = 3, data.classes = 4;
     data.labels.resize(images.size() / image_values);
     data.pixels = floats ? Pixels::of_floats(images.size()) : Pixels::of_bytes(images.size());
     if (floats)

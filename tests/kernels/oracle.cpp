@@ -151,7 +151,7 @@ void input_normalization_fwd(const Shape &s, const Array &images, const Array &i
         const bool flipped = bits < word(step, step_flip_threshold);
         const double value = images(c, flipped ? output.extent(1) - 1 - x : x, y, int(indices(n)));
         const double normalised = (value - center(c)) * factor(c);
-        output(c, x, y, n) = s.scale == 0 ? normalised / (s.floats ? 1 : 255) : normalised * s.scale + s.offset;
+        output(c, x, y, n) = s.image_scale == 0 ? normalised / (s.floats ? 1 : 255) : normalised * s.image_scale + s.image_offset;
     });
 }
 
@@ -164,8 +164,8 @@ void input_fwd(const Shape &s, const Array &images, const Array &indices, const 
 void normalization_fold(const Shape &s, const Array &mean, const Array &variance, Array &center, Array &factor) {
     for (int c = 0; c < s.in_c; c++) {
         const double deviation = std::sqrt(variance(c));
-        center(c) = (mean(c) - s.offset) / s.scale;
-        factor(c) = s.scale / (deviation < 1e-7 ? 1e-7 : deviation);
+        center(c) = (mean(c) - s.image_offset) / s.image_scale;
+        factor(c) = s.image_scale / (deviation < 1e-7 ? 1e-7 : deviation);
     }
 }
 

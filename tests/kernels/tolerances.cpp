@@ -69,17 +69,17 @@ void augment_float(const Shape &s, const Arguments &before, const Arguments &aft
 /// A byte divided by 255, or multiplied by its rounded inverse; or a product and a sum, whose terms may cancel. With normalization a
 /// difference and a product before them. A float that nothing is done to is exact.
 void input_fwd(const Shape &s, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    const double roundings = after.kernel->name == "input_fwd" ? (s.scale == 0 && s.floats ? 0 : 2) : 4;
+    const double roundings = after.kernel->name == "input_fwd" ? (s.image_scale == 0 && s.floats ? 0 : 2) : 4;
     for (std::size_t i = 0; i < after["output"].values.size(); i++) {
         const double value = after["output"].values[i];
-        tolerance["output"].values[i] = roundings * u * (std::abs(value) + std::abs(value - s.offset) + std::abs(s.offset));
+        tolerance["output"].values[i] = roundings * u * (std::abs(value) + std::abs(value - s.image_offset) + std::abs(s.image_offset));
     }
 }
 
 /// A difference and a quotient; a root and a quotient.
 void normalization_fold(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     for (int c = 0; c < s.in_c; c++)
-        tolerance["center"](c) = 3 * u * (std::abs(before["mean"](c)) + std::abs(s.offset)) / std::abs(s.scale);
+        tolerance["center"](c) = 3 * u * (std::abs(before["mean"](c)) + std::abs(s.image_offset)) / std::abs(s.image_scale);
     relative(4 * u, after["factor"], tolerance["factor"]);
 }
 

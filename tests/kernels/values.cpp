@@ -99,29 +99,30 @@ TEST_CASE("an image is scaled to 0..1, and mirrored where its random bits are be
 }
 
 TEST_CASE("floats stay as they are, and either type is rescaled where the model says so") {
-    Array step = make_step(step_words(0), 0, 1);
+    Array step = make_step(step_words(0, 2), 0, 1);
     step(step_flip_threshold) = 0;
     const auto input = [&](const Shape &s) { return run("input_fwd", s, {row({51, -3}), list({0}), step, row({0, 0})})[3].values; };
     CHECK(input({.floats = 1}) == Values{51, -3});
-    CHECK(input({.scale = 2, .offset = 1}) == Values{103, -5});
-    CHECK(input({.floats = 1, .scale = 2, .offset = 1}) == Values{103, -5});
+    CHECK(input({.image_scale = 2, .image_offset = 1}) == Values{103, -5});
+    CHECK(input({.floats = 1, .image_scale = 2, .image_offset = 1}) == Values{103, -5});
 }
 
 // Keras's documentation: adapted to 1, 2, 3, 4, 5, which have the mean 3 and the variance 2, 1, 2, 3 become -1.414, -0.707, 0.
 TEST_CASE("an image is normalised as Keras does, whatever rescaled it before") {
-    Array step = make_step(step_words(0), 0, 1);
+    Array step = make_step(step_words(0, 2), 0, 1);
     step(step_flip_threshold) = 0;
     const auto normalised = [&](const Shape &fold, const Array &image) {
         const auto folded = run("normalization_fold", fold, {list({3}), list({2}), list({0}), list({0})});
-        return run("input_normalization_fwd", {.scale = 1}, {image, list({0}), step, folded[2], folded[3], row({0, 0, 0})})[5].values;
+        return run("input_normalization_fwd", {.image_scale = 1}, {image, list({0}), step, folded[2], folded[3], row({0, 0, 0})})[5].values;
     };
-    for (const Values &values : {normalised({.scale = 1}, row({1, 2, 3})), normalised({.scale = 0.5, .offset = -1}, row({4, 6, 8}))}) {
+    for (const Values &values :
+         {normalised({.image_scale = 1}, row({1, 2, 3})), normalised({.image_scale = 0.5, .image_offset = -1}, row({4, 6, 8}))}) {
         CHECK(near(values[0], -std::sqrt(2)));
         CHECK(near(values[1], -std::sqrt(0.5)));
         CHECK(values[2] == 0);
     }
     // A channel that is the same everywhere: its deviation counts as 1e-7.
-    const auto constant = run("normalization_fold", {.scale = 1}, {list({3}), list({0}), list({0}), list({0})});
+    const auto constant = run("normalization_fold", {.image_scale = 1}, {list({3}), list({0}), list({0}), list({0})});
     CHECK(constant[2](0) == 3);
     CHECK(near(constant[3](0), 1e7));
 }

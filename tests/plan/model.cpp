@@ -163,22 +163,22 @@ TEST_CASE("what scales the image stands at the beginning, and is the input kerne
         const Model model = make_model(layers + ", " + flatten + ", " + softmax);
         return lower_input(model, lay_out_slabs(model), floats).operations;
     };
-    CHECK(inputs(conv).at(0).shape.scale == 0);
+    CHECK(inputs(conv).at(0).shape.image_scale == 0);
     CHECK(inputs(conv).at(0).shape.floats == 0);
     CHECK(inputs(conv, true).at(0).shape.floats == 1);
 
     const Shape twice = inputs(rescaling + ", " + rescaling + ", " + conv).at(0).shape;  // (x / 2 - 1) / 2 - 1
-    CHECK(twice.scale == 0.25f);
-    CHECK(twice.offset == -1.5f);
+    CHECK(twice.image_scale == 0.25f);
+    CHECK(twice.image_offset == -1.5f);
 
     const auto normalised = inputs(rescaling + ", " + normalization + ", " + rescaling + ", " + rescaling);
     REQUIRE(normalised.size() == 2);
     CHECK(normalised[0].kernel == "normalization_fold");
-    CHECK(normalised[0].shape.scale == 0.5f);
-    CHECK(normalised[0].shape.offset == -1);
+    CHECK(normalised[0].shape.image_scale == 0.5f);
+    CHECK(normalised[0].shape.image_offset == -1);
     CHECK(normalised[1].kernel == "input_normalization_fwd");
-    CHECK(normalised[1].shape.scale == 0.25f);
-    CHECK(normalised[1].shape.offset == -1.5f);
+    CHECK(normalised[1].shape.image_scale == 0.25f);
+    CHECK(normalised[1].shape.image_offset == -1.5f);
 
     const Model model = make_model(normalization + ", " + conv + ", " + flatten + ", " + softmax);
     const Slabs slabs = lay_out_slabs(model);
