@@ -173,8 +173,7 @@ private:
             for (const int input : layer.inputs)
                 if (input < last_scaling)
                     throw std::invalid_argument(fmt::format("reads what \"{}\" scales on; only \"{}\" and layers after it can be read",
-                                                            model_.layers[std::size_t(input + 1)]->name,
-                                                            model_.layers[std::size_t(last_scaling)]->name));
+                                                            model_.layers[input + 1]->name, model_.layers[last_scaling]->name));
             return;
         }
         if (index != scaling_layers_ || layer.inputs[0] != last_scaling)

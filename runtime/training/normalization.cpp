@@ -22,9 +22,7 @@ struct Images {
     std::span<const std::int32_t> records;
     std::size_t pixels, channels;  // of a record
 
-    std::span<const T> image(std::size_t i) const {
-        return values.subspan(std::size_t(records[i]) * pixels * channels, pixels * channels);
-    }
+    std::span<const T> image(std::size_t i) const { return values.subspan(std::size_t(records[i]) * pixels * channels, pixels * channels); }
 };
 
 /// Sums of `term` (a function of a value and its channel) over all pixels. Each task adds up some images, about 2^16 pixels, and the tasks'
@@ -71,7 +69,7 @@ Moments moments(const Images<T> &images) {
         const double deviation = value - moments.mean[c];
         return deviation * deviation;
     });
-    for (double &variance : moments.variance) variance /= pixels;
+    for (double &variance : moments.variance) variance /= double(pixels);
     return moments;
 }
 

@@ -1,6 +1,6 @@
 // CIFAR-10's files. The first byte says how many of the next ones are batches.meta.txt (0: there is no such file), its top bit whether the
 // rest, test_batch.bin, is filled up to a whole record.
-#include "runtime/data/dataset.h"
+#include "runtime/data/cifar10.h"
 #include "tests/data/files.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -90,7 +90,7 @@ TEST_CASE("batch normalisation moves its statistics by the biased variance") {
 }
 
 TEST_CASE("an image is scaled to 0..1, and mirrored where its random bits are below the threshold") {
-    Array images({3, 1, 1, 2}), step = make_step(step_words(0, 0), 0, 1);
+    Array images({1, 3, 1, 2}), step = make_step(step_words(0, 0), 0, 1);
     images.values = {0, 0, 0, 255, 102, 51};
     step(step_flip_threshold) = 0;
     CHECK(run("input_fwd", {}, {images, list({1}), step, row({0, 0, 0})})[3].values == Values{1, 0.4, 0.2});
