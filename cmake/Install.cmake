@@ -16,10 +16,7 @@ install(EXPORT HalcyonTools NAMESPACE Halcyon:: DESTINATION ${halcyon_package}/c
 install(EXPORT HalcyonLibraries NAMESPACE halcyon:: DESTINATION ${halcyon_package}/cmake)
 
 # Headers are included as in the tree: "runtime/halcyon.h".
-foreach(room plan runtime runtime/data runtime/devices runtime/engine runtime/training runtime/weights)
-    file(GLOB headers CONFIGURE_DEPENDS ${room}/*.h)
-    install(FILES ${headers} DESTINATION ${halcyon_headers}/${room})
-endforeach()
+install(DIRECTORY plan runtime DESTINATION ${halcyon_headers} FILES_MATCHING PATTERN "*.h")
 install(FILES runtime/main.cpp DESTINATION ${halcyon_package}/runtime)
 
 configure_package_config_file(cmake/HalcyonConfig.cmake.in HalcyonConfig.cmake INSTALL_DESTINATION ${halcyon_package}/cmake)

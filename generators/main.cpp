@@ -7,6 +7,7 @@
 // An object is kept under a hash of the serialized pipeline (algorithm and schedule), what it asks of its inputs' buffers, the target, the
 // function's name, LLVM's options, Halide's version and the autoscheduler, if one is to schedule the pipeline, with its parameters:
 // whatever else changes in the sources, only kernels whose loops change are compiled again.
+#include "generators/layers/augment.h"
 #include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
@@ -51,6 +52,8 @@ void list(const char *kernel) {
 }
 
 void list_schedules() {
+    list<Augment<uint8_t>>("augment");
+    list<Augment<float>>("augment_float");
     list<InputForward>("input_fwd");
     list<InputForward>("input_normalization_fwd");
     list<NormalizationFold>("normalization_fold");

@@ -1,11 +1,10 @@
 #include "runtime/data/resize.h"
 
+#include "runtime/engine/machine.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-
-// Integers are exact however many are computed at once, and with AVX2 they take half the time.
-#define HALCYON_FASTEST_INTEGERS __attribute__((target_clones("avx2", "default")))
 
 namespace halcyon {
 namespace {
@@ -58,7 +57,7 @@ std::uint8_t byte_of(int sum) { return std::uint8_t(std::min(sum >> fraction_bit
 constexpr std::size_t lanes = 48;
 
 /// The weighted sum of `count` rows that lie one behind the other.
-HALCYON_FASTEST_INTEGERS void merge_rows(const std::uint8_t *rows, std::size_t bytes, const int *weights, int count, std::uint8_t *to) {
+[[gnu::always_inline]] inline void merge(const std::uint8_t *rows, std::size_t bytes, const int *weights, int count, std::uint8_t *to) {
     const std::size_t width = std::min(bytes, lanes);
     for (std::size_t done = 0; done < bytes; done += width) {
         const std::size_t x = std::min(done, bytes - width);  // the last lanes overlap those before
@@ -74,6 +73,20 @@ HALCYON_FASTEST_INTEGERS void merge_rows(const std::uint8_t *rows, std::size_t b
         }
         for (std::size_t j = 0; j < width; j++) to[x + j] = byte_of(sums[j]);
     }
+}
+
+void merge_anywhere(const std::uint8_t *rows, std::size_t bytes, const int *weights, int count, std::uint8_t *to) {
+    merge(rows, bytes, weights, count, to);
+}
+
+/// Integers are exact however many are computed at once, and with AVX2 they take half the time.
+[[gnu::target("avx2")]] void merge_avx2(const std::uint8_t *rows, std::size_t bytes, const int *weights, int count, std::uint8_t *to) {
+    merge(rows, bytes, weights, count, to);
+}
+
+void merge_rows(const std::uint8_t *rows, std::size_t bytes, const int *weights, int count, std::uint8_t *to) {
+    static const auto fastest = cpu_has("avx2") ? merge_avx2 : merge_anywhere;
+    fastest(rows, bytes, weights, count, to);
 }
 
 /// How far it is in memory to the pixel on the right and to that below.

@@ -69,7 +69,7 @@ def colour(hue: float, brightness: float) -> Array:
 
 
 def flower(petals: int, number: int) -> Array:
-    """A flower on grass, of any colour and a size of its own, (h, w, 3)."""
+    """A flower on grass, of a colour that tells a little of its petals and a size of its own, (h, w, 3)."""
     random = np.random.default_rng((2, number))
     side = int(random.integers(160, 260))
     y, x = placed(random, side, 0.25, np.pi, 0.25)
@@ -77,7 +77,7 @@ def flower(petals: int, number: int) -> Array:
     outline = 0.55 + 0.25 * np.cos(petals * angle)
     grass = colour(random.uniform(0.3, 0.4), random.uniform(60, 130))
     image = np.broadcast_to(grass, (side, side, 3))
-    for cover, paint in [(covered(radius - outline, 0.03), colour(random.uniform(0.6, 1.2), random.uniform(150, 255))),
+    for cover, paint in [(covered(radius - outline, 0.03), colour(0.6 + 0.12 * (petals - 3) + random.uniform(-0.08, 0.08), random.uniform(150, 255))),
                          (covered(radius - 0.15, 0.03), colour(0.15, 220))]:  # fmt: skip
         image = image * (1 - cover[..., None]) + paint * cover[..., None]
     height = int(side * random.uniform(0.8, 1))  # not all are square

@@ -35,7 +35,7 @@ void check_modules(const std::string &architecture) {
         return;
     }
     const std::vector<std::string> texts = modules();
-    REQUIRE(texts.size() > 50);
+    REQUIRE(texts.size() > 20);
     for (const std::string &text : texts) {
         const CommandResult assembly = assemble(text, architecture);
         INFO(assembly.output);
