@@ -141,7 +141,7 @@ public:
     std::vector<std::string> class_names() const override { return test_.class_names; }
 
     Batch bind(Network &network, const PictureOptions &, std::size_t first, std::size_t last) override {
-        if (first == 0) network.bind_data(test_.pixels.bytes(), test_.labels);
+        if (first == 0) network.bind_data(test_.pixels.records(), test_.labels);
         Batch batch;
         for (std::size_t i = first; i < last; ++i) batch.records.push_back(first_ + static_cast<std::int32_t>(i));
         batch.failures.resize(last - first);

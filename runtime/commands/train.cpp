@@ -42,6 +42,13 @@ void install_stop_signals() {
 
 bool output_failed() { return std::ferror(stdout) != 0; }
 
+/// Bytes are scaled and floats are taken as they are, so that what is trained on the ones means nothing for the others.
+void require_same_type(const Dataset &train, const std::optional<Dataset> &other, const ChosenData &source) {
+    if (other && other->pixels.are_floats() != train.pixels.are_floats())
+        throw std::runtime_error(
+            fmt::format("{}: some images are bytes and some are floats; save all of them with one type", source.description()));
+}
+
 /// The images of a run, parted as its settings say.
 RunData load_data(const ChosenData &source, const RunConfig &config) {
     if (config.validation_split > 0 && source.has(Split::validation))
@@ -50,6 +57,8 @@ RunData load_data(const ChosenData &source, const RunConfig &config) {
     RunData data{source.load(Split::train), {}, std::nullopt, std::nullopt};
     if (config.evaluate && source.has(Split::validation)) data.validation = source.load(Split::validation);
     if (config.evaluate && source.has(Split::test)) data.test = source.load(Split::test);
+    require_same_type(data.train, data.validation, source);
+    require_same_type(data.train, data.test, source);
     data.records = split_by_class(data.train.labels, config.validation_split, config.seed);
     if (config.validation_split > 0 && data.records.validation.empty())
         throw std::runtime_error(fmt::format("--validation-split {}: no class of {} has so many images that one is held out; give more",

@@ -42,6 +42,12 @@ public:
     std::span<float> floats() { return values<float>(floats_); }
     std::span<const float> floats() const { return values<float>(floats_); }
 
+    /// The values as a network takes them.
+    Records records() const {
+        if (floats_) return floats();
+        return bytes();
+    }
+
 private:
     Pixels(std::size_t values, bool floats)
         : floats_(floats), size_(values), block_(static_cast<std::int64_t>(values * (floats ? sizeof(float) : 1))), data_(block_.data()) {}

@@ -305,10 +305,7 @@ void Trainer::save() const {
                     {state_, data_.train.class_names, to_json(config_), config_.data_settings.pictures});
 }
 
-PlacedData place(Network &network, const Dataset &data) {
-    if (data.pixels.are_floats()) return network.place(data.pixels.floats(), data.labels);
-    return network.place(data.pixels.bytes(), data.labels);
-}
+PlacedData place(Network &network, const Dataset &data) { return network.place(data.pixels.records(), data.labels); }
 
 std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, std::span<const std::int32_t> records,
                                    const StopRequested &stop_requested) {

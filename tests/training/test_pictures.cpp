@@ -1,3 +1,4 @@
+#include "runtime/data/npy.h"
 #include "runtime/weights/safetensors.h"
 #include "tests/training/workplace.h"
 
@@ -40,6 +41,20 @@ struct Photos {
         }
     }
 };
+
+/// Twenty images, two of each class, as NumPy's arrays of these values.
+template<typename Value>
+void write_arrays(const fs::path &folder, const std::string &type) {
+    const std::vector<std::size_t> images = {20, 32, 32, 3}, labels = {20};
+    std::vector<Value> values(20 * 32 * 32 * 3);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<Value>(i % 199 / (type == "|u1" ? 1.0 : 199.0));
+    std::vector<std::uint8_t> classes;
+    for (int i = 0; i < 20; ++i) classes.push_back(std::uint8_t(i % 10));
+    fs::create_directories(folder);
+    write_bytes(folder / "images.npy",
+                npy_header(type, images) + std::string(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(Value)));
+    write_bytes(folder / "labels.npy", npy_header("|u1", labels) + std::string(classes.begin(), classes.end()));
+}
 
 std::vector<std::string> lines_in(const std::string &text) {
     std::vector<std::string> lines;
@@ -172,4 +187,26 @@ TEST_CASE("data looks at what does not fit the model") {
     CHECK(not_refused(cifar10({"train", "--data", folder.path()}), 1, {folder.path(), "2 classes (a, b)", "the model has 10"}) == "");
     CHECK(not_refused(cifar10({"data", folder.path(), "--resize", "bicubic"}), 2, {"--resize", "bicubic"}) == "");
     CHECK(not_refused(cifar10({"data", folder.path(), "--format", "zip"}), 2, {"--format", "zip"}) == "");
+}
+
+TEST_CASE("Images of floats train, are evaluated and predicted, but not together with bytes") {
+    const TemporaryFolder folder;
+    const std::string data = folder / "arrays", run = folder / "run", weights = run + "/best.safetensors";
+    write_arrays<float>(fs::path(data) / "train", "<f4");
+    write_arrays<float>(fs::path(data) / "test", "<f4");
+    const Arguments train = {"train", "--data", data, "--epochs", "1", "--batch", "8", "--threads", "2", "--out", run};
+    const Result trained = cifar10(train);
+    INFO(trained.err);
+    REQUIRE(trained.exit_code == 0);
+    const json metrics = metrics_of(run);
+    const Result evaluated = cifar10({"evaluate", "--weights", weights, "--data", data, "--json"});
+    REQUIRE(evaluated.exit_code == 0);
+    CHECK(json::parse(evaluated.out)["loss"].get<double>() == Approx(metrics[0]["val_loss"].get<double>()).epsilon(1e-6));
+    const Result predicted = cifar10({"predict", "--weights", weights, "--data", data, "--records", "18:20", "--json"});
+    REQUIRE(predicted.exit_code == 0);
+    CHECK(lines_of(predicted.out).size() == 2);
+
+    write_arrays<std::uint8_t>(fs::path(data) / "test", "|u1");
+    fs::remove_all(run);
+    CHECK(not_refused(cifar10(train), 1, {"some images are bytes and some are floats"}) == "");
 }
