@@ -2,6 +2,7 @@
 
 #include "plan/text.h"
 #include "runtime/data/digest.h"
+#include "runtime/data/moments.h"
 #include "runtime/data/picture_cache.h"
 #include "runtime/engine/machine.h"
 
@@ -35,28 +36,13 @@ struct Moments {
     double mean = 0, deviation = 0;
 };
 
-template<typename T, typename Sum>
-std::vector<Moments> moments_of(std::span<const T> values, std::size_t channels, double scale) {
-    std::vector<Sum> sums(channels), squares(channels);
-    for (std::size_t i = 0; i < values.size(); i += channels)
-        for (std::size_t c = 0; c < channels; ++c) {
-            const Sum value = values[i + c];
-            sums[c] += value;
-            squares[c] += value * value;
-        }
-    std::vector<Moments> moments;
-    const double count = double(values.size()) / double(channels);
-    for (std::size_t c = 0; c < channels; ++c) {
-        const double mean = double(sums[c]) / count;
-        moments.push_back({mean * scale, std::sqrt(std::max(double(squares[c]) / count - mean * mean, 0.0)) * scale});
-    }
-    return moments;
-}
-
 std::vector<Moments> moments_of(const Dataset &data) {
-    const auto channels = static_cast<std::size_t>(data.c);
-    if (data.pixels.are_floats()) return moments_of<float, double>(data.pixels.floats(), channels, 1);
-    return moments_of<std::uint8_t, std::uint64_t>(data.pixels.bytes(), channels, 1.0 / 255);
+    const ChannelMoments channels = channel_moments(data, all_records(data));
+    const double scale = data.pixels.are_floats() ? 1 : 1.0 / 255;
+    std::vector<Moments> moments;
+    for (std::size_t c = 0; c < channels.mean.size(); ++c)
+        moments.push_back({channels.mean[c] * scale, std::sqrt(channels.variance[c]) * scale});
+    return moments;
 }
 
 /// An image whose record is that of an earlier one.
@@ -162,19 +148,15 @@ void print(const Summary &summary, const Dataset &data) {
     print_duplicates("of images before it", summary.across);
 }
 
-std::string class_name(const Dataset &data, std::size_t label) {
-    return label < data.class_names.size() ? printable(data.class_names[label]) : fmt::format("class {}", label);
-}
-
 /// A row a class, a column a split.
 void print_classes(const Dataset &data, const std::vector<Summary> &summaries) {
     const std::size_t classes = summaries.front().of_class.size();
     std::size_t width = std::string_view("class").size();
-    for (std::size_t label = 0; label < classes; ++label) width = std::max(width, class_name(data, label).size());
+    for (std::size_t label = 0; label < classes; ++label) width = std::max(width, printable(class_name(data.class_names, label)).size());
     fmt::print("{:<{}}", "class", width);
     for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.split);
     for (std::size_t label = 0; label < classes; ++label) {
-        fmt::print("\n{:<{}}", class_name(data, label), width);
+        fmt::print("\n{:<{}}", printable(class_name(data.class_names, label)), width);
         for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.of_class[label]);
     }
     fmt::print("\n");

@@ -1,6 +1,7 @@
 #include "runtime/commands/predictions.h"
 
 #include "plan/text.h"
+#include "runtime/data/dataset.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -45,9 +46,7 @@ struct Prediction {
     std::span<const float> probabilities;
     std::vector<std::size_t> labels;
 
-    std::string name(std::size_t label) const {
-        return label < lines.class_names.size() ? lines.class_names[label] : fmt::format("class {}", label);
-    }
+    std::string name(std::size_t label) const { return class_name(lines.class_names, label); }
 
     std::string text() const {
         if (labels.empty()) return fmt::format("{}: no class, its probabilities are not finite\n", printable(image));

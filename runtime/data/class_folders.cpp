@@ -1,7 +1,7 @@
 #include "runtime/data/class_folders.h"
 
 #include "plan/text.h"
-#include "runtime/data/picture.h"
+#include "runtime/data/picture_files.h"
 #include "runtime/data/picture_set.h"
 
 #include <fmt/format.h>
@@ -11,9 +11,7 @@
 #include <array>
 #include <cctype>
 #include <map>
-#include <set>
 #include <stdexcept>
-#include <sys/stat.h>
 #include <utility>
 
 namespace halcyon {
@@ -38,58 +36,14 @@ constexpr std::array split_names = {
     throw std::runtime_error(fmt::format("{}: {}", path.string(), reason));
 }
 
-/// What a folder holds, sorted by bytes.
-struct Entries {
-    std::vector<std::string> folders, pictures;
-
-    explicit Entries(const fs::path &folder) {
-        for (const fs::directory_entry &entry : fs::directory_iterator(folder)) {
-            const std::string name = entry.path().filename().string();
-            if (name.starts_with('.') || name == "__MACOSX") continue;
-            std::error_code dangling;
-            if (entry.is_directory(dangling))
-                folders.push_back(name);
-            else if (is_picture_name(name))
-                pictures.push_back(name);
-        }
-        std::ranges::sort(folders);
-        std::ranges::sort(pictures);
-    }
-};
-
-using FolderNumber = std::pair<dev_t, ino_t>;
-
-FolderNumber number_of(const fs::path &folder) {
-    struct stat status {};
-    if (::stat(folder.c_str(), &status) != 0) throw fs::filesystem_error("stat", folder, {errno, std::generic_category()});
-    return {status.st_dev, status.st_ino};
-}
-
-/// Adds the paths of the pictures below `folder`, each behind `prefix`. Folders that were `seen` are those that links lead back to.
-void find_pictures(const fs::path &folder, const std::string &prefix, std::set<FolderNumber> &seen, std::vector<std::string> &found) {
-    if (!seen.insert(number_of(folder)).second) return;
-    const Entries entries(folder);
-    for (const std::string &name : entries.pictures) found.push_back(prefix + name);
-    for (const std::string &name : entries.folders) find_pictures(folder / name, prefix + name + "/", seen, found);
-}
-
-/// The pictures of a class: their paths from `root` on.
-std::vector<std::string> pictures_of(const fs::path &root, const std::string &folder) {
-    std::set<FolderNumber> seen = {number_of(root)};
-    std::vector<std::string> found;
-    find_pictures(root / folder, folder + "/", seen, found);
-    std::ranges::sort(found);
-    return found;
-}
-
 /// Whether there are folders in it, and no pictures beside them.
 bool holds_folders_alone(const fs::path &folder) {
-    const Entries entries(folder);
+    const FolderEntries entries(folder);
     return !entries.folders.empty() && entries.pictures.empty();
 }
 
 /// The folders of the splits.
-std::map<Split, std::string> find_splits(const fs::path &root, const Entries &entries) {
+std::map<Split, std::string> find_splits(const fs::path &root, const FolderEntries &entries) {
     std::map<Split, std::string> splits;
     for (const std::string &folder : entries.folders) {
         std::string lower = folder;
@@ -107,7 +61,7 @@ std::map<Split, std::string> find_splits(const fs::path &root, const Entries &en
 
 /// The classes of a folder that were found by its subfolders' names.
 std::vector<std::string> find_classes(const fs::path &folder) {
-    const Entries entries(folder);
+    const FolderEntries entries(folder);
     constexpr std::string_view expected = "each class needs a subfolder with its name, which holds its pictures, such as cat/1.jpg";
     if (entries.folders.empty() && !entries.pictures.empty()) fail(folder, fmt::format("pictures without classes: {}", expected));
     if (entries.folders.empty()) fail(folder, fmt::format("no folders of pictures here: {}", expected));
@@ -121,7 +75,7 @@ std::vector<LabelledFile> find_training_files(const fs::path &root, const std::s
     std::vector<LabelledFile> files;
     for (std::size_t label = 0; label < classes.size(); ++label) {
         const std::string folder = prefix + classes[label];
-        std::vector<std::string> pictures = pictures_of(root, folder);
+        std::vector<std::string> pictures = find_pictures(root, folder);
         if (pictures.empty())
             fail(root / folder, "this class has no pictures (.jpg, .jpeg, .png, .webp, .bmp); add some, or remove the folder");
         for (std::string &picture : pictures) files.push_back({std::move(picture), static_cast<std::uint16_t>(label)});
@@ -132,8 +86,8 @@ std::vector<LabelledFile> find_training_files(const fs::path &root, const std::s
 /// Of another split; its classes have the numbers of the training images'.
 std::vector<LabelledFile> find_other_files(const fs::path &root, const std::string &split, const std::vector<std::string> &classes) {
     std::vector<LabelledFile> files;
-    for (const std::string &name : Entries(root / split).folders) {
-        std::vector<std::string> pictures = pictures_of(root, fmt::format("{}/{}", split, name));
+    for (const std::string &name : FolderEntries(root / split).folders) {
+        std::vector<std::string> pictures = find_pictures(root, fmt::format("{}/{}", split, name));
         if (pictures.empty()) continue;
         const auto found = std::ranges::lower_bound(classes, name);
         if (found == classes.end() || *found != name)
@@ -152,7 +106,7 @@ bool is_class_folders(const fs::path &folder) {
     std::error_code error;
     if (!fs::is_directory(folder, error)) return false;
     const auto holds_pictures = [](const auto &self, const fs::path &path, int depth) -> bool {
-        const Entries entries(path);
+        const FolderEntries entries(path);
         return !entries.pictures.empty() || (depth < deepest && std::ranges::any_of(entries.folders, [&](const std::string &name) {
                                                  return self(self, path / name, depth + 1);
                                              }));
@@ -165,7 +119,7 @@ std::unique_ptr<Source> open_class_folders(const DataRequest &request) {
     if (!fs::is_directory(root)) fail(root, "is no folder; class folders are a folder with a subfolder of pictures for each class");
     PictureSet set;
     set.root = root;
-    const std::map<Split, std::string> splits = find_splits(root, Entries(root));
+    const std::map<Split, std::string> splits = find_splits(root, FolderEntries(root));
     const std::string train = splits.empty() ? "" : splits.at(Split::train) + "/";
     set.class_names = find_classes(splits.empty() ? root : root / splits.at(Split::train));
     require_labels_for(set.class_names.size(), root);

@@ -3,7 +3,9 @@
 
 #include "runtime/data/pixels.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,21 @@ struct Dataset {
     std::vector<std::string> names;  // what to call each image: its file's path; empty: their numbers
 
     int size() const { return static_cast<int>(labels.size()); }
+
+    /// Values of an image's record.
+    std::size_t record_values() const { return static_cast<std::size_t>(h) * static_cast<std::size_t>(w) * static_cast<std::size_t>(c); }
 };
+
+/// The numbers of all its records.
+inline std::vector<std::int32_t> all_records(const Dataset &data) {
+    std::vector<std::int32_t> records(data.labels.size());
+    std::iota(records.begin(), records.end(), 0);
+    return records;
+}
+
+/// What to call a class: "class 3" where it has no name.
+inline std::string class_name(const std::vector<std::string> &names, std::size_t label) {
+    return label < names.size() ? names[label] : "class " + std::to_string(label);
+}
 
 }  // namespace halcyon

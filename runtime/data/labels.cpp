@@ -61,9 +61,9 @@ void check_finite(const Dataset &data, const std::string &source) {
     const std::span<const float> values = data.pixels.floats();
     const auto wrong = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
     if (wrong == values.end()) return;
-    const std::size_t record = static_cast<std::size_t>(data.h) * static_cast<std::size_t>(data.w) * static_cast<std::size_t>(data.c);
-    fail(source, fmt::format("image {} holds a value that is {}; leave it out, or mend it with numpy.nan_to_num",
-                             static_cast<std::size_t>(wrong - values.begin()) / record, std::isnan(*wrong) ? "NaN" : "infinite"));
+    fail(source,
+         fmt::format("image {} holds a value that is {}; leave it out, or mend it with numpy.nan_to_num",
+                     static_cast<std::size_t>(wrong - values.begin()) / data.record_values(), std::isnan(*wrong) ? "NaN" : "infinite"));
 }
 
 }  // namespace halcyon

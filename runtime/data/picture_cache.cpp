@@ -185,13 +185,7 @@ DecodingReport parse_manifest(const std::string &text, const DecodingJob &job) {
 /// The labels of the files that are not skipped.
 std::vector<std::uint16_t> labels_of(const DecodingJob &job, const DecodingReport &report) {
     std::vector<std::uint16_t> labels;
-    auto skipped = report.skipped.begin();
-    for (std::size_t i = 0; i < job.files.size(); ++i) {
-        if (skipped != report.skipped.end() && skipped->file == i)
-            ++skipped;
-        else
-            labels.push_back(job.files[i].label);
-    }
+    for_each_kept(report, job.files.size(), [&](std::size_t i) { labels.push_back(job.files[i].label); });
     return labels;
 }
 

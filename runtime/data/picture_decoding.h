@@ -35,6 +35,18 @@ struct DecodingReport {
     PictureSizes sizes;      // of those that were read
 };
 
+/// Calls `visit(i)` for each of `files` files that is not skipped, in order.
+template<typename Visit>
+void for_each_kept(const DecodingReport &report, std::size_t files, Visit visit) {
+    auto skipped = report.skipped.begin();
+    for (std::size_t i = 0; i < files; ++i) {
+        if (skipped != report.skipped.end() && skipped->file == i)
+            ++skipped;
+        else
+            visit(i);
+    }
+}
+
 /// Where records go, in order, some at a time.
 class RecordSink {
 public:

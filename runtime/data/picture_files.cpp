@@ -29,15 +29,9 @@ FolderNumber number_of(const fs::path &folder) {
 /// Adds the pictures in `folder` and below, each behind `prefix`, but for folders that were `seen`.
 void add_pictures(const fs::path &folder, const std::string &prefix, std::set<FolderNumber> &seen, std::vector<std::string> &found) {
     if (!seen.insert(number_of(folder)).second) return;
-    for (const fs::directory_entry &entry : fs::directory_iterator(folder)) {
-        const std::string name = entry.path().filename().string();
-        if (name.starts_with('.') || name == "__MACOSX") continue;
-        std::error_code dangling;
-        if (entry.is_directory(dangling))
-            add_pictures(entry.path(), prefix + name + "/", seen, found);
-        else if (is_picture_name(name))
-            found.push_back(prefix + name);
-    }
+    const FolderEntries entries(folder);
+    for (const std::string &name : entries.pictures) found.push_back(prefix + name);
+    for (const std::string &name : entries.folders) add_pictures(folder / name, prefix + name + "/", seen, found);
 }
 
 bool is_folder(const fs::path &path) {
@@ -72,10 +66,29 @@ std::vector<std::string> matches_of(const std::string &pattern) {
 
 }  // namespace
 
-std::vector<std::string> find_pictures(const fs::path &folder) {
+FolderEntries::FolderEntries(const fs::path &folder) {
+    for (const fs::directory_entry &entry : fs::directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with('.') || name == "__MACOSX") continue;
+        std::error_code dangling;
+        if (entry.is_directory(dangling))
+            folders.push_back(name);
+        else if (is_picture_name(name))
+            pictures.push_back(name);
+    }
+    std::ranges::sort(folders);
+    std::ranges::sort(pictures);
+}
+
+std::vector<std::string> find_pictures(const fs::path &root, const std::string &folder) {
     std::set<FolderNumber> seen;
     std::vector<std::string> found;
-    add_pictures(folder, "", seen, found);
+    if (folder.empty()) {
+        add_pictures(root, "", seen, found);
+    } else {
+        seen.insert(number_of(root));
+        add_pictures(root / folder, folder + "/", seen, found);
+    }
     std::ranges::sort(found);
     return found;
 }

@@ -8,10 +8,17 @@
 
 namespace halcyon {
 
-/// The paths of the pictures in a folder and in all below it, from the folder on, sorted by bytes: the files whose names end as a picture's
-/// do (is_picture_name()). Hidden files and folders and __MACOSX are passed over; symbolic links are followed, but to each folder once.
-/// Throws std::filesystem::filesystem_error where a folder cannot be read.
-std::vector<std::string> find_pictures(const std::filesystem::path &folder);
+/// What a folder holds, sorted by bytes: folders, and the files whose names end as a picture's do (is_picture_name()). Hidden ones and
+/// __MACOSX are passed over. Throws std::filesystem::filesystem_error where the folder cannot be read.
+struct FolderEntries {
+    std::vector<std::string> folders, pictures;
+
+    explicit FolderEntries(const std::filesystem::path &folder);
+};
+
+/// The paths of the pictures in root / folder and in all below it, from the root on, sorted by bytes. Symbolic links are followed, but to
+/// each folder once, and not back to the root. Throws like FolderEntries.
+std::vector<std::string> find_pictures(const std::filesystem::path &root, const std::string &folder = "");
 
 /// A file, or why there is none.
 struct PictureFile {

@@ -25,9 +25,7 @@ constexpr double share_of_memory = 0.75;
 /// Memory for all records.
 class MemorySink final : public RecordSink {
 public:
-    explicit MemorySink(std::size_t bytes) : pixels_(Pixels::of_bytes(bytes)) {
-        prefer_huge_pages(pixels_.bytes().data(), pixels_.bytes().size());
-    }
+    explicit MemorySink(std::size_t bytes) : pixels_(Pixels::of_bytes(bytes)) {}
 
     std::span<std::uint8_t> room() override { return pixels_.bytes().subspan(kept_); }
     void keep(std::size_t bytes) override { kept_ += bytes; }
@@ -139,18 +137,13 @@ private:
         data.class_names = set_.class_names;
         data.classes = static_cast<int>(set_.class_names.size());
         data.pixels = std::move(decoded.pixels);
-        auto skipped = decoded.report.skipped.begin();
         const std::size_t images = files.size() - decoded.report.skipped.size();
         data.labels.reserve(images);
         data.names.reserve(images);
-        for (std::size_t i = 0; i < files.size(); ++i) {
-            if (skipped != decoded.report.skipped.end() && skipped->file == i) {
-                ++skipped;
-                continue;
-            }
+        for_each_kept(decoded.report, files.size(), [&](std::size_t i) {
             data.labels.push_back(files[i].label);
             data.names.push_back(std::move(files[i].path));
-        }
+        });
         return data;
     }
 

@@ -193,7 +193,7 @@ public:
     int integer(int highest) { return int((bits() * (std::uint64_t(highest) + 1)) >> 32); }
 
     /// By 16 bits.
-    bool happens(double probability) { return (bits() & 0xFFFF) < std::lround(probability * 65536); }
+    bool happens(double probability) { return (bits() & 0xFFFF) < chance_of(static_cast<float>(probability)); }
 
 private:
     std::uint32_t key_, place_, drawn_ = 0;

@@ -17,16 +17,11 @@
 namespace halcyon {
 namespace {
 
-std::string name_of_class(const Dataset &data, std::size_t label) {
-    return label < data.class_names.size() ? data.class_names[label] : fmt::format("class {}", label);
-}
-
 std::size_t label_of(const Dataset &data, std::int32_t record) { return data.labels[static_cast<std::size_t>(record)]; }
 
 template<typename T>
 std::span<const T> record_of(std::span<const T> pixels, const Dataset &data, std::int32_t record) {
-    const std::size_t values = static_cast<std::size_t>(data.h) * static_cast<std::size_t>(data.w) * static_cast<std::size_t>(data.c);
-    return pixels.subspan(static_cast<std::size_t>(record) * values, values);
+    return pixels.subspan(static_cast<std::size_t>(record) * data.record_values(), data.record_values());
 }
 
 /// The bytes of some records of a data set, as they are drawn.
@@ -82,7 +77,7 @@ void add_mistakes(std::vector<Mistake> &mistakes, const Dataset &data, std::span
 
 Picture draw_batch(const Dataset &data, std::span<const std::int32_t> records, const StepValues &step) {
     std::vector<std::string> captions;
-    for (const std::int32_t record : records) captions.push_back(name_of_class(data, label_of(data, record)));
+    for (const std::int32_t record : records) captions.push_back(class_name(data.class_names, label_of(data, record)));
     const DrawnRecords drawn(data, records);
     return draw_sheet(data.h, data.w, data.c, captions, [&](std::size_t n) {
         std::vector<std::uint8_t> pixels = drawn(records[n]);
@@ -112,8 +107,9 @@ Picture draw_mistakes(const Dataset &data, std::span<const Mistake> mistakes) {
     std::vector<std::string> captions;
     for (const Mistake &mistake : mistakes) {
         records.push_back(mistake.record);
-        captions.push_back(fmt::format("{} > {} {:.0f} %", name_of_class(data, label_of(data, mistake.record)),
-                                       name_of_class(data, static_cast<std::size_t>(mistake.predicted)), 100 * mistake.probability));
+        captions.push_back(fmt::format("{} > {} {:.0f} %", class_name(data.class_names, label_of(data, mistake.record)),
+                                       class_name(data.class_names, static_cast<std::size_t>(mistake.predicted)),
+                                       100 * mistake.probability));
     }
     const DrawnRecords drawn(data, records);
     return draw_sheet(data.h, data.w, data.c, captions, [&](std::size_t n) { return drawn(records[n]); });

@@ -222,15 +222,13 @@ bool Trainer::test(Progress &progress, const StopRequested &stop_requested) {
 Picture Trainer::draw(const TrainingStep &step) const {
     if (!augmenter_) return draw_batch(data_.train, step.records, step.values);
     const Dataset images = augmented(step);
-    std::vector<std::int32_t> all(step.records.size());
-    std::iota(all.begin(), all.end(), 0);
-    return draw_batch(images, all, step.values);
+    return draw_batch(images, all_records(images), step.values);
 }
 
 /// The same as a data set, of the records' labels. The step may be longer than a batch.
 Dataset Trainer::augmented(const TrainingStep &step) const {
     const Dataset &train = data_.train;
-    const auto values = static_cast<std::size_t>(train.h) * static_cast<std::size_t>(train.w) * static_cast<std::size_t>(train.c);
+    const std::size_t values = train.record_values();
     Dataset images;
     images.h = train.h, images.w = train.w, images.c = train.c, images.classes = train.classes;
     images.class_names = train.class_names;
@@ -267,11 +265,7 @@ void Trainer::draw_first_images(Progress &progress) const {
 /// is resumed.
 bool Trainer::draw_mistakes(Progress &progress, const StopRequested &stop_requested) {
     const Dataset &validated = *data_.validated();
-    std::vector<std::int32_t> records = data_.records.validation;
-    if (validation_data_) {
-        records.resize(validated.labels.size());
-        std::iota(records.begin(), records.end(), 0);
-    }
+    const std::vector<std::int32_t> records = validation_data_ ? all_records(validated) : data_.records.validation;
     load_weights(folder_.best(), network_);
     const auto mistakes = find_mistakes(network_, validation_data_ ? *validation_data_ : train_data_, validated, records, stop_requested);
     if (!mistakes) return false;

@@ -122,12 +122,6 @@ void check_large(const std::string &set) {
     CHECK(probabilities(network, {0, static_cast<std::int32_t>(records) - 1}) == expected);
 }
 
-std::vector<std::int32_t> all_of(const Dataset &data) {
-    std::vector<std::int32_t> records(data.labels.size());
-    std::iota(records.begin(), records.end(), 0);
-    return records;
-}
-
 /// The mean, of which Keras's float32 is less sure than ours, goes into every value of a channel.
 void check_adapted(const std::string &set) {
     const Floats images = tensor("images");
@@ -136,14 +130,14 @@ void check_adapted(const std::string &set) {
         Network network = make_network(set);
         network.initialize(1);
         CHECK(network.weight(parameter(network, "normalization/variance"))[0] == 1);
-        adapt_normalization(network, data, all_of(data));
+        adapt_normalization(network, data, all_records(data));
         for (const char *name : {"normalization/mean", "normalization/variance"})
             check_close(network.weight(parameter(network, name)), tensor(name), 1e-6F);
         for (const char *name : {"dense/kernel", "dense/bias"})
             std::ranges::copy(tensor(name), network.weight(parameter(network, name)).begin());
         const PlacedData placed = place(network, data);
         network.bind_data(placed);
-        const std::vector<std::int32_t> records = all_of(data);
+        const std::vector<std::int32_t> records = all_records(data);
         check_close(probabilities(network, records), tensor("probabilities"), 1e-5F);
 
         // Weights that are written take effect, in both programs.
@@ -177,8 +171,8 @@ TEST_CASE("only the images that are trained on are counted") {
                                                                }(),
                                                                false);
     Network all = make_network("reference"), two = make_network("reference"), limited = make_network("reference");
-    adapt_normalization(all, data, all_of(data));
-    adapt_normalization(two, first, all_of(first));
+    adapt_normalization(all, data, all_records(data));
+    adapt_normalization(two, first, all_records(first));
     adapt_normalization(limited, data, std::vector<std::int32_t>{1, 0});
     CHECK(std::ranges::equal(limited.moving_slab(), two.moving_slab()));
     CHECK_FALSE(std::ranges::equal(limited.moving_slab(), all.moving_slab()));
