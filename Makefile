@@ -54,8 +54,8 @@ bench: configure ## time every kernel and the whole step, of every schedule this
 	@$(CMAKE) --build --preset $(PRESET) --target cifar10_bench
 	@$(BUILD)/bin/cifar10_bench --json=build/bench.json $(ARGS)
 
-compare: configure ## time training and inference beside other frameworks (ARGS=--torch: and PyTorch), in turns (makes .venv-compare)
-	@$(CMAKE) --build --preset $(PRESET) --target cifar10 cifar10_shared
+compare: configure ## time training and inference beside other frameworks (ARGS=--torch: and PyTorch), in turns (makes .venv-compare); ARGS=--zoo: other networks beside PyTorch
+	@$(CMAKE) --build --preset $(PRESET) --target $(if $(findstring --zoo,$(ARGS)),zoo,cifar10 cifar10_shared)
 	@python3 bench/compare/compare.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 lint: ## check clang-format and clang-tidy

@@ -15,22 +15,28 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden"))
 
-MODEL = pathlib.Path(__file__).resolve().parents[2] / "models" / "cifar10.json"
-DROPOUT = [0.25] * 4
+MODELS = pathlib.Path(__file__).resolve().parents[2] / "models"
+DROPOUT = 0.25
 ADAM = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 
 
+def read_model(name):
+    return json.loads((MODELS / f"{name}.json").read_text())
+
+
 def load_records(folder, files):
-    """CIFAR-10's records: images as (n, 3, 32, 32) bytes, and labels."""
-    files = sorted(pathlib.Path(folder).glob(files))
-    records = np.concatenate([np.fromfile(file, np.uint8).reshape(-1, 3073) for file in files])
-    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)
+    """Images as (n, rows, columns, channels) bytes, and labels: the folder's arrays, or where there are none CIFAR-10's records."""
+    folder = pathlib.Path(folder)
+    if (folder / "images.npy").exists():
+        return np.load(folder / "images.npy"), np.load(folder / "labels.npy").astype(np.int64)
+    records = np.concatenate([np.fromfile(file, np.uint8).reshape(-1, 3073) for file in sorted(folder.glob(files))])
+    return np.ascontiguousarray(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), records[:, 0].astype(np.int64)
 
 
 def load_images(folder, files):
-    """CIFAR-10's records: (n, 32, 32, 3) in 0..1 and labels."""
+    """The records' images in 0..1, and labels."""
     images, labels = load_records(folder, files)
-    return images.transpose(0, 2, 3, 1).astype(np.float32) / 255, labels
+    return images.astype(np.float32) / 255, labels
 
 
 class Keras:
@@ -48,10 +54,10 @@ class Keras:
         self.test_images, _ = load_images(data, "test_batch.bin")
         self.network = self.compiled(DROPOUT)
 
-    def compiled(self, rates):
+    def compiled(self, rate):
         from make_golden import keras_network
 
-        network = keras_network(rates)
+        network = keras_network([rate] * 4)
         loss = self.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         network.compile(self.keras.optimizers.Adam(**ADAM), loss, metrics=["accuracy"], jit_compile=self.jit)
         return network
@@ -82,7 +88,7 @@ class Keras:
 
     def loss(self, images):
         """The mean loss of an epoch of the first training images, in their order, without dropout."""
-        network = self.compiled([0] * 4)
+        network = self.compiled(0)
         self.restore(network)
         history = network.fit(self.images[:images], self.labels[:images], batch_size=self.batch, shuffle=False, verbose=0)
         return history.history["loss"][0]
@@ -101,12 +107,12 @@ class Keras:
 class Torch:
     """PyTorch, in channels_last with the fused Adam; `compile` is torch.compile on the network."""
 
-    def __init__(self, data, batch, threads, compile):
+    def __init__(self, data, batch, threads, compile, model="cifar10"):
         import torch
 
         torch.set_num_threads(threads)
         torch.set_num_interop_threads(1)
-        self.torch, self.data, self.batch, self.compile = torch, data, batch, compile
+        self.torch, self.data, self.batch, self.compile, self.model = torch, data, batch, compile, read_model(model)
         self.versions = {"torch": torch.__version__}
         self.network, self.optimizer = self.compiled(DROPOUT)
 
@@ -122,18 +128,10 @@ class Torch:
     def test_images(self):
         return self.load_images("test_batch.bin")[0]
 
-    def compiled(self, rates):
-        nn = self.torch.nn
+    def compiled(self, rate):
+        from torch_network import Network
 
-        def convolution(inputs, outputs):
-            return [nn.Conv2d(inputs, outputs, 3), nn.ReLU(), nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)]
-
-        network = nn.Sequential(
-            *convolution(3, 32), nn.MaxPool2d(2), nn.Dropout(rates[0]),
-            *convolution(32, 64), *convolution(64, 64), nn.MaxPool2d(2, ceil_mode=True), nn.Dropout(rates[1]),
-            *convolution(64, 128), *convolution(128, 128), nn.MaxPool2d(2), nn.Dropout(rates[2]),
-            nn.Flatten(), nn.Linear(128, 128), nn.ReLU(), nn.Dropout(rates[3]), nn.Linear(128, 10),
-        ).to(memory_format=self.torch.channels_last)  # fmt: skip
+        network = Network(self.model, rate).to(memory_format=self.torch.channels_last)
         optimizer = self.torch.optim.Adam(
             network.parameters(), ADAM["learning_rate"], (ADAM["beta_1"], ADAM["beta_2"]), ADAM["epsilon"], fused=True
         )
@@ -147,16 +145,8 @@ class Torch:
         self.restore(self.network)
 
     def restore(self, network):
-        """Keras's arrays under PyTorch's names, layer by layer in the same order."""
-        nn, arrays = self.torch.nn, iter(self.initial[name] for name in plan_order(self.initial))
-        layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.BatchNorm2d, nn.Linear))]
-        with self.torch.no_grad():
-            for layer in layers:
-                fields = ["weight", "bias"] + (["running_mean", "running_var"] if isinstance(layer, nn.BatchNorm2d) else [])
-                for field in fields:
-                    array = self.torch.from_numpy(next(arrays))
-                    array = array.permute(3, 2, 0, 1) if array.ndim == 4 else array.T if array.ndim == 2 else array
-                    getattr(layer, field).copy_(array)
+        """Under torch.compile too the network has its own methods."""
+        network.load({name: self.torch.from_numpy(array) for name, array in self.initial.items()})
 
     def logits(self, images):
         self.network.eval()
@@ -178,9 +168,25 @@ class Torch:
         return total.item() / len(order)
 
     def loss(self, images):
-        network, optimizer = self.compiled([0] * 4)
+        network, optimizer = self.compiled(0)
         self.restore(network)
         return self.epoch(network, optimizer, self.torch.arange(images))
+
+    def gradients_apart(self, images, file, rate):
+        """How far the gradients of the loss of the first images are, in float64 without dropout, from those that led in one step, at this
+        rate, from the weights that were loaded to those of the file: of every weight the norms of the difference and of the gradient."""
+        from safetensors.numpy import load_file
+        from torch_network import Network
+
+        network = Network(self.model, 0).to(memory_format=self.torch.channels_last).double()
+        self.restore(network)
+        all_images, labels = self.training_set
+        self.torch.nn.functional.cross_entropy(network(all_images[:images].double()), labels[:images]).backward()
+        after, apart = load_file(file), {}
+        for name, gradient in network.gradients().items():
+            other = self.torch.from_numpy((self.initial[name].astype(np.float64) - after[name]) / rate)
+            apart[name] = (gradient - other).norm().item(), gradient.norm().item()
+        return apart
 
     def window(self, images):
         order = self.torch.randperm(images)
@@ -227,16 +233,16 @@ class Inference:
 class HalcyonInference(Inference):
     """The compiled network through its C API, runtime/halcyon.h. It takes bytes; scaling them is part of what it does."""
 
-    def __init__(self, data, batch, threads, library, schedule):
+    def __init__(self, data, batch, threads, library, schedule, model="cifar10"):
         self.batch, self.versions = batch, {"schedule": schedule}
         self.library = ctypes.CDLL(library)
-        self.library.halcyon_cifar10.restype = ctypes.c_void_p
+        function = getattr(self.library, f"halcyon_{model}")
+        function.restype = ctypes.c_void_p
         self.library.halcyon_last_error.restype = ctypes.c_char_p
         self.network = ctypes.c_void_p()
-        model = ctypes.c_void_p(self.library.halcyon_cifar10())
-        self.check(self.library.halcyon_open(model, schedule.encode(), threads, batch, ctypes.byref(self.network)))
-        self.probabilities = np.empty((batch, 10), np.float32)
-        self.prepare(np.ascontiguousarray(load_records(data, "test_batch.bin")[0].transpose(0, 2, 3, 1)))
+        self.check(self.library.halcyon_open(ctypes.c_void_p(function()), schedule.encode(), threads, batch, ctypes.byref(self.network)))
+        self.probabilities = np.empty((batch, read_model(model)["layers"][-1]["units"]), np.float32)
+        self.prepare(load_records(data, "test_batch.bin")[0])
 
     def check(self, status):
         if status != 0:
@@ -256,11 +262,11 @@ class HalcyonInference(Inference):
 
 
 class TorchInference(Inference, Torch):
-    def __init__(self, data, batch, threads, compile):
+    def __init__(self, data, batch, threads, compile, model="cifar10"):
         import torch._inductor.config
 
         torch._inductor.config.freezing = True  # weights are constants: folds batch normalisation and packs the weights
-        Torch.__init__(self, data, batch, threads, compile)
+        Torch.__init__(self, data, batch, threads, compile, model)
         self.network.eval()
         self.prepare(self.test_images)
 
@@ -305,7 +311,7 @@ class OpenVino(Inference):
 
 def planes(data):
     """The test images as ONNX has them: (n, c, y, x) in 0..1."""
-    return load_records(data, "test_batch.bin")[0].astype(np.float32) / 255
+    return np.ascontiguousarray(load_images(data, "test_batch.bin")[0].transpose(0, 3, 1, 2))
 
 
 def onnx_model(file, batch):
@@ -323,7 +329,7 @@ def onnx_model(file, batch):
         before = nodes[-1].output[0] if nodes else "images"
         nodes.append(helper.make_node(operator, [before, *names], [f"{operator}{len(nodes)}"], **attributes))
 
-    for layer in json.loads(MODEL.read_text())["layers"]:
+    for layer in read_model("cifar10")["layers"]:
         padding = {"auto_pad": "SAME_UPPER" if layer.get("padding") == "same" else "VALID"}
         if layer["type"] == "conv2d":
             add("Conv", next(arrays).transpose(3, 2, 0, 1), next(arrays), **padding)

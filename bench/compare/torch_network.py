@@ -1,0 +1,180 @@
+"""A model file as a PyTorch network: the layers of its JSON one by one, with Keras's semantics and names. Images are (n, c, y, x) in
+0..1, outputs the logits."""
+
+import collections
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+Layer = dict[str, Any]
+Shape = tuple[int, ...]
+
+
+class Add(nn.Module):
+    def forward(self, first: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        for other in others:
+            first = first + other
+        return first
+
+
+class Flatten(nn.Module):
+    """Rows, columns, channels, in this order: what is stored in channels_last is not moved."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.permute(0, 2, 3, 1).flatten(1)
+
+
+def pair(sizes: int | list[int]) -> tuple[int, int]:
+    return (sizes[0], sizes[1]) if isinstance(sizes, list) else (sizes, sizes)
+
+
+def windows(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int, int]:
+    """How many windows an axis has, and the padding before and after it, as in Keras: of an odd number the larger half stands after."""
+    if padding == "valid":
+        return (size - kernel) // stride + 1, 0, 0
+    count = math.ceil(size / stride)
+    total = max(0, (count - 1) * stride + kernel - size)
+    return count, total // 2, total - total // 2
+
+
+def placed(layer: Layer, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int]) -> Iterator[tuple[int, ...]]:
+    """Both axes' windows: their numbers, and the padding before and after."""
+    axes = [windows(*axis, layer.get("padding", "valid")) for axis in zip(shape, kernel, stride)]
+    return zip(*axes)
+
+
+def activated(modules: list[nn.Module], layer: Layer) -> list[nn.Module]:
+    return modules + [nn.ReLU(inplace=True)] * (layer.get("activation") == "relu")
+
+
+# Each of these takes a layer, its input's shape (rows, columns, channels) and the rate of dropout, and returns modules and their output's shape.
+
+
+def conv2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    kernel, stride = pair(layer["kernel_size"]), pair(layer.get("strides", 1))
+    counts, before, after = placed(layer, shape, kernel, stride)
+    # nn.Conv2d pads both sides alike; where Keras does not, a pass of its own does.
+    padding = [] if before == after else [nn.ZeroPad2d((before[1], after[1], before[0], after[0]))]
+    convolution = nn.Conv2d(shape[2], layer["filters"], kernel, stride, 0 if padding else before)
+    return activated([*padding, convolution], layer), (*counts, layer["filters"])
+
+
+def batch_normalization(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    return [nn.BatchNorm2d(shape[2], layer.get("epsilon", 1e-3), 1 - layer.get("momentum", 0.99))], shape
+
+
+def max_pooling2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    kernel = pair(layer.get("pool_size", 2))
+    stride = pair(layer.get("strides", list(kernel)))
+    counts, before, after = placed(layer, shape, kernel, stride)
+    if any(before):
+        raise SystemExit(f"torch_network.py: max_pooling2d pads {before} before its input, which PyTorch cannot do; add it here")
+    return [nn.MaxPool2d(kernel, stride, ceil_mode=any(after))], (*counts, shape[2])
+
+
+def dropout(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    return [nn.Dropout(rate)], shape
+
+
+def flatten(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    return [Flatten()], (math.prod(shape),)
+
+
+def dense(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    return activated([nn.Linear(shape[0], layer["units"])], layer), (layer["units"],)
+
+
+def relu(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    return [nn.ReLU()], shape
+
+
+def add(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    return [Add()], shape
+
+
+LAYERS = {
+    "conv2d": conv2d, "batch_normalization": batch_normalization, "max_pooling2d": max_pooling2d, "dropout": dropout,
+    "flatten": flatten, "dense": dense, "relu": relu, "add": add,
+}  # fmt: skip
+FIELDS = {
+    nn.Conv2d: {"kernel": "weight", "bias": "bias"},
+    nn.Linear: {"kernel": "weight", "bias": "bias"},
+    nn.BatchNorm2d: {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"},
+}
+# What these make is read by nothing in their own backward pass, so that a ReLU may take its place.
+REPLACEABLE = {"conv2d", "batch_normalization", "dense", "add"}
+
+
+def as_keras(tensor: torch.Tensor) -> torch.Tensor:
+    """A weight, or its gradient, in Keras's order of axes: a view."""
+    return tensor.permute(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T if tensor.ndim == 2 else tensor
+
+
+def named(layers: list[Layer]) -> Iterator[Layer]:
+    """The layers with names and inputs: those of the file, else Keras's and the layer before."""
+    counts, before = collections.Counter(), "input"
+    for layer in layers:
+        kind = layer["type"]
+        name = layer.get("name")
+        if name is None:
+            name = f"{kind}_{counts[kind]}" if counts[kind] else kind
+            counts[kind] += 1
+        yield layer | {"name": name, "inputs": layer.get("inputs", [before])}
+        before = name
+
+
+class Network(nn.Module):
+    """A model, parsed from its file, whose every dropout has the same rate."""
+
+    def __init__(self, model: dict[str, Any], rate: float) -> None:
+        super().__init__()
+        layers = list(named(model["layers"]))
+        readers = collections.Counter(name for layer in layers for name in layer["inputs"])
+        shapes, kinds = {"input": tuple(model["input"]["shape"])}, {}
+        self.steps: list[tuple[str, list[str], list[nn.Module]]] = []
+        self.tensors: dict[str, tuple[nn.Module, str]] = {}
+        self.parts = nn.ModuleList()
+        for layer in layers:
+            name, inputs, kind = layer["name"], layer["inputs"], layer["type"]
+            if kind not in LAYERS:
+                raise SystemExit(f"torch_network.py: there is no {kind} yet; add it to LAYERS")
+            modules, shapes[name] = LAYERS[kind](layer, shapes[inputs[0]], rate)
+            if kind == "relu":
+                modules[0].inplace = kinds.get(inputs[0]) in REPLACEABLE and readers[inputs[0]] == 1
+            self.parts.extend(modules)
+            self.steps.append((name, inputs, modules))
+            self.tensors |= {f"{name}/{field}": (module, own) for module in modules for field, own in FIELDS.get(type(module), {}).items()}
+            kinds[name] = kind
+        self.last_readers = self.find_last_readers()
+
+    def find_last_readers(self) -> list[list[str]]:
+        """By the step that reads a value last, the values: they are let go of there, as a chain of layers does."""
+        last = {name: step for step, (_, inputs, _) in enumerate(self.steps) for name in inputs}
+        return [[name for name in last if last[name] == step] for step in range(len(self.steps))]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        values = {"input": images}
+        for (name, inputs, modules), done in zip(self.steps, self.last_readers):
+            arguments = [values[key] for key in inputs]
+            for key in done:
+                del values[key]
+            for module in modules:
+                arguments = [module(*arguments)]
+            values[name] = arguments[0]
+        return arguments[0]
+
+    def load(self, arrays: dict[str, torch.Tensor]) -> None:
+        """Tensors by Keras's names, in its order of axes."""
+        if set(arrays) != set(self.tensors):
+            raise SystemExit(f"torch_network.py: these weights are in the file or in the network alone: {set(arrays) ^ set(self.tensors)}")
+        with torch.no_grad():
+            for name, (module, field) in self.tensors.items():
+                as_keras(getattr(module, field)).copy_(arrays[name])
+
+    def gradients(self) -> dict[str, torch.Tensor]:
+        """By Keras's names, of what is trained."""
+        parameters = {name: getattr(module, field) for name, (module, field) in self.tensors.items()}
+        return {name: as_keras(value.grad) for name, value in parameters.items() if isinstance(value, nn.Parameter)}
