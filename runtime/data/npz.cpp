@@ -1,5 +1,6 @@
 #include "runtime/data/npz.h"
 
+#include "plan/errors.h"
 #include "plan/json.h"
 #include "plan/text.h"
 #include "runtime/data/csv.h"
@@ -48,7 +49,7 @@ struct Array {
     std::shared_ptr<const MappedFile>
         file;  // that holds the values, `header.begin` bytes behind its beginning; null: they are in an archive
 
-    [[noreturn]] void fail(const std::string &reason) const { throw std::runtime_error(fmt::format("{}: {}", name, reason)); }
+    [[noreturn]] void fail(const std::string &reason) const { fail_for(name, reason); }
 
     std::size_t bytes() const { return header.values() * header.value_bytes(); }
 
@@ -65,7 +66,7 @@ struct Array {
         try {
             work();
         } catch (const std::runtime_error &error) {
-            throw std::runtime_error(fmt::format("{}: {}", name, error.what()));
+            fail_for(name, error.what());
         }
     }
 };
@@ -231,10 +232,9 @@ void read_images(const Array &array, Dataset &data) {
 
 std::vector<std::string> read_class_names(const fs::path &path, int classes) {
     const nlohmann::json names = parse_json(read_file(path), path.string());
-    const auto fail = [&](const std::string &reason) { throw std::runtime_error(fmt::format("{}: {}", path.string(), reason)); };
     if (!names.is_array() || !std::ranges::all_of(names, [](const nlohmann::json &name) { return name.is_string(); }))
-        fail("is no list of names; write [\"first\", \"second\"]");
-    if (std::cmp_not_equal(names.size(), classes)) fail(fmt::format("{} names for {} classes", names.size(), classes));
+        fail_for(path, "is no list of names; write [\"first\", \"second\"]");
+    if (std::cmp_not_equal(names.size(), classes)) fail_for(path, fmt::format("{} names for {} classes", names.size(), classes));
     return names.get<std::vector<std::string>>();
 }
 
