@@ -24,13 +24,24 @@ namespace {
 namespace fs = std::filesystem;
 using Bytes = std::span<const std::byte>;
 
-[[noreturn]] void cannot_read(const fs::path &path) { fail_for(path, fmt::format("cannot be read: {}", std::strerror(errno))); }
+/// Whether an error of open() or read() tells of the file, and not of the machine, which would read no other one.
+bool is_of_the_file(int error) {
+    constexpr std::array of_files = {EACCES, EISDIR, ELOOP, ENAMETOOLONG, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM};
+    return std::ranges::find(of_files, error) != of_files.end();
+}
+
+[[noreturn]] void cannot_read(const fs::path &path) {
+    const int error = errno;
+    const std::string reason = fmt::format("cannot be read: {}", std::strerror(error));
+    if (is_of_the_file(error)) fail_for(path, reason);
+    throw MachineError(fmt::format("{}: {}", path.string(), reason));
+}
 
 FileBytes allocate(const fs::path &path, std::size_t bytes) {
     try {
         return {std::make_unique_for_overwrite<std::byte[]>(bytes), bytes};
     } catch (const std::bad_alloc &) {
-        fail_for(path, fmt::format("there is no memory for its {} bytes", bytes));
+        throw MachineError(fmt::format("{}: there is no memory for its {} bytes", path.string(), bytes));
     }
 }
 

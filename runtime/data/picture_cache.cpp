@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <new>
 #include <stdexcept>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -279,6 +280,10 @@ DecodedPictures PictureCache::load(Split split, const DecodingJob &job, bool ski
     if (fs::exists(folder)) {
         try {
             return open_split(folder, job);
+        } catch (const MachineError &) {
+            throw;  // the next time it may be read
+        } catch (const std::bad_alloc &) {
+            throw;
         } catch (const std::exception &error) {
             note = fmt::format("{}: this cache is damaged and is made anew: {}", folder.string(), error.what());
             move_away(folder);

@@ -231,6 +231,23 @@ TEST_CASE("A cache that cannot be written is one line, and leaves nothing") {
     }
 }
 
+TEST_CASE("A cache that the machine cannot read now is not damaged") {
+    const Cached cached;
+    load(cached.request);
+    const auto written = fs::last_write_time(cached.set() / "train/images.npy");
+    const auto source = open_source(cached.request);
+    std::string message;
+    {
+        const NoMoreFiles none;
+        message = message_of([&] { source->load(Split::train, no_progress); });
+    }
+    CHECK(one_line_with(message, {cached.set() / "train", "cannot be read: Too many open files"}));
+    const auto again = open_source(cached.request);
+    again->load(Split::train, no_progress);
+    CHECK(again->notes().empty());
+    CHECK(fs::last_write_time(cached.set() / "train/images.npy") == written);
+}
+
 TEST_CASE("The default cache is where the system wants it") {
     const auto set = [](const char *name, const char *value) { value ? setenv(name, value, 1) : unsetenv(name); };
     const char *const xdg = std::getenv("XDG_CACHE_HOME"), *const home = std::getenv("HOME");
