@@ -210,3 +210,56 @@ TEST_CASE("Images of floats train, are evaluated and predicted, but not together
     fs::remove_all(run);
     CHECK(not_refused(cifar10(train), 1, {"some images are bytes and some are floats"}) == "");
 }
+
+TEST_CASE("Arrays remember how the pictures were treated that they were made of") {
+    const Photos photos;
+    const std::string decoded = photos.folder / "decoded", other = photos.folder / "other", run = photos.run;
+    const std::string nearest = R"({"resize":"nearest","fit":"pad","alpha":"drop","apply_exif":false})";
+    REQUIRE(cifar10({"data", photos.data, "--resize", "nearest", "--fit", "pad", "--out", decoded}).exit_code == 0);
+    REQUIRE(cifar10({"data", photos.data, "--out", other}).exit_code == 0);
+    CHECK(read_bytes(decoded + "/pictures.json") == nearest + "\n");
+    const Arguments train = {"train", "--data", decoded, "--epochs", "1", "--batch", "16", "--threads", "2", "--out", run};
+    CHECK(not_refused(cifar10(train + Arguments{"--resize", "tf"}), 1, {decoded, "\"nearest\"", "\"tf\"", "leave these options out"}) ==
+          "");
+    REQUIRE(cifar10(train + Arguments{"--resize", "nearest", "--fit", "pad"}).exit_code == 0);
+    fs::remove_all(run);
+    REQUIRE(cifar10(train).exit_code == 0);
+    CHECK(read_safetensors(run + "/best.safetensors").metadata.at("pictures") == nearest);
+    CHECK(json::parse(read_bytes(run + "/config.json")).at("data_settings").at("resize") == "nearest");
+    CHECK(not_refused(cifar10({"train", "--resume", run, "--epochs", "2", "--data", other}), 1, {other, "\"pillow\"", "\"nearest\""}) ==
+          "");
+    CHECK(cifar10({"train", "--resume", run, "--epochs", "2"}).exit_code == 0);
+
+    // Arrays that were made of these remember it too, and a picture is predicted as a record of it.
+    const std::string again = photos.folder / "again";
+    REQUIRE(cifar10({"data", decoded, "--out", again}).exit_code == 0);
+    CHECK(read_bytes(again + "/pictures.json") == nearest + "\n");
+    const std::string weights = run + "/best.safetensors", picture = photos.data + "/test/class 0/t.png";
+    const auto probabilities = [&](const Arguments &images) {
+        return lines_of(cifar10(Arguments{"predict", "--weights", weights, "--json"} + images).out).at(0).at("probabilities");
+    };
+    CHECK(probabilities({picture}) == probabilities({"--data", again, "--records", "0:1"}));
+}
+
+TEST_CASE("data looks at splits that lack classes") {
+    const TemporaryFolder folder;
+    const std::string data = folder / "arrays", decoded = folder / "decoded";
+    for (const char *split : {"train", "test"}) write_arrays<std::uint8_t>(fs::path(data) / split, "|u1");
+    const std::vector<std::size_t> labels = {20};
+    const std::string lacking = npy_header("|u1", labels) + std::string(20, '\3');
+    const std::string split = GENERATE("train", "test");
+    write_bytes(fs::path(data) / split / "labels.npy", lacking);
+    json names;
+    for (char name = 'a'; name <= 'j'; ++name) names.push_back(std::string(1, name));
+    SECTION("with names") { write_bytes(fs::path(data) / "classes.json", names.dump()); }
+    SECTION("without") {
+        for (std::size_t label = 0; label < 10; ++label) names[label] = std::to_string(label);
+    }
+    const Result result = cifar10({"data", data, "--json", "--out", decoded});
+    INFO(result.err);
+    REQUIRE(result.exit_code == 0);
+    CHECK(json::parse(result.out).at("classes") == names);
+    CHECK(json::parse(result.out).at("splits").at(split).at("of_class") == json({0, 0, 0, 20, 0, 0, 0, 0, 0, 0}));
+    CHECK(json::parse(cifar10({"data", decoded, "--json"}).out).at("classes") == names);
+    CHECK(cifar10({"train", "--data", decoded, "--epochs", "1", "--batch", "8", "--out", folder / "run"}).exit_code == 0);
+}
