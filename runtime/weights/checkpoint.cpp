@@ -118,16 +118,28 @@ T number(const fs::path &path, const Metadata &metadata, const std::string &key,
     return value;
 }
 
-/// Adds what those who predict want to know.
-void describe_inputs(Metadata &metadata, const std::vector<std::string> &class_names, const std::optional<PictureOptions> &pictures) {
-    metadata["classes"] = nlohmann::json(class_names).dump();
-    if (pictures) metadata["pictures"] = to_json(*pictures);
+// The types of records, as the metadata call them.
+const std::string byte_records = "uint8", float_records = "float32";
+
+void describe(Metadata &metadata, const TrainingImages &images) {
+    metadata["classes"] = nlohmann::json(images.class_names).dump();
+    if (images.pictures) metadata["pictures"] = to_json(*images.pictures);
+    if (images.floats) metadata["records"] = *images.floats ? float_records : byte_records;
 }
 
 std::optional<PictureOptions> parse_pictures(const fs::path &path, const Metadata &metadata) {
     const auto found = metadata.find("pictures");
     if (found == metadata.end()) return std::nullopt;
     return parse_picture_options(found->second, path.string() + ": its metadata's \"pictures\"");
+}
+
+std::optional<bool> parse_records(const fs::path &path, const Metadata &metadata) {
+    const auto found = metadata.find("records");
+    if (found == metadata.end()) return std::nullopt;
+    if (found->second != float_records && found->second != byte_records)
+        fail_for(path, fmt::format("its metadata's \"records\" must be {} or {}, not \"{}\"", byte_records, float_records,
+                                   shortened(found->second, 100)));
+    return found->second == float_records;
 }
 
 Metadata to_metadata(const Checkpoint &checkpoint) {
@@ -141,7 +153,7 @@ Metadata to_metadata(const Checkpoint &checkpoint) {
         {"correct", fmt::format("{}", state.correct)},
         {"seconds", fmt::format("{}", state.seconds)},
     };
-    describe_inputs(metadata, checkpoint.class_names, checkpoint.pictures);
+    describe(metadata, checkpoint.images);
     if (state.best.score) {
         metadata["best_score"] = fmt::format("{}", *state.best.score);
         metadata["best_epoch"] = fmt::format("{}", state.best.epoch);
@@ -195,6 +207,10 @@ std::vector<std::string> parse_class_names(const fs::path &path, const Metadata 
     return names;
 }
 
+TrainingImages parse_images(const fs::path &path, const Metadata &metadata, const Plan &plan) {
+    return {parse_class_names(path, metadata, plan), parse_pictures(path, metadata), parse_records(path, metadata)};
+}
+
 TensorViews views(const std::vector<Slot> &slots) {
     TensorViews tensors;
     for (const Slot &slot : slots) tensors[slot.name] = view_floats(slot.values, slot.shape);
@@ -224,8 +240,7 @@ Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer opt
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
     const Metadata metadata = our_metadata(file);
-    Checkpoint checkpoint = {parse_state(path, metadata), parse_class_names(path, metadata, network.plan()),
-                             entry(path, metadata, "config"), parse_pictures(path, metadata)};
+    Checkpoint checkpoint = {parse_state(path, metadata), parse_images(path, metadata, network.plan()), entry(path, metadata, "config")};
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
     for (const std::vector<Slot> &slots : {weights, moments})
@@ -235,10 +250,9 @@ Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer opt
     return checkpoint;
 }
 
-void save_weights(const fs::path &path, Network &network, const std::vector<std::string> &class_names,
-                  const std::optional<PictureOptions> &pictures) {
+void save_weights(const fs::path &path, Network &network, const TrainingImages &images) {
     Metadata metadata;
-    describe_inputs(metadata, class_names, pictures);
+    describe(metadata, images);
     write_safetensors(path, views(weight_slots(network)), metadata);
 }
 
@@ -246,8 +260,7 @@ LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeig
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network);
     LoadedWeights loaded;
-    loaded.class_names = parse_class_names(path, our_metadata(file), network.plan());
-    loaded.pictures = parse_pictures(path, our_metadata(file));
+    loaded.images = parse_images(path, our_metadata(file), network.plan());
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : weights) {
         if (nonfinite == NonfiniteWeights::refused) check_values(path, file, slot);
@@ -255,6 +268,10 @@ LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeig
     }
     copy(file, weights);
     return loaded;
+}
+
+TrainingImages read_training_images(const fs::path &path, const Plan &plan) {
+    return parse_images(path, our_metadata(read_safetensors(path)), plan);
 }
 
 }  // namespace halcyon

@@ -211,6 +211,74 @@ TEST_CASE("Images of floats train, are evaluated and predicted, but not together
     CHECK(not_refused(cifar10(train), 1, {"some images are bytes and some are floats"}) == "");
 }
 
+TEST_CASE("Weights see images of the type that they were trained on") {
+    const TemporaryFolder folder;
+    const std::string floats = folder / "floats", bytes = folder / "bytes", picture = folder / "1.png";
+    for (const char *split : {"train", "test"}) {
+        write_arrays<float>(fs::path(floats) / split, "<f4");
+        write_arrays<std::uint8_t>(fs::path(bytes) / split, "|u1");
+    }
+    write_flat(picture, 7, 32, 32);
+    for (const bool on_floats : {true, false}) {
+        CAPTURE(on_floats);
+        const std::string &same = on_floats ? floats : bytes, &other = on_floats ? bytes : floats;
+        const std::string run = folder / ("run on " + same.substr(same.rfind('/') + 1)), weights = run + "/best.safetensors";
+        REQUIRE(cifar10({"train", "--data", same, "--epochs", "1", "--batch", "8", "--threads", "2", "--out", run}).exit_code == 0);
+        CHECK(read_safetensors(weights).metadata.at("records") == (on_floats ? "float32" : "uint8"));
+
+        const std::vector<std::string> texts = {other, on_floats ? "images of bytes" : "images of floats", run,
+                                                on_floats ? "trained on floats" : "trained on bytes"};
+        CHECK(not_refused(cifar10({"evaluate", "--weights", weights, "--data", other}), 1, texts) == "");
+        CHECK(not_refused(cifar10({"predict", "--weights", weights, "--data", other, "--records", "0:2"}), 1, texts) == "");
+        CHECK(not_refused(cifar10({"train", "--resume", run, "--epochs", "2", "--data", other}), 1, texts) == "");
+        CHECK(cifar10({"evaluate", "--weights", weights, "--data", same}).exit_code == 0);
+        CHECK(cifar10({"train", "--resume", run, "--epochs", "2", "--data", same}).exit_code == 0);
+        const Result predicted = cifar10({"predict", "--weights", weights, picture});
+        if (on_floats)
+            CHECK(not_refused(predicted, 1, {picture, "images of bytes", weights, "trained on floats"}) == "");
+        else
+            CHECK(predicted.exit_code == 0);
+    }
+}
+
+TEST_CASE("Without test images those to validate on are evaluated, and it is said") {
+    const Photos photos;
+    REQUIRE(cifar10(photos.train).exit_code == 0);
+    const std::string weights = photos.run + "/last.safetensors";
+    const Arguments evaluate = {"evaluate", "--weights", weights, "--data", photos.data};
+    const Arguments predict = {"predict", "--weights", weights, "--data", photos.data, "--records", "0:2"};
+    CHECK(json::parse(cifar10(evaluate + Arguments{"--json"}).out).at("split") == "test");
+    CHECK(cifar10(predict).out.starts_with("record 0: "));
+
+    fs::remove_all(photos.data + "/test");
+    const json result = json::parse(cifar10(evaluate + Arguments{"--json"}).out);
+    CHECK(result.at("split") == "validation");
+    CHECK(result.at("loss").get<double>() == Approx(metrics_of(photos.run)[1].at("val_loss").get<double>()).epsilon(1e-6));
+    CHECK(cifar10(evaluate).out.find("10 validation images, for there are no test images\n") != std::string::npos);
+    CHECK(cifar10(predict).out.starts_with("validation record 0: "));
+    CHECK(not_refused(cifar10({"predict", "--weights", weights, "--data", photos.data, "--records", "0:11"}), 1,
+                      {"0:11", "10 validation images"}) == "");
+
+    fs::remove_all(photos.data + "/val");
+    CHECK(not_refused(cifar10(evaluate), 1, {photos.data, "no images to test or to validate on"}) == "");
+}
+
+TEST_CASE("Pictures are evaluated as they were trained on, unless options say otherwise") {
+    const Photos photos;
+    for (int label = 0; label < 10; ++label)
+        write_flat(photos.data + "/test/class " + std::to_string(label) + "/t.png", std::uint8_t(20 * label), 16, 48);
+    REQUIRE(cifar10(photos.train + Arguments{"--resize", "nearest", "--fit", "pad"}).exit_code == 0);
+    const auto output_of = [&](const Arguments &command, const Arguments &pictures) {
+        return cifar10(command + Arguments{"--weights", photos.run + "/best.safetensors", "--data", photos.data, "--json"} + pictures).out;
+    };
+    for (const Arguments &command : {Arguments{"evaluate"}, Arguments{"predict", "--records", "0:3"}}) {
+        const std::string as_trained = output_of(command, {"--resize", "nearest", "--fit", "pad"});
+        CHECK(!as_trained.empty());
+        CHECK(output_of(command, {}) == as_trained);
+        CHECK(output_of(command, {"--fit", "stretch"}) != as_trained);
+    }
+}
+
 TEST_CASE("Arrays remember how the pictures were treated that they were made of") {
     const Photos photos;
     const std::string decoded = photos.folder / "decoded", other = photos.folder / "other", run = photos.run;
