@@ -59,7 +59,8 @@ compare: configure ## time training and inference beside other frameworks (ARGS=
 	@python3 bench/compare/compare.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 lint: ## check clang-format and clang-tidy
-	@cmake/setup.sh clang-format clang-tidy
+	@cmake/setup.sh clang-format
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r cmake/requirements-lint.txt
 	@cmake/lint.sh
 
 clean: ## remove what was built; .venv stays

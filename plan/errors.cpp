@@ -70,6 +70,8 @@ void terminate() {
 
 }  // namespace
 
+void fail_for(const std::string &what, std::string_view reason) { throw std::runtime_error(fmt::format("{}: {}", what, reason)); }
+
 std::string message_of(const std::exception &error) { return printable(describe(error)); }
 
 void report(std::string_view program, const std::exception &error) noexcept {

@@ -7,6 +7,9 @@
 
 namespace halcyon {
 
+/// Throws std::runtime_error, "<what>: <reason>"; `what` is a path, or stands for a file in other ways.
+[[noreturn]] void fail_for(const std::string &what, std::string_view reason);
+
 /// One printable line for a user: our own messages as they are, a library's without its decoration.
 std::string message_of(const std::exception &error);
 

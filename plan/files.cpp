@@ -1,5 +1,7 @@
 #include "plan/files.h"
 
+#include "plan/errors.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,17 +24,24 @@ namespace {
 namespace fs = std::filesystem;
 using Bytes = std::span<const std::byte>;
 
-[[noreturn]] void fail(const fs::path &path, const std::string &reason) {
-    throw std::runtime_error(fmt::format("{}: {}", path.string(), reason));
+/// Whether an error of open() or read() tells of the file, and not of the machine, which would read no other one.
+bool is_of_the_file(int error) {
+    constexpr std::array of_files = {EACCES, EISDIR, ELOOP, ENAMETOOLONG, ENODEV, ENOENT, ENOTDIR, ENXIO, EPERM};
+    return std::ranges::find(of_files, error) != of_files.end();
 }
 
-[[noreturn]] void cannot_read(const fs::path &path) { fail(path, fmt::format("cannot be read: {}", std::strerror(errno))); }
+[[noreturn]] void cannot_read(const fs::path &path) {
+    const int error = errno;
+    const std::string reason = fmt::format("cannot be read: {}", std::strerror(error));
+    if (is_of_the_file(error)) fail_for(path, reason);
+    throw MachineError(fmt::format("{}: {}", path.string(), reason));
+}
 
 FileBytes allocate(const fs::path &path, std::size_t bytes) {
     try {
         return {std::make_unique_for_overwrite<std::byte[]>(bytes), bytes};
     } catch (const std::bad_alloc &) {
-        fail(path, fmt::format("there is no memory for its {} bytes", bytes));
+        throw MachineError(fmt::format("{}: there is no memory for its {} bytes", path.string(), bytes));
     }
 }
 
@@ -102,8 +111,8 @@ int Descriptor::close() { return ::close(std::exchange(number_, -1)); }
 InputFile::InputFile(fs::path path) : path_(std::move(path)), file_(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
     struct stat status {};
     if (file_.number() < 0 || ::fstat(file_.number(), &status) != 0) cannot_read(path_);
-    if (S_ISDIR(status.st_mode)) fail(path_, "is a folder, not a file");
-    if (!S_ISREG(status.st_mode)) fail(path_, "is no regular file");
+    if (S_ISDIR(status.st_mode)) fail_for(path_, "is a folder, not a file");
+    if (!S_ISREG(status.st_mode)) fail_for(path_, "is no regular file");
     size_ = static_cast<std::size_t>(status.st_size);
 }
 
@@ -112,7 +121,7 @@ void InputFile::read(std::span<std::byte> bytes) {
         const ssize_t n = ::read(file_.number(), bytes.data(), bytes.size());
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) cannot_read(path_);
-        if (n == 0) fail(path_, "became shorter while it was read");
+        if (n == 0) fail_for(path_, "became shorter while it was read");
         bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
 }
@@ -131,7 +140,7 @@ MappedFile::~MappedFile() {
 
 FileBytes read_bytes(const fs::path &path, std::size_t most) {
     InputFile file(path);
-    if (file.size() > most) fail(path, fmt::format("has {} bytes, more than the {} that such a file can have", file.size(), most));
+    if (file.size() > most) fail_for(path, fmt::format("has {} bytes, more than the {} that such a file can have", file.size(), most));
     FileBytes bytes = allocate(path, file.size());
     file.read(std::span(bytes.data.get(), bytes.size));
     return bytes;
@@ -173,7 +182,7 @@ void replace_file(const fs::path &path, std::span<const Bytes> parts) {
         if (::fsync(folder.number()) != 0 && errno != EINVAL) cannot_write("fsync the folder");
     } catch (const std::runtime_error &error) {
         ::unlink(temporary.c_str());
-        fail(path, error.what());
+        fail_for(path, error.what());
     }
 }
 
@@ -189,7 +198,7 @@ void append_file(const fs::path &path, std::string_view text) {
         append_or_undo(file.number(), std::as_bytes(std::span(text)));
         if (file.close() != 0) cannot_write("close");
     } catch (const std::runtime_error &error) {
-        fail(path, error.what());
+        fail_for(path, error.what());
     }
 }
 

@@ -5,11 +5,18 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 
 namespace halcyon {
+
+/// What the machine could not do for a file, whichever it is: too many are open, a disk fails, memory is short. It says nothing of the
+/// file.
+struct MachineError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
 
 /// A file descriptor that closes itself.
 class Descriptor {
@@ -32,7 +39,7 @@ private:
 };
 
 /// A regular file that is read from its beginning; a pipe that nobody writes is not waited for. All throw std::runtime_error,
-/// "<path>: what is wrong".
+/// "<path>: what is wrong", a MachineError where it is not the file.
 class InputFile {
 public:
     /// Throws where it is no regular file (a folder, a pipe, a device) or cannot be read.

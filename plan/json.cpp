@@ -1,5 +1,6 @@
 #include "plan/json.h"
 
+#include "plan/errors.h"
 #include "plan/text.h"
 
 #include <fmt/format.h>
@@ -63,7 +64,7 @@ private:
         if (++depth_ > deepest) fail(fmt::format("its values are nested more than {} deep", deepest));
         return true;
     }
-    [[noreturn]] void fail(const std::string &reason) const { throw std::runtime_error(fmt::format("{}: {}", file_, reason)); }
+    [[noreturn]] void fail(const std::string &reason) const { fail_for(file_, reason); }
 
     const std::string &file_;
     int depth_ = 0;
@@ -95,7 +96,7 @@ json parse_json(std::string_view text, const std::string &file) {
         // The last byte read, from 1, is the first wrong one.
         fail_at(text, error.byte > 0 ? error.byte - 1 : 0, file, reason_of(error));
     } catch (const json::out_of_range &error) {
-        throw std::runtime_error(fmt::format("{}: {}", file, reason_of(error)));
+        fail_for(file, reason_of(error));
     }
 }
 

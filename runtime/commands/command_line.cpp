@@ -111,6 +111,14 @@ std::vector<CLI::Option *> add_data(CLI::App &command, const char *data, DataOpt
     };
 }
 
+/// The names of the options that the command line gives to a command.
+std::vector<std::string> given_to(const CLI::App &command) {
+    std::vector<std::string> names;
+    for (const CLI::Option *option : command.get_options())
+        if (option->count() > 0) names.push_back(option->get_name());
+    return names;
+}
+
 void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     CLI::App *command = program.add_subcommand("train", "Train the network; Ctrl-C saves, and --resume goes on");
     const auto options = std::make_shared<TrainOptions>();
@@ -140,14 +148,14 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     command->add_flag("--no-dropout", options->no_dropout, "Drop nothing out, whatever the recipe says");
     command->add_flag("--no-evaluate", options->no_evaluate, "Do not evaluate after each epoch")->excludes(split);
     command->callback([&model, &chosen, options, command] {
-        for (const CLI::Option *option : command->get_options())
-            if (option->count() > 0) options->given.push_back(option->get_name());
+        options->data.given = given_to(*command);
         chosen = [&model, options] { return run_train(model, *options); };
     });
 }
 
 void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen) {
-    CLI::App *command = program.add_subcommand("evaluate", "Print the loss and accuracy of weights on the test images");
+    CLI::App *command =
+        program.add_subcommand("evaluate", "Print the loss and accuracy of weights on the test images, or on those to validate on");
     const auto options = std::make_shared<EvaluateOptions>();
     command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
     add_data(*command, "--data", options->data);
@@ -155,7 +163,10 @@ void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen
     command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME")->capture_default_str();
     command->add_flag("--json", options->json, "Print one JSON object");
     command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
-    command->callback([&model, &chosen, options] { chosen = [&model, options] { return run_evaluate(model, *options); }; });
+    command->callback([&model, &chosen, options, command] {
+        options->data.given = given_to(*command);
+        chosen = [&model, options] { return run_evaluate(model, *options); };
+    });
 }
 
 void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen) {
@@ -169,7 +180,8 @@ void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen)
     CLI::Option *images = command->add_option("images", options->images, "Pictures, folders of them, or patterns such as 'photos/*.jpg'")
                               ->check(named())
                               ->type_name("IMAGE");
-    CLI::Option *records = command->add_option_function<std::string>("--records", read_records, "Test images A to B-1 instead of files");
+    CLI::Option *records = command->add_option_function<std::string>("--records", read_records,
+                                                                     "Images A to B-1 of those that evaluate takes, instead of files");
     records->type_name("A:B")->excludes(images);
     for (CLI::Option *option : add_data(*command, "--data", options->data)) option->needs(records);
     command->add_option("--top", options->top, "Print the K likeliest classes of each image")
@@ -180,7 +192,8 @@ void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen)
     CLI::Option *json = command->add_flag_callback("--json", print_as(PredictionFormat::json), "Print one JSON object a line");
     command->add_flag_callback("--csv", print_as(PredictionFormat::csv), "Print a table: image,label,class,probability")->excludes(json);
     command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
-    command->callback([&model, &chosen, options] {
+    command->callback([&model, &chosen, options, command] {
+        options->data.given = given_to(*command);
         if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE... or --records A:B");
         chosen = [&model, options] { return run_predict(model, *options); };
     });

@@ -1,5 +1,6 @@
 #include "runtime/commands/commands.h"
 
+#include "plan/errors.h"
 #include "plan/text.h"
 #include "runtime/training/progress.h"
 
@@ -7,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -17,10 +19,23 @@
 namespace halcyon {
 
 ChosenData::ChosenData(DataRequest request, std::string chosen, std::string program)
-    : request_(std::move(request)), chosen_(std::move(chosen)), program_(std::move(program)), source_(open_source(request_)) {}
+    : request_(std::move(request)), chosen_(std::move(chosen)), program_(std::move(program)), source_(open_source(request_)) {
+    const PictureOptions made = source_->pictures().value_or(request_.pictures);
+    if (made != request_.pictures && request_.pictures != PictureOptions())
+        fail_for(request_.path,
+                 fmt::format("its images were made of pictures with {}, and not with {}; give others, or leave these options out",
+                             to_json(made), to_json(request_.pictures)));
+    request_.pictures = made;
+}
 
 /// A line to standard error; where nobody takes it, the images are as good.
 void ChosenData::say(const std::string &line) const { std::fputs(fmt::format("{}: {}\n", program_, printable(line)).c_str(), stderr); }
+
+Split ChosenData::split_to_evaluate() const {
+    for (const Split split : {Split::test, Split::validation})
+        if (has(split)) return split;
+    fail_for(description(), "there are no images to test or to validate on; give --data with some");
+}
 
 Dataset ChosenData::load(Split split) const {
     if (!has(split))
@@ -78,6 +93,22 @@ ChosenData choose_data(DataOptions options, const Plan &plan, int threads) {
     if (!folder || !*folder) return data_at(options, "no --data and no CIFAR10_DIR", plan, threads);
     options.path = folder;
     return data_at(options, "CIFAR10_DIR", plan, threads);
+}
+
+ChosenData choose_data(DataOptions options, const Plan &plan, int threads, const TrainingImages &trained_on) {
+    const bool says_how = std::ranges::any_of(options.given, [](const std::string &option) {
+        return option == "--resize" || option == "--fit" || option == "--alpha" || option == "--apply-exif";
+    });
+    if (!says_how && trained_on.pictures) options.settings.pictures = *trained_on.pictures;
+    return choose_data(std::move(options), plan, threads);
+}
+
+void require_same_type(const TrainingImages &trained_on, bool floats, const std::string &images, const std::string &weights) {
+    if (trained_on.floats.value_or(floats) == floats) return;
+    const auto type = [](bool are_floats) { return are_floats ? "floats" : "bytes"; };
+    fail_for(images,
+             fmt::format("images of {}, but the weights in {} were trained on {}; give images of the type that they were trained on",
+                         type(floats), weights, type(!floats)));
 }
 
 std::string absolute_or_empty(const std::string &path) {

@@ -22,6 +22,7 @@ struct DataOptions {
     std::string path;   // --data; empty: not given
     std::string cache;  // --cache; empty: not given
     DataSettings settings;
+    std::vector<std::string> given;  // the options on the command line, the command's other ones too: "--resize"
 };
 
 /// `train`. What is absent comes from the recipe, the machine or, with `resume`, from the run.
@@ -34,7 +35,6 @@ struct TrainOptions {
     int limit = 0;                // 0: all images
     double validation_split = 0;  // 0: none
     bool no_shuffle = false, no_dropout = false, no_evaluate = false;
-    std::vector<std::string> given;  // the options on the command line: "--epochs"
 };
 
 struct EvaluateOptions {
@@ -44,7 +44,7 @@ struct EvaluateOptions {
     bool json = false, allow_nonfinite = false;
 };
 
-/// The test images first .. last - 1.
+/// The images first .. last - 1 of those to evaluate on.
 struct RecordRange {
     int first = 0, last = 0;
 };
@@ -82,11 +82,14 @@ int run_bench(const halcyon_model &model, std::vector<std::string> arguments);
 class ChosenData {
 public:
     /// `chosen` says who named the path: "--data", "CIFAR10_DIR", "no --data and no CIFAR10_DIR"; `program` speaks to the user. Throws like
-    /// open_source().
+    /// open_source(), and where the images are known to be of pictures that were treated otherwise than the request says.
     ChosenData(DataRequest request, std::string chosen, std::string program);
 
     /// Whether there are images of this split.
     bool has(Split split) const { return source_->has(split); }
+
+    /// The test images, or those to validate on where there are no others. Throws std::runtime_error where there are neither.
+    Split split_to_evaluate() const;
 
     /// The images of a split that there are, which fit the model. Throws std::runtime_error, one line that names the file or the sizes.
     /// While pictures are decoded a bar shows how far they are. A line to standard error names each that cannot be read, and each thing
@@ -102,8 +105,11 @@ public:
     /// Where they lie, as an absolute path; empty for the synthetic set.
     std::string path() const;
 
-    /// How they are read.
+    /// How they are read; of images that were pictures before, how they were treated.
     const DataSettings &settings() const { return request_; }
+
+    /// The same, where they are known to be of pictures.
+    std::optional<PictureOptions> pictures() const { return source_->pictures(); }
 
     /// For a person: "photos: class folders, 5 classes (--data)".
     std::string description() const;
@@ -119,6 +125,9 @@ private:
 /// load_weights(), and a line to standard error that says what was converted.
 LoadedWeights load_named_weights(const std::string &path, Network &network, NonfiniteWeights nonfinite = NonfiniteWeights::refused);
 
+/// Throws std::runtime_error where these images are bytes and the weights of this file were trained on floats, or the reverse.
+void require_same_type(const TrainingImages &trained_on, bool floats, const std::string &images, const std::string &weights);
+
 /// Prints a value on one line. JSON is UTF-8: bytes of a name that are not become U+FFFD.
 void print_json(const nlohmann::ordered_json &value);
 
@@ -127,6 +136,9 @@ ChosenData data_at(const DataOptions &options, const std::string &chosen, const 
 
 /// `--data` where it is given, else CIFAR10_DIR where it is set, else the synthetic set.
 ChosenData choose_data(DataOptions options, const Plan &plan, int threads);
+
+/// The same for images that such weights are to see: where the options say nothing of pictures, they are treated as in training.
+ChosenData choose_data(DataOptions options, const Plan &plan, int threads, const TrainingImages &trained_on);
 
 /// The path as it is from everywhere; "" for "".
 std::string absolute_or_empty(const std::string &path);

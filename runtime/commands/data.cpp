@@ -148,15 +148,20 @@ void print(const Summary &summary, const Dataset &data) {
     print_duplicates("of images before it", summary.across);
 }
 
+/// The names of the classes of all splits, of which one may lack the last ones.
+const std::vector<std::string> &class_names_of(const std::map<Split, Dataset> &splits) {
+    return std::ranges::max_element(splits, {}, [](const auto &split) { return split.second.classes; })->second.class_names;
+}
+
 /// A row a class, a column a split.
-void print_classes(const Dataset &data, const std::vector<Summary> &summaries) {
+void print_classes(const std::vector<std::string> &names, const std::vector<Summary> &summaries) {
     const std::size_t classes = summaries.front().of_class.size();
     std::size_t width = std::string_view("class").size();
-    for (std::size_t label = 0; label < classes; ++label) width = std::max(width, printable(class_name(data.class_names, label)).size());
+    for (std::size_t label = 0; label < classes; ++label) width = std::max(width, printable(class_name(names, label)).size());
     fmt::print("{:<{}}", "class", width);
     for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.split);
     for (std::size_t label = 0; label < classes; ++label) {
-        fmt::print("\n{:<{}}", printable(class_name(data.class_names, label)), width);
+        fmt::print("\n{:<{}}", printable(class_name(names, label)), width);
         for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.of_class[label]);
     }
     fmt::print("\n");
@@ -171,7 +176,7 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
     std::map<Split, Dataset> splits;
     for (const Split split : all_splits)
         if (source.has(split)) splits.emplace(split, source.load(split));
-    if (!options.out.empty()) write_array_folder(options.out, splits);
+    if (!options.out.empty()) write_array_folder(options.out, splits, source.pictures());
 
     int classes = 0;
     for (const auto &[split, data] : splits) classes = std::max(classes, data.classes);
@@ -186,7 +191,7 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
         ordered_json out = {{"data", source.path()},
                             {"description", source.description()},
                             {"shape", {first.h, first.w, first.c}},
-                            {"classes", first.class_names}};
+                            {"classes", class_names_of(splits)}};
         for (const Summary &summary : summaries) out["splits"][summary.split] = to_json(summary);
         out["skipped"] = source.bad_files().size();
         print_json(out);
@@ -194,7 +199,7 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
     }
     fmt::print("data      {}\nimages    {}x{}x{} {} as the model takes them\n\n", printable(source.description()), first.h, first.w,
                first.c, first.pixels.are_floats() ? "floats" : "bytes");
-    print_classes(first, summaries);
+    print_classes(class_names_of(splits), summaries);
     for (const Summary &summary : summaries) {
         fmt::print("\n");
         print(summary, first);

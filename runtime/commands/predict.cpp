@@ -128,20 +128,21 @@ private:
     std::optional<ThreadPool> pool_;
 };
 
-/// Some of the test images.
+/// Some of the test images, or of those to validate on.
 class RecordImages : public Images {
 public:
-    RecordImages(Dataset test, const RecordRange &range) : test_(std::move(test)), first_(range.first) {
-        if (range.last > test_.size())
-            throw std::runtime_error(
-                fmt::format("--records {}:{}: there are {} test images, 0:{}", range.first, range.last, test_.size(), test_.size()));
-        for (int i = range.first; i < range.last; ++i) names_.push_back(fmt::format("record {}", i));
+    RecordImages(Dataset data, Split split, const RecordRange &range) : data_(std::move(data)), first_(range.first) {
+        if (range.last > data_.size())
+            throw std::runtime_error(fmt::format("--records {}:{}: there are {} {} images, 0:{}", range.first, range.last, data_.size(),
+                                                 name_of(split), data_.size()));
+        const std::string prefix = split == Split::test ? "" : fmt::format("{} ", name_of(split));
+        for (int i = range.first; i < range.last; ++i) names_.push_back(fmt::format("{}record {}", prefix, i));
     }
 
-    std::vector<std::string> class_names() const override { return test_.class_names; }
+    std::vector<std::string> class_names() const override { return data_.class_names; }
 
     Batch bind(Network &network, const PictureOptions &, std::size_t first, std::size_t last) override {
-        if (first == 0) network.bind_data(test_.pixels.records(), test_.labels);
+        if (first == 0) network.bind_data(data_.pixels.records(), data_.labels);
         Batch batch;
         for (std::size_t i = first; i < last; ++i) batch.records.push_back(first_ + static_cast<std::int32_t>(i));
         batch.failures.resize(last - first);
@@ -149,14 +150,21 @@ public:
     }
 
 private:
-    Dataset test_;
+    Dataset data_;
     std::int32_t first_;
 };
 
 std::unique_ptr<Images> choose_images(const PredictOptions &options, const Plan &plan) {
-    if (options.records)
-        return std::make_unique<RecordImages>(choose_data(options.data, plan, hardware_threads()).load(Split::test), *options.records);
-    return std::make_unique<PictureImages>(options.images);
+    const TrainingImages trained_on = read_training_images(options.weights, plan);
+    if (!options.records) {
+        require_same_type(trained_on, false, options.images.front(), options.weights);
+        return std::make_unique<PictureImages>(options.images);
+    }
+    const ChosenData source = choose_data(options.data, plan, hardware_threads(), trained_on);
+    const Split split = source.split_to_evaluate();
+    Dataset data = source.load(split);
+    require_same_type(trained_on, data.pixels.are_floats(), source.description(), options.weights);
+    return std::make_unique<RecordImages>(std::move(data), split, *options.records);
 }
 
 /// The classes' probabilities of each image that could be read, one after the other.
@@ -183,8 +191,9 @@ int run_predict(const halcyon_model &model, const PredictOptions &options) {
     const auto classes = static_cast<std::size_t>(network.plan().classes);
     const LoadedWeights loaded =
         load_named_weights(options.weights, network, options.allow_nonfinite ? NonfiniteWeights::allowed : NonfiniteWeights::refused);
-    const PredictionLines lines{options.format, options.top, loaded.class_names.empty() ? images->class_names() : loaded.class_names};
-    const PictureOptions pictures = loaded.pictures.value_or(PictureOptions{});
+    const PredictionLines lines{options.format, options.top,
+                                loaded.images.class_names.empty() ? images->class_names() : loaded.images.class_names};
+    const PictureOptions pictures = loaded.images.pictures.value_or(PictureOptions{});
 
     // An image that cannot be predicted does not keep the others from it.
     int code = exit_done;

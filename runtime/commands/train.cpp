@@ -201,7 +201,7 @@ RunFolder resumed_folder(RunFolder run, const TrainOptions &options) {
 /// A run goes on as it began: options may repeat what it has, and few may change it.
 void refuse_changes(const TrainOptions &options, const RunConfig &run, const Plan &plan) {
     const auto require = [&options](const char *option, const std::string &value, bool same, const std::string &in_run) {
-        if (same || std::ranges::find(options.given, option) == options.given.end()) return;
+        if (same || std::ranges::find(options.data.given, option) == options.data.given.end()) return;
         throw std::runtime_error(
             fmt::format("{}{}{}: {}; a run goes on as it began, and only --epochs, --threads, --schedule, --out and --data may change",
                         option, value.empty() ? "" : " ", value, in_run));
@@ -217,14 +217,14 @@ void refuse_changes(const TrainOptions &options, const RunConfig &run, const Pla
             run.validation_split > 0 ? fmt::format("the run has {}", run.validation_split) : "the run holds out no images");
     require("--init", options.init, absolute_or_empty(options.init) == run.init,
             run.init.empty() ? "the run began without" : fmt::format("the run has {}", run.init));
-    for (const std::string &option : options.given)
+    for (const std::string &option : options.data.given)
         if (const std::string change = changed_setting(option, options.data.settings, run.data_settings); !change.empty())
             require(option.c_str(), "", false, change);
     require("--no-shuffle", "", !run.shuffle, "the run shuffles");
     require("--no-evaluate", "", !run.evaluate, "the run evaluates");
     const std::vector<double> rates = dropout_rates(run.recipe, plan.dropout_layers);
     require("--no-dropout", "", std::ranges::all_of(rates, [](double rate) { return rate == 0; }), "the run drops out");
-    if (std::ranges::find(options.given, "--recipe") == options.given.end()) return;
+    if (std::ranges::find(options.data.given, "--recipe") == options.data.given.end()) return;
     Recipe recipe = resolve_recipe(options, plan);
     recipe.epochs = run.recipe.epochs;
     const std::string change = difference(to_json(recipe), options.recipe, to_json(run.recipe));
@@ -263,6 +263,10 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     config.schedule = choose_set(options.schedule.value_or(config.schedule), compiled_sets(plan)).name;
 
     const ChosenData source = resumed_data(options.data, config, plan);
+    if (source.settings().pictures != config.data_settings.pictures)
+        throw std::runtime_error(fmt::format("{}: its images were made of pictures with {}, but the run's with {}; give the same data",
+                                             source.description(), to_json(source.settings().pictures),
+                                             to_json(config.data_settings.pictures)));
     const RunData data = load_data(source, config);
     if (data.records.train.size() != static_cast<std::size_t>(config.train_images))
         throw std::runtime_error(fmt::format("{}: {} training images, but the run in {} has {}; give the same data", source.description(),
@@ -270,7 +274,9 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     config.data = source.path();
 
     const auto network = make_network(model, std::move(plan), config);
-    const TrainingState state = load_checkpoint(run.last(), *network, optimizer_of(config.recipe)).state;
+    const Checkpoint checkpoint = load_checkpoint(run.last(), *network, optimizer_of(config.recipe));
+    require_same_type(checkpoint.images, data.train.pixels.are_floats(), source.description(), run.last().string());
+    const TrainingState &state = checkpoint.state;
     check_state(run.last(), state, config);
     const int begun = static_cast<int>(state.epoch) + (state.position > 0 ? 1 : 0);
     if (begun > config.recipe.epochs)

@@ -1,5 +1,6 @@
 #include "runtime/data/cifar.h"
 
+#include "plan/errors.h"
 #include "plan/file_kind.h"
 #include "plan/files.h"
 #include "plan/text.h"
@@ -36,9 +37,7 @@ std::size_t records_in(const CifarFormat &format, const fs::path &path, InputFil
     constexpr std::size_t telling = 512;
     std::vector<std::byte> begin(std::min(telling, file.size()));
     file.read(begin);
-    if (!kind_of(begin).empty())
-        throw std::runtime_error(
-            fmt::format("{}: {}", path.string(), not_wanted(begin, fmt::format("{}'s records", format.name), format.where_to_get_it)));
+    if (!kind_of(begin).empty()) fail_for(path, not_wanted(begin, fmt::format("{}'s records", format.name), format.where_to_get_it));
     throw std::runtime_error(fmt::format("{}: {} bytes are no whole number of records of {} bytes: the file is truncated; {}",
                                          path.string(), file.size(), record, format.where_to_get_it));
 }

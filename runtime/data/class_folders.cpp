@@ -1,5 +1,6 @@
 #include "runtime/data/class_folders.h"
 
+#include "plan/errors.h"
 #include "plan/text.h"
 #include "runtime/data/picture_files.h"
 #include "runtime/data/picture_set.h"
@@ -11,7 +12,6 @@
 #include <array>
 #include <cctype>
 #include <map>
-#include <stdexcept>
 #include <utility>
 
 namespace halcyon {
@@ -32,10 +32,6 @@ constexpr std::array split_names = {
     std::pair{std::string_view("test_set"), Split::test},
 };
 
-[[noreturn]] void fail(const fs::path &path, const std::string &reason) {
-    throw std::runtime_error(fmt::format("{}: {}", path.string(), reason));
-}
-
 /// Whether there are folders in it, and no pictures beside them.
 bool holds_folders_alone(const fs::path &folder) {
     const FolderEntries entries(folder);
@@ -51,11 +47,12 @@ std::map<Split, std::string> find_splits(const fs::path &root, const FolderEntri
         const auto named = std::ranges::find(split_names, lower, [](const auto &name) { return name.first; });
         if (named == split_names.end() || !holds_folders_alone(root / folder)) continue;
         const auto [other, added] = splits.emplace(named->second, folder);
-        if (!added) fail(root, fmt::format("both {}/ and {}/ could be meant; put their pictures into one of them", other->second, folder));
+        if (!added)
+            fail_for(root, fmt::format("both {}/ and {}/ could be meant; put their pictures into one of them", other->second, folder));
     }
     if (!splits.empty() && !splits.contains(Split::train))
-        fail(root, fmt::format("there is {0}/ but no train/ beside it; name the folder of the training images so, or give {0}/ itself",
-                               splits.begin()->second));
+        fail_for(root, fmt::format("there is {0}/ but no train/ beside it; name the folder of the training images so, or give {0}/ itself",
+                                   splits.begin()->second));
     return splits;
 }
 
@@ -63,11 +60,11 @@ std::map<Split, std::string> find_splits(const fs::path &root, const FolderEntri
 std::vector<std::string> find_classes(const fs::path &folder) {
     const FolderEntries entries(folder);
     constexpr std::string_view expected = "each class needs a subfolder with its name, which holds its pictures, such as cat/1.jpg";
-    if (entries.folders.empty() && !entries.pictures.empty()) fail(folder, fmt::format("pictures without classes: {}", expected));
-    if (entries.folders.empty()) fail(folder, fmt::format("no folders of pictures here: {}", expected));
+    if (entries.folders.empty() && !entries.pictures.empty()) fail_for(folder, fmt::format("pictures without classes: {}", expected));
+    if (entries.folders.empty()) fail_for(folder, fmt::format("no folders of pictures here: {}", expected));
     for (const std::string &name : entries.folders)
         if (printable(name) != name)  // weights files and JSON hold UTF-8
-            fail(folder / name, "a class's name must be UTF-8 without control characters; rename the folder");
+            fail_for(folder / name, "a class's name must be UTF-8 without control characters; rename the folder");
     return entries.folders;
 }
 
@@ -77,7 +74,7 @@ std::vector<LabelledFile> find_training_files(const fs::path &root, const std::s
         const std::string folder = prefix + classes[label];
         std::vector<std::string> pictures = find_pictures(root, folder);
         if (pictures.empty())
-            fail(root / folder, "this class has no pictures (.jpg, .jpeg, .png, .webp, .bmp); add some, or remove the folder");
+            fail_for(root / folder, "this class has no pictures (.jpg, .jpeg, .png, .webp, .bmp); add some, or remove the folder");
         for (std::string &picture : pictures) files.push_back({std::move(picture), static_cast<std::uint16_t>(label)});
     }
     return files;
@@ -91,8 +88,8 @@ std::vector<LabelledFile> find_other_files(const fs::path &root, const std::stri
         if (pictures.empty()) continue;
         const auto found = std::ranges::lower_bound(classes, name);
         if (found == classes.end() || *found != name)
-            fail(root / split / name,
-                 fmt::format("there is no such class among the training images, whose classes are {}", listed_classes(classes)));
+            fail_for(root / split / name,
+                     fmt::format("there is no such class among the training images, whose classes are {}", listed_classes(classes)));
         const auto label = static_cast<std::uint16_t>(found - classes.begin());
         for (std::string &picture : pictures) files.push_back({std::move(picture), label});
     }
@@ -116,7 +113,7 @@ bool is_class_folders(const fs::path &folder) {
 
 std::unique_ptr<Source> open_class_folders(const DataRequest &request) {
     const fs::path &root = request.path;
-    if (!fs::is_directory(root)) fail(root, "is no folder; class folders are a folder with a subfolder of pictures for each class");
+    if (!fs::is_directory(root)) fail_for(root, "is no folder; class folders are a folder with a subfolder of pictures for each class");
     PictureSet set;
     set.root = root;
     const std::map<Split, std::string> splits = find_splits(root, FolderEntries(root));

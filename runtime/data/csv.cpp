@@ -1,5 +1,6 @@
 #include "runtime/data/csv.h"
 
+#include "plan/errors.h"
 #include "plan/file_kind.h"
 
 #include <algorithm>
@@ -21,8 +22,7 @@ void check_is_text(std::string_view text, const std::string &file) {
     constexpr std::string_view advice = "save the table as CSV in UTF-8";
     if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
         throw std::runtime_error(fmt::format("{}: is text in UTF-16, not a CSV file; {}", file, advice));
-    if (!kind.empty() && kind != "a text file")
-        throw std::runtime_error(fmt::format("{}: {}", file, not_wanted(begin, "a CSV file", advice)));
+    if (!kind.empty() && kind != "a text file") fail_for(file, not_wanted(begin, "a CSV file", advice));
 }
 
 char separator_of(std::string_view first_line) {

@@ -142,8 +142,8 @@ public:
     /// Its place in that order.
     std::size_t add(const std::string &name) { return places_.emplace(name, places_.size()).first->second; }
 
-    /// The names of the classes, and for each place the class.
-    std::pair<std::vector<std::string>, std::vector<std::uint16_t>> classes(const fs::path &list) const {
+    /// The names of the classes, and for each place the class. A list whose labels are numbers may lack the highest of the model's.
+    std::pair<std::vector<std::string>, std::vector<std::uint16_t>> classes(const fs::path &list, int of_model) const {
         const bool numbers = std::ranges::all_of(places_, [](const auto &place) { return whole_number(place.first).has_value(); });
         std::vector<std::string> names;
         std::vector<std::uint16_t> of_place(places_.size());
@@ -156,6 +156,7 @@ public:
             if (!numbers) names.push_back(name);
             while (names.size() <= number) names.push_back(std::to_string(names.size()));
         }
+        while (numbers && std::cmp_less(names.size(), of_model)) names.push_back(std::to_string(names.size()));
         return {names, of_place};
     }
 
@@ -232,7 +233,7 @@ std::unique_ptr<Source> open_file_list(const DataRequest &request) {
         rows = read_rows(reader, request, finder, labels);
     }
     std::vector<std::uint16_t> class_of;
-    std::tie(set.class_names, class_of) = labels.classes(request.path);
+    std::tie(set.class_names, class_of) = labels.classes(request.path, request.classes);
     require_labels_for(set.class_names.size(), request.path);
     for (Row &row : rows) set.files[row.split].push_back({std::move(row.file), class_of[row.label]});
     if (!set.files.contains(Split::train))

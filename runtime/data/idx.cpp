@@ -1,5 +1,6 @@
 #include "runtime/data/idx.h"
 
+#include "plan/errors.h"
 #include "plan/file_kind.h"
 #include "plan/files.h"
 #include "runtime/data/labels.h"
@@ -116,7 +117,7 @@ public:
         try {
             stream_->finish();
         } catch (const std::runtime_error &error) {
-            throw std::runtime_error(fmt::format("{}: {}", path_, error.what()));
+            fail_for(path_, error.what());
         }
     }
 
@@ -128,14 +129,14 @@ private:
     [[noreturn]] void fail_as(std::string_view wanted) const {
         constexpr std::size_t telling = 512;
         const std::span<const std::byte> begin = file_->bytes().first(std::min(telling, file_->bytes().size()));
-        throw std::runtime_error(fmt::format("{}: {}", path_, not_wanted(begin, wanted, where_to_get_it)));
+        fail_for(path_, not_wanted(begin, wanted, where_to_get_it));
     }
 
     void read_bytes(std::span<std::byte> bytes) {
         try {
             stream_->read(bytes);
         } catch (const std::runtime_error &error) {
-            throw std::runtime_error(fmt::format("{}: {}", path_, error.what()));
+            fail_for(path_, error.what());
         }
     }
 

@@ -1,21 +1,17 @@
 #include "runtime/data/labels.h"
 
+#include "plan/errors.h"
 #include "runtime/engine/machine.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
-#include <stdexcept>
 
 namespace halcyon {
 namespace {
 
 constexpr std::int64_t most_classes = 65536;  // labels have 16 bits
-
-[[noreturn]] void fail(const std::string &source, const std::string &reason) {
-    throw std::runtime_error(fmt::format("{}: {}", source, reason));
-}
 
 }  // namespace
 
@@ -31,10 +27,11 @@ void set_labels(Dataset &data, std::span<const std::int64_t> labels, int classes
     if (wrong != labels.end()) {
         const std::ptrdiff_t image = wrong - labels.begin();
         if (*wrong < 0 || *wrong >= most_classes)
-            fail(source, fmt::format("image {} has the label {}; labels are numbers from 0 to {}", image, *wrong, most_classes - 1));
-        fail(source, fmt::format("image {} has the label {}, but the model's {} classes are 0 to {}; number the labels from 0, or give the "
-                                 "model as many classes as there are",
-                                 image, *wrong, classes, classes - 1));
+            fail_for(source, fmt::format("image {} has the label {}; labels are numbers from 0 to {}", image, *wrong, most_classes - 1));
+        fail_for(source,
+                 fmt::format("image {} has the label {}, but the model's {} classes are 0 to {}; number the labels from 0, or give the "
+                             "model as many classes as there are",
+                             image, *wrong, classes, classes - 1));
     }
     data.labels.assign(labels.begin(), labels.end());
     data.classes = classes > 0 ? classes : labels.empty() ? 0 : static_cast<int>(std::ranges::max(labels)) + 1;
@@ -42,16 +39,16 @@ void set_labels(Dataset &data, std::span<const std::int64_t> labels, int classes
 }
 
 void check_room(const std::string &source, std::size_t images, std::size_t bytes) {
-    if (images == 0) fail(source, "holds no images");
+    if (images == 0) fail_for(source, "holds no images");
     if (images > static_cast<std::size_t>(std::numeric_limits<int>::max()) || std::cmp_greater(bytes, available_memory()))
-        fail(source, fmt::format("{} images are too many for this machine's memory", images));
+        fail_for(source, fmt::format("{} images are too many for this machine's memory", images));
 }
 
 void set_size(Dataset &data, std::size_t h, std::size_t w, std::size_t c, const std::string &source) {
     constexpr std::size_t most_values = std::numeric_limits<int>::max();
-    if (h == 0 || w == 0 || c == 0) fail(source, fmt::format("its images are {}x{}x{}: they have no pixels", h, w, c));
+    if (h == 0 || w == 0 || c == 0) fail_for(source, fmt::format("its images are {}x{}x{}: they have no pixels", h, w, c));
     if (h > most_values || w > most_values / h || c > most_values / h / w)
-        fail(source, fmt::format("its images are {}x{}x{}: no network takes so large ones", h, w, c));
+        fail_for(source, fmt::format("its images are {}x{}x{}: no network takes so large ones", h, w, c));
     data.h = static_cast<int>(h);
     data.w = static_cast<int>(w);
     data.c = static_cast<int>(c);
@@ -61,9 +58,9 @@ void check_finite(const Dataset &data, const std::string &source) {
     const std::span<const float> values = data.pixels.floats();
     const auto wrong = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
     if (wrong == values.end()) return;
-    fail(source,
-         fmt::format("image {} holds a value that is {}; leave it out, or mend it with numpy.nan_to_num",
-                     static_cast<std::size_t>(wrong - values.begin()) / data.record_values(), std::isnan(*wrong) ? "NaN" : "infinite"));
+    fail_for(source,
+             fmt::format("image {} holds a value that is {}; leave it out, or mend it with numpy.nan_to_num",
+                         static_cast<std::size_t>(wrong - values.begin()) / data.record_values(), std::isnan(*wrong) ? "NaN" : "infinite"));
 }
 
 }  // namespace halcyon

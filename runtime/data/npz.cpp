@@ -1,5 +1,6 @@
 #include "runtime/data/npz.h"
 
+#include "plan/errors.h"
 #include "plan/json.h"
 #include "plan/text.h"
 #include "runtime/data/csv.h"
@@ -48,7 +49,7 @@ struct Array {
     std::shared_ptr<const MappedFile>
         file;  // that holds the values, `header.begin` bytes behind its beginning; null: they are in an archive
 
-    [[noreturn]] void fail(const std::string &reason) const { throw std::runtime_error(fmt::format("{}: {}", name, reason)); }
+    [[noreturn]] void fail(const std::string &reason) const { fail_for(name, reason); }
 
     std::size_t bytes() const { return header.values() * header.value_bytes(); }
 
@@ -65,7 +66,7 @@ struct Array {
         try {
             work();
         } catch (const std::runtime_error &error) {
-            throw std::runtime_error(fmt::format("{}: {}", name, error.what()));
+            fail_for(name, error.what());
         }
     }
 };
@@ -229,22 +230,30 @@ void read_images(const Array &array, Dataset &data) {
     check_finite(data, array.name);
 }
 
-std::vector<std::string> read_class_names(const fs::path &path, int classes) {
+std::vector<std::string> read_class_names(const fs::path &path) {
     const nlohmann::json names = parse_json(read_file(path), path.string());
-    const auto fail = [&](const std::string &reason) { throw std::runtime_error(fmt::format("{}: {}", path.string(), reason)); };
     if (!names.is_array() || !std::ranges::all_of(names, [](const nlohmann::json &name) { return name.is_string(); }))
-        fail("is no list of names; write [\"first\", \"second\"]");
-    if (std::cmp_not_equal(names.size(), classes)) fail(fmt::format("{} names for {} classes", names.size(), classes));
+        fail_for(path, "is no list of names; write [\"first\", \"second\"]");
     return names.get<std::vector<std::string>>();
+}
+
+/// Gives the classes their names. Without a model's number of classes there are as many as names, of which a split may lack the last ones.
+void set_class_names(Dataset &data, const fs::path &path, int classes) {
+    data.class_names = read_class_names(path);
+    const std::size_t names = data.class_names.size();
+    if (classes > 0 ? std::cmp_not_equal(names, classes) : std::cmp_less(names, data.classes))
+        fail_for(path, fmt::format("{} names for {} classes", names, data.classes));
+    data.classes = static_cast<int>(names);
 }
 
 class LabelledArrays final : public Source {
 public:
-    LabelledArrays(std::unique_ptr<Arrays> arrays, std::string description, int classes)
-        : arrays_(std::move(arrays)), description_(std::move(description)), classes_(classes) {}
+    LabelledArrays(std::unique_ptr<Arrays> arrays, std::string description, int classes, std::optional<PictureOptions> pictures = {})
+        : arrays_(std::move(arrays)), description_(std::move(description)), classes_(classes), pictures_(pictures) {}
 
     std::string description() const override { return description_; }
     bool has(Split split) const override { return names_of(split, *arrays_) != nullptr; }
+    std::optional<PictureOptions> pictures() const override { return pictures_; }
 
     Dataset load(Split split, const DecodingProgress &) override {
         const Names &names = *names_of(split, *arrays_);
@@ -257,7 +266,7 @@ public:
         const fs::path folder = arrays_->folder_of(names.images);
         for (const fs::path &file : {folder / "classes.json", folder.parent_path() / "classes.json"}) {
             if (folder.empty() || !fs::exists(file)) continue;
-            data.class_names = read_class_names(file, data.classes);
+            set_class_names(data, file, classes_);
             break;
         }
         return data;
@@ -267,6 +276,7 @@ private:
     std::unique_ptr<Arrays> arrays_;
     std::string description_;
     int classes_;
+    std::optional<PictureOptions> pictures_;
 };
 
 constexpr std::string_view what_they_are_called =
@@ -297,7 +307,10 @@ std::unique_ptr<Source> open_npy_folder(const DataRequest &request) {
     if (!names_of(Split::train, *arrays))
         throw std::runtime_error(
             fmt::format("{}: no .npy files are there that are called {}", request.path.string(), what_they_are_called));
-    return std::make_unique<LabelledArrays>(std::move(arrays), "NumPy arrays in files", request.classes);
+    std::optional<PictureOptions> pictures;
+    if (const fs::path file = request.path / "pictures.json"; fs::exists(file))
+        pictures = parse_picture_options(read_file(file), file.string());
+    return std::make_unique<LabelledArrays>(std::move(arrays), "NumPy arrays in files", request.classes, pictures);
 }
 
 }  // namespace halcyon

@@ -1,5 +1,6 @@
 #include "runtime/data/picture.h"
 
+#include "plan/errors.h"
 #include "plan/file_kind.h"
 #include "plan/files.h"
 #include "runtime/data/picture_decoders.h"
@@ -133,7 +134,7 @@ Picture read_picture(const std::filesystem::path &path, int h, int w, int c, con
         if (picture.h == h && picture.w == w) return picture;
         return fit_picture(picture, h, w, options);
     } catch (const std::runtime_error &error) {
-        throw std::runtime_error(fmt::format("{}: {}", path.string(), error.what()));
+        fail_for(path, error.what());
     }
 }
 

@@ -4,6 +4,7 @@
 #include "plan/json.h"
 #include "plan/text.h"
 #include "runtime/data/digest.h"
+#include "runtime/data/labels.h"
 #include "runtime/data/npy.h"
 #include "runtime/data/picture.h"
 
@@ -15,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <new>
 #include <stdexcept>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -140,6 +142,7 @@ std::string manifest_text(const DecodingReport &report, std::size_t images, cons
     ordered_json skipped = ordered_json::array();
     for (const SkippedPicture &picture : report.skipped) skipped.push_back({picture.file, printable(picture.reason)});
     return ordered_json{{"version", version},
+                        {"root", printable(fs::absolute(job.root).lexically_normal().string())},  // for people
                         {"images", images},
                         {"pictures", ordered_json::parse(to_json(job.options))},
                         {"turned", report.turned},
@@ -223,6 +226,13 @@ DecodedPictures make_split(const NewFolder &folder, const DecodingJob &job, bool
     return decoded;
 }
 
+/// What a set's folder holds beside its splits.
+void describe(const fs::path &folder, const std::vector<std::string> &class_names, const std::optional<PictureOptions> &pictures) {
+    if (class_names != numbered_classes(static_cast<int>(class_names.size())))
+        replace_file(folder / "classes.json", json(class_names).dump() + "\n");
+    if (pictures) replace_file(folder / "pictures.json", to_json(*pictures) + "\n");
+}
+
 /// Takes away what is damaged. Another process may do so at the same time.
 void move_away(const fs::path &folder) {
     const fs::path aside = temporary_beside(folder);
@@ -279,6 +289,10 @@ DecodedPictures PictureCache::load(Split split, const DecodingJob &job, bool ski
     if (fs::exists(folder)) {
         try {
             return open_split(folder, job);
+        } catch (const MachineError &) {
+            throw;  // the next time it may be read
+        } catch (const std::bad_alloc &) {
+            throw;
         } catch (const std::exception &error) {
             note = fmt::format("{}: this cache is damaged and is made anew: {}", folder.string(), error.what());
             move_away(folder);
@@ -291,13 +305,13 @@ DecodedPictures PictureCache::load(Split split, const DecodingJob &job, bool ski
     DecodedPictures decoded = make_split(made, job, skip_bad_files, progress);
     decoded.note = note;
     if (decoded.report.skipped.empty() || skip_bad_files) {
-        replace_file(folder_ / "classes.json", json(class_names_).dump() + "\n");
+        describe(folder_, class_names_, job.options);
         made.publish();  // where another process was faster, its folder holds the same, and ours stays mapped without a name
     }
     return decoded;
 }
 
-void write_array_folder(const fs::path &folder, const std::map<Split, Dataset> &splits) {
+void write_array_folder(const fs::path &folder, const std::map<Split, Dataset> &splits, const std::optional<PictureOptions> &pictures) {
     std::error_code not_there;
     if (fs::exists(folder) && !fs::is_empty(folder, not_there))
         throw std::runtime_error(fmt::format("{}: there is something already; give another --out", folder.string()));
@@ -311,7 +325,8 @@ void write_array_folder(const fs::path &folder, const std::map<Split, Dataset> &
         images.finish();
         replace_file(inside / "labels.npy", label_file(data.labels));
     }
-    replace_file(made / "classes.json", json(splits.begin()->second.class_names).dump() + "\n");
+    const auto most_names = std::ranges::max_element(splits, {}, [](const auto &split) { return split.second.class_names.size(); });
+    describe(made.path(), most_names->second.class_names, pictures);
     if (!made.publish()) throw std::runtime_error(fmt::format("{}: another process made this folder meanwhile", folder.string()));
 }
 

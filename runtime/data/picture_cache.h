@@ -1,6 +1,7 @@
 // Decoded pictures on the disk: plain .npy files that numpy opens and that are mapped, so that a set may be larger than the memory.
 //
 //     <folder>/classes.json               the names of the classes, a list
+//     <folder>/pictures.json              how pictures became records
 //     <folder>/train/images.npy           bytes (n, h, w, c)
 //     <folder>/train/labels.npy           16 bits (n)
 //     <folder>/train/manifest.json        how many pictures there are, their sizes before, and which were skipped
@@ -48,8 +49,10 @@ private:
     std::vector<std::string> class_names_;
 };
 
-/// Writes images that are decoded already into a new folder of this form, which appears at once: `splits` and their images. Throws
-/// std::runtime_error, one line that names the folder, where there is one that holds anything already, or it cannot be written.
-void write_array_folder(const std::filesystem::path &folder, const std::map<Split, Dataset> &splits);
+/// Writes images that are decoded already into a new folder of this form, which appears at once: `splits` and their images; the names of
+/// the classes where they are more than numbers, and `pictures` where they were pictures. Throws std::runtime_error, one line that names
+/// the folder, where there is one that holds anything already, or it cannot be written.
+void write_array_folder(const std::filesystem::path &folder, const std::map<Split, Dataset> &splits,
+                        const std::optional<PictureOptions> &pictures);
 
 }  // namespace halcyon

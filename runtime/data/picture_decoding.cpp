@@ -88,13 +88,20 @@ private:
         const std::filesystem::path path = job_.root / job_.files[first_ + index].path;
         try {
             outcomes_[index] = read(path, room_.subspan(index * job_.record_bytes(), job_.record_bytes()));
+        } catch (const MachineError &) {
+            keep_error();
         } catch (const std::runtime_error &error) {
             outcomes_[index].failure = without_path(error.what(), path);
         } catch (...) {
-            const std::lock_guard lock(mutex_);
-            error_ = std::current_exception();
+            keep_error();
         }
         counter_.count();
+    }
+
+    /// The first one is thrown where the pictures are done.
+    void keep_error() {
+        const std::lock_guard lock(mutex_);
+        if (!error_) error_ = std::current_exception();
     }
 
     Outcome read(const std::filesystem::path &path, std::span<std::uint8_t> record) const {

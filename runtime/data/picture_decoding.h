@@ -60,7 +60,7 @@ public:
 };
 
 /// Reads, decodes and fits every picture. The records are those of the files that are not skipped, in the files' order, whatever the number
-/// of threads. Throws what the sink throws, and std::bad_alloc: a lack of memory is no fault of a picture's.
+/// of threads. Throws what the sink throws, MachineError (plan/files.h) and std::bad_alloc: these are no faults of a picture's.
 DecodingReport decode_pictures(const DecodingJob &job, RecordSink &sink, const DecodingProgress &progress);
 
 }  // namespace halcyon

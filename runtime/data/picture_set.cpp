@@ -1,5 +1,6 @@
 #include "runtime/data/picture_set.h"
 
+#include "plan/errors.h"
 #include "runtime/data/picture_cache.h"
 #include "runtime/data/picture_decoding.h"
 #include "runtime/engine/machine.h"
@@ -52,6 +53,7 @@ public:
     bool has(Split split) const override { return set_.files.contains(split); }
     std::vector<BadFile> bad_files() const override { return bad_files_; }
     std::vector<std::string> notes() const override { return notes_; }
+    std::optional<PictureOptions> pictures() const override { return request_.pictures; }
 
     std::optional<PictureSizes> sizes(Split split) const override {
         const auto found = sizes_.find(split);
@@ -72,9 +74,7 @@ public:
     }
 
 private:
-    [[noreturn]] void fail(const std::string &reason) const {
-        throw std::runtime_error(fmt::format("{}: {}", request_.path.string(), reason));
-    }
+    [[noreturn]] void fail(const std::string &reason) const { fail_for(request_.path, reason); }
 
     DecodingJob job(const std::vector<LabelledFile> &files) const {
         return {set_.root, files, request_.h, request_.w, request_.c, request_.pictures, request_.threads};

@@ -62,6 +62,9 @@ public:
     /// What a person should know of what the last load() gave: lines without their ends.
     virtual std::vector<std::string> notes() const { return {}; }
 
+    /// How pictures became these images, where they did and that is known.
+    virtual std::optional<PictureOptions> pictures() const { return std::nullopt; }
+
     /// The sizes of a split's pictures, where it comes from files of them and is loaded.
     virtual std::optional<PictureSizes> sizes(Split) const { return std::nullopt; }
 };

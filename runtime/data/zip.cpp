@@ -1,5 +1,6 @@
 #include "runtime/data/zip.h"
 
+#include "plan/errors.h"
 #include "plan/file_kind.h"
 #include "plan/text.h"
 
@@ -111,7 +112,7 @@ ZipFile::ZipFile(std::filesystem::path path) : path_(std::move(path)), file_(pat
     const Bytes begin = file_.bytes().first(std::min(telling, file_.bytes().size()));
     constexpr std::string_view local_header = "PK\x03\x04", no_members = "PK\x05\x06";
     if (!file_.text().starts_with(local_header) && !file_.text().starts_with(no_members))
-        throw std::runtime_error(fmt::format("{}: {}", path_.string(), not_wanted(begin, "a zip archive", "save it anew")));
+        fail_for(path_, not_wanted(begin, "a zip archive", "save it anew"));
     try {
         read_directory();
     } catch (const Damaged &) {

@@ -1,5 +1,6 @@
 #include "runtime/training/run_folder.h"
 
+#include "plan/errors.h"
 #include "plan/json.h"
 #include "plan/text.h"
 #include "runtime/weights/checkpoint.h"
@@ -27,12 +28,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-[[noreturn]] void fail(const fs::path &path, const std::string &reason) {
-    throw std::runtime_error(fmt::format("{}: {}", path.string(), reason));
-}
-
 [[noreturn]] void cannot_create(const fs::path &path, const std::string &reason) {
-    fail(path, fmt::format("cannot make this folder: {}; give another --out", reason));
+    fail_for(path, fmt::format("cannot make this folder: {}; give another --out", reason));
 }
 
 void make_folder(const fs::path &path) {
@@ -44,7 +41,8 @@ void make_folder(const fs::path &path) {
 /// `path`, where it is a run's folder.
 const fs::path &run_at(const fs::path &path) {
     if (!fs::exists(path / "last.safetensors"))
-        fail(path, "there is no run here (no last.safetensors); --resume takes the folder of a run that has begun, and --out begins one");
+        fail_for(path,
+                 "there is no run here (no last.safetensors); --resume takes the folder of a run that has begun, and --out begins one");
     return path;
 }
 
@@ -129,12 +127,12 @@ std::string to_json(const TestMetrics &metrics) {
 }
 
 RunFolder::RunFolder(fs::path path, int lock) : path_(std::move(path)), folder_(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (folder_.number() < 0) fail(path_, fmt::format("cannot be opened as a folder: {}", std::strerror(errno)));
+    if (folder_.number() < 0) fail_for(path_, fmt::format("cannot be opened as a folder: {}", std::strerror(errno)));
     struct stat status {};
     if (::flock(folder_.number(), lock | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK) fail(path_, fmt::format("cannot be locked: {}", std::strerror(errno)));
-        fail(path_, fmt::format("another process{} uses this folder; wait for its end, or give another --out",
-                                ::fstat(folder_.number(), &status) == 0 ? holder_of(status.st_ino) : ""));
+        if (errno != EWOULDBLOCK) fail_for(path_, fmt::format("cannot be locked: {}", std::strerror(errno)));
+        fail_for(path_, fmt::format("another process{} uses this folder; wait for its end, or give another --out",
+                                    ::fstat(folder_.number(), &status) == 0 ? holder_of(status.st_ino) : ""));
     }
     require_there();
     if (lock == LOCK_EX)
@@ -146,13 +144,13 @@ RunFolder RunFolder::create(const fs::path &path, const RunFolder *from) {
     make_folder(path);
     RunFolder folder(path, LOCK_EX);
     if (fs::exists(folder.last()))
-        fail(path,
-             fmt::format("there is a run in this folder already; give another --out, or go on with it by --resume {}", path.string()));
+        fail_for(path,
+                 fmt::format("there is a run in this folder already; give another --out, or go on with it by --resume {}", path.string()));
     for (const fs::directory_entry &entry : fs::directory_iterator(path)) {
         const fs::path name = entry.path().filename();
         if (name == folder.skipped().filename()) continue;  // written before the first checkpoint
         if (!from || !are_equal(entry, from->path() / name))
-            fail(path, fmt::format("there is something in this folder already ({}); give another --out", name.string()));
+            fail_for(path, fmt::format("there is something in this folder already ({}); give another --out", name.string()));
     }
     return folder;
 }
@@ -204,7 +202,7 @@ bool RunFolder::has_test() const {
 void RunFolder::keep_metrics(std::uint32_t epochs) const {
     if (!fs::exists(metrics_file())) return;
     const auto broken = [this](const std::string &reason) {
-        fail(metrics_file(), reason + "; mend the file, or move it away to go on without its lines");
+        fail_for(metrics_file(), reason + "; mend the file, or move it away to go on without its lines");
     };
     const std::string text = read_metrics(metrics_file());
     std::size_t begin = 0, kept = 0;
@@ -241,8 +239,9 @@ void RunFolder::require_there() const {
     const bool there = ::fstat(folder_.number(), &locked) == 0 && ::stat(path_.c_str(), &found) == 0 && locked.st_dev == found.st_dev &&
                        locked.st_ino == found.st_ino;
     if (!there)
-        fail(path_, "the run's folder was moved or removed meanwhile, and what was trained since its last checkpoint is lost; where it was "
-                    "moved, go on with --resume and its new place");
+        fail_for(path_,
+                 "the run's folder was moved or removed meanwhile, and what was trained since its last checkpoint is lost; where it was "
+                 "moved, go on with --resume and its new place");
 }
 
 }  // namespace halcyon

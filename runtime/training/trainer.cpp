@@ -193,7 +193,7 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     folder_.require_there();
     folder_.append(metrics);
     if (is_best(monitor_of_best(config_.recipe, data_.validated() != nullptr), metrics, state_.best))
-        save_weights(folder_.best(), network_, data_.train.class_names, config_.data_settings.pictures);
+        save_weights(folder_.best(), network_, images_trained_on());
     const bool reduced = reduces(config_.recipe, metrics, state_.plateau);
     state_ = {.step = state_.step, .epoch = state_.epoch + 1, .best = state_.best, .plateau = state_.plateau};
     save();
@@ -295,8 +295,11 @@ void Trainer::fail_diverged(const std::string &what) const {
 void Trainer::save() const {
     require_finite();
     folder_.require_there();
-    save_checkpoint(folder_.last(), network_, optimizer_,
-                    {state_, data_.train.class_names, to_json(config_), config_.data_settings.pictures});
+    save_checkpoint(folder_.last(), network_, optimizer_, {state_, images_trained_on(), to_json(config_)});
+}
+
+TrainingImages Trainer::images_trained_on() const {
+    return {data_.train.class_names, config_.data_settings.pictures, data_.train.pixels.are_floats()};
 }
 
 PlacedData place(Network &network, const Dataset &data) { return network.place(data.pixels.records(), data.labels); }

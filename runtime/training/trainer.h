@@ -99,6 +99,7 @@ private:
     void draw_first_images(Progress &progress) const;
     bool draw_mistakes(Progress &progress, const StopRequested &stop_requested);
     EpochMetrics metrics(const std::optional<Evaluation> &evaluation) const;
+    TrainingImages images_trained_on() const;
     void require_finite() const;
     [[noreturn]] void fail_diverged(const std::string &what) const;
     void save() const;

@@ -1,5 +1,6 @@
 #include "runtime/weights/checkpoint.h"
 
+#include "plan/errors.h"
 #include "plan/json.h"
 #include "plan/text.h"
 #include "runtime/data/data_settings.h"
@@ -14,7 +15,6 @@
 #include <cmath>
 #include <limits>
 #include <span>
-#include <stdexcept>
 
 namespace halcyon {
 namespace {
@@ -52,24 +52,20 @@ std::vector<Slot> optimizer_slots(Network &network, Optimizer optimizer) {
     return slots;
 }
 
-[[noreturn]] void fail(const fs::path &path, const std::string &reason) {
-    throw std::runtime_error(fmt::format("{}: {}", path.string(), reason));
-}
-
 std::string shape_text(const std::vector<std::int64_t> &shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
 
 /// Throws where the file's tensor cannot be loaded into `slot`.
 void check(const fs::path &path, const TensorFile &file, const Slot &slot, const std::string &model) {
     const auto found = file.tensors.find(slot.name);
     if (found == file.tensors.end())
-        fail(path, fmt::format("there is no tensor \"{}\" {}, which the model {} needs", slot.name, shape_text(slot.shape), model));
+        fail_for(path, fmt::format("there is no tensor \"{}\" {}, which the model {} needs", slot.name, shape_text(slot.shape), model));
     const TensorView &tensor = found->second;
     if (tensor.shape != slot.shape)
-        fail(path, fmt::format("tensor \"{}\" has the shape {}, but the model {} needs {}", slot.name, shape_text(tensor.shape), model,
-                               shape_text(slot.shape)));
+        fail_for(path, fmt::format("tensor \"{}\" has the shape {}, but the model {} needs {}", slot.name, shape_text(tensor.shape), model,
+                                   shape_text(slot.shape)));
     if (!is_float(tensor.type))
-        fail(path, fmt::format("tensor \"{}\" is of type {}, but the model {} needs F32, F16, BF16 or F64", slot.name, name_of(tensor.type),
-                               model));
+        fail_for(path, fmt::format("tensor \"{}\" is of type {}, but the model {} needs F32, F16, BF16 or F64", slot.name,
+                                   name_of(tensor.type), model));
 }
 
 /// Throws where the file's tensor holds what is no finite float32, or a variance below zero, of which the network would make NaN.
@@ -83,8 +79,8 @@ void check_values(const fs::path &path, const TensorFile &file, const Slot &slot
     count("too large for float32", [](double value) { return std::isfinite(value) && std::isinf(static_cast<float>(value)); });
     if (slot.name.ends_with("variance")) count("negative", [](double value) { return value < 0; });
     if (!found.empty())
-        fail(path, fmt::format("tensor \"{}\": {} among its {} values; train or export the weights anew", slot.name, fmt::join(found, ", "),
-                               slot.values.size()));
+        fail_for(path, fmt::format("tensor \"{}\": {} among its {} values; train or export the weights anew", slot.name,
+                                   fmt::join(found, ", "), slot.values.size()));
 }
 
 void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
@@ -92,7 +88,7 @@ void check_weights(const fs::path &path, const TensorFile &file, const std::vect
     for (const auto &[name, tensor] : file.tensors) {
         const bool known = name.starts_with(optimizer_prefix) ||
                            std::any_of(weights.begin(), weights.end(), [&name = name](const Slot &slot) { return slot.name == name; });
-        if (!known) fail(path, fmt::format("tensor \"{}\" {} is no weight of the model {}", name, shape_text(tensor.shape), model));
+        if (!known) fail_for(path, fmt::format("tensor \"{}\" {} is no weight of the model {}", name, shape_text(tensor.shape), model));
     }
 }
 
@@ -104,8 +100,9 @@ void copy(const TensorFile &file, const std::vector<Slot> &slots) {
 const std::string &entry(const fs::path &path, const Metadata &metadata, const std::string &key) {
     const auto found = metadata.find(key);
     if (found == metadata.end())
-        fail(path,
-             fmt::format("its metadata have no \"{}\": it holds weights, from which --init begins, but no run that could be resumed", key));
+        fail_for(
+            path,
+            fmt::format("its metadata have no \"{}\": it holds weights, from which --init begins, but no run that could be resumed", key));
     return found->second;
 }
 
@@ -116,21 +113,33 @@ T number(const fs::path &path, const Metadata &metadata, const std::string &key,
     T value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !(value >= lowest && value <= highest))
-        fail(path,
-             fmt::format("its metadata's \"{}\" must be a number from {} to {}, not \"{}\"", key, lowest, highest, shortened(text, 100)));
+        fail_for(path, fmt::format("its metadata's \"{}\" must be a number from {} to {}, not \"{}\"", key, lowest, highest,
+                                   shortened(text, 100)));
     return value;
 }
 
-/// Adds what those who predict want to know.
-void describe_inputs(Metadata &metadata, const std::vector<std::string> &class_names, const std::optional<PictureOptions> &pictures) {
-    metadata["classes"] = nlohmann::json(class_names).dump();
-    if (pictures) metadata["pictures"] = to_json(*pictures);
+// The types of records, as the metadata call them.
+const std::string byte_records = "uint8", float_records = "float32";
+
+void describe(Metadata &metadata, const TrainingImages &images) {
+    metadata["classes"] = nlohmann::json(images.class_names).dump();
+    if (images.pictures) metadata["pictures"] = to_json(*images.pictures);
+    if (images.floats) metadata["records"] = *images.floats ? float_records : byte_records;
 }
 
 std::optional<PictureOptions> parse_pictures(const fs::path &path, const Metadata &metadata) {
     const auto found = metadata.find("pictures");
     if (found == metadata.end()) return std::nullopt;
     return parse_picture_options(found->second, path.string() + ": its metadata's \"pictures\"");
+}
+
+std::optional<bool> parse_records(const fs::path &path, const Metadata &metadata) {
+    const auto found = metadata.find("records");
+    if (found == metadata.end()) return std::nullopt;
+    if (found->second != float_records && found->second != byte_records)
+        fail_for(path, fmt::format("its metadata's \"records\" must be {} or {}, not \"{}\"", byte_records, float_records,
+                                   shortened(found->second, 100)));
+    return found->second == float_records;
 }
 
 Metadata to_metadata(const Checkpoint &checkpoint) {
@@ -144,7 +153,7 @@ Metadata to_metadata(const Checkpoint &checkpoint) {
         {"correct", fmt::format("{}", state.correct)},
         {"seconds", fmt::format("{}", state.seconds)},
     };
-    describe_inputs(metadata, checkpoint.class_names, checkpoint.pictures);
+    describe(metadata, checkpoint.images);
     if (state.best.score) {
         metadata["best_score"] = fmt::format("{}", *state.best.score);
         metadata["best_epoch"] = fmt::format("{}", state.best.epoch);
@@ -189,13 +198,17 @@ std::vector<std::string> parse_class_names(const fs::path &path, const Metadata 
     try {
         names = parse_json(found->second, path.string()).get<std::vector<std::string>>();
     } catch (const std::exception &) {
-        fail(path, fmt::format("its metadata's \"classes\" is no list of names: {}", shortened(found->second, 100)));
+        fail_for(path, fmt::format("its metadata's \"classes\" is no list of names: {}", shortened(found->second, 100)));
     }
-    if (std::ranges::find(names, "") != names.end()) fail(path, "its metadata's \"classes\" has an empty name");
+    if (std::ranges::find(names, "") != names.end()) fail_for(path, "its metadata's \"classes\" has an empty name");
     if (!names.empty() && names.size() != std::size_t(plan.classes))
-        fail(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} classes", names.size(), plan.model,
-                               plan.classes));
+        fail_for(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} classes", names.size(), plan.model,
+                                   plan.classes));
     return names;
+}
+
+TrainingImages parse_images(const fs::path &path, const Metadata &metadata, const Plan &plan) {
+    return {parse_class_names(path, metadata, plan), parse_pictures(path, metadata), parse_records(path, metadata)};
 }
 
 TensorViews views(const std::vector<Slot> &slots) {
@@ -227,8 +240,7 @@ Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer opt
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
     const Metadata metadata = our_metadata(file);
-    Checkpoint checkpoint = {parse_state(path, metadata), parse_class_names(path, metadata, network.plan()),
-                             entry(path, metadata, "config"), parse_pictures(path, metadata)};
+    Checkpoint checkpoint = {parse_state(path, metadata), parse_images(path, metadata, network.plan()), entry(path, metadata, "config")};
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
     for (const std::vector<Slot> &slots : {weights, moments})
@@ -238,10 +250,9 @@ Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer opt
     return checkpoint;
 }
 
-void save_weights(const fs::path &path, Network &network, const std::vector<std::string> &class_names,
-                  const std::optional<PictureOptions> &pictures) {
+void save_weights(const fs::path &path, Network &network, const TrainingImages &images) {
     Metadata metadata;
-    describe_inputs(metadata, class_names, pictures);
+    describe(metadata, images);
     write_safetensors(path, views(weight_slots(network)), metadata);
 }
 
@@ -249,8 +260,7 @@ LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeig
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network);
     LoadedWeights loaded;
-    loaded.class_names = parse_class_names(path, our_metadata(file), network.plan());
-    loaded.pictures = parse_pictures(path, our_metadata(file));
+    loaded.images = parse_images(path, our_metadata(file), network.plan());
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : weights) {
         if (nonfinite == NonfiniteWeights::refused) check_values(path, file, slot);
@@ -258,6 +268,10 @@ LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeig
     }
     copy(file, weights);
     return loaded;
+}
+
+TrainingImages read_training_images(const fs::path &path, const Plan &plan) {
+    return parse_images(path, our_metadata(read_safetensors(path)), plan);
 }
 
 }  // namespace halcyon

@@ -49,12 +49,20 @@ struct TrainingState {
     bool operator==(const TrainingState &) const = default;
 };
 
+/// What is known of the images that weights were trained on, for those who evaluate and predict.
+struct TrainingImages {
+    std::vector<std::string> class_names = {};    // in the labels' order; empty where they are not known
+    std::optional<PictureOptions> pictures = {};  // how pictures became records; nothing where it is not known
+    std::optional<bool> floats = {};              // whether the records were of floats, not of bytes; nothing where it is not known
+
+    bool operator==(const TrainingImages &) const = default;
+};
+
 /// Where a run stands and what it is.
 struct Checkpoint {
     TrainingState state;
-    std::vector<std::string> class_names;         // in the labels' order; empty where they are not known
-    std::string config;                           // the run's settings as JSON (runtime/training/run_config.h)
-    std::optional<PictureOptions> pictures = {};  // how pictures became records, for those who predict; nothing where it is not known
+    TrainingImages images;
+    std::string config;  // the run's settings as JSON (runtime/training/run_config.h)
 };
 
 /// Writes the weights under Keras's names, the state of `optimizer` ("optimizer/conv2d/kernel/m" and ".../v" for Adam, ".../velocity" for
@@ -73,24 +81,25 @@ std::string find_non_finite(Network &network, Optimizer optimizer);
 /// model and optimizer, its state is that of no run, or it holds a value that load_weights() would refuse; the network is then as it was.
 Checkpoint load_checkpoint(const std::filesystem::path &path, Network &network, Optimizer optimizer);
 
-/// Writes the weights only, and what is known of the names of the classes and of how pictures became records.
-void save_weights(const std::filesystem::path &path, Network &network, const std::vector<std::string> &class_names,
-                  const std::optional<PictureOptions> &pictures = {});
+/// Writes the weights only, and what is known of the images.
+void save_weights(const std::filesystem::path &path, Network &network, const TrainingImages &images);
 
 /// Weights that are NaN or infinite, or give such results, are refused by every reader, unless somebody wants to see what comes of them.
 enum class NonfiniteWeights { refused, allowed };
 
 /// What load_weights() tells of a file.
 struct LoadedWeights {
-    std::vector<std::string> class_names;    // in the labels' order; empty where the file does not know them
-    std::optional<PictureOptions> pictures;  // how they became records in training; nothing where the file does not know it
-    std::set<std::string> converted_types;   // those that were rounded to float32: "F16"
+    TrainingImages images;
+    std::set<std::string> converted_types;  // those that were rounded to float32: "F16"
 };
 
 /// Reads the weights of a file by anyone who names them as Keras does; an optimizer's state is passed over. F16, BF16 and F64 become
-/// float32, rounded once. The names of the classes and the treatment of pictures are known from files of ours alone. Throws
+/// float32, rounded once. The images are known from files of ours alone. Throws
 /// std::runtime_error, one line that names the file and the tensor, where a weight is missing, unknown, of another shape (it then names
 /// both) or of another type, or holds values that are not finite or too large for a float32; the network is then as it was.
 LoadedWeights load_weights(const std::filesystem::path &path, Network &network, NonfiniteWeights nonfinite = NonfiniteWeights::refused);
+
+/// What load_weights() would tell of the images. Throws std::runtime_error, one line that names the file.
+TrainingImages read_training_images(const std::filesystem::path &path, const Plan &plan);
 
 }  // namespace halcyon

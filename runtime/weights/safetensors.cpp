@@ -1,5 +1,6 @@
 #include "runtime/weights/safetensors.h"
 
+#include "plan/errors.h"
 #include "plan/file_kind.h"
 #include "plan/files.h"
 #include "plan/json.h"
@@ -257,7 +258,7 @@ TensorFile read_safetensors(const fs::path &path) {
         const std::string reason = kind_of(all).empty()
                                        ? fmt::format("{}; name an intact safetensors file", error.what())
                                        : not_wanted(all, "a safetensors file", "export the weights as safetensors under Keras's names");
-        throw std::runtime_error(fmt::format("{}: {}", path.string(), reason));
+        fail_for(path, reason);
     }
 }
 

@@ -6,6 +6,8 @@
 #include "tests/data/files.h"
 
 #include <png.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /// A PNG of one colour, and the folders that lead to it.
 inline void write_picture(const std::filesystem::path &path, std::uint8_t red, int h = 6, int w = 8) {
@@ -30,6 +32,25 @@ inline halcyon::DataRequest request_for(const std::filesystem::path &path, int c
     request.threads = 2;
     return request;
 }
+
+/// While it lives, this process can open no more files.
+class NoMoreFiles {
+public:
+    NoMoreFiles() {
+        REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
+        const int lowest = dup(STDERR_FILENO);  // that is free
+        close(lowest);
+        rlimit none = before_;
+        none.rlim_cur = rlim_t(lowest);
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    }
+    NoMoreFiles(const NoMoreFiles &) = delete;
+    NoMoreFiles &operator=(const NoMoreFiles &) = delete;
+    ~NoMoreFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+private:
+    rlimit before_{};
+};
 
 inline void no_progress(std::size_t, std::size_t) {}
 

@@ -201,6 +201,22 @@ TEST_CASE("Pictures that a camera turned are counted, or turned back") {
     CHECK(turning->sizes(Split::train)->h.largest == source->sizes(Split::train)->w.largest);
 }
 
+TEST_CASE("What the machine cannot do is no fault of a picture's") {
+    const TemporaryFolder folder;
+    for (const char *name : {"a/1.png", "b/1.png", "b/2.png"}) write_picture(folder / name, 1);
+    DataRequest request = request_for(folder.path(), 2);
+    request.skip_bad_files = GENERATE(false, true);
+    const auto source = open_source(request);
+    std::string message;
+    {
+        const NoMoreFiles none;
+        message = message_of([&] { source->load(Split::train, no_progress); });
+    }
+    CHECK(one_line_with(message, {folder.path().string(), ".png: cannot be read: Too many open files"}));
+    CHECK(source->bad_files().empty());
+    CHECK(load(request).size() == 3);
+}
+
 TEST_CASE("Records do not depend on the number of threads, and progress is told by one thread at a time") {
     const TemporaryFolder folder;
     for (int i = 0; i < 60; ++i) write_picture(folder / ((i % 2 ? "a/" : "b/") + std::to_string(i) + ".png"), std::uint8_t(i), 3 + i, 50);

@@ -50,6 +50,11 @@ TEST_CASE("Whole numbers are the classes' own") {
     const Dataset data = listed.load();
     CHECK(data.labels == Labels{2, 0, 10});
     CHECK(data.class_names == Names{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"});
+
+    listed.request.classes = 13;  // of which the list lacks the last ones
+    CHECK(listed.load().class_names.back() == "12");
+    listed.request.classes = 10;
+    CHECK(one_line_with(listed.refusal(), {"11 classes", "the model has 10"}));
 }
 
 TEST_CASE("Files are relative to the folder of --images, where it is given") {

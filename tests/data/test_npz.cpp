@@ -90,7 +90,16 @@ TEST_CASE("npy: splits in subfolders, names of classes, labels of any integers")
         CHECK(is_formula(data, 5, 4, 3, 2));
         CHECK(data.class_names == std::vector<std::string>{"ant", "bee", "cow"});
     }
+
+    // A split may lack the last classes where the names, or the model, say how many there are.
+    write_bytes(folder / "test/labels.npy", npy<std::int32_t>("<i4", {5}, {0, 1, 0, 0, 1}));
+    for (const int classes : {0, 3}) CHECK(load(folder.path(), Split::test, classes).classes == 3);
+    write_bytes(folder / "classes.json", R"(["ant", "bee", "cow", "dog"])");
+    CHECK(load(folder.path(), Split::test, 0).classes == 4);
+    CHECK(one_line_with(message_of([&] { load(folder.path(), Split::test, 3); }), {"classes.json: 4 names for 3 classes"}));
+
     write_bytes(folder / "classes.json", R"(["ant", "bee"])");
+    CHECK(one_line_with(message_of([&] { load(folder.path(), Split::train, 0); }), {"classes.json: 2 names for 3 classes"}));
     CHECK(one_line_with(message_of([&] { source->load(Split::train, {}); }), {"classes.json: 2 names for 3 classes"}));
     write_bytes(folder / "classes.json", R"({"ant": 0})");
     CHECK(one_line_with(message_of([&] { source->load(Split::train, {}); }), {"classes.json: is no list of names"}));

@@ -68,8 +68,8 @@ bool same(const Dataset &a, const Dataset &b) {
            a.class_names == b.class_names && a.h == b.h && a.w == b.w && a.c == b.c && a.classes == b.classes;
 }
 
-const std::vector<std::string> all_files = {"classes.json",     "test/images.npy",  "test/labels.npy",    "test/manifest.json",
-                                            "train/images.npy", "train/labels.npy", "train/manifest.json"};
+const std::vector<std::string> all_files = {"classes.json",       "pictures.json",    "test/images.npy",  "test/labels.npy",
+                                            "test/manifest.json", "train/images.npy", "train/labels.npy", "train/manifest.json"};
 
 }  // namespace
 
@@ -90,6 +90,7 @@ TEST_CASE("A cache has the records that decoding gives, and is reused") {
     CHECK(source->sizes(Split::train)->w.median == 8);
     CHECK(fs::last_write_time(cached.set() / "train/images.npy") == written);
     CHECK(read_bytes(cached.set() / "classes.json") == "[\"a\",\"b\"]\n");
+    CHECK(nlohmann::json::parse(read_bytes(cached.set() / "train/manifest.json")).at("root") == cached.folder.path().string());
 }
 
 TEST_CASE("The folder of a cache is a set of its own") {
@@ -97,6 +98,7 @@ TEST_CASE("The folder of a cache is a set of its own") {
     const Dataset expected = load(cached.request);
     load(cached.request, Split::test);
     const auto source = open_source(request_for(cached.set(), 2));
+    CHECK(source->pictures() == PictureOptions());
     Dataset data = source->load(Split::train, no_progress);
     data.names = expected.names;
     CHECK(same(data, expected));
@@ -168,7 +170,7 @@ TEST_CASE("A damaged cache is made anew") {
     REQUIRE(source->notes().size() == 1);
     CHECK(one_line_with(source->notes()[0], {train, "damaged", "made anew"}));
     CHECK(read_bytes(train / "manifest.json") == manifest);
-    CHECK(files_in(cached.set()).size() == 4);
+    CHECK(files_in(cached.set()).size() == 5);
     const auto again = open_source(cached.request);
     again->load(Split::train, no_progress);
     CHECK(again->notes().empty());
@@ -178,11 +180,8 @@ TEST_CASE("A cache remembers what was skipped") {
     Cached cached;
     write_bytes(cached.folder / "train/a/2.jpg", "bad");
     CHECK(one_line_with(refusal_of(cached.request), {"1 of 12 pictures cannot be read"}));
-    CHECK(files_in(cached.cache.path()) ==
-          std::vector<std::string>{fs::relative(cached.set() / "classes.json", cached.cache.path()),
-                                   fs::relative(cached.set() / "test/images.npy", cached.cache.path()),
-                                   fs::relative(cached.set() / "test/labels.npy", cached.cache.path()),
-                                   fs::relative(cached.set() / "test/manifest.json", cached.cache.path())});
+    CHECK(files_in(cached.set()) ==
+          std::vector<std::string>{"classes.json", "pictures.json", "test/images.npy", "test/labels.npy", "test/manifest.json"});
     cached.request.skip_bad_files = true;
     const Dataset made = load(cached.request);
     CHECK(made.size() == 10);
@@ -203,7 +202,7 @@ TEST_CASE("Several may make a cache at once") {
         for (Dataset &data : made) threads.emplace_back([&] { data = open_source(cached.request)->load(Split::train, no_progress); });
     }
     for (const Dataset &data : made) CHECK(same(data, expected));
-    CHECK(files_in(cached.set()).size() == 4);  // nothing half made is left
+    CHECK(files_in(cached.set()).size() == 5);  // nothing half made is left
 }
 
 TEST_CASE("A cache that cannot be written is one line, and leaves nothing") {
@@ -229,6 +228,23 @@ TEST_CASE("A cache that cannot be written is one line, and leaves nothing") {
         std::erase(left, "filler");
         CHECK(left.empty());
     }
+}
+
+TEST_CASE("A cache that the machine cannot read now is not damaged") {
+    const Cached cached;
+    load(cached.request);
+    const auto written = fs::last_write_time(cached.set() / "train/images.npy");
+    const auto source = open_source(cached.request);
+    std::string message;
+    {
+        const NoMoreFiles none;
+        message = message_of([&] { source->load(Split::train, no_progress); });
+    }
+    CHECK(one_line_with(message, {cached.set() / "train", "cannot be read: Too many open files"}));
+    const auto again = open_source(cached.request);
+    again->load(Split::train, no_progress);
+    CHECK(again->notes().empty());
+    CHECK(fs::last_write_time(cached.set() / "train/images.npy") == written);
 }
 
 TEST_CASE("The default cache is where the system wants it") {

@@ -99,6 +99,17 @@ def scenario_named(name: str, options: argparse.Namespace, work: pathlib.Path) -
         place.trained(place.folder / "weights", epochs=1)
         command = [place.program, "predict", "--weights", weights, "--data", str(place.data), "--records", "0:9", "--json"]
         return Scenario(folder, start_empty, command, nothing_to_do, prints_result=True)
+    if name == "cache":
+        # Pictures are decoded into a cache; what a failure leaves of it must not be taken for one.
+        pictures = place.folder / "pictures"
+        runs.write_pictures(pictures)
+        command = [place.program, "data", str(pictures), "--cache", str(folder / "cache"), "--json"]
+
+        def decode_again() -> str:
+            result = runs.run(command)
+            return "" if result.code == 0 and not result.err else f"does not decode afterwards: {result.err.strip()}"
+
+        return Scenario(folder, start_empty, command, decode_again, prints_result=True)
     if name == "build":
         # The kernels are in the cache before, but nothing is in the output folder.
         build = [options.halcyonc, "build", options.model, "--schedules", "reference", "--jobs", "2"]

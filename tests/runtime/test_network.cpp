@@ -153,6 +153,30 @@ TEST_CASE("an augmented batch is trained on in place of the records, with their 
     CHECK(contains(message_of([&] { gradient(augmented); }), "59 words of augmentation for 4 images: 15 belong to each"));
 }
 
+TEST_CASE("an augmented batch of floats is trained on by the programs for floats") {
+    Fixture f;
+    const float floats[] = {1, 2, 3, 4, 5, 6, 7, 8.25F, 9, 10};
+    f.network.bind_data(floats, labels);
+    TrainingStep augmented, plain;
+    augmented.records = plain.records = {3, 1};
+    augmented.augment.resize(2 * augment_words);
+    augmented.augment[0] = 10, augmented.augment[augment_words] = 20;
+    const auto records = std::get<std::span<const float>>(f.network.augment(augmented.records, augmented.augment));
+    CHECK(std::ranges::equal(records, Floats{17, 18.25F, 23, 24}));
+    const auto gradient = [&](const TrainingStep &step) {
+        f.network.train(Optimizer::sgd, std::span(&step, 1));
+        return copy(f.gradient("dense/kernel"));
+    };
+    for (int time = 0; time < 2; ++time) {
+        CHECK(gradient(plain) == Floats{3.5F, 1.5F, 4.125F, 2});
+        CHECK(gradient(augmented) == Floats{8.5F, 11.5F, 9.125F, 12});
+        f.network.infer(Numbers{3, 1});
+        CHECK(copy(f.network.probabilities()) == Floats{-0.25F, 14, 0, 6});  // of the records as they are
+    }
+    f.network.bind_data(images, labels);  // bytes after floats
+    CHECK(gradient(augmented) == Floats{8.5F, 11.5F, 9, 12});
+}
+
 TEST_CASE("adam gets the learning rate with its bias corrections") {
     Fixture f;
     std::ranges::fill(f.network.gradient_slab(), 1.0F);

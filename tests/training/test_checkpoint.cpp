@@ -22,7 +22,9 @@ const TrainingState some_state = {.step = 12,
                                   .seconds = 1.0 / 3,
                                   .best = {-0.7, 2},
                                   .plateau = {.best_score = -0.1, .wait = 5, .cooldown = 6, .reductions = 7}};
-const Checkpoint some_checkpoint = {some_state, {"cat", "dog \"2\"", "c", "d", "e", "f", "g", "h", "i", "j"}, "{\n    \"seed\": 1\n}\n"};
+const Checkpoint some_checkpoint = {some_state,
+                                    {{"cat", "dog \"2\"", "c", "d", "e", "f", "g", "h", "i", "j"}, PictureOptions{.fit = Fit::pad}, true},
+                                    "{\n    \"seed\": 1\n}\n"};
 
 std::vector<float> floats(std::span<const float> values) { return {values.begin(), values.end()}; }
 
@@ -76,7 +78,7 @@ TEST_CASE("a checkpoint brings back weights, optimizer and state to the bit") {
     const Checkpoint checkpoint = load_checkpoint(temporary / "last.safetensors", *loaded, optimizer);
 
     CHECK(checkpoint.state == some_state);
-    CHECK(checkpoint.class_names == some_checkpoint.class_names);
+    CHECK(checkpoint.images == some_checkpoint.images);
     CHECK(checkpoint.config == some_checkpoint.config);
     CHECK(read_config(temporary / "last.safetensors") == some_checkpoint.config);
     CHECK((floats(loaded->parameter_slab()) == floats(saved->parameter_slab())));
@@ -111,7 +113,7 @@ TEST_CASE("a file written by anyone loads, with or without an optimizer's state"
         tensors.shapes["optimizer/iterations"] = {};
     }
     tensors.write(temporary / "keras.safetensors");
-    CHECK(load_weights(temporary / "keras.safetensors", *network).class_names.empty());
+    CHECK(load_weights(temporary / "keras.safetensors", *network).images.class_names.empty());
     for (const Parameter &parameter : network->plan().parameters) {
         CAPTURE(parameter.name);
         CHECK((floats(network->weight(parameter)) == tensors.values.at(parameter.name)));
@@ -254,7 +256,7 @@ TEST_CASE("what others write into the metadata is passed over") {
                 std::string(reinterpret_cast<const char *>(&size), sizeof size) + text + bytes.substr(header_end));
     const std::vector<float> before = floats(network->parameter_slab());
     network->initialize(2);
-    CHECK(load_weights(temporary / "b.safetensors", *network).class_names.empty());
+    CHECK(load_weights(temporary / "b.safetensors", *network).images.class_names.empty());
     CHECK((floats(network->parameter_slab()) == before));
     CHECK(one_line_with(message_of([&] { load_checkpoint(temporary / "b.safetensors", *network, Optimizer::adam); }), {"resumed"}));
 }

@@ -210,3 +210,124 @@ TEST_CASE("Images of floats train, are evaluated and predicted, but not together
     fs::remove_all(run);
     CHECK(not_refused(cifar10(train), 1, {"some images are bytes and some are floats"}) == "");
 }
+
+TEST_CASE("Weights see images of the type that they were trained on") {
+    const TemporaryFolder folder;
+    const std::string floats = folder / "floats", bytes = folder / "bytes", picture = folder / "1.png";
+    for (const char *split : {"train", "test"}) {
+        write_arrays<float>(fs::path(floats) / split, "<f4");
+        write_arrays<std::uint8_t>(fs::path(bytes) / split, "|u1");
+    }
+    write_flat(picture, 7, 32, 32);
+    for (const bool on_floats : {true, false}) {
+        CAPTURE(on_floats);
+        const std::string &same = on_floats ? floats : bytes, &other = on_floats ? bytes : floats;
+        const std::string run = folder / ("run on " + same.substr(same.rfind('/') + 1)), weights = run + "/best.safetensors";
+        REQUIRE(cifar10({"train", "--data", same, "--epochs", "1", "--batch", "8", "--threads", "2", "--out", run}).exit_code == 0);
+        CHECK(read_safetensors(weights).metadata.at("records") == (on_floats ? "float32" : "uint8"));
+
+        const std::vector<std::string> texts = {other, on_floats ? "images of bytes" : "images of floats", run,
+                                                on_floats ? "trained on floats" : "trained on bytes"};
+        CHECK(not_refused(cifar10({"evaluate", "--weights", weights, "--data", other}), 1, texts) == "");
+        CHECK(not_refused(cifar10({"predict", "--weights", weights, "--data", other, "--records", "0:2"}), 1, texts) == "");
+        CHECK(not_refused(cifar10({"train", "--resume", run, "--epochs", "2", "--data", other}), 1, texts) == "");
+        CHECK(cifar10({"evaluate", "--weights", weights, "--data", same}).exit_code == 0);
+        CHECK(cifar10({"train", "--resume", run, "--epochs", "2", "--data", same}).exit_code == 0);
+        const Result predicted = cifar10({"predict", "--weights", weights, picture});
+        if (on_floats)
+            CHECK(not_refused(predicted, 1, {picture, "images of bytes", weights, "trained on floats"}) == "");
+        else
+            CHECK(predicted.exit_code == 0);
+    }
+}
+
+TEST_CASE("Without test images those to validate on are evaluated, and it is said") {
+    const Photos photos;
+    REQUIRE(cifar10(photos.train).exit_code == 0);
+    const std::string weights = photos.run + "/last.safetensors";
+    const Arguments evaluate = {"evaluate", "--weights", weights, "--data", photos.data};
+    const Arguments predict = {"predict", "--weights", weights, "--data", photos.data, "--records", "0:2"};
+    CHECK(json::parse(cifar10(evaluate + Arguments{"--json"}).out).at("split") == "test");
+    CHECK(cifar10(predict).out.starts_with("record 0: "));
+
+    fs::remove_all(photos.data + "/test");
+    const json result = json::parse(cifar10(evaluate + Arguments{"--json"}).out);
+    CHECK(result.at("split") == "validation");
+    CHECK(result.at("loss").get<double>() == Approx(metrics_of(photos.run)[1].at("val_loss").get<double>()).epsilon(1e-6));
+    CHECK(cifar10(evaluate).out.find("10 validation images, for there are no test images\n") != std::string::npos);
+    CHECK(cifar10(predict).out.starts_with("validation record 0: "));
+    CHECK(not_refused(cifar10({"predict", "--weights", weights, "--data", photos.data, "--records", "0:11"}), 1,
+                      {"0:11", "10 validation images"}) == "");
+
+    fs::remove_all(photos.data + "/val");
+    CHECK(not_refused(cifar10(evaluate), 1, {photos.data, "no images to test or to validate on"}) == "");
+}
+
+TEST_CASE("Pictures are evaluated as they were trained on, unless options say otherwise") {
+    const Photos photos;
+    for (int label = 0; label < 10; ++label)
+        write_flat(photos.data + "/test/class " + std::to_string(label) + "/t.png", std::uint8_t(20 * label), 16, 48);
+    REQUIRE(cifar10(photos.train + Arguments{"--resize", "nearest", "--fit", "pad"}).exit_code == 0);
+    const auto output_of = [&](const Arguments &command, const Arguments &pictures) {
+        return cifar10(command + Arguments{"--weights", photos.run + "/best.safetensors", "--data", photos.data, "--json"} + pictures).out;
+    };
+    for (const Arguments &command : {Arguments{"evaluate"}, Arguments{"predict", "--records", "0:3"}}) {
+        const std::string as_trained = output_of(command, {"--resize", "nearest", "--fit", "pad"});
+        CHECK(!as_trained.empty());
+        CHECK(output_of(command, {}) == as_trained);
+        CHECK(output_of(command, {"--fit", "stretch"}) != as_trained);
+    }
+}
+
+TEST_CASE("Arrays remember how the pictures were treated that they were made of") {
+    const Photos photos;
+    const std::string decoded = photos.folder / "decoded", other = photos.folder / "other", run = photos.run;
+    const std::string nearest = R"({"resize":"nearest","fit":"pad","alpha":"drop","apply_exif":false})";
+    REQUIRE(cifar10({"data", photos.data, "--resize", "nearest", "--fit", "pad", "--out", decoded}).exit_code == 0);
+    REQUIRE(cifar10({"data", photos.data, "--out", other}).exit_code == 0);
+    CHECK(read_bytes(decoded + "/pictures.json") == nearest + "\n");
+    const Arguments train = {"train", "--data", decoded, "--epochs", "1", "--batch", "16", "--threads", "2", "--out", run};
+    CHECK(not_refused(cifar10(train + Arguments{"--resize", "tf"}), 1, {decoded, "\"nearest\"", "\"tf\"", "leave these options out"}) ==
+          "");
+    REQUIRE(cifar10(train + Arguments{"--resize", "nearest", "--fit", "pad"}).exit_code == 0);
+    fs::remove_all(run);
+    REQUIRE(cifar10(train).exit_code == 0);
+    CHECK(read_safetensors(run + "/best.safetensors").metadata.at("pictures") == nearest);
+    CHECK(json::parse(read_bytes(run + "/config.json")).at("data_settings").at("resize") == "nearest");
+    CHECK(not_refused(cifar10({"train", "--resume", run, "--epochs", "2", "--data", other}), 1, {other, "\"pillow\"", "\"nearest\""}) ==
+          "");
+    CHECK(cifar10({"train", "--resume", run, "--epochs", "2"}).exit_code == 0);
+
+    // Arrays that were made of these remember it too, and a picture is predicted as a record of it.
+    const std::string again = photos.folder / "again";
+    REQUIRE(cifar10({"data", decoded, "--out", again}).exit_code == 0);
+    CHECK(read_bytes(again + "/pictures.json") == nearest + "\n");
+    const std::string weights = run + "/best.safetensors", picture = photos.data + "/test/class 0/t.png";
+    const auto probabilities = [&](const Arguments &images) {
+        return lines_of(cifar10(Arguments{"predict", "--weights", weights, "--json"} + images).out).at(0).at("probabilities");
+    };
+    CHECK(probabilities({picture}) == probabilities({"--data", again, "--records", "0:1"}));
+}
+
+TEST_CASE("data looks at splits that lack classes") {
+    const TemporaryFolder folder;
+    const std::string data = folder / "arrays", decoded = folder / "decoded";
+    for (const char *split : {"train", "test"}) write_arrays<std::uint8_t>(fs::path(data) / split, "|u1");
+    const std::vector<std::size_t> labels = {20};
+    const std::string lacking = npy_header("|u1", labels) + std::string(20, '\3');
+    const std::string split = GENERATE("train", "test");
+    write_bytes(fs::path(data) / split / "labels.npy", lacking);
+    json names;
+    for (char name = 'a'; name <= 'j'; ++name) names.push_back(std::string(1, name));
+    SECTION("with names") { write_bytes(fs::path(data) / "classes.json", names.dump()); }
+    SECTION("without") {
+        for (std::size_t label = 0; label < 10; ++label) names[label] = std::to_string(label);
+    }
+    const Result result = cifar10({"data", data, "--json", "--out", decoded});
+    INFO(result.err);
+    REQUIRE(result.exit_code == 0);
+    CHECK(json::parse(result.out).at("classes") == names);
+    CHECK(json::parse(result.out).at("splits").at(split).at("of_class") == json({0, 0, 0, 20, 0, 0, 0, 0, 0, 0}));
+    CHECK(json::parse(cifar10({"data", decoded, "--json"}).out).at("classes") == names);
+    CHECK(cifar10({"train", "--data", decoded, "--epochs", "1", "--batch", "8", "--out", folder / "run"}).exit_code == 0);
+}

@@ -229,7 +229,7 @@ TEST_CASE("pictures are treated as the weights say that training did") {
     };
     json of_default;
     for (const PictureOptions &options : {PictureOptions{}, PictureOptions{Resize::nearest, Fit::pad, Alpha::drop, false}}) {
-        save_weights(work.weights, *network, {}, options);
+        save_weights(work.weights, *network, {.pictures = options});
         write_picture(work.folder / "small.png", fit_picture(noise, 32, 32, options));
         CHECK(probabilities("noise.png") == probabilities("small.png"));
         CHECK(probabilities("noise.png") != of_default);

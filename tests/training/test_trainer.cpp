@@ -318,6 +318,29 @@ TEST_CASE("a folder that is removed meanwhile is noticed") {
     CHECK((action == 0 ? !std::filesystem::exists(run.folder.path()) : std::filesystem::is_empty(run.folder.path())));
 }
 
+TEST_CASE("a picture that cannot be written ends a run in one line, and its checkpoint goes on") {
+    const TemporaryFolder temporary;
+    const Run undisturbed = make_run(temporary / "undisturbed"), run = make_run(temporary / "run");
+    train(undisturbed, 2);
+    const auto in_the_way = [](const std::filesystem::path &picture) { std::filesystem::create_directories(picture / "folder"); };
+    const std::filesystem::path batch = run.folder.batch_picture(), mistakes = run.folder.mistakes_picture();
+    SECTION("of the first images") {
+        in_the_way(batch);
+        CHECK(one_line_with(message_of([&] { train(run, 2); }), {batch, "cannot be written"}));
+        CHECK(!std::filesystem::exists(run.folder.metrics_file()));
+        std::filesystem::remove_all(batch);
+    }
+    SECTION("of the mistakes") {
+        CHECK(one_line_with(message_of([&] { train(run, 2, then(1, [&] { in_the_way(mistakes); })); }), {mistakes, "cannot be written"}));
+        CHECK(same_bits(run, undisturbed));
+        std::filesystem::remove_all(mistakes);
+    }
+    train(run, 2);
+    CHECK(same_bits(run, undisturbed));
+    for (const char *picture : {"batch.png", "mistakes.png"})
+        CHECK((read_bytes(run.folder.path() / picture) == read_bytes(undisturbed.folder.path() / picture)));
+}
+
 TEST_CASE("the best epoch's weights are kept") {
     const TemporaryFolder temporary;
     RunConfig config = tiny_config(3);
