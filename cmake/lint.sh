@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run --Werror
 
 # Nothing checks such a claim inside a device's loops: a wrong one computes garbage (docs/devices.md).
-if grep -n bound_extent schedules/gpu/*; then
-    echo "schedules/gpu: bound_extent is not for devices" >&2
+if grep -n bound_extent schedules/gpu/* schedules/*/gpu*; then
+    echo "schedules: bound_extent is not for devices" >&2
     exit 1
 fi
 

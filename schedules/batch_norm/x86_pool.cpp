@@ -14,9 +14,9 @@
 //   11x11x64, same     0.36    0.75
 #include "generators/layers/batch_norm_pool.h"
 
+#include "schedules/batch_norm/x86.h"
 #include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
-#include "schedules/x86/pixel_tiles.h"
 #include "schedules/x86/pixels.h"
 #include "schedules/x86/pool_windows.h"
 

@@ -14,8 +14,8 @@
 #include "generators/layers/conv2d_winograd.h"
 
 #include "generators/layers/conv2d_pool.h"
+#include "schedules/conv2d/x86.h"
 #include "schedules/schedules.h"
-#include "schedules/x86/conv2d.h"
 
 #include <algorithm>
 

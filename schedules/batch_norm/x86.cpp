@@ -9,8 +9,8 @@
 //   2x2x128        54          91             90                 77             96
 #include "generators/layers/batch_norm.h"
 
+#include "schedules/batch_norm/x86.h"
 #include "schedules/schedules.h"
-#include "schedules/x86/pixel_tiles.h"
 #include "schedules/x86/pixels.h"
 
 namespace halcyon {

@@ -1,4 +1,4 @@
-#include "schedules/gpu/batch_norm.h"
+#include "schedules/batch_norm/gpu.h"
 
 #include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/threads.h"
