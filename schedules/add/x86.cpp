@@ -8,12 +8,7 @@ namespace {
 
 void add_channel_vectors(Add &f, const Shape &s, const Set &set) { channel_vectors(f.output, f.c, f.x, f.y, f.n, s, set); }
 
+const Schedules<Add> schedules{{"channel_vectors", add_channel_vectors}};
+
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<Add>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Add>> schedules = {{"channel_vectors", add_channel_vectors}};
-    return schedules;
-}
-
 }  // namespace halcyon

@@ -1,6 +1,7 @@
-#include "schedules/gpu/gpu_reference.h"
-#include "schedules/gpu/gpu_schedules.h"
+#include "generators/layers/augment.h"
+
 #include "schedules/gpu/threads.h"
+#include "schedules/schedules.h"
 
 namespace halcyon {
 namespace {
@@ -25,7 +26,7 @@ void image_blocks(Augment<Pixel> &f, int rows) {
 
 /// A thread sums up a row, where an image's contrast changes.
 template<typename Pixel>
-void row_by_row(Augment<Pixel> &f, const Shape &, const Set &) {
+void row_by_row(Augment<Pixel> &f) {
     image_blocks(f, 8);
     f.row_sum.compute_at(f.augmented, f.n);
     for (Stage stage : {Stage(f.row_sum), f.row_sum.update()})
@@ -39,20 +40,8 @@ void channel_by_channel(Augment<Pixel> &f) {
     f.row_sum.compute_at(f.sum, f.rows);
 }
 
+const Schedules<Augment<uint8_t>> byte_schedules{{"image_blocks", row_by_row}, {"gpu_reference", channel_by_channel}};
+const Schedules<Augment<float>> float_schedules{{"image_blocks", row_by_row}, {"gpu_reference", channel_by_channel}};
+
 }  // namespace
-
-void gpu_reference(Augment<uint8_t> &f) { channel_by_channel(f); }
-
-void gpu_reference(Augment<float> &f) { channel_by_channel(f); }
-
-template<>
-std::vector<NamedSchedule<Augment<uint8_t>>> gpu_schedules() {
-    return {{"image_blocks", row_by_row<uint8_t>}};
-}
-
-template<>
-std::vector<NamedSchedule<Augment<float>>> gpu_schedules() {
-    return {{"image_blocks", row_by_row<float>}};
-}
-
 }  // namespace halcyon

@@ -19,22 +19,8 @@ void images(Augment<Pixel> &f, const Shape &s, const Set &set) {
     f.row_sum.compute_at(f.sum, f.rows);
 }
 
-template<typename Pixel>
-const std::vector<NamedSchedule<Augment<Pixel>>> &schedules() {
-    static const std::vector<NamedSchedule<Augment<Pixel>>> schedules = {{"images", images<Pixel>}};
-    return schedules;
-}
+const Schedules<Augment<uint8_t>> byte_schedules{{"images", images}};
+const Schedules<Augment<float>> float_schedules{{"images", images}};
 
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<Augment<uint8_t>>> &x86_schedules() {
-    return schedules<uint8_t>();
-}
-
-template<>
-const std::vector<NamedSchedule<Augment<float>>> &x86_schedules() {
-    return schedules<float>();
-}
-
 }  // namespace halcyon

@@ -1,10 +1,9 @@
 #include "schedules/batch_norm/gpu.h"
 
-#include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/threads.h"
+#include "schedules/schedules.h"
 
 namespace halcyon {
-
 namespace {
 
 using Halide::Func;
@@ -47,6 +46,15 @@ void stats_rows(BatchNormStats &f, const Shape &s, const Set &) {
     f.tile_mean.compute_at(f.tile, channel_block).gpu_threads(f.c);
 }
 
+/// The statistics in one launch.
+void stats_channels(BatchNormStats &f, const Shape &s, const Set &) {
+    const Halide::Var pixel{"pixel"};
+    merged_outputs(f, block_channels(s));
+    tiles_of_block(f, f.mean, f.moment, s.in_w, s.in_h);
+    for (Func sum : {f.tile_sum, f.tile_squares}) share_images(f, sum, rows_of_tiles);
+    f.tile_mean.compute_at(f.tile, rows_of_tiles).fuse(f.x, f.y, pixel).gpu_threads(f.c, pixel);
+}
+
 void backward_stats_rows(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_rows(f, s); }
 
 void backward_stats_channels(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_channels(f, s); }
@@ -63,16 +71,6 @@ void stats_forward_channels(BatchNormStatsForward &f, const Shape &s, const Set 
 void backward_channels(BatchNormBackward &f, const Shape &s, const Set &) {
     gradient_channels(f.stats, s);
     differentiate_in_block(f.stats, f.data, block_channels(s));
-}
-
-}  // namespace
-
-void stats_channels(BatchNormStats &f, const Shape &s, const Set &) {
-    const Halide::Var pixel{"pixel"};
-    merged_outputs(f, block_channels(s));
-    tiles_of_block(f, f.mean, f.moment, s.in_w, s.in_h);
-    for (Func sum : {f.tile_sum, f.tile_squares}) share_images(f, sum, rows_of_tiles);
-    f.tile_mean.compute_at(f.tile, rows_of_tiles).fuse(f.x, f.y, pixel).gpu_threads(f.c, pixel);
 }
 
 // Then a thread per channel merges its pixels in order.
@@ -92,8 +90,6 @@ void gpu_reference(BatchNormFold &f) {
     for (Func output : {f.scale, f.shift}) element_threads(output, f.c);
 }
 
-void gpu_reference(BatchNormForward &f) { element_threads(f.output, f.c, f.x, f.y, f.n); }
-
 void gpu_reference(BatchNormBackwardStats &f) {
     tile_threads(f, f.which);
     f.tile_sums.compute_at(f.tile, thread);
@@ -101,41 +97,19 @@ void gpu_reference(BatchNormBackwardStats &f) {
     f.sums.compute_at(f.d_gamma, thread);
 }
 
-void gpu_reference(BatchNormBackwardData &f) { element_threads(f.d_input, f.c, f.x, f.y, f.n); }
-
 void gpu_reference(BatchNormBackward &f) {
     gpu_reference(f.stats);
     differentiate_in_block(f.stats, f.data, 1);
 }
 
-template<>
-std::vector<NamedSchedule<BatchNormStats>> gpu_schedules() {
-    return {{"channels", stats_channels}, {"rows", stats_rows}};
-}
+const Schedules<BatchNormStats> stats_schedules{{"channels", stats_channels}, {"rows", stats_rows}, {"gpu_reference", gpu_reference}};
+const Schedules<BatchNormStatsForward> stats_forward_schedules{{"channels", stats_forward_channels}, {"gpu_reference", gpu_reference}};
+const Schedules<BatchNormFold> fold_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<BatchNormForward> forward_schedules{{"vectors", forward_vectors}};
+const Schedules<BatchNormBackwardStats> backward_stats_schedules{
+    {"channels", backward_stats_channels}, {"rows", backward_stats_rows}, {"gpu_reference", gpu_reference}};
+const Schedules<BatchNormBackwardData> backward_data_schedules{{"vectors", backward_data_vectors}};
+const Schedules<BatchNormBackward> backward_schedules{{"channels", backward_channels}, {"gpu_reference", gpu_reference}};
 
-template<>
-std::vector<NamedSchedule<BatchNormForward>> gpu_schedules() {
-    return {{"vectors", forward_vectors}};
-}
-
-template<>
-std::vector<NamedSchedule<BatchNormStatsForward>> gpu_schedules() {
-    return {{"channels", stats_forward_channels}};
-}
-
-template<>
-std::vector<NamedSchedule<BatchNormBackward>> gpu_schedules() {
-    return {{"channels", backward_channels}};
-}
-
-template<>
-std::vector<NamedSchedule<BatchNormBackwardStats>> gpu_schedules() {
-    return {{"channels", backward_stats_channels}, {"rows", backward_stats_rows}};
-}
-
-template<>
-std::vector<NamedSchedule<BatchNormBackwardData>> gpu_schedules() {
-    return {{"vectors", backward_data_vectors}};
-}
-
+}  // namespace
 }  // namespace halcyon

@@ -10,7 +10,6 @@
 #include "generators/layers/batch_norm.h"
 #include "plan/divisors.h"
 #include "plan/menu.h"
-#include "schedules/gpu/gpu_reference.h"
 #include "schedules/gpu/threads.h"
 
 #include <Halide.h>
@@ -146,8 +145,5 @@ inline SharedSum gradient_channels(BatchNormBackwardStats &f, const Shape &s) {
     tiles_of_block(f, f.d_gamma, f.which, s.in_w, s.in_h);
     return share_images(f, f.tile_sums, rows_of_tiles);
 }
-
-/// The statistics in one launch.
-void stats_channels(BatchNormStats &f, const Shape &s, const Set &);
 
 }  // namespace halcyon

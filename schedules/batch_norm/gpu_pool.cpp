@@ -1,30 +1,29 @@
+#include "generators/layers/batch_norm_pool.h"
 #include "schedules/batch_norm/gpu.h"
-#include "schedules/gpu/dropout.h"
-#include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/max_pool2d.h"
 #include "schedules/gpu/threads.h"
+#include "schedules/schedules.h"
 
 namespace halcyon {
+namespace {
 
-void gpu_reference(BatchNormPoolForward &f) { gpu_reference(f.pool); }
+void gpu_reference(BatchNormPoolForward &f, const Shape &s, const Set &set) { apply_schedule(f.pool, s, set, "gpu_reference"); }
 
-void gpu_reference(BatchNormPoolDropoutForward &f) {
-    gpu_reference(f.dropout);
+void gpu_reference(BatchNormPoolDropoutForward &f, const Shape &s, const Set &set) {
+    apply_schedule(f.dropout, pooled_shape(s), set, "gpu_reference");
     f.pooled.pool.largest.compute_at(f.dropout.output, thread);
 }
 
-void gpu_reference(BatchNormPoolBackwardStats &f) {
-    gpu_reference(f.stats);
+void gpu_reference(BatchNormPoolBackwardStats &f, const Shape &s, const Set &set) {
+    apply_schedule(f.stats, pooled_shape(s), set, "gpu_reference");
     f.chosen.choice.compute_at(f.stats.tile_sums, f.stats.images);
 }
 
-void gpu_reference(BatchNormPoolBackwardData &f) {
-    gpu_reference(f.data);
+void gpu_reference(BatchNormPoolBackwardData &f, const Shape &s, const Set &set) {
+    apply_schedule(f.data, s, set, "gpu_reference");
     f.pool.sum.compute_at(f.data.d_input, thread);
     f.pool.choice.compute_at(f.pool.sum, f.pool.windows.x);
 }
-
-namespace {
 
 void pool_in_block(BatchNormStatsPoolDropoutForward &f, int channels) {
     const Dropout &pass = f.pass.dropout;
@@ -44,9 +43,9 @@ void forward_vectors(BatchNormPoolForward &f, const Shape &s, const Set &) {
     window_in_vectors(f.pool.largest, f.pool.taps, {f.pool.output, thread}, f.pool.c);
 }
 
-void forward_lanes(BatchNormPoolDropoutForward &f, const Shape &, const Set &) {
+void forward_lanes(BatchNormPoolDropoutForward &f, const Shape &s, const Set &set) {
     MaxPool2dForward &pool = f.pooled.pool;
-    lane_threads(f.dropout);
+    apply_schedule(f.dropout, pooled_shape(s), set, "lane_threads");
     pool.largest.compute_at(f.dropout.output, lane).update().unroll(pool.taps.x).unroll(pool.taps.y);
 }
 
@@ -55,7 +54,7 @@ void backward_data_window_vectors(BatchNormPoolBackwardData &f, const Shape &s, 
 void backward_data_vectors(BatchNormPoolBackwardData &f, const Shape &s, const Set &) { pixel_threads(f.data.d_input, f.pool, s); }
 
 void stats_forward_channels(BatchNormStatsPoolDropoutForward &f, const Shape &s, const Set &set) {
-    stats_channels(f.stats, s, set);
+    apply_schedule(f.stats, s, set, "channels");
     pool_in_block(f, block_channels(s));
 }
 
@@ -74,46 +73,25 @@ void backward_channels(BatchNormPoolBackward &f, const Shape &s, const Set &set)
     differentiate_in_block(f, block_channels(s));
 }
 
-}  // namespace
-
-void gpu_reference(BatchNormStatsPoolDropoutForward &f) {
-    gpu_reference(f.stats);
+void gpu_reference(BatchNormStatsPoolDropoutForward &f, const Shape &s, const Set &set) {
+    apply_schedule(f.stats, s, set, "gpu_reference");
     pool_in_block(f, 1);
 }
 
-void gpu_reference(BatchNormPoolBackward &f) {
-    gpu_reference(f.sums);
+void gpu_reference(BatchNormPoolBackward &f, const Shape &s, const Set &set) {
+    gpu_reference(f.sums, s, set);
     differentiate_in_block(f, 1);
 }
 
-template<>
-std::vector<NamedSchedule<BatchNormPoolForward>> gpu_schedules() {
-    return {{"vectors", forward_vectors}};
-}
+const Schedules<BatchNormPoolForward> forward_schedules{{"vectors", forward_vectors}, {"gpu_reference", gpu_reference}};
+const Schedules<BatchNormPoolDropoutForward> dropout_schedules{{"lane_threads", forward_lanes}, {"gpu_reference", gpu_reference}};
+const Schedules<BatchNormStatsPoolDropoutForward> stats_dropout_schedules{{"channels", stats_forward_channels},
+                                                                          {"gpu_reference", gpu_reference}};
+const Schedules<BatchNormPoolBackwardStats> backward_stats_schedules{
+    {"channels", backward_stats_channels}, {"rows", backward_stats_rows}, {"gpu_reference", gpu_reference}};
+const Schedules<BatchNormPoolBackwardData> backward_data_schedules{
+    {"window_vectors", backward_data_window_vectors}, {"vectors", backward_data_vectors}, {"gpu_reference", gpu_reference}};
+const Schedules<BatchNormPoolBackward> backward_schedules{{"channels", backward_channels}, {"gpu_reference", gpu_reference}};
 
-template<>
-std::vector<NamedSchedule<BatchNormPoolDropoutForward>> gpu_schedules() {
-    return {{"lane_threads", forward_lanes}};
-}
-
-template<>
-std::vector<NamedSchedule<BatchNormPoolBackwardStats>> gpu_schedules() {
-    return {{"channels", backward_stats_channels}, {"rows", backward_stats_rows}};
-}
-
-template<>
-std::vector<NamedSchedule<BatchNormPoolBackwardData>> gpu_schedules() {
-    return {{"window_vectors", backward_data_window_vectors}, {"vectors", backward_data_vectors}};
-}
-
-template<>
-std::vector<NamedSchedule<BatchNormStatsPoolDropoutForward>> gpu_schedules() {
-    return {{"channels", stats_forward_channels}};
-}
-
-template<>
-std::vector<NamedSchedule<BatchNormPoolBackward>> gpu_schedules() {
-    return {{"channels", backward_channels}};
-}
-
+}  // namespace
 }  // namespace halcyon

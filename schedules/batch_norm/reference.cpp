@@ -1,6 +1,10 @@
-#include "schedules/reference/reference.h"
+#include "schedules/batch_norm/reference.h"
+
+#include "generators/layers/batch_norm.h"
+#include "schedules/schedules.h"
 
 namespace halcyon {
+namespace {
 
 using Halide::Func;
 using Halide::Stage;
@@ -24,10 +28,6 @@ void reference(BatchNormStatsForward &f) {
     pass_of_channels(f.normalise, f.normalise.output, f.stats.mean);
 }
 
-void reference(BatchNormFold &) {}
-
-void reference(BatchNormForward &f) { f.output.parallel(f.n); }
-
 void reference(BatchNormBackwardStats &f) {
     for (Func stage : {f.d_gamma, f.d_beta}) stage.split(f.c, task, channel, task_channels, TailStrategy::GuardWithIf).parallel(task);
     f.d_beta.compute_with(f.d_gamma, task);
@@ -35,11 +35,15 @@ void reference(BatchNormBackwardStats &f) {
     f.tile_sums.compute_at(f.sums, f.tiles.x).update().reorder(f.c, f.images);
 }
 
-void reference(BatchNormBackwardData &f) { f.d_input.parallel(f.n); }
-
 void reference(BatchNormBackward &f) {
     reference(f.stats);
     pass_of_channels(f.data, f.data.d_input, f.stats.d_gamma);
 }
 
+const Schedules<BatchNormStats> stats_schedules{{"reference", reference}};
+const Schedules<BatchNormStatsForward> stats_forward_schedules{{"reference", reference}};
+const Schedules<BatchNormBackwardStats> backward_stats_schedules{{"reference", reference}};
+const Schedules<BatchNormBackward> backward_schedules{{"reference", reference}};
+
+}  // namespace
 }  // namespace halcyon

@@ -56,43 +56,16 @@ void fold_channel_vectors(BatchNormFold &f, const Shape &s, const Set &set) {
 
 void forward_channel_vectors(BatchNormForward &f, const Shape &s, const Set &set) { channel_vectors(f.output, f.c, f.x, f.y, f.n, s, set); }
 
-void backward_stats_pixel_tiles(BatchNormBackwardStats &f, const Shape &s, const Set &set) { gradient_tiles(f, s, set); }
-
 void backward_data_channel_vectors(BatchNormBackwardData &f, const Shape &s, const Set &set) {
     f.factors.compute_root().vectorize(f.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
     channel_vectors(f.d_input, f.c, f.x, f.y, f.n, s, set);
 }
 
+const Schedules<BatchNormStats> stats_schedules{{"pixel_tiles", stats_pixel_tiles}};
+const Schedules<BatchNormFold> fold_schedules{{"channel_vectors", fold_channel_vectors}};
+const Schedules<BatchNormForward> forward_schedules{{"channel_vectors", forward_channel_vectors}};
+const Schedules<BatchNormBackwardStats> backward_stats_schedules{{"pixel_tiles", gradient_tiles}};
+const Schedules<BatchNormBackwardData> backward_data_schedules{{"channel_vectors", backward_data_channel_vectors}};
+
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<BatchNormStats>> &x86_schedules() {
-    static const std::vector<NamedSchedule<BatchNormStats>> schedules = {{"pixel_tiles", stats_pixel_tiles}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<BatchNormFold>> &x86_schedules() {
-    static const std::vector<NamedSchedule<BatchNormFold>> schedules = {{"channel_vectors", fold_channel_vectors}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<BatchNormForward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<BatchNormForward>> schedules = {{"channel_vectors", forward_channel_vectors}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<BatchNormBackwardStats>> &x86_schedules() {
-    static const std::vector<NamedSchedule<BatchNormBackwardStats>> schedules = {{"pixel_tiles", backward_stats_pixel_tiles}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<BatchNormBackwardData>> &x86_schedules() {
-    static const std::vector<NamedSchedule<BatchNormBackwardData>> schedules = {{"channel_vectors", backward_data_channel_vectors}};
-    return schedules;
-}
-
 }  // namespace halcyon

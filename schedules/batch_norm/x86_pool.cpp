@@ -15,7 +15,6 @@
 #include "generators/layers/batch_norm_pool.h"
 
 #include "schedules/batch_norm/x86.h"
-#include "schedules/reference/reference.h"
 #include "schedules/schedules.h"
 #include "schedules/x86/pixels.h"
 #include "schedules/x86/pool_windows.h"
@@ -57,30 +56,10 @@ void backward_data_windows(BatchNormPoolBackwardData &f, const Shape &s, const S
     f.data.factors.compute_root().vectorize(f.data.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
 }
 
+const Schedules<BatchNormPoolForward> forward_schedules{{"channel_vectors", forward_channel_vectors}};
+const Schedules<BatchNormPoolDropoutForward> dropout_schedules{{"lanes", forward_lanes}};
+const Schedules<BatchNormPoolBackwardStats> backward_stats_schedules{{"pixel_tiles", backward_stats_pixel_tiles}};
+const Schedules<BatchNormPoolBackwardData> backward_data_schedules{{"windows", backward_data_windows}};
+
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<BatchNormPoolForward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<BatchNormPoolForward>> schedules = {{"channel_vectors", forward_channel_vectors}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<BatchNormPoolDropoutForward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<BatchNormPoolDropoutForward>> schedules = {{"lanes", forward_lanes}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<BatchNormPoolBackwardStats>> &x86_schedules() {
-    static const std::vector<NamedSchedule<BatchNormPoolBackwardStats>> schedules = {{"pixel_tiles", backward_stats_pixel_tiles}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<BatchNormPoolBackwardData>> &x86_schedules() {
-    static const std::vector<NamedSchedule<BatchNormPoolBackwardData>> schedules = {{"windows", backward_data_windows}};
-    return schedules;
-}
-
 }  // namespace halcyon

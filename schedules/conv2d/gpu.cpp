@@ -1,28 +1,34 @@
+#include "generators/layers/conv2d.h"
+
+#include "generators/layers/conv2d_dropout.h"
+#include "generators/layers/conv2d_pool.h"
+#include "generators/layers/conv2d_softmax_cross_entropy.h"
+#include "generators/layers/conv2d_winograd.h"
 #include "plan/divisors.h"
-#include "schedules/gpu/gpu_reference.h"
-#include "schedules/gpu/gpu_schedules.h"
 #include "schedules/gpu/threads.h"
+#include "schedules/schedules.h"
 
 namespace halcyon {
+namespace {
 
 void gpu_reference(Conv2dForward &f) {
     element_threads(f.output, f.k, f.x, f.y, f.n);
     f.sum.compute_at(f.output, thread);
 }
 
-void gpu_reference(Conv2dPoolForward<Conv2dForward> &f) {
-    gpu_reference(f.pooled);
+void gpu_reference(Conv2dPoolForward<Conv2dForward> &f, const Shape &s, const Set &set) {
+    apply_schedule(f.pooled, s.pool(), set, "gpu_reference");
     f.convolution.sum.compute_at(f.pooled.pool.output, thread);
 }
 
 // The ReLU has a register of its own: PoCL 3.1 forgets the dropout where both are one expression.
-void gpu_reference(Conv2dDropoutForward<Conv2dForward> &f) {
-    gpu_reference(f.dropout);
+void gpu_reference(Conv2dDropoutForward<Conv2dForward> &f, const Shape &s, const Set &set) {
+    apply_schedule(f.dropout, pooled_shape(s), set, "gpu_reference");
     for (Halide::Func stage : {f.convolution.sum, f.convolution.output}) stage.compute_at(f.dropout.output, thread);
 }
 
-void gpu_reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &f) {
-    gpu_reference(f.loss);
+void gpu_reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &f, const Shape &s, const Set &set) {
+    apply_schedule(f.loss, pooled_shape(s), set, "gpu_reference");
     f.convolution.output.compute_at(f.loss.forward.probabilities, thread).bound_storage(f.convolution.n, 1);
     f.convolution.sum.compute_at(f.convolution.output, f.convolution.k);
 }
@@ -47,8 +53,8 @@ void gpu_reference(Conv2dBackwardData &f) {
     f.sum.compute_at(f.d_input, thread);
 }
 
-void gpu_reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &f) {
-    gpu_reference(f.dropout);
+void gpu_reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &f, const Shape &s, const Set &set) {
+    apply_schedule(f.dropout, s, set, "gpu_reference");
     f.convolution.sum.compute_at(f.dropout.output, thread);
 }
 
@@ -79,8 +85,6 @@ void gpu_reference(Conv2dPoolBackwardWeights &f) {
     f.gradient.pool.sum.compute_at(weights.row_sums, weights.pixels.x);
     f.gradient.pool.choice.compute_at(f.gradient.pool.sum, f.gradient.pool.windows.x);
 }
-
-namespace {
 
 using Halide::Func;
 using Halide::RVar;
@@ -128,16 +132,18 @@ void fold_backward_shared_sums(Conv2dFoldBackward &f, const Shape &s, const Set 
     shares.update().reorder(every, f.taps.y, f.taps.z, share, f.c).gpu_threads(share, f.c);
 }
 
+const Schedules<Conv2dForward> forward_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<WinogradWeights> winograd_weights_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<Conv2dPoolForward<Conv2dForward>> pool_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<Conv2dDropoutForward<Conv2dForward>> dropout_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<Conv2dSoftmaxCrossEntropy<Conv2dForward>> loss_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<Conv2dFold> fold_schedules{{"shared_sums", fold_shared_sums}, {"gpu_reference", gpu_reference}};
+const Schedules<Conv2dFoldBackward> fold_backward_schedules{{"shared_sums", fold_backward_shared_sums}, {"gpu_reference", gpu_reference}};
+const Schedules<Conv2dBackwardData> backward_data_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<Conv2dDropoutBackwardData<Conv2dBackwardData>> dropout_backward_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<Conv2dReluDropoutBackwardData<Conv2dBackwardData>> relu_dropout_backward_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<Conv2dBackwardWeights> backward_weights_schedules{{"gpu_reference", gpu_reference}};
+const Schedules<Conv2dPoolBackwardWeights> pool_backward_weights_schedules{{"gpu_reference", gpu_reference}};
+
 }  // namespace
-
-template<>
-std::vector<NamedSchedule<Conv2dFold>> gpu_schedules() {
-    return {{"shared_sums", fold_shared_sums}};
-}
-
-template<>
-std::vector<NamedSchedule<Conv2dFoldBackward>> gpu_schedules() {
-    return {{"shared_sums", fold_backward_shared_sums}};
-}
-
 }  // namespace halcyon

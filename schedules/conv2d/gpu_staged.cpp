@@ -146,7 +146,7 @@ Staged staged(Stages &f) {
 }
 
 template<typename Stages>
-void forward_shared_tile(Stages &stages, const Shape &, const Set &) {
+void forward_shared_tile(Stages &stages) {
     auto [f, output] = staged(stages);
     image_blocks(output, f);
     shared_tile(f, output);
@@ -154,7 +154,7 @@ void forward_shared_tile(Stages &stages, const Shape &, const Set &) {
 }
 
 template<typename Stages>
-void forward_sliced(Stages &stages, const Shape &, const Set &) {
+void forward_sliced(Stages &stages) {
     auto [f, output] = staged(stages);
     image_blocks(output, f);
     sliced(f, output);
@@ -162,14 +162,14 @@ void forward_sliced(Stages &stages, const Shape &, const Set &) {
 }
 
 /// The logits of a block's images stay in its shared memory, where a thread an image takes them.
-void loss_sliced(Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged> &f, const Shape &, const Set &) {
+void loss_sliced(Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged> &f) {
     image_threads(f.loss, f.convolution.tile.columns);
     sliced(f.convolution, f.loss.forward.probabilities);
     f.convolution.weights.vectorize(f.convolution.to);
 }
 
 template<typename Stages>
-void backward_data_shared_tile(Stages &stages, const Shape &, const Set &) {
+void backward_data_shared_tile(Stages &stages) {
     auto [f, output] = staged(stages);
     image_blocks(output, f);
     shared_tile(f, output);
@@ -177,7 +177,7 @@ void backward_data_shared_tile(Stages &stages, const Shape &, const Set &) {
 }
 
 template<typename Stages>
-void backward_data_sliced(Stages &stages, const Shape &, const Set &) {
+void backward_data_sliced(Stages &stages) {
     auto [f, output] = staged(stages);
     image_blocks(output, f);
     sliced(f, output);
@@ -185,12 +185,12 @@ void backward_data_sliced(Stages &stages, const Shape &, const Set &) {
 }
 
 template<typename Stages>
-std::vector<NamedSchedule<Stages>> forward_schedules() {
+Schedules<Stages> forward_schedules() {
     return {{"shared_tile", forward_shared_tile}, {"sliced", forward_sliced}};
 }
 
 template<typename Stages>
-std::vector<NamedSchedule<Stages>> backward_data_schedules() {
+Schedules<Stages> backward_data_schedules() {
     return {{"shared_tile", backward_data_shared_tile}, {"sliced", backward_data_sliced}};
 }
 
@@ -235,41 +235,14 @@ void backward_weights_channels(Conv2dBackwardWeightsStaged &f, const Shape &s, c
     sum_weights(f, f.d_bias, s);
 }
 
+const auto schedules = forward_schedules<Conv2dForwardStaged>();
+const auto dropout_schedules = forward_schedules<Conv2dDropoutForward<Conv2dForwardStaged>>();
+const Schedules<Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>> loss_schedules{{"sliced", loss_sliced}};
+const auto data_schedules = backward_data_schedules<Conv2dBackwardDataStaged>();
+const auto dropout_data_schedules = backward_data_schedules<Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>();
+const auto relu_dropout_data_schedules = backward_data_schedules<Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>();
+const Schedules<Conv2dBackwardWeightsStaged> weights_schedules{{"channels", backward_weights_channels},
+                                                               {"shared_tile", backward_weights_shared_tile}};
+
 }  // namespace
-
-template<>
-std::vector<NamedSchedule<Conv2dForwardStaged>> gpu_schedules() {
-    return forward_schedules<Conv2dForwardStaged>();
-}
-
-template<>
-std::vector<NamedSchedule<Conv2dDropoutForward<Conv2dForwardStaged>>> gpu_schedules() {
-    return forward_schedules<Conv2dDropoutForward<Conv2dForwardStaged>>();
-}
-
-template<>
-std::vector<NamedSchedule<Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>>> gpu_schedules() {
-    return {{"sliced", loss_sliced}};
-}
-
-template<>
-std::vector<NamedSchedule<Conv2dBackwardDataStaged>> gpu_schedules() {
-    return backward_data_schedules<Conv2dBackwardDataStaged>();
-}
-
-template<>
-std::vector<NamedSchedule<Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>> gpu_schedules() {
-    return backward_data_schedules<Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>();
-}
-
-template<>
-std::vector<NamedSchedule<Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>> gpu_schedules() {
-    return backward_data_schedules<Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>();
-}
-
-template<>
-std::vector<NamedSchedule<Conv2dBackwardWeightsStaged>> gpu_schedules() {
-    return {{"channels", backward_weights_channels}, {"shared_tile", backward_weights_shared_tile}};
-}
-
 }  // namespace halcyon

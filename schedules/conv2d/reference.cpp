@@ -1,7 +1,12 @@
-#include "schedules/reference/reference.h"
+#include "generators/layers/conv2d.h"
+
+#include "generators/layers/conv2d_dropout.h"
+#include "generators/layers/conv2d_pool.h"
+#include "generators/layers/conv2d_softmax_cross_entropy.h"
+#include "generators/layers/conv2d_winograd.h"
+#include "schedules/schedules.h"
 
 namespace halcyon {
-
 namespace {
 
 // One pixel of one image of `output` at a time, its channels innermost: they lie side by side in the weights.
@@ -13,20 +18,18 @@ void pixel_sums(Conv2dBackwardData &f, Halide::Func output, const Halide::Var &x
     f.sum.compute_at(output, x).update().reorder(f.c, f.taps.x, f.taps.y, f.taps.z);
 }
 
-}  // namespace
-
 void reference(Conv2dForward &f) {
     f.output.parallel(f.n);
     pixel_sums(f, f.output, f.x);
 }
 
-void reference(Conv2dDropoutForward<Conv2dForward> &f) {
-    reference(f.dropout);
+void reference(Conv2dDropoutForward<Conv2dForward> &f, const Shape &s, const Set &set) {
+    apply_schedule(f.dropout, pooled_shape(s), set, "reference");
     pixel_sums(f.convolution, f.dropout.output, f.dropout.x);
 }
 
-void reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &f) {
-    reference(f.loss);
+void reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &f, const Shape &s, const Set &set) {
+    apply_schedule(f.loss, pooled_shape(s), set, "reference");
     f.convolution.output.compute_at(f.loss.forward.probabilities, f.loss.forward.n);
     f.convolution.sum.compute_at(f.convolution.output, f.convolution.k);
 }
@@ -51,8 +54,6 @@ void reference(Conv2dForwardWinograd &f) {
     f.transformed_input.compute_at(f.output, f.tx).bound_extent(f.tx, 1).bound_extent(f.ty, 1).store_in(Halide::MemoryType::Register);
 }
 
-namespace {
-
 // One row of windows of one image at a time, the convolution's rows that it takes on the stack: no more than `rows`.
 template<typename Convolution>
 void row_of_windows(Conv2dPoolForward<Convolution> &f, const Halide::Expr &rows) {
@@ -64,8 +65,6 @@ void row_of_windows(Conv2dPoolForward<Convolution> &f, const Halide::Expr &rows)
         .bound_storage(convolution.y, rows)
         .store_in(Halide::MemoryType::Register);
 }
-
-}  // namespace
 
 void reference(Conv2dPoolForward<Conv2dForward> &f) { row_of_windows(f, f.pooled.pool.taps.y.extent()); }
 
@@ -81,8 +80,8 @@ void reference(Conv2dBackwardData &f) {
     pixel_sums(f, f.d_input, f.x);
 }
 
-void reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &f) {
-    reference(f.dropout);
+void reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &f, const Shape &s, const Set &set) {
+    apply_schedule(f.dropout, s, set, "reference");
     pixel_sums(f.convolution, f.dropout.output, f.dropout.x);
 }
 
@@ -108,4 +107,20 @@ void reference(Conv2dPoolBackwardWeights &f) {
     f.gradient.pool.choice.compute_at(f.gradient.pool.sum, f.gradient.pool.windows.x);
 }
 
+const Schedules<Conv2dForward> forward_schedules{{"reference", reference}};
+const Schedules<Conv2dForwardWinograd> winograd_schedules{{"reference", reference}};
+const Schedules<WinogradWeights> winograd_weights_schedules{{"reference", reference}};
+const Schedules<Conv2dPoolForward<Conv2dForward>> pool_schedules{{"reference", reference}};
+const Schedules<Conv2dPoolForward<Conv2dForwardWinograd>> winograd_pool_schedules{{"reference", reference}};
+const Schedules<Conv2dDropoutForward<Conv2dForward>> dropout_schedules{{"reference", reference}};
+const Schedules<Conv2dSoftmaxCrossEntropy<Conv2dForward>> loss_schedules{{"reference", reference}};
+const Schedules<Conv2dFold> fold_schedules{{"reference", reference}};
+const Schedules<Conv2dFoldBackward> fold_backward_schedules{{"reference", reference}};
+const Schedules<Conv2dBackwardData> backward_data_schedules{{"reference", reference}};
+const Schedules<Conv2dDropoutBackwardData<Conv2dBackwardData>> dropout_backward_schedules{{"reference", reference}};
+const Schedules<Conv2dReluDropoutBackwardData<Conv2dBackwardData>> relu_dropout_backward_schedules{{"reference", reference}};
+const Schedules<Conv2dBackwardWeights> backward_weights_schedules{{"reference", reference}};
+const Schedules<Conv2dPoolBackwardWeights> pool_backward_weights_schedules{{"reference", reference}};
+
+}  // namespace
 }  // namespace halcyon

@@ -279,56 +279,15 @@ void pool_backward_weights_rows(Conv2dPoolBackwardWeights &f, const Shape &s, co
     data.factors.compute_root().vectorize(data.c, channel_vector(s.out_c, set), TailStrategy::ShiftInwards);
 }
 
+const Schedules<Conv2dForward> forward_schedules{{"pixel_tile", forward_pixel_tile}, {"register_tile", forward_register_tile}};
+const Schedules<Conv2dPoolForward<Conv2dForward>> pool_forward_schedules{{"pixel_tile", forward_pool_pixel_tile},
+                                                                         {"register_tile", forward_pool_register_tile}};
+const Schedules<Conv2dFold> fold_schedules{{"channel_vectors", fold_channel_vectors}};
+const Schedules<Conv2dFoldBackward> fold_backward_schedules{{"channel_vectors", fold_backward_channel_vectors}};
+const Schedules<Conv2dBackwardData> backward_data_schedules{{"register_tile", backward_data_register_tile}};
+const Schedules<Conv2dBackwardWeights> backward_weights_schedules{{"register_tile", backward_weights_register_tile}};
+const Schedules<Conv2dBackwardWeightsByRows> backward_rows_schedules{{"rows", backward_weights_rows}};
+const Schedules<Conv2dPoolBackwardWeights> pool_backward_schedules{{"rows", pool_backward_weights_rows}};
+
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<Conv2dForward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dForward>> schedules = {{"pixel_tile", forward_pixel_tile},
-                                                                        {"register_tile", forward_register_tile}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dPoolForward<Conv2dForward>>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dPoolForward<Conv2dForward>>> schedules = {{"pixel_tile", forward_pool_pixel_tile},
-                                                                                           {"register_tile", forward_pool_register_tile}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dFold>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dFold>> schedules = {{"channel_vectors", fold_channel_vectors}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dBackwardData>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dBackwardData>> schedules = {{"register_tile", backward_data_register_tile}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dFoldBackward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dFoldBackward>> schedules = {{"channel_vectors", fold_backward_channel_vectors}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dBackwardWeights>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dBackwardWeights>> schedules = {{"register_tile", backward_weights_register_tile}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dBackwardWeightsByRows>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dBackwardWeightsByRows>> schedules = {{"rows", backward_weights_rows}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dPoolBackwardWeights>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dPoolBackwardWeights>> schedules = {{"rows", pool_backward_weights_rows}};
-    return schedules;
-}
-
 }  // namespace halcyon

@@ -337,52 +337,22 @@ void backward_weights(Conv2dBackwardWeightsWinograd &f, const Shape &s, const Se
 }
 
 template<typename Stages>
-std::vector<NamedSchedule<Stages>> forward_schedules() {
+Schedules<Stages> forward_schedules() {
     return {{"winograd_f4", forward<Stages>},
             {"winograd_f2", forward<Stages>},
             {"winograd_f4_one_image", forward_one_image<Stages>},
             {"winograd_f2_one_image", forward_one_image<Stages>}};
 }
 
+const auto schedules = forward_schedules<Conv2dForwardWinograd>();
+const auto pool_schedules = forward_schedules<Conv2dPoolForward<Conv2dForwardWinograd>>();
+const Schedules<WinogradWeights> weights_schedules{{"channel_vectors", weights_channel_vectors}};
+const Schedules<Conv2dBackwardDataInputTiles> input_tiles_schedules{{"winograd_f4_input_tiles", backward_data_input_tiles},
+                                                                    {"winograd_f2_input_tiles", backward_data_input_tiles}};
+const Schedules<Conv2dBackwardDataWinograd> backward_data_schedules{{"winograd_f4", backward_data<winograd_f4>},
+                                                                    {"winograd_f2", backward_data<winograd_f2>}};
+const Schedules<Conv2dBackwardWeightsWinograd> backward_weights_schedules{{"winograd_f4", backward_weights<winograd_f4>},
+                                                                          {"winograd_f2", backward_weights<winograd_f2>}};
+
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<Conv2dForwardWinograd>> &x86_schedules() {
-    static const auto schedules = forward_schedules<Conv2dForwardWinograd>();
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dPoolForward<Conv2dForwardWinograd>>> &x86_schedules() {
-    static const auto schedules = forward_schedules<Conv2dPoolForward<Conv2dForwardWinograd>>();
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<WinogradWeights>> &x86_schedules() {
-    static const std::vector<NamedSchedule<WinogradWeights>> schedules = {{"channel_vectors", weights_channel_vectors}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dBackwardDataInputTiles>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dBackwardDataInputTiles>> schedules = {
-        {"winograd_f4_input_tiles", backward_data_input_tiles}, {"winograd_f2_input_tiles", backward_data_input_tiles}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dBackwardDataWinograd>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dBackwardDataWinograd>> schedules = {{"winograd_f4", backward_data<winograd_f4>},
-                                                                                     {"winograd_f2", backward_data<winograd_f2>}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<Conv2dBackwardWeightsWinograd>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Conv2dBackwardWeightsWinograd>> schedules = {{"winograd_f4", backward_weights<winograd_f4>},
-                                                                                        {"winograd_f2", backward_weights<winograd_f2>}};
-    return schedules;
-}
-
 }  // namespace halcyon

@@ -1,6 +1,9 @@
-#include "schedules/reference/reference.h"
+#include "generators/layers/dropout.h"
+
+#include "schedules/schedules.h"
 
 namespace halcyon {
+namespace {
 
 // A pair of random words an element: the four lanes that share it are too far apart for a loop without memory.
 void reference(Dropout &f) {
@@ -9,4 +12,7 @@ void reference(Dropout &f) {
     f.words.compute_at(f.output, f.c);
 }
 
+const Schedules<Dropout> schedules{{"reference", reference}};
+
+}  // namespace
 }  // namespace halcyon

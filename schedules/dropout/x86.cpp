@@ -22,12 +22,7 @@ void lanes(Dropout &f, const Shape &s, const Set &set) {
     f.words.compute_at(f.output, f.n).vectorize(f.element, vector);
 }
 
+const Schedules<Dropout> schedules{{"lanes", lanes}};
+
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<Dropout>> &x86_schedules() {
-    static const std::vector<NamedSchedule<Dropout>> schedules = {{"lanes", lanes}};
-    return schedules;
-}
-
 }  // namespace halcyon

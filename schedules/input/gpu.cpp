@@ -1,9 +1,9 @@
-#include "schedules/gpu/gpu_reference.h"
-#include "schedules/gpu/gpu_schedules.h"
+#include "generators/layers/input.h"
+
 #include "schedules/gpu/threads.h"
+#include "schedules/schedules.h"
 
 namespace halcyon {
-
 namespace {
 
 /// A block has 64 images of up to 8 pixels of a row, whose bytes share the 32 that a GPU reads of memory at least, and throws each image's
@@ -22,17 +22,12 @@ void pixels(InputForward &f, const Shape &s, const Set &) {
     f.flipped.compute_at(f.output, f.x).gpu_threads(f.n);
 }
 
-}  // namespace
-
-void gpu_reference(InputForward &f) { element_threads(f.output, f.c, f.x, f.y, f.n); }
-
 void gpu_reference(NormalizationFold &f) {
     for (const Halide::Func &output : {f.center, f.factor}) element_threads(output, f.c);
 }
 
-template<>
-std::vector<NamedSchedule<InputForward>> gpu_schedules() {
-    return {{"pixels", pixels}};
-}
+const Schedules<InputForward> schedules{{"pixels", pixels}};
+const Schedules<NormalizationFold> fold_schedules{{"gpu_reference", gpu_reference}};
 
+}  // namespace
 }  // namespace halcyon

@@ -1,6 +1,9 @@
-#include "schedules/reference/reference.h"
+#include "generators/layers/input.h"
+
+#include "schedules/schedules.h"
 
 namespace halcyon {
+namespace {
 
 void reference(InputForward &f) {
     f.key.compute_root();
@@ -8,6 +11,7 @@ void reference(InputForward &f) {
     f.flipped.compute_at(f.output, f.n);
 }
 
-void reference(NormalizationFold &) {}
+const Schedules<InputForward> schedules{{"reference", reference}};
 
+}  // namespace
 }  // namespace halcyon

@@ -18,19 +18,7 @@ void rows(InputForward &f, const Shape &s, const Set &) {
     f.flipped.compute_at(f.output, f.n);
 }
 
+const Schedules<InputForward> schedules{{"rows", rows}};
+
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<InputForward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<InputForward>> schedules = {{"rows", rows}};
-    return schedules;
-}
-
-/// A few channels, once in a run: the reference does it.
-template<>
-const std::vector<NamedSchedule<NormalizationFold>> &x86_schedules() {
-    static const std::vector<NamedSchedule<NormalizationFold>> schedules;
-    return schedules;
-}
-
 }  // namespace halcyon

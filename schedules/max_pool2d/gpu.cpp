@@ -1,11 +1,10 @@
 #include "schedules/gpu/max_pool2d.h"
 
-#include "schedules/gpu/gpu_reference.h"
-#include "schedules/gpu/gpu_schedules.h"
+#include "generators/layers/max_pool2d.h"
 #include "schedules/gpu/threads.h"
+#include "schedules/schedules.h"
 
 namespace halcyon {
-
 namespace {
 
 void forward_vectors(MaxPool2dForward &f, const Shape &s, const Set &) {
@@ -16,8 +15,6 @@ void forward_vectors(MaxPool2dForward &f, const Shape &s, const Set &) {
 void backward_window_vectors(MaxPool2dBackward &f, const Shape &s, const Set &) { window_threads(f.d_input, f, s); }
 
 void backward_vectors(MaxPool2dBackward &f, const Shape &s, const Set &) { pixel_threads(f.d_input, f, s); }
-
-}  // namespace
 
 void gpu_reference(MaxPool2dForward &f) {
     element_threads(f.output, f.c, f.x, f.y, f.n);
@@ -31,14 +28,9 @@ void gpu_reference(MaxPool2dBackward &f) {
     f.choice.compute_at(f.sum, f.windows.x);
 }
 
-template<>
-std::vector<NamedSchedule<MaxPool2dForward>> gpu_schedules() {
-    return {{"vectors", forward_vectors}};
-}
+const Schedules<MaxPool2dForward> forward_schedules{{"vectors", forward_vectors}, {"gpu_reference", gpu_reference}};
+const Schedules<MaxPool2dBackward> backward_schedules{
+    {"window_vectors", backward_window_vectors}, {"vectors", backward_vectors}, {"gpu_reference", gpu_reference}};
 
-template<>
-std::vector<NamedSchedule<MaxPool2dBackward>> gpu_schedules() {
-    return {{"window_vectors", backward_window_vectors}, {"vectors", backward_vectors}};
-}
-
+}  // namespace
 }  // namespace halcyon

@@ -1,6 +1,9 @@
-#include "schedules/reference/reference.h"
+#include "generators/layers/max_pool2d.h"
+
+#include "schedules/schedules.h"
 
 namespace halcyon {
+namespace {
 
 void reference(MaxPool2dForward &f) {
     f.output.parallel(f.n);
@@ -14,4 +17,8 @@ void reference(MaxPool2dBackward &f) {
     f.choice.compute_at(f.sum, f.windows.x);
 }
 
+const Schedules<MaxPool2dForward> forward_schedules{{"reference", reference}};
+const Schedules<MaxPool2dBackward> backward_schedules{{"reference", reference}};
+
+}  // namespace
 }  // namespace halcyon

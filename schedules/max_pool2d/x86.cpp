@@ -41,19 +41,8 @@ void backward_channel_vectors(MaxPool2dBackward &f, const Shape &s, const Set &s
     f.choice.compute_at(f.sum, f.windows.x).vectorize(f.c).update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c);
 }
 
+const Schedules<MaxPool2dForward> forward_schedules{{"channel_vectors", forward_channel_vectors}};
+const Schedules<MaxPool2dBackward> backward_schedules{{"windows", backward_windows}, {"channel_vectors", backward_channel_vectors}};
+
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<MaxPool2dForward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<MaxPool2dForward>> schedules = {{"channel_vectors", forward_channel_vectors}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<MaxPool2dBackward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<MaxPool2dBackward>> schedules = {{"windows", backward_windows},
-                                                                            {"channel_vectors", backward_channel_vectors}};
-    return schedules;
-}
-
 }  // namespace halcyon

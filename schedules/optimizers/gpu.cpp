@@ -1,9 +1,9 @@
-#include "schedules/gpu/gpu_reference.h"
-#include "schedules/gpu/gpu_schedules.h"
+#include "generators/layers/optimizers.h"
+
 #include "schedules/gpu/threads.h"
+#include "schedules/schedules.h"
 
 namespace halcyon {
-
 namespace {
 
 /// A thread for so many neighbouring weights. The first definition says that the values are there already: it leaves no loop, but on the
@@ -17,20 +17,13 @@ void vectors(Stages &f, const Shape &s, const Set &) {
     update_threads(f.slabs, f.i, channel_vector(s.elements));
 }
 
+template<typename Stages>
+void gpu_reference(Stages &f) {
+    update_threads(f.slabs, f.i, 1);
+}
+
+const Schedules<Adam> adam_schedules{{"vectors", vectors}, {"gpu_reference", gpu_reference}};
+const Schedules<Sgd> sgd_schedules{{"vectors", vectors}, {"gpu_reference", gpu_reference}};
+
 }  // namespace
-
-void gpu_reference(Adam &f) { update_threads(f.slabs, f.i, 1); }
-
-void gpu_reference(Sgd &f) { update_threads(f.slabs, f.i, 1); }
-
-template<>
-std::vector<NamedSchedule<Adam>> gpu_schedules() {
-    return {{"vectors", vectors}};
-}
-
-template<>
-std::vector<NamedSchedule<Sgd>> gpu_schedules() {
-    return {{"vectors", vectors}};
-}
-
 }  // namespace halcyon

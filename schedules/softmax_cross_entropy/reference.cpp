@@ -1,6 +1,9 @@
-#include "schedules/reference/reference.h"
+#include "generators/layers/softmax_cross_entropy.h"
+
+#include "schedules/schedules.h"
 
 namespace halcyon {
+namespace {
 
 void reference(SoftmaxCrossEntropyForward &f) {
     f.probabilities.parallel(f.n);
@@ -18,4 +21,9 @@ void reference(SoftmaxCrossEntropy &f) {
     f.backward.d_logits.compute_with(f.forward.probabilities, f.forward.n);
 }
 
+const Schedules<SoftmaxCrossEntropyForward> forward_schedules{{"reference", reference}};
+const Schedules<SoftmaxCrossEntropyBackward> backward_schedules{{"reference", reference}};
+const Schedules<SoftmaxCrossEntropy> schedules{{"reference", reference}};
+
+}  // namespace
 }  // namespace halcyon

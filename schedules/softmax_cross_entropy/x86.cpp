@@ -24,18 +24,8 @@ void backward_class_vectors(SoftmaxCrossEntropyBackward &f, const Shape &s, cons
     f.d_logits.reorder(f.c, f.x, f.y, f.n).vectorize(f.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
 }
 
+const Schedules<SoftmaxCrossEntropyForward> forward_schedules{{"class_vectors", forward_class_vectors}};
+const Schedules<SoftmaxCrossEntropyBackward> backward_schedules{{"class_vectors", backward_class_vectors}};
+
 }  // namespace
-
-template<>
-const std::vector<NamedSchedule<SoftmaxCrossEntropyForward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<SoftmaxCrossEntropyForward>> schedules = {{"class_vectors", forward_class_vectors}};
-    return schedules;
-}
-
-template<>
-const std::vector<NamedSchedule<SoftmaxCrossEntropyBackward>> &x86_schedules() {
-    static const std::vector<NamedSchedule<SoftmaxCrossEntropyBackward>> schedules = {{"class_vectors", backward_class_vectors}};
-    return schedules;
-}
-
 }  // namespace halcyon
