@@ -1,4 +1,4 @@
-// The convolutions on devices: register tiles in blocks of threads (docs/schedules.md, "How a convolution is tiled").
+// The convolutions on devices: register tiles in blocks of threads (docs/devices.md, "How a convolution is tiled").
 //
 // These schedules have never run on a GPU. What they reach by structure, counted in what ptxas makes of them for sm_90 and in the PTX, for
 // the shipped network with a batch of 64: blocks and their threads, registers of a thread, bytes of shared memory of a block, and the

@@ -19,6 +19,7 @@
 #include "generators/layers/conv2d.h"
 
 #include "generators/layers/conv2d_pool.h"
+#include "schedules/conv2d/entries.h"
 #include "schedules/conv2d/x86.h"
 #include "schedules/schedules.h"
 #include "schedules/x86/pool_windows.h"
