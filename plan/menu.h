@@ -1,5 +1,5 @@
-// The menus: for every kernel the ways of scheduling it, best first. Plain C++, no Halide, so that the planner can read them;
-// the functions that apply an entry live in schedules/<target>/ and are bound to it by kernel and name (schedules/apply.h).
+// The menus: for every kernel the ways of scheduling it, best first. Plain C++, no Halide, so that the planner can read them. A layer's
+// menus are in schedules/<layer>/entries.cpp, and beside it the functions that its entries name (schedules/schedules.h).
 #pragma once
 
 #include "plan/shape.h"
@@ -52,13 +52,19 @@ struct Entry {
     std::vector<Workspace> (*workspaces)(const Shape &, const Set &) = nullptr;
 };
 
-/// The images of a pixel that a task sums the gradients of few weights over at a time: of 32 channels 4 KiB.
-constexpr int rows_images = 32;
+/// The entries of a kernel, best first; the last two are the references.
+struct KernelMenu {
+    std::string kernel;
+    std::vector<Entry> entries;
+};
 
 /// Whether this is the entry that remains where no other accepts: "reference" takes every shape on the host, "gpu_reference" on devices.
 inline bool is_reference(std::string_view entry) { return entry == "reference" || entry == "gpu_reference"; }
 
-/// The entries of `kernel`, best first; the last two are the references. Throws std::invalid_argument for an unknown kernel.
+/// The menus of all layers: every folder of schedules/ that has an entries.cpp.
+const std::vector<KernelMenu> &all_menus();
+
+/// The entries on the menu of `kernel`. Throws std::invalid_argument for an unknown kernel.
 const std::vector<Entry> &menu(std::string_view kernel);
 
 }  // namespace halcyon

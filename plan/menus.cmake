@@ -1,0 +1,16 @@
+# Builds the layers' menus into a library: halcyon_add_menus(<target>) adds schedules/<layer>/entries.cpp of every layer and a source generated
+# from their list. That calls each layer's function by name: out of a static library the linker leaves objects that nobody names.
+function(halcyon_add_menus target)
+    file(GLOB entries CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/schedules/*/entries.cpp)
+    set(HALCYON_MENU_DECLARATIONS "")
+    set(functions "")
+    foreach(file ${entries})
+        cmake_path(GET file PARENT_PATH folder)
+        cmake_path(GET folder FILENAME layer)
+        string(APPEND HALCYON_MENU_DECLARATIONS "std::vector<KernelMenu> ${layer}_menus();\n")
+        list(APPEND functions ${layer}_menus)
+    endforeach()
+    list(JOIN functions ", " HALCYON_MENU_FUNCTIONS)
+    configure_file(${CMAKE_CURRENT_FUNCTION_LIST_DIR}/all_menus.cpp.in ${CMAKE_CURRENT_BINARY_DIR}/all_menus.cpp @ONLY)
+    target_sources(${target} PRIVATE ${entries} ${CMAKE_CURRENT_BINARY_DIR}/all_menus.cpp)
+endfunction()
