@@ -26,9 +26,6 @@ double seconds_of(Work &&work) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-/// The shape in a compiled kernel's name: "h15w15c32_k64r3s3" of cifar10_conv2d_fwd__h15w15c32_k64r3s3__x86_avx2_register_tile.
-std::string shape_of(std::string_view symbol);
-
 /// Every compiled kernel of every set that this machine can run, for each batch. All but `results` must outlive the run; `plan` is the
 /// model's.
 void register_kernels(const halcyon_model &model, const Plan &plan, const BenchOptions &options, Session &session, Results &results);

@@ -1,7 +1,6 @@
 #include "bench/benchmarks.h"
 
 #include "plan/augment.h"
-#include "plan/kernels.h"
 #include "plan/step.h"
 #include "plan/traffic.h"
 #include "runtime/engine/machine.h"
@@ -119,15 +118,15 @@ int calls_of(const std::string &symbol, const SetPlan &set, const std::vector<st
 
 KernelResult row(const CompiledKernel &kernel, const SetPlan &set, int batch) {
     const bool sees = sees_the_batch(kernel);
-    return {.kernel = kernel.kernel,
-            .shape = shape_of(kernel.symbol),
+    return {.kernel = work_name(kernel.kernel),
+            .shape = shape_name(kernel.kernel),
             .set = set.set,
             .entry = kernel.entry,
             .batch = sees ? batch : 0,
             .train_calls = calls_of(kernel.symbol, set, {"input", "gradients", "adam"}),
             .infer_calls = calls_of(kernel.symbol, set, {"input", batch == 1 ? "infer_one" : "infer"}),
-            .flops = find_kernel(kernel.kernel).flops(kernel.shape) * (sees ? batch : 1),
-            .bytes = static_cast<double>(traffic(find_kernel(kernel.kernel), kernel.arguments).bytes(batch))};
+            .flops = flops(kernel.kernel) * (sees ? batch : 1),
+            .bytes = static_cast<double>(traffic(kernel.kernel, kernel.arguments).bytes(batch))};
 }
 
 /// A device computes on while the host gives it the next call; waiting for each would add the way there and back. 20 ms of calls hide that.
@@ -167,11 +166,6 @@ const halcyon_kernel &find_function(const halcyon_model &model, const std::strin
 
 }  // namespace
 
-std::string shape_of(std::string_view symbol) {
-    const auto begin = symbol.find("__") + 2;
-    return std::string(symbol.substr(begin, symbol.find("__", begin) - begin));
-}
-
 void register_kernels(const halcyon_model &model, const Plan &plan, const BenchOptions &options, Session &session, Results &results) {
     const auto add = [&](const SetPlan &set, const CompiledKernel &kernel, int batch) {
         results.kernels.push_back(row(kernel, set, batch));
@@ -192,7 +186,7 @@ void register_kernels(const halcyon_model &model, const Plan &plan, const BenchO
         }
         for (const CompiledKernel &kernel : set.kernels)
             for (const int batch : options.batches)
-                if (kernel.shape.batch > 0 ? batch == kernel.shape.batch : sees_the_batch(kernel) || batch == options.batches.front())
+                if (kernel.kernel.shape.batch > 0 ? batch == kernel.kernel.shape.batch : sees_the_batch(kernel) || batch == options.batches.front())
                     add(set, kernel, batch);
     }
 }

@@ -1,7 +1,6 @@
 // oneDNN's convolutions (version 2) on the shapes of our kernels: it chooses the layouts, and nothing is reordered within the time.
 #include "bench/benchmarks.h"
 
-#include "plan/kernels.h"
 #include "runtime/engine/network.h"
 
 #include <benchmark/benchmark.h>
@@ -28,20 +27,7 @@ using dnnl::memory;
 /// A primitive with its arguments in memory of their own.
 class Convolution {
 public:
-    /// `kernel` is conv2d_fwd, conv2d_bwd_data or conv2d_bwd_weights.
-    Convolution(const std::string &kernel, const Shape &shape, int batch)
-        : source_(any({batch, shape.in_c, shape.in_h, shape.in_w})),
-          weights_(any({shape.out_c, shape.in_c, shape.kernel_h, shape.kernel_w})), bias_(any({shape.out_c})),
-          output_(any({batch, shape.out_c, shape.out_h, shape.out_w})), strides_{shape.stride_h, shape.stride_w},
-          before_{shape.pad_top, shape.pad_left}, after_{shape.pad_bottom(), shape.pad_right()} {
-        if (kernel == "conv2d_fwd")
-            build<convolution_forward>(forward(shape.relu), {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST});
-        else if (kernel == "conv2d_bwd_data")
-            build<convolution_backward_data>(backward_data(), {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC});
-        else
-            build<convolution_backward_weights>(backward_weights(),
-                                                {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS});
-    }
+    Convolution(const Kernel &kernel, int batch) : Convolution(kernel, kernel.shape, batch) {}
 
     void operator()() {
         primitive_.execute(stream_, arguments_);
@@ -52,6 +38,21 @@ public:
     double bytes() const { return bytes_; }
 
 private:
+    /// `kernel` is a conv2d_fwd, conv2d_bwd_data or conv2d_bwd_weights.
+    Convolution(const Kernel &kernel, const Shape &shape, int batch)
+        : source_(any({batch, shape.in_c, shape.in_h, shape.in_w})),
+          weights_(any({shape.out_c, shape.in_c, shape.kernel_h, shape.kernel_w})), bias_(any({shape.out_c})),
+          output_(any({batch, shape.out_c, shape.out_h, shape.out_w})), strides_{shape.stride_h, shape.stride_w},
+          before_{shape.pad_top, shape.pad_left}, after_{shape.pad_bottom(), shape.pad_right()} {
+        if (kernel.core == "conv2d_fwd")
+            build<convolution_forward>(forward(!kernel.chains.empty()), {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST});
+        else if (kernel.core == "conv2d_bwd_data")
+            build<convolution_backward_data>(backward_data(), {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC});
+        else
+            build<convolution_backward_weights>(backward_weights(),
+                                                {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS});
+    }
+
     static constexpr auto algorithm = dnnl::algorithm::convolution_auto;
 
     static memory::desc any(const memory::dims &extents) { return {extents, memory::data_type::f32, memory::format_tag::any}; }
@@ -99,45 +100,46 @@ private:
     double bytes_ = 0;
 };
 
-void run(benchmark::State &state, const std::string &kernel, const Shape &shape, int batch) {
-    Convolution convolution(kernel, shape, batch);
+void run(benchmark::State &state, const Kernel &kernel, int batch) {
+    Convolution convolution(kernel, batch);
     for (auto iteration : state) {
         static_cast<void>(iteration);
         convolution();
     }
 }
 
-/// A backward kernel with a ReLU's mask fused in has no counterpart.
-bool has_counterpart(const CompiledKernel &kernel) {
-    return kernel.kernel == "conv2d_fwd" ||
-           ((kernel.kernel == "conv2d_bwd_data" || kernel.kernel == "conv2d_bwd_weights") && !kernel.shape.relu);
+/// Chains other than a forward ReLU have no counterpart.
+bool has_counterpart(const Kernel &kernel) {
+    if (kernel.core == "conv2d_bwd_data" || kernel.core == "conv2d_bwd_weights") return kernel.chains.empty();
+    const std::map<std::string, Chain> relu = {{"output", {{"relu"}}}};
+    return kernel.core == "conv2d_fwd" && (kernel.chains.empty() || kernel.chains == relu);
 }
 
 }  // namespace
 
 void register_onednn(const Plan &plan, const BenchOptions &options, Results &results) {
     omp_set_num_threads(options.threads);
-    const auto add = [&](const CompiledKernel &kernel, int batch) {
-        const Convolution convolution(kernel.kernel, kernel.shape, batch);
-        results.kernels.push_back({.kernel = kernel.kernel,
-                                   .shape = shape_of(kernel.symbol),
+    const auto add = [&](const Kernel &kernel, int batch) {
+        const Convolution convolution(kernel, batch);
+        results.kernels.push_back({.kernel = work_name(kernel),
+                                   .shape = shape_name(kernel),
                                    .set = "onednn",
                                    .entry = convolution.implementation(),
                                    .batch = batch,
-                                   .flops = find_kernel(kernel.kernel).flops(kernel.shape) * batch,
+                                   .flops = flops(kernel) * batch,
                                    .bytes = convolution.bytes()});
         benchmark::RegisterBenchmark(
             results.kernels.back().name().c_str(),
-            [name = kernel.kernel, shape = kernel.shape, batch](benchmark::State &state) { run(state, name, shape, batch); })
+            [kernel, batch](benchmark::State &state) { run(state, kernel, batch); })
             ->UseRealTime()
             ->MinTime(0.05)
             ->Unit(benchmark::kMillisecond);
     };
-    std::set<std::pair<std::string, Shape>> seen;
+    std::set<std::string> seen;
     for (const SetPlan &set : plan.sets)
         for (const CompiledKernel &kernel : set.kernels)
-            if (has_counterpart(kernel) && seen.emplace(kernel.kernel, kernel.shape).second)
-                for (const int batch : options.batches) add(kernel, batch);
+            if (has_counterpart(kernel.kernel) && seen.insert(kernel_name(kernel.kernel)).second)
+                for (const int batch : options.batches) add(kernel.kernel, batch);
 }
 
 }  // namespace halcyon

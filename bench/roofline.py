@@ -31,11 +31,21 @@ KINDS = {
 }
 
 
+# The functions of a pass that are applied to gradients alone; a dropout is its own gradient, and counts as forward.
+OF_GRADIENTS = ("mask", "affinemask", "kept", "normgradient", "onehotgradient")
+
+
 def kind(kernel):
-    if "conv2d" in kernel and "fold" not in kernel:
-        way = "backward data" if "bwd_data" in kernel else "backward weights" if "bwd_weights" in kernel else "forward"
+    """Of a kernel without its shape: a core and, behind "__" each, its chains."""
+    core, *chains = kernel.split("__")
+    if core.startswith("conv2d") and "fold" not in core:
+        way = "backward data" if "bwd_data" in core else "backward weights" if "bwd_weights" in core else "forward"
         return f"convolution, {way}"
-    return "optimizer" if kernel in ("adam", "sgd") else "other, backward" if "bwd" in kernel else "other, forward"
+    if core in ("adam", "sgd"):
+        return "optimizer"
+    of_gradients = any(link.startswith(OF_GRADIENTS) for chain in chains for link in chain.split("_"))
+    backward = "bwd" in core or (core == "pointwise" and of_gradients)
+    return "other, backward" if backward else "other, forward"
 
 
 class Axis:

@@ -2,7 +2,6 @@
 
 #include "compiler/process.h"
 #include "plan/files.h"
-#include "plan/naming.h"
 #include "plan/text.h"
 
 #include <fmt/format.h>
@@ -120,19 +119,18 @@ std::string target_of(const Job &job) {
 
 /// Everything but the cache's place, which does not change the object.
 std::vector<std::string> generator_arguments(const Job &job, const fs::path &objects) {
-    std::vector<std::string> arguments = {"-g", job.kernel->kernel, "-f", job.kernel->symbol, "-e", "object", "-o", objects.string()};
-    arguments.push_back("target=" + target_of(job));
-    arguments.push_back("set=" + job.set->set);
-    arguments.push_back("entry=" + job.kernel->entry);
-    std::vector<std::string> defaults;
-    const Shape default_shape;
-    for_each_field(default_shape, [&](const char *, auto value) { defaults.push_back(fmt::to_string(value)); });
-    auto otherwise = defaults.begin();
-    for_each_field(job.kernel->shape, [&](const char *name, auto value) {
-        const std::string text = fmt::to_string(value);
-        if (text != *otherwise++) arguments.push_back(fmt::format("{}={}", name, text));
-    });
-    return arguments;
+    return {"-g",
+            "kernel",
+            "-f",
+            job.kernel->symbol,
+            "-e",
+            "object",
+            "-o",
+            objects.string(),
+            "target=" + target_of(job),
+            "kernel=" + kernel_name(job.kernel->kernel),
+            "set=" + job.set->set,
+            "entry=" + job.kernel->entry};
 }
 
 class Builder {
@@ -175,8 +173,8 @@ private:
         std::vector<std::string> command = {options_.kernel_gen.string()};
         if (!options_.cache.empty()) command.insert(command.end(), {"--cache", options_.cache.string()});
         command.insert(command.end(), arguments.begin(), arguments.end());
-        const std::string what = fmt::format("kernel {} of {} with schedule {}", kernel_name(job.kernel->kernel, job.kernel->shape),
-                                             job.set->set, job.kernel->entry);
+        const std::string what =
+            fmt::format("kernel {} of {} with schedule {}", kernel_name(job.kernel->kernel), job.set->set, job.kernel->entry);
         const auto start = std::chrono::steady_clock::now();
         try {
             run_or_throw(what, command);

@@ -1,4 +1,4 @@
-// Fusion: rules that merge neighbouring calls of a graph into one, each taken only where the set has a tuned entry for the merged kernel.
+// Fusion: pointwise passes become parts of the kernels beside them, and neighbouring calls one, where the set has a tuned entry for it.
 #pragma once
 
 #include "compiler/graph.h"
@@ -9,10 +9,10 @@
 
 namespace halcyon {
 
-/// What serves the entries of a kernel: halcyon::menu, or a test's own.
-using Menu = const std::vector<Entry> &(*)(std::string_view kernel);
+/// What serves the entries of a core: halcyon::menu, or a test's own.
+using Menu = const std::vector<Entry> &(*)(std::string_view core);
 
-/// A place where a rule applies.
+/// A place where something could be fused.
 struct Fusion {
     bool taken = false;
     std::string line;  // what was fused where, and by whose leave; or why not
@@ -20,7 +20,7 @@ struct Fusion {
 
 struct PlanOptions;
 
-/// Applies every rule wherever it fits, and says where, in the order of the rules and then of the calls.
+/// Fuses what can be, and says where and what was left alone.
 std::vector<Fusion> fuse(Graph &graph, const Set &set, const PlanOptions &options);
 
 }  // namespace halcyon

@@ -49,6 +49,11 @@ Buffer external_buffer(const Model &model, const std::string &name) {
     return buffer;
 }
 
+/// What the loss and its gradient read beside the logits.
+Operands labels_of(Lowering &lowering) {
+    return {{"labels", lowering.external("labels")}, {"indices", lowering.external("indices")}, {"step", lowering.external("step")}};
+}
+
 /// The whole forward pass; the values of the logits and of everything the loss kernel writes.
 struct Forward {
     int logits, probabilities;
@@ -66,33 +71,121 @@ Forward lower_forward(const Model &model, Lowering &lowering) {
 
     Forward forward{outputs.back(), lowering.external("probabilities"), {}};
     forward.loss.in_c = model.classes();
-    lowering.call("loss", "softmax_cross_entropy_fwd", forward.loss,
-                  {forward.logits, lowering.external("labels"), lowering.external("indices"), lowering.external("step")},
-                  {forward.probabilities, lowering.external("loss"), lowering.external("correct")});
+    Operands inputs = labels_of(lowering);
+    inputs.insert("logits", forward.logits);
+    lowering.call(
+        "loss", "softmax_cross_entropy_fwd", forward.loss, std::move(inputs),
+        {{"probabilities", forward.probabilities}, {"loss", lowering.external("loss")}, {"correct", lowering.external("correct")}});
     return forward;
+}
+
+/// A program of one call, whose buffers have the names of the kernel's arguments.
+Graph one_call(const std::string &name, const std::string &core, const std::string &layer, const Shape &shape,
+               const std::vector<Buffer> &inputs, const std::vector<Buffer> &outputs) {
+    Graph graph;
+    graph.name = name;
+    const auto add = [&](const std::vector<Buffer> &buffers) {
+        Operands operands;
+        for (const Buffer &buffer : buffers) {
+            operands.insert(buffer.name, int(graph.values.size()));
+            graph.values.push_back(buffer);
+        }
+        return operands;
+    };
+    graph.operations.push_back({core, layer, shape, add(inputs), add(outputs)});
+    return graph;
+}
+
+/// The values of a call in the order of its kernel's arguments.
+std::vector<int> values_of(const Operation &call, const Kernel &kernel) {
+    std::map<std::string, int> named;
+    const auto name = [&](const std::string &argument, int value) {
+        const auto [known, is_new] = named.emplace(argument, value);
+        if (!is_new && known->second != value)
+            throw std::logic_error(fmt::format("layer \"{}\" calls {} with two values of \"{}\"", call.layer, call.core, argument));
+    };
+    for (const Operands *operands : {&call.inputs, &call.outputs})
+        for (const Operand &operand : *operands) name(operand.name, operand.value);
+    for (const auto &[place, links] : call.chains)
+        for (std::size_t i = 0; i < links.size(); ++i)
+            for (const RowOperand &operand : find_row(links[i].row).operands)
+                name(operand_name(kernel, place, int(i), operand), links[i].operands[operand.name]);
+
+    std::vector<int> values;
+    for (const KernelArgument &argument : arguments_of(kernel)) {
+        const auto found = named.find(argument.name);
+        if (found == named.end())
+            throw std::logic_error(fmt::format("layer \"{}\" calls {} without its \"{}\"", call.layer, call.core, argument.name));
+        values.push_back(found->second);
+    }
+    for (const Operands *operands : {&call.inputs, &call.outputs})
+        for (const Operand &operand : *operands)
+            if (!kernel.of().find(operand.name))
+                throw std::logic_error(fmt::format("layer \"{}\" calls {} with an unknown \"{}\"", call.layer, call.core, operand.name));
+    return values;
+}
+
+/// The input that the link's operand for each element is already; -1 where it is the first to read that value, or has no such operand.
+int input_that_is_operand_of(const Operation &call, const Kernel &kernel, const std::string &place, int link) {
+    for (const RowOperand &operand : find_row(kernel.chain(place)[link].row).operands) {
+        if (operand.beside != Beside::element) continue;
+        const std::vector<int> values = values_of(call, kernel);
+        const auto first = std::ranges::find(values, call.chain(place)[link].operands[operand.name]) - values.begin();
+        return arguments_of(kernel)[first].name == operand_name(kernel, place, link, operand) ? -1 : int(first);
+    }
+    return -1;
 }
 
 }  // namespace
 
-std::vector<int> Graph::readers(int value) const {
-    std::vector<int> found;
-    for (int i = 0; i < int(operations.size()); ++i)
-        if (std::ranges::find(operations[i].inputs, value) != operations[i].inputs.end()) found.push_back(i);
-    return found;
+const AppliedChain &Operation::chain(const std::string &place) const {
+    static const AppliedChain none;
+    const auto found = chains.find(place);
+    return found == chains.end() ? none : found->second;
 }
+
+std::vector<int> Operation::values_read() const {
+    std::vector<int> values;
+    for (const Operand &input : inputs) values.push_back(input.value);
+    for (const auto &[place, chain] : chains)
+        for (const AppliedLink &link : chain)
+            for (const Operand &operand : link.operands) values.push_back(operand.value);
+    return values;
+}
+
+bool Operation::reads(int value) const {
+    if (inputs.holds(value)) return true;
+    for (const auto &[place, chain] : chains)
+        for (const AppliedLink &link : chain)
+            if (link.operands.holds(value)) return true;
+    return false;
+}
+
+Kernel Operation::kernel() const {
+    Kernel kernel{core, shape};
+    for (const auto &[place, links] : chains)
+        for (const AppliedLink &link : links) kernel.chains[place].push_back({link.row, link.dropout});
+    // In the order of the arguments, so that what is found for one link stays true when the next ones are looked at.
+    for (const std::string &place : places_of(kernel.of()))
+        for (std::size_t i = 0; i < chain(place).size(); ++i)
+            kernel.chains[place][i].same_as = input_that_is_operand_of(*this, kernel, place, int(i));
+    return kernel;
+}
+
+std::vector<int> Operation::arguments() const { return values_of(*this, kernel()); }
 
 int Graph::move_preparations_first() {
     std::vector<bool> is_constant;
     for (const Buffer &value : values) is_constant.push_back(value.home == Home::parameters || value.home == Home::moving);
     std::vector<Operation> preparations, others;
     for (Operation &operation : operations) {
-        if (!std::ranges::all_of(operation.inputs, [&](int input) { return is_constant[input]; })) {
+        if (!std::ranges::all_of(operation.values_read(), [&](int value) { return is_constant[value]; })) {
             others.push_back(std::move(operation));
             continue;
         }
-        for (int output : operation.outputs) {
-            is_constant[output] = true;
-            values[output].home = Home::prepared;
+        for (const Operand &output : operation.outputs) {
+            is_constant[output.value] = true;
+            values[output.value].home = Home::prepared;
         }
         preparations.push_back(std::move(operation));
     }
@@ -132,8 +225,9 @@ Slabs lay_out_slabs(const Model &model) {
 
 Graph lower_input(const Model &model, const Slabs &slabs, bool floats) {
     Lowering lowering(model, slabs, floats ? "input_float" : "input", Lowering::Mode::inference);
-    const std::vector<int> data = {lowering.external("images", floats ? "float32" : "uint8"), lowering.external("image_indices"),
-                                   lowering.external("step")};
+    Operands inputs = {{"images", lowering.external("images", floats ? "float32" : "uint8")},
+                       {"indices", lowering.external("image_indices")},
+                       {"step", lowering.external("step")}};
     const int output = lowering.external("input");
     Shape shape;
     shape.in_h = model.input.h, shape.in_w = model.input.w, shape.in_c = model.input.c;
@@ -143,7 +237,7 @@ Graph lower_input(const Model &model, const Slabs &slabs, bool floats) {
     const std::optional<InputScaling> scaling = model.input_scaling();
     if (!scaling || !scaling->normalization) {
         if (scaling) rescale(shape, scaling->before);
-        lowering.call("input", "input_fwd", shape, data, {output});
+        lowering.call("input", "input_fwd", shape, std::move(inputs), {{"output", output}});
         return std::move(lowering).finish();
     }
     const Layer &layer = *scaling->normalization;
@@ -151,20 +245,21 @@ Graph lower_input(const Model &model, const Slabs &slabs, bool floats) {
     fold.in_c = model.input.c;
     rescale(fold, scaling->before);
     const int center = lowering.vector(layer.name + "/center", fold.in_c), factor = lowering.vector(layer.name + "/factor", fold.in_c);
-    lowering.call(layer.name, "normalization_fold", fold, {lowering.weight(layer, "mean"), lowering.weight(layer, "variance")},
-                  {center, factor});
+    lowering.call(layer.name, "normalization_fold", fold,
+                  {{"mean", lowering.weight(layer, "mean")}, {"variance", lowering.weight(layer, "variance")}},
+                  {{"center", center}, {"factor", factor}});
     rescale(shape, scaling->after);
-    lowering.call("input", "input_normalization_fwd", shape, {data[0], data[1], data[2], center, factor}, {output});
-    return std::move(lowering).finish();
+    lowering.call("input", "input_fwd", shape, std::move(inputs), {{"output", output}});
+    Graph graph = std::move(lowering).finish();
+    graph.operations.back().chains["pixel"] = {{"normalise", {{"center", center}, {"factor", factor}}}};
+    return graph;
 }
 
 Graph lower_training(const Model &model, const Slabs &slabs) {
     Lowering lowering(model, slabs, "gradients", Lowering::Mode::training);
     const Forward forward = lower_forward(model, lowering);
     const int d_logits = lowering.gradient(forward.logits);
-    lowering.call("loss", "softmax_cross_entropy_bwd", forward.loss,
-                  {forward.probabilities, lowering.external("labels"), lowering.external("indices"), lowering.external("step")},
-                  {d_logits});
+    lowering.apply("loss", {"onehotgradient", labels_of(lowering)}, forward.probabilities, d_logits);
     lowering.add_gradient("loss", forward.logits, d_logits);
     lowering.run_backward();
     return std::move(lowering).finish();
@@ -186,11 +281,8 @@ std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs) {
         return slab_part(name, {shape.elements}, Home::optimizer, slab * slabs.parameter_bytes);
     };
     return {
-        {"adam",
-         {gradients, step, parameters, state("first_moment", 0), state("second_moment", 1)},
-         {{"adam", "optimizer", shape, {0, 1}, {2, 3, 4}}}},
-        {"sgd", {gradients, step, parameters, state("velocity", 0)}, {{"sgd", "optimizer", shape, {0, 1}, {2, 3}}}},
-    };
+        one_call("adam", "adam", "optimizer", shape, {gradients, step}, {parameters, state("first_moment", 0), state("second_moment", 1)}),
+        one_call("sgd", "sgd", "optimizer", shape, {gradients, step}, {parameters, state("velocity", 0)})};
 }
 
 std::vector<Graph> lower_augmentation(const Model &model) {
@@ -203,10 +295,11 @@ std::vector<Graph> lower_augmentation(const Model &model) {
         return Buffer{.name = name, .type = type, .extents = {image.c, image.w, image.h, count}, .home = Home::external};
     };
     std::vector<Graph> graphs;
-    for (const auto &[kernel, type] : {std::pair("augment", "uint8"), std::pair("augment_float", "float32")})
-        graphs.push_back({kernel,
-                          {images("records", type, records_extent), indices, words, images("augmented", type, images_extent)},
-                          {{kernel, "augment", shape, {0, 1, 2}, {3}}}});
+    for (const auto &[name, type] : {std::pair("augment", "uint8"), std::pair("augment_float", "float32")}) {
+        shape.floats = type == std::string("float32");
+        graphs.push_back(one_call(name, "augment", "augment", shape, {images("records", type, records_extent), indices, words},
+                                  {images("augmented", type, images_extent)}));
+    }
     return graphs;
 }
 
@@ -260,11 +353,21 @@ int Lowering::gradient(int value) {
     return new_value(std::move(buffer));
 }
 
-void Lowering::call(const std::string &layer, const std::string &kernel, const Shape &shape, std::vector<int> inputs,
-                    std::vector<int> outputs) {
-    const bool wanted = std::ranges::any_of(inputs, [&](int input) { return wants_gradient(input); });
-    for (int output : outputs) wants_gradient_[output] = wants_gradient_[output] || wanted;
-    graph_.operations.push_back({kernel, layer, shape, std::move(inputs), std::move(outputs)});
+void Lowering::append(Operation operation) {
+    const bool wanted = std::ranges::any_of(operation.values_read(), [&](int value) { return wants_gradient(value); });
+    for (const Operand &output : operation.outputs) wants_gradient_[output.value] = wants_gradient_[output.value] || wanted;
+    graph_.operations.push_back(std::move(operation));
+}
+
+void Lowering::call(const std::string &layer, const std::string &core, const Shape &shape, Operands inputs, Operands outputs) {
+    append({core, layer, shape, std::move(inputs), std::move(outputs)});
+}
+
+void Lowering::apply(const std::string &layer, AppliedLink link, int input, int output) {
+    const std::vector<int> &extents = graph_.values[output].extents;
+    Shape shape;
+    shape.in_c = extents[0], shape.in_w = extents[1], shape.in_h = extents[2];
+    append({"pointwise", layer, shape, {{"input", input}}, {{"output", output}}, {{"output", {std::move(link)}}}});
 }
 
 void Lowering::on_backward(int value, std::function<void(int)> backward) {
@@ -279,11 +382,8 @@ void Lowering::add_gradient(const std::string &layer, int value, int gradient) {
     }
     // new_value() may move `sum`, so it is written at the end.
     const int first = *sum;
-    const std::vector<int> extents = graph_.values[value].extents;
-    Shape shape;
-    shape.in_c = extents[0], shape.in_w = extents[1], shape.in_h = extents[2];
     const int total = this->gradient(value);
-    call(layer, "add", shape, {first, gradient}, {total});
+    apply(layer, {"add", {{"addend", gradient}}}, first, total);
     gradients_[value] = total;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/model.h"
+#include "compiler/operands.h"
 #include "plan/plan.h"
 
 #include <functional>
@@ -12,11 +13,38 @@
 
 namespace halcyon {
 
+/// A row of a chain with its operands, by the row's names for them.
+struct AppliedLink {
+    std::string row;
+    Operands operands = {};
+    int dropout = 0;  // as Link::dropout
+
+    bool operator==(const AppliedLink &) const = default;
+};
+
+using AppliedChain = std::vector<AppliedLink>;
+
 struct Operation {
-    std::string kernel;
+    std::string core;
     std::string layer;  // for messages and tables
     Shape shape;
-    std::vector<int> inputs, outputs;  // values, in the order of the kernel's arguments
+    Operands inputs = {}, outputs = {};               // the core's
+    std::map<std::string, AppliedChain> chains = {};  // by the places of the core that they are at
+
+    /// The chain at a place; empty where there is none.
+    const AppliedChain &chain(const std::string &place) const;
+
+    /// Whether the core or a link reads `value`.
+    bool reads(int value) const;
+
+    /// What is read, by the core and by the links.
+    std::vector<int> values_read() const;
+
+    /// The kernel that is called: an operand that is one of the inputs already is no argument of its own.
+    Kernel kernel() const;
+
+    /// The values of its arguments, in their order.
+    std::vector<int> arguments() const;
 };
 
 struct Graph {
@@ -24,9 +52,6 @@ struct Graph {
     std::vector<Buffer> values;  // those in an arena have no place yet
     std::vector<Operation> operations;
     bool keeps_weights = false;  // inference: the weights stay the same from run to run
-
-    /// The operations that read `value`, in order.
-    std::vector<int> readers(int value) const;
 
     /// Moves the operations that depend on weights alone before all others, gives what they make the home `prepared`, and returns their
     /// number.
@@ -91,7 +116,10 @@ public:
     /// The number of the next dropout layer.
     int next_dropout() { return dropouts_++; }
 
-    void call(const std::string &layer, const std::string &kernel, const Shape &shape, std::vector<int> inputs, std::vector<int> outputs);
+    void call(const std::string &layer, const std::string &core, const Shape &shape, Operands inputs, Operands outputs);
+
+    /// A pass that applies one row to `input`, over (c, x, y, n), and writes `output`.
+    void apply(const std::string &layer, AppliedLink link, int input, int output);
 
     /// True where something trainable lies before `value`.
     bool wants_gradient(int value) const { return wants_gradient_[value]; }
@@ -114,6 +142,7 @@ private:
     };
 
     int new_value(Buffer buffer);
+    void append(Operation operation);
     std::string unique(const std::string &name);
 
     const Model &model_;

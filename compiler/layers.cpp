@@ -71,12 +71,11 @@ bool same_padding(Options &options) { return options.choice("padding", {"valid",
 std::string activation(Options &options) { return options.choice("activation", {"linear", "relu", "softmax"}, "linear"); }
 
 int lower_relu(Lowering &lowering, const Layer &layer, int input) {
-    const Shape shape = elementwise(layer.out);
     const int output = lowering.activation(layer.name, layer.out);
-    lowering.call(layer.name, "relu_fwd", shape, {input}, {output});
+    lowering.apply(layer.name, {"relu"}, input, output);
     lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
         const int d_input = lowering.gradient(input);
-        lowering.call(layer.name, "relu_bwd", shape, {d_output, output}, {d_input});
+        lowering.apply(layer.name, {"mask", {{"of", output}}}, d_output, d_input);
         lowering.add_gradient(layer.name, input, d_input);
     });
     return output;
@@ -88,13 +87,14 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, const
     const int weights = lowering.weight(layer, "kernel");
     const int bias = lowering.weight(layer, "bias");
     const int linear = lowering.activation(activation == "linear" ? layer.name : layer.name + "/linear", layer.out);
-    lowering.call(layer.name, "conv2d_fwd", shape, {input, weights, bias}, {linear});
+    lowering.call(layer.name, "conv2d_fwd", shape, {{"input", input}, {"weights", weights}, {"bias", bias}}, {{"output", linear}});
     lowering.on_backward(linear, [=, &lowering, &layer](int d_output) {
         // The weights first: the input dies here, and its gradient may take its place.
-        lowering.call(layer.name, "conv2d_bwd_weights", shape, {input, d_output}, {lowering.gradient(weights), lowering.gradient(bias)});
+        lowering.call(layer.name, "conv2d_bwd_weights", shape, {{"input", input}, {"d_output", d_output}},
+                      {{"d_weights", lowering.gradient(weights)}, {"d_bias", lowering.gradient(bias)}});
         if (!lowering.wants_gradient(input)) return;
         const int d_input = lowering.gradient(input);
-        lowering.call(layer.name, "conv2d_bwd_data", shape, {d_output, weights}, {d_input});
+        lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
         lowering.add_gradient(layer.name, input, d_input);
     });
     return activation == "relu" ? lower_relu(lowering, layer, linear) : linear;
@@ -193,8 +193,10 @@ public:
             Shape fold;
             fold.in_c = in[0].c;
             fold.epsilon = epsilon_;
-            lowering.call(name, "batch_norm_fold", fold, {gamma, beta, moving_mean, moving_variance}, {scale, shift});
-            lowering.call(name, "batch_norm_fwd", shape, {input, scale, shift}, {output});
+            lowering.call(name, "batch_norm_fold", fold,
+                          {{"gamma", gamma}, {"beta", beta}, {"moving_mean", moving_mean}, {"moving_variance", moving_variance}},
+                          {{"scale", scale}, {"shift", shift}});
+            lowering.apply(name, {"affine", {{"scale", scale}, {"shift", shift}}}, input, output);
             return output;
         }
 
@@ -202,15 +204,26 @@ public:
         statistics.epsilon = epsilon_;
         statistics.momentum = momentum_;
         const int mean = lowering.vector(name + "/mean", in[0].c), inv_std = lowering.vector(name + "/inv_std", in[0].c);
-        lowering.call(name, "batch_norm_stats", statistics, {input, gamma, beta},
-                      {mean, inv_std, scale, shift, moving_mean, moving_variance});
-        lowering.call(name, "batch_norm_fwd", shape, {input, scale, shift}, {output});
+        lowering.call(name, "batch_norm_stats", statistics, {{"input", input}, {"gamma", gamma}, {"beta", beta}},
+                      {{"mean", mean},
+                       {"inv_std", inv_std},
+                       {"scale", scale},
+                       {"shift", shift},
+                       {"moving_mean", moving_mean},
+                       {"moving_variance", moving_variance}});
+        lowering.apply(name, {"affine", {{"scale", scale}, {"shift", shift}}}, input, output);
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
             const int d_gamma = lowering.gradient(gamma), d_beta = lowering.gradient(beta);
-            lowering.call(name, "batch_norm_bwd_stats", shape, {d_output, input, mean, inv_std}, {d_gamma, d_beta});
+            lowering.call(name, "batch_norm_bwd_stats", shape,
+                          {{"d_output", d_output}, {"input", input}, {"mean", mean}, {"inv_std", inv_std}},
+                          {{"d_gamma", d_gamma}, {"d_beta", d_beta}});
             if (!lowering.wants_gradient(input)) return;
             const int d_input = lowering.gradient(input);
-            lowering.call(name, "batch_norm_bwd_data", shape, {d_output, input, gamma, mean, inv_std, d_gamma, d_beta}, {d_input});
+            lowering.apply(
+                name,
+                {"normgradient",
+                 {{"input", input}, {"gamma", gamma}, {"mean", mean}, {"inv_std", inv_std}, {"d_gamma", d_gamma}, {"d_beta", d_beta}}},
+                d_output, d_input);
             lowering.add_gradient(name, input, d_input);
         });
         return output;
@@ -237,10 +250,10 @@ public:
         const int input = inputs[0];
         const Shape shape = window_.over(in[0], in[0].c);
         const int output = lowering.activation(name, out);
-        lowering.call(name, "max_pool2d_fwd", shape, {input}, {output});
+        lowering.call(name, "max_pool2d_fwd", shape, {{"input", input}}, {{"output", output}});
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
             const int d_input = lowering.gradient(input);
-            lowering.call(name, "max_pool2d_bwd", shape, {d_output, input}, {d_input});
+            lowering.call(name, "max_pool2d_bwd", shape, {{"d_output", d_output}, {"input", input}}, {{"d_input", d_input}});
             lowering.add_gradient(name, input, d_input);
         });
         return output;
@@ -250,7 +263,7 @@ private:
     Window window_;
 };
 
-/// Its rate belongs to the recipe. The backward kernel is the forward one: the same elements fall to the same random numbers.
+/// Its rate belongs to the recipe. Its gradient is dropped by the same row: the same elements fall to the same random numbers.
 class Dropout : public Layer {
 public:
     explicit Dropout(Options &) {}
@@ -260,13 +273,12 @@ public:
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int input = inputs[0];
         if (!lowering.training()) return input;
-        Shape shape = elementwise(out);
-        shape.dropout = lowering.next_dropout();
+        const AppliedLink dropout{"dropout", {{"step", lowering.external("step")}}, lowering.next_dropout()};
         const int output = lowering.activation(name, out);
-        lowering.call(name, "dropout", shape, {input, lowering.external("step")}, {output});
+        lowering.apply(name, dropout, input, output);
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
             const int d_input = lowering.gradient(input);
-            lowering.call(name, "dropout", shape, {d_output, lowering.external("step")}, {d_input});
+            lowering.apply(name, dropout, d_output, d_input);
             lowering.add_gradient(name, input, d_input);
         });
         return output;
@@ -304,7 +316,7 @@ public:
         int sum = inputs[0];
         for (std::size_t i = 1; i < inputs.size(); ++i) {
             const int output = lowering.activation(name, out);
-            lowering.call(name, "add", elementwise(out), {sum, inputs[i]}, {output});
+            lowering.apply(name, {"add", {{"addend", inputs[i]}}}, sum, output);
             sum = output;
         }
         lowering.on_backward(sum, [=, this, &lowering](int d_output) {

@@ -3,7 +3,6 @@
 #include "plan/errors.h"
 #include "plan/files.h"
 #include "plan/json.h"
-#include "plan/naming.h"
 
 #include <fmt/format.h>
 
@@ -67,7 +66,7 @@ Measurements parse(const json &document) {
 
 const MeasuredKernel *Measurements::find(const std::string &set, const Call &call, int batch) const {
     const bool sees_the_batch = call.bytes_per_image > 0;
-    const auto found = kernels.find(key(set, kernel_name(call.kernel, call.shape), call.entry, sees_the_batch ? batch : 0));
+    const auto found = kernels.find(key(set, kernel_name(call.kernel), call.entry, sees_the_batch ? batch : 0));
     return found != kernels.end() ? &found->second : nullptr;
 }
 

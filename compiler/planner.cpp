@@ -3,8 +3,6 @@
 #include "compiler/memory_plan.h"
 #include "plan/files.h"
 #include "plan/json.h"
-#include "plan/kernels.h"
-#include "plan/naming.h"
 #include "plan/text.h"
 #include "plan/traffic.h"
 
@@ -34,11 +32,11 @@ bool is_left_out(const std::string &entry, const PlanOptions &options) {
 
 void check_left_out(const PlanOptions &options) {
     for (const std::string &name : options.without) {
-        const auto is_on_menu = [&](const Kernel &kernel) {
-            return std::ranges::any_of(options.menu(kernel.name), [&](const Entry &entry) { return is_called(entry.name, name); });
+        const auto is_on_menu = [&](const Core &core) {
+            return std::ranges::any_of(options.menu(core.name), [&](const Entry &entry) { return is_called(entry.name, name); });
         };
         if (is_reference(name)) throw std::runtime_error(fmt::format("the entry \"{}\" cannot be left out: it is what remains", name));
-        if (std::ranges::none_of(all_kernels(), is_on_menu))
+        if (std::ranges::none_of(all_cores(), is_on_menu))
             throw std::runtime_error(fmt::format("there is no entry \"{}\" to do without", name));
     }
 }
@@ -56,14 +54,14 @@ std::string too_large_workspace(const Entry &entry, const Shape &shape, const Se
     return "";
 }
 
-Choice choose_pinned(const std::string &kernel, const Shape &shape, const Set &set, const std::string &pinned, const PlanOptions &options) {
+Choice choose_pinned(const Kernel &kernel, const Set &set, const std::string &pinned, const PlanOptions &options) {
     const auto fail = [&](const std::string &reason) {
         throw std::runtime_error(
-            fmt::format("tuned {}.json: \"{}\" is pinned to \"{}\", {}", set.name, kernel_name(kernel, shape), pinned, reason));
+            fmt::format("tuned {}.json: \"{}\" is pinned to \"{}\", {}", set.name, kernel_name(kernel), pinned, reason));
     };
-    for (const Entry &entry : options.menu(kernel)) {
+    for (const Entry &entry : options.menu(kernel.core)) {
         if (entry.name != pinned) continue;
-        const std::string reason = refusal(entry, shape, set, options);
+        const std::string reason = refusal(entry, kernel, set, options);
         if (!reason.empty()) fail("which refuses: " + reason);
         return {&entry, "pinned"};
     }
@@ -71,21 +69,20 @@ Choice choose_pinned(const std::string &kernel, const Shape &shape, const Set &s
     return {};
 }
 
-Choice choose_entry(const Operation &operation, const Set &set, const PlanOptions &options) {
-    const auto &[kernel, layer, shape, inputs, outputs] = operation;
+Choice choose_entry(const Kernel &kernel, const std::string &layer, const Set &set, const PlanOptions &options) {
     const auto pins = options.pins.find(set.name);
     if (pins != options.pins.end()) {
-        const auto pin = pins->second.find(kernel_name(kernel, shape));
-        if (pin != pins->second.end() && !is_left_out(pin->second, options)) return choose_pinned(kernel, shape, set, pin->second, options);
+        const auto pin = pins->second.find(kernel_name(kernel));
+        if (pin != pins->second.end() && !is_left_out(pin->second, options)) return choose_pinned(kernel, set, pin->second, options);
     }
     std::vector<std::string> refusals;
-    for (const Entry &entry : options.menu(kernel)) {
-        const std::string reason = refusal(entry, shape, set, options);
+    for (const Entry &entry : options.menu(kernel.core)) {
+        const std::string reason = refusal(entry, kernel, set, options);
         if (reason.empty()) return {&entry, refusals.empty() ? "first that accepts" : fmt::format("{}", fmt::join(refusals, "; "))};
         refusals.push_back(entry.name + ": " + reason);
     }
     throw std::runtime_error(
-        fmt::format("layer \"{}\": no entry for {} on {}: {}", layer, kernel_name(kernel, shape), set.name, fmt::join(refusals, "; ")));
+        fmt::format("layer \"{}\": no entry for {} on {}: {}", layer, kernel_name(kernel), set.name, fmt::join(refusals, "; ")));
 }
 
 Buffer workspace_buffer(const std::string &name, const Workspace &workspace) {
@@ -135,7 +132,7 @@ Program lay_out(std::string name, std::vector<Buffer> values, std::vector<Call> 
     return program;
 }
 
-/// The arguments of a compiled kernel: those of the call under the kernel's own names, then the entry's workspaces.
+/// The arguments of a compiled kernel: those of the call under its own names, then the entry's workspaces.
 std::vector<Buffer> kernel_arguments(const Kernel &kernel, const std::vector<Buffer> &called_with,
                                      const std::vector<Workspace> &workspaces) {
     std::vector<Buffer> arguments;
@@ -144,9 +141,8 @@ std::vector<Buffer> kernel_arguments(const Kernel &kernel, const std::vector<Buf
         argument.name = name, argument.type = type, argument.extents = extents;
         arguments.push_back(std::move(argument));
     };
-    std::vector<std::string> names = kernel.inputs;
-    names.insert(names.end(), kernel.outputs.begin(), kernel.outputs.end());
-    for (std::size_t i = 0; i < names.size(); ++i) add(names[i], called_with[i].type, called_with[i].extents);
+    const std::vector<KernelArgument> named = arguments_of(kernel);
+    for (std::size_t i = 0; i < named.size(); ++i) add(named[i].name, called_with[i].type, called_with[i].extents);
     for (const Workspace &workspace : workspaces) add(workspace.name, "float32", workspace.extents);
     return arguments;
 }
@@ -171,11 +167,11 @@ public:
         plan_.programs.back().prepared_calls = prepared_calls;
     }
 
-    /// Adds every entry that accepts the kernel and shape of `like`, another set's.
+    /// Adds every entry that accepts the kernel `like`, another set's.
     void add_entries(const CompiledKernel &like) {
-        for (const Entry &entry : options_.menu(like.kernel)) {
+        for (const Entry &entry : options_.menu(like.kernel.core)) {
             const bool wanted = !is_reference(entry.name) || set_.on_device() || set_.name == "reference";
-            if (wanted && refusal(entry, like.shape, set_, options_).empty()) add_kernel(like.kernel, like.shape, entry, like.arguments);
+            if (wanted && refusal(entry, like.kernel, set_, options_).empty()) add_kernel(like.kernel, entry, like.arguments);
         }
     }
 
@@ -184,28 +180,24 @@ public:
 
 private:
     Call plan_call(const Operation &operation, std::vector<Buffer> &values) {
-        const Kernel &kernel = find_kernel(operation.kernel);
-        if (operation.inputs.size() != kernel.inputs.size() || operation.outputs.size() != kernel.outputs.size())
-            throw std::logic_error(fmt::format("{} calls {} with the wrong arguments", operation.layer, kernel.name));
-        const Choice choice = choose_entry(operation, set_, options_);
+        const Kernel kernel = operation.kernel();
+        const Choice choice = choose_entry(kernel, operation.layer, set_, options_);
 
         Call call;
-        call.kernel = kernel.name;
+        call.kernel = kernel;
         call.layer = operation.layer;
         call.entry = choice.entry->name;
         call.reason = choice.reason;
-        call.shape = operation.shape;
-        call.arguments = operation.inputs;
-        call.arguments.insert(call.arguments.end(), operation.outputs.begin(), operation.outputs.end());
+        call.arguments = operation.arguments();
         std::vector<Buffer> called_with;
         for (int argument : call.arguments) called_with.push_back(values[argument]);
-        call.symbol = add_kernel(kernel.name, operation.shape, *choice.entry, called_with);
+        call.symbol = add_kernel(kernel, *choice.entry, called_with);
 
         for (const Workspace &workspace : workspaces(*choice.entry, operation.shape, set_)) {
             call.arguments.push_back(int(values.size()));
-            values.push_back(workspace_buffer(fmt::format("{} {} {}", operation.layer, kernel.name, workspace.name), workspace));
+            values.push_back(workspace_buffer(fmt::format("{} {} {}", operation.layer, kernel.core, workspace.name), workspace));
         }
-        call.flops = kernel.flops(operation.shape);
+        call.flops = flops(kernel);
         std::vector<Buffer> arguments;
         for (int argument : call.arguments) arguments.push_back(values[argument]);
         const Traffic moved = traffic(kernel, arguments);
@@ -215,17 +207,14 @@ private:
     }
 
     /// The kernel's symbol; it is compiled once however often it is called.
-    std::string add_kernel(const std::string &kernel, const Shape &shape, const Entry &entry, const std::vector<Buffer> &called_with) {
-        std::string symbol = symbol_name(model_, kernel, shape, set_.name, entry.name);
+    std::string add_kernel(const Kernel &kernel, const Entry &entry, const std::vector<Buffer> &called_with) {
+        std::string symbol = symbol_name(model_, kernel, set_.name, entry.name);
         if (symbol.size() > longest_symbol)
             throw std::runtime_error(fmt::format("the name {} has {} characters; the most is {}, so the model needs a shorter name", symbol,
                                                  symbol.size(), longest_symbol));
-        const auto known = std::ranges::find(plan_.kernels, symbol, &CompiledKernel::symbol);
-        if (known == plan_.kernels.end())
+        if (std::ranges::find(plan_.kernels, symbol, &CompiledKernel::symbol) == plan_.kernels.end())
             plan_.kernels.push_back(
-                {kernel, entry.name, symbol, shape, kernel_arguments(find_kernel(kernel), called_with, workspaces(entry, shape, set_))});
-        else if (known->shape != shape)
-            throw std::logic_error(fmt::format("two shapes of {} share the name {}", kernel, symbol));
+                {kernel, entry.name, symbol, kernel_arguments(kernel, called_with, workspaces(entry, kernel.shape, set_))});
         return symbol;
     }
 
@@ -260,10 +249,10 @@ std::vector<LayerSummary> summarize(const Model &model) {
 
 }  // namespace
 
-std::string refusal(const Entry &entry, const Shape &shape, const Set &set, const PlanOptions &options) {
+std::string refusal(const Entry &entry, const Kernel &kernel, const Set &set, const PlanOptions &options) {
     if (is_left_out(entry.name, options)) return "left out";
-    const std::string reason = entry.refuses(shape, set);
-    return reason.empty() ? too_large_workspace(entry, shape, set) : reason;
+    const std::string reason = refusal(entry, kernel, set);
+    return reason.empty() ? too_large_workspace(entry, kernel.shape, set) : reason;
 }
 
 std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs) {

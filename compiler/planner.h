@@ -30,7 +30,7 @@ struct PlanOptions {
 };
 
 /// "" where the entry can be taken, else the reason why not.
-std::string refusal(const Entry &entry, const Shape &shape, const Set &set, const PlanOptions &options);
+std::string refusal(const Entry &entry, const Kernel &kernel, const Set &set, const PlanOptions &options);
 
 /// Throws std::runtime_error where a pinned entry does not exist or refuses, and for an entry to do without that is on no menu.
 Plan make_plan(const Model &model, const PlanOptions &options);

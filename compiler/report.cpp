@@ -1,7 +1,6 @@
 #include "compiler/report.h"
 
 #include "compiler/memory_plan.h"
-#include "plan/naming.h"
 #include "plan/text.h"
 #include "plan/traffic.h"
 
@@ -93,8 +92,8 @@ std::string describe_calls(const Program &program, const Setting &setting) {
     text += "  why\n";
     for (std::size_t i = 0; i < program.calls.size(); ++i) {
         const Call &call = program.calls[i];
-        text += fmt::format("  {:>3}  {:<24}{:<58}{:<20}{:>9.3f}{:>11}{:>11}", i, call.layer, kernel_name(call.kernel, call.shape),
-                            call.entry, call.flops / 1e6, kibibytes(call.bytes_per_image), kibibytes(call.bytes_fixed));
+        text += fmt::format("  {:>3}  {:<24}{:<58}{:<20}{:>9.3f}{:>11}{:>11}", i, call.layer, kernel_name(call.kernel), call.entry,
+                            call.flops / 1e6, kibibytes(call.bytes_per_image), kibibytes(call.bytes_fixed));
         const Cost one = cost(call, setting);
         if (setting.measured)
             text += fmt::format("{:>9}{:>10}{:>9}{:>18}", mebibytes(one.bytes), milliseconds(one.least_ms), milliseconds(one.ms),
@@ -147,10 +146,10 @@ std::string describe_set(const SetPlan &set, const Setting &setting) {
 
 /// Each entry of the kernel's menu; `taken` is the planned one.
 std::string explain_kernel(const CompiledKernel &kernel, const std::string &taken, const Set &set, const PlanOptions &options) {
-    std::string text = fmt::format("  {}\n", kernel_name(kernel.kernel, kernel.shape));
+    std::string text = fmt::format("  {}\n", kernel_name(kernel.kernel));
     bool passed = false;
-    for (const Entry &entry : options.menu(kernel.kernel)) {
-        const std::string reason = refusal(entry, kernel.shape, set, options);
+    for (const Entry &entry : options.menu(kernel.kernel.core)) {
+        const std::string reason = refusal(entry, kernel.kernel, set, options);
         const bool is_taken = entry.name == taken;
         const std::string verdict = is_taken          ? "taken"
                                     : !reason.empty() ? "refused: " + reason
@@ -190,7 +189,7 @@ std::string explain(const Model &model, const Plan &plan, const PlanOptions &opt
         for (const Program &program : plan.sets[i].programs)
             for (const Call &call : program.calls)
                 if (seen.insert(call.symbol).second)
-                    text += explain_kernel({call.kernel, call.entry, call.symbol, call.shape, {}}, call.entry, set, options);
+                    text += explain_kernel({call.kernel, call.entry, call.symbol, {}}, call.entry, set, options);
     }
     return text;
 }

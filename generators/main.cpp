@@ -1,29 +1,15 @@
 // kernel_gen: Halide's generator command line over all layers, with a cache.
 //
-//   kernel_gen -g conv2d_fwd -f NAME -e object -o DIR target=... set=x86_avx2 entry=register_tile in_h=15 ...
+//   kernel_gen -g kernel -f NAME -e object -o DIR target=... kernel=conv2d_fwd__relu__h13w13c64_k64r3s3 set=x86_avx2 entry=register_tile
 //   kernel_gen --cache DIR -g ...      takes the object from DIR where the same pipeline was compiled before
-//   kernel_gen --list                  one line "kernel entry" for every schedule that is bound to a kernel
+//   kernel_gen --list                  one line "core entry" for every schedule that is bound to a core
 //
 // An object is kept under a hash of the serialized pipeline (algorithm and schedule), what it asks of its inputs' buffers, the target, the
 // function's name, LLVM's options, Halide's version and the autoscheduler, if one is to schedule the pipeline, with its parameters:
 // whatever else changes in the sources, only kernels whose loops change are compiled again.
-#include "generators/layers/add.h"
-#include "generators/layers/augment.h"
-#include "generators/layers/batch_norm_pool.h"
-#include "generators/layers/conv2d_dropout.h"
-#include "generators/layers/conv2d_pool.h"
-#include "generators/layers/conv2d_softmax_cross_entropy.h"
-#include "generators/layers/conv2d_staged.h"
-#include "generators/layers/conv2d_winograd.h"
-#include "generators/layers/dropout.h"
-#include "generators/layers/input.h"
-#include "generators/layers/max_pool2d.h"
-#include "generators/layers/optimizers.h"
-#include "generators/layers/relu.h"
-#include "generators/layers/softmax_cross_entropy.h"
+#include "generators/kernel_generator.h"
 #include "plan/errors.h"
 #include "plan/files.h"
-#include "schedules/schedules.h"
 
 #include <Halide.h>
 #include <fmt/format.h>
@@ -48,65 +34,13 @@ namespace fs = std::filesystem;
 /// bytes further on, one core of an AMD EPYC (Zen 3) took 4.2 ms instead of 5.1.
 constexpr const char *llvm_options = "-x86-experimental-pref-innermost-loop-alignment=6";
 
-template<typename Stages>
-void list_tuned(const char *kernel) {
-    for (const NamedSchedule<Stages> &schedule : tuned_schedules<Stages>()) fmt::print("{} {}\n", kernel, schedule.entry);
-}
-
-/// The schedules of every algorithm of a kernel; the first one has the references.
-template<typename First, typename... Others>
-void list(const char *kernel) {
-    // Nothing is bound to this one: Halide's plugin schedules what the menu lets it.
-    if (std::ranges::count(menu(kernel), "autoscheduled", &Entry::name)) fmt::print("{} autoscheduled\n", kernel);
-    fmt::print("{0} reference\n{0} gpu_reference\n", kernel);
-    list_tuned<First>(kernel);
-    (list_tuned<Others>(kernel), ...);
-}
-
 void list_schedules() {
-    list<Augment<uint8_t>>("augment");
-    list<Augment<float>>("augment_float");
-    list<InputForward>("input_fwd");
-    list<InputForward>("input_normalization_fwd");
-    list<NormalizationFold>("normalization_fold");
-    list<Conv2dForward, Conv2dForwardWinograd, Conv2dForwardStaged>("conv2d_fwd");
-    list<Conv2dPoolForward<Conv2dForward>, Conv2dPoolForward<Conv2dForwardWinograd>>("conv2d_pool_fwd");
-    list<Conv2dDropoutForward<Conv2dForward>, Conv2dDropoutForward<Conv2dForwardStaged>>("conv2d_dropout_fwd");
-    list<Conv2dSoftmaxCrossEntropy<Conv2dForward>, Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>>("conv2d_softmax_cross_entropy");
-    list<Conv2dFold>("conv2d_fold");
-    list<Conv2dFoldBackward>("conv2d_fold_bwd");
-    list<WinogradWeights>("winograd_weights");
-    list<Conv2dBackwardData, Conv2dBackwardDataInputTiles, Conv2dBackwardDataWinograd, Conv2dBackwardDataStaged>("conv2d_bwd_data");
-    list<Conv2dDropoutBackwardData<Conv2dBackwardData>, Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>("conv2d_dropout_bwd_data");
-    list<Conv2dReluDropoutBackwardData<Conv2dBackwardData>, Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>(
-        "conv2d_relu_dropout_bwd_data");
-    list<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd, Conv2dBackwardWeightsStaged>(
-        "conv2d_bwd_weights");
-    list<Conv2dPoolBackwardWeights>("conv2d_pool_bwd_weights");
-    list<ReluForward>("relu_fwd");
-    list<ReluBackward>("relu_bwd");
-    list<BatchNormStats>("batch_norm_stats");
-    list<BatchNormFold>("batch_norm_fold");
-    list<BatchNormForward>("batch_norm_fwd");
-    list<BatchNormStatsForward>("batch_norm_stats_fwd");
-    list<BatchNormBackwardStats>("batch_norm_bwd_stats");
-    list<BatchNormBackwardData>("batch_norm_bwd_data");
-    list<BatchNormBackward>("batch_norm_bwd");
-    list<BatchNormPoolForward>("batch_norm_pool_fwd");
-    list<BatchNormPoolDropoutForward>("batch_norm_pool_dropout_fwd");
-    list<BatchNormStatsPoolDropoutForward>("batch_norm_stats_pool_dropout_fwd");
-    list<BatchNormPoolBackwardStats>("batch_norm_pool_bwd_stats");
-    list<BatchNormPoolBackwardData>("batch_norm_pool_bwd_data");
-    list<BatchNormPoolBackward>("batch_norm_pool_bwd");
-    list<MaxPool2dForward>("max_pool2d_fwd");
-    list<MaxPool2dBackward>("max_pool2d_bwd");
-    list<Dropout>("dropout");
-    list<Add>("add");
-    list<SoftmaxCrossEntropyForward>("softmax_cross_entropy_fwd");
-    list<SoftmaxCrossEntropyBackward>("softmax_cross_entropy_bwd");
-    list<SoftmaxCrossEntropy>("softmax_cross_entropy");
-    list<Adam>("adam");
-    list<Sgd>("sgd");
+    for (const auto &[core, algorithm] : algorithms()) {
+        // Nothing is bound to this one: Halide's plugin schedules what the menu lets it.
+        if (std::ranges::count(menu(core), "autoscheduled", &Entry::name)) fmt::print("{} autoscheduled\n", core);
+        fmt::print("{0} reference\n{0} gpu_reference\n", core);
+        for (const std::string &entry : algorithm.entries()) fmt::print("{} {}\n", core, entry);
+    }
 }
 
 /// A command line, the program first.

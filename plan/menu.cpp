@@ -45,9 +45,28 @@ std::vector<Set> select_sets(const std::vector<std::string> &names) {
     return selected;
 }
 
-const std::vector<Entry> &menu(std::string_view kernel) {
-    const auto found = std::ranges::find(all_menus(), kernel, &KernelMenu::kernel);
-    if (found == all_menus().end()) throw std::invalid_argument(fmt::format("there is no kernel \"{}\"", kernel));
+namespace {
+
+/// Entry::refuses_chains where an entry has none of its own.
+std::string takes_behind(const Kernel &kernel, const Set &) {
+    for (const Argument &input : kernel.of().inputs)
+        if (!kernel.chain(input.name).empty()) return fmt::format("it reads its {} again and again", input.name);
+    for (const auto &[place, chain] : kernel.chains)
+        if (draws(chain)) return "random numbers would be drawn for a channel in four";
+    return "";
+}
+
+}  // namespace
+
+std::string refusal(const Entry &entry, const Kernel &kernel, const Set &set) {
+    const std::string reason = entry.refuses(kernel.shape, set);
+    if (!reason.empty()) return reason;
+    return (entry.refuses_chains ? entry.refuses_chains : takes_behind)(kernel, set);
+}
+
+const std::vector<Entry> &menu(std::string_view core) {
+    const auto found = std::ranges::find(all_menus(), core, &KernelMenu::core);
+    if (found == all_menus().end()) throw std::invalid_argument(fmt::format("there is no core \"{}\"", core));
     return found->entries;
 }
 

@@ -1,8 +1,8 @@
-// The menus: for every kernel the ways of scheduling it, best first. Plain C++, no Halide, so that the planner can read them. A layer's
+// The menus: for every core the ways of scheduling it, best first. Plain C++, no Halide, so that the planner can read them. A layer's
 // menus are in schedules/<layer>/entries.cpp, and beside it the functions that its entries name (schedules/schedules.h).
 #pragma once
 
-#include "plan/shape.h"
+#include "plan/kernel.h"
 
 #include <string>
 #include <string_view>
@@ -50,11 +50,18 @@ struct Entry {
 
     /// What it needs beyond the kernel's own outputs; null: nothing.
     std::vector<Workspace> (*workspaces)(const Shape &, const Set &) = nullptr;
+
+    /// The same for the chains of a kernel. Null: it takes any that draw no random numbers, behind what the core makes and not before what
+    /// it reads, which most schedules read again and again.
+    std::string (*refuses_chains)(const Kernel &, const Set &) = nullptr;
 };
 
-/// The entries of a kernel, best first; the last two are the references.
+/// "" where the entry can be taken for the kernel, else the reason why not.
+std::string refusal(const Entry &entry, const Kernel &kernel, const Set &set);
+
+/// The entries of a core, best first; the last two are the references.
 struct KernelMenu {
-    std::string kernel;
+    std::string core;
     std::vector<Entry> entries;
 };
 
@@ -64,7 +71,7 @@ inline bool is_reference(std::string_view entry) { return entry == "reference" |
 /// The menus of all layers: every folder of schedules/ that has an entries.cpp.
 const std::vector<KernelMenu> &all_menus();
 
-/// The entries on the menu of `kernel`. Throws std::invalid_argument for an unknown kernel.
-const std::vector<Entry> &menu(std::string_view kernel);
+/// The entries on the menu of `core`. Throws std::invalid_argument for an unknown one.
+const std::vector<Entry> &menu(std::string_view core);
 
 }  // namespace halcyon

@@ -11,7 +11,6 @@
 #include <map>
 #include <new>
 #include <stdexcept>
-#include <type_traits>
 
 namespace halcyon {
 namespace {
@@ -64,30 +63,6 @@ std::vector<int> parse_extents(const Json &json) {
 /// The double that is written as the shortest decimal which reads back as `value`.
 double shortest(float value) { return std::strtod(fmt::format("{}", value).c_str(), nullptr); }
 
-// Fields at their defaults are left out.
-Json write_shape(const Shape &shape) {
-    Json json = Json::object();
-    std::map<std::string, double> defaults;
-    const Shape default_shape;
-    for_each_field(default_shape, [&](const char *name, auto value) { defaults[name] = value; });
-    for_each_field(shape, [&](const char *name, auto value) {
-        if (value == defaults[name]) return;
-        if constexpr (std::is_floating_point_v<decltype(value)>)
-            json[name] = shortest(value);
-        else
-            json[name] = value;
-    });
-    return json;
-}
-
-Shape parse_shape(const Json &json) {
-    Shape shape;
-    for_each_field(shape, [&](const char *name, auto &value) {
-        if (json.contains(name)) value = json[name].get<std::remove_reference_t<decltype(value)>>();
-    });
-    return shape;
-}
-
 Json write_buffer(const Buffer &buffer) {
     Json json = {
         {"name", buffer.name}, {"type", buffer.type}, {"extents", write_extents(buffer.extents)}, {"home", home_name(buffer.home)}};
@@ -117,12 +92,11 @@ Buffer parse_buffer(const Json &json) {
 Json write_call(const Call &call, const std::vector<Buffer> &buffers) {
     Json arguments = Json::array();
     for (int argument : call.arguments) arguments.push_back(buffers[argument].name);
-    return {{"kernel", call.kernel},
+    return {{"kernel", kernel_name(call.kernel)},
             {"layer", call.layer},
             {"entry", call.entry},
             {"reason", call.reason},
             {"symbol", call.symbol},
-            {"shape", write_shape(call.shape)},
             {"arguments", arguments},
             {"flops", std::int64_t(call.flops)},
             {"bytes_per_image", call.bytes_per_image},
@@ -130,12 +104,11 @@ Json write_call(const Call &call, const std::vector<Buffer> &buffers) {
 }
 
 Call parse_call(const Json &json, const std::map<std::string, int> &buffers) {
-    Call call{.kernel = json.at("kernel"),
+    Call call{.kernel = parse_kernel_name(json.at("kernel").get<std::string>()),
               .layer = json.at("layer"),
               .entry = json.at("entry"),
               .reason = json.at("reason"),
               .symbol = json.at("symbol"),
-              .shape = parse_shape(json.at("shape")),
               .arguments = {}};
     for (const Json &name : json.at("arguments")) {
         const auto buffer = buffers.find(name.get<std::string>());
@@ -178,18 +151,13 @@ Json write_kernel(const CompiledKernel &kernel) {
     Json arguments = Json::array();
     for (const Buffer &argument : kernel.arguments)
         arguments.push_back({{"name", argument.name}, {"type", argument.type}, {"extents", write_extents(argument.extents)}});
-    return {{"kernel", kernel.kernel},
-            {"entry", kernel.entry},
-            {"symbol", kernel.symbol},
-            {"shape", write_shape(kernel.shape)},
-            {"arguments", arguments}};
+    return {{"kernel", kernel_name(kernel.kernel)}, {"entry", kernel.entry}, {"symbol", kernel.symbol}, {"arguments", arguments}};
 }
 
 CompiledKernel parse_kernel(const Json &json) {
-    CompiledKernel kernel{.kernel = json.at("kernel"),
+    CompiledKernel kernel{.kernel = parse_kernel_name(json.at("kernel").get<std::string>()),
                           .entry = json.at("entry"),
                           .symbol = json.at("symbol"),
-                          .shape = parse_shape(json.at("shape")),
                           .arguments = {}};
     for (const Json &argument : json.at("arguments"))
         kernel.arguments.push_back(

@@ -2,8 +2,8 @@
 // text is embedded in the model's library, so that what a user reads is what runs.
 #pragma once
 
+#include "plan/kernel.h"
 #include "plan/menu.h"
-#include "plan/shape.h"
 
 #include <cstdint>
 #include <string>
@@ -12,7 +12,7 @@
 namespace halcyon {
 
 /// Raised whenever plan.json's meaning changes; the runtime refuses a library of another version.
-constexpr int plan_version = 3;
+constexpr int plan_version = 4;
 
 /// What a buffer's bytes belong to.
 enum class Home {
@@ -25,15 +25,6 @@ enum class Home {
     prepared,     // what a program's first calls make of the weights, kept until these change
     external,     // bound by the runtime by name, as Lowering::external() and lower_augmentation() list them
 };
-
-/// The extent that stands for the batch, the one that stands for the number of records of the bound data set, and the one for as many
-/// records as the batch has images: those lie one after the other whatever the set's order.
-constexpr int batch_extent = -1;
-constexpr int records_extent = -2;
-constexpr int images_extent = -3;
-
-/// Whether a buffer grows with the batch along this extent.
-constexpr bool counts_images(int extent) { return extent == batch_extent || extent == images_extent; }
 
 /// Offsets are multiples of this many bytes: a cache line, the widest vector, and what OpenCL devices ask of a part of a buffer (128 for
 /// PoCL, 512 for NVIDIA's). The largest batch multiplies those of activations, so that they stay multiples.
@@ -56,12 +47,11 @@ struct Buffer {
 };
 
 struct Call {
-    std::string kernel;  // its name in the kernel list
-    std::string layer;   // for messages and tables
-    std::string entry;   // the menu entry taken
-    std::string reason;  // why: "first that accepts", "pinned", or what the entries before it said
-    std::string symbol;  // the compiled function
-    Shape shape;
+    Kernel kernel;
+    std::string layer;                                  // for messages and tables
+    std::string entry;                                  // the menu entry taken
+    std::string reason;                                 // why: "first that accepts", "pinned", or what the entries before it said
+    std::string symbol;                                 // the compiled function
     std::vector<int> arguments;                         // indices into Program::buffers: inputs, outputs, workspaces
     double flops = 0;                                   // an image (a call, where the kernel does not see the batch)
     std::int64_t bytes_per_image = 0, bytes_fixed = 0;  // read and written
@@ -80,8 +70,8 @@ struct Program {
 
 /// A compiled kernel, planned or (with --all-entries) only there to be tested and compared.
 struct CompiledKernel {
-    std::string kernel, entry, symbol;
-    Shape shape;
+    Kernel kernel;
+    std::string entry, symbol;
     std::vector<Buffer> arguments;  // name, type and extents only
 };
 

@@ -4,7 +4,6 @@
 #include "plan/divisors.h"
 
 #include <compare>
-#include <string>
 #include <vector>
 
 namespace halcyon {
@@ -33,12 +32,6 @@ struct Shape {
     // The batch, where a kernel is compiled for that many images alone; 0: a run-time extent, any number from 1 up.
     int batch = 0;
 
-    // 1: a ReLU is fused in: an epilogue of a forward kernel, a mask (input > 0) of a backward one.
-    int relu = 0;
-
-    // The random stream and the dropout rate's place in the step buffer (plan/step.h), one a dropout layer.
-    int dropout = 0;
-
     // Elements of a parameter slab, for the optimizers.
     int elements = 0;
 
@@ -61,13 +54,6 @@ struct Shape {
         s.out_h = pooled_h, s.out_w = pooled_w, s.out_c = out_c;
         s.kernel_h = pool_h, s.kernel_w = pool_w, s.stride_h = pool_stride_h, s.stride_w = pool_stride_w;
         s.pad_top = pool_pad_top, s.pad_left = pool_pad_left;
-        return s;
-    }
-
-    /// The same, its gradient passing on through the ReLU fused in here.
-    Shape masked_pool() const {
-        Shape s = pool();
-        s.relu = relu;
         return s;
     }
 
@@ -105,41 +91,5 @@ struct Shape {
     /// True where a window can reach outside the input.
     bool padded() const { return pad_top > 0 || pad_left > 0 || pad_bottom() > 0 || pad_right() > 0; }
 };
-
-/// Calls `visit(name, field)` for every field of `shape` (const or not): the one list behind generator arguments, plan.json and symbol
-/// names.
-template<typename S, typename Visit>
-void for_each_field(S &shape, Visit &&visit) {
-    visit("in_h", shape.in_h);
-    visit("in_w", shape.in_w);
-    visit("in_c", shape.in_c);
-    visit("out_h", shape.out_h);
-    visit("out_w", shape.out_w);
-    visit("out_c", shape.out_c);
-    visit("kernel_h", shape.kernel_h);
-    visit("kernel_w", shape.kernel_w);
-    visit("stride_h", shape.stride_h);
-    visit("stride_w", shape.stride_w);
-    visit("pad_top", shape.pad_top);
-    visit("pad_left", shape.pad_left);
-    visit("pool_h", shape.pool_h);
-    visit("pool_w", shape.pool_w);
-    visit("pool_stride_h", shape.pool_stride_h);
-    visit("pool_stride_w", shape.pool_stride_w);
-    visit("pool_pad_top", shape.pool_pad_top);
-    visit("pool_pad_left", shape.pool_pad_left);
-    visit("pooled_h", shape.pooled_h);
-    visit("pooled_w", shape.pooled_w);
-    visit("tile", shape.tile);
-    visit("batch", shape.batch);
-    visit("relu", shape.relu);
-    visit("dropout", shape.dropout);
-    visit("elements", shape.elements);
-    visit("floats", shape.floats);
-    visit("image_scale", shape.image_scale);
-    visit("image_offset", shape.image_offset);
-    visit("epsilon", shape.epsilon);
-    visit("momentum", shape.momentum);
-}
 
 }  // namespace halcyon

@@ -1,7 +1,5 @@
 #include "plan/traffic.h"
 
-#include <algorithm>
-
 namespace halcyon {
 namespace {
 
@@ -21,9 +19,9 @@ void add_pass(Traffic &traffic, const Buffer &buffer) {
 Traffic traffic(const Kernel &kernel, std::span<const Buffer> arguments) {
     Traffic moved;
     for (const Buffer &argument : arguments) add_pass(moved, argument);
-    for (std::size_t i = 0; i < kernel.outputs.size(); ++i)
-        if (std::ranges::find(kernel.updated, kernel.outputs[i]) != kernel.updated.end())
-            add_pass(moved, arguments[kernel.inputs.size() + i]);
+    const std::vector<KernelArgument> of_kernel = arguments_of(kernel);
+    for (std::size_t i = 0; i < of_kernel.size(); ++i)
+        if (of_kernel[i].is_updated) add_pass(moved, arguments[i]);
     return moved;
 }
 

@@ -1,7 +1,6 @@
 // What a kernel moves: every argument once, those updated in place twice.
 #pragma once
 
-#include "plan/kernels.h"
 #include "plan/plan.h"
 
 #include <cstdint>

@@ -56,12 +56,47 @@ inline std::string by_one_that_ends(const Shape &s, const Set &set) {
     return set.autoscheduler == "Adams2019" ? "Adams2019 takes too much time and memory" : by_autoscheduler(s, set);
 }
 
-inline const Entry autoscheduled{"autoscheduled", by_autoscheduler};
-inline const Entry reference{"reference", on_host}, gpu_reference{"gpu_reference", on_device};
+/// Which chains an entry takes (Entry::refuses_chains): all.
+inline std::string any_chain(const Kernel &, const Set &) { return ""; }
+
+/// On x86 the values that a chain computes once for each channel lie on the stack, or Halide would allocate.
+inline std::string few_channel_values(const Kernel &kernel, const Set &set) {
+    const bool gradient = std::ranges::any_of(
+        kernel.chains, [](const auto &chain) { return std::ranges::find(chain.second, "normgradient", &Link::row) != chain.second.end(); });
+    const bool many = std::max(kernel.shape.in_c, kernel.shape.out_c) > 4096;
+    return gradient && many && set.family == "x86" ? "more than 4096 channels do not fit the stack" : "";
+}
+
+/// All that draw no random numbers: it stages what it reads, or reads it once.
+inline std::string any_that_draws_nothing(const Kernel &kernel, const Set &set) {
+    for (const auto &[place, chain] : kernel.chains)
+        if (draws(chain)) return "random numbers would be drawn for a channel in four";
+    return few_channel_values(kernel, set);
+}
+
+/// Those behind the output that draw random numbers, with anything else: its loops are made for them.
+inline std::string one_that_draws(const Kernel &kernel, const Set &set) {
+    return draws(kernel.chain("output")) ? few_channel_values(kernel, set) : "nothing behind it draws random numbers";
+}
+
+/// All behind, for on devices each thread draws for itself; none before.
+inline std::string any_behind(const Kernel &kernel, const Set &) {
+    for (const Argument &input : kernel.of().inputs)
+        if (!kernel.chain(input.name).empty()) return fmt::format("it reads its {} again and again", input.name);
+    return "";
+}
+
+/// Adams2019 finds no end where much is computed again.
+inline std::string any_but_adams(const Kernel &kernel, const Set &set) {
+    return set.autoscheduler == "Adams2019" && !kernel.chains.empty() ? "Adams2019 takes too much time and memory" : "";
+}
+
+inline const Entry autoscheduled{"autoscheduled", by_autoscheduler, nullptr, any_but_adams};
+inline const Entry reference{"reference", on_host, nullptr, any_chain}, gpu_reference{"gpu_reference", on_device, nullptr, any_chain};
 
 /// The device's, where it sums over the batch in two steps.
 inline Entry gpu_reference_with(std::vector<Workspace> (*workspaces)(const Shape &, const Set &)) {
-    return {"gpu_reference", on_device, workspaces};
+    return {"gpu_reference", on_device, workspaces, any_chain};
 }
 
 }  // namespace halcyon

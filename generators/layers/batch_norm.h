@@ -83,7 +83,7 @@ struct BatchNormFold {
     }
 };
 
-/// output = scale * input + shift
+/// output = scale * input + shift, with the statistics in one launch
 struct BatchNormForward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::Func output{"output"};
@@ -138,34 +138,46 @@ struct BatchNormBackwardStats {
     }
 };
 
-/// d_input = gamma * inv_std * (d_output - (d_beta + normalised * d_gamma) / M), where M = x * y * n values made each statistic. With
-/// shape.relu the layer before is a ReLU whose output is this input: nothing passes where it is 0.
-struct BatchNormBackwardData {
-    Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
-    Halide::Func factors{"factors"};  // of a channel: gamma * inv_std, d_beta / M, inv_std * d_gamma / M
-    Halide::Func d_input{"d_input"};
+/// How many values made each statistic, as a float.
+inline Halide::Expr values_a_channel(const Halide::Expr &images, int width, int height) {
+    return Halide::cast<float>(images) * float(width * height);
+}
 
-    BatchNormBackwardData(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &mean,
-                          const Halide::Func &inv_std, const Halide::Func &d_gamma, const Halide::Func &d_beta, const Halide::Expr &batch,
-                          const Shape &s) {
-        const Halide::Expr each = 1.0f / (Halide::cast<float>(batch) * float(s.in_w * s.in_h));
+/// The gradient of the input for that of the output: gamma * inv_std * (d_output - (d_beta + normalised * d_gamma) / M), where M values
+/// made each statistic.
+struct NormGradient {
+    Halide::Func factors{"factors"};  // of a channel: gamma * inv_std, d_beta / M, inv_std * d_gamma / M
+
+    NormGradient(const Halide::Func &gamma, const Halide::Func &mean, const Halide::Func &inv_std, const Halide::Func &d_gamma,
+                 const Halide::Func &d_beta, const Halide::Expr &values)
+        : mean_(mean) {
+        const Halide::Var c{"c"};
+        const Halide::Expr each = 1.0f / values;
         factors(c) = Halide::Tuple(gamma(c) * inv_std(c), d_beta(c) * each, inv_std(c) * d_gamma(c) * each);
-        const Halide::Expr value = input(c, x, y, n);
-        const Halide::Expr through_statistics = factors(c)[1] + (value - mean(c)) * factors(c)[2];
-        const Halide::Expr gradient = factors(c)[0] * (d_output(c, x, y, n) - through_statistics);
-        d_input(c, x, y, n) = s.relu ? through_relu(value, gradient) : gradient;
     }
+
+    Halide::Expr operator()(const Halide::Expr &d_output, const Halide::Expr &input, const Halide::Expr &c) const {
+        const Halide::Expr through_statistics = factors(c)[1] + (input - mean_(c)) * factors(c)[2];
+        return factors(c)[0] * (d_output - through_statistics);
+    }
+
+private:
+    Halide::Func mean_;
 };
 
 /// All three gradients in one pass.
 struct BatchNormBackward {
+    Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     BatchNormBackwardStats stats;
-    BatchNormBackwardData data;
+    NormGradient gradient;
+    Halide::Func d_input{"d_input"};
 
     BatchNormBackward(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &mean,
                       const Halide::Func &inv_std, const Halide::Expr &batch, const Shape &s)
-        : stats(d_output, input, mean, inv_std, batch, s),
-          data(d_output, input, gamma, mean, inv_std, value_of(stats.gradients, 0), value_of(stats.gradients, 1), batch, s) {}
+        : stats(d_output, input, mean, inv_std, batch, s), gradient(gamma, mean, inv_std, value_of(stats.gradients, 0),
+                                                                    value_of(stats.gradients, 1), values_a_channel(batch, s.in_w, s.in_h)) {
+        d_input(c, x, y, n) = gradient(d_output(c, x, y, n), input(c, x, y, n), c);
+    }
 };
 
 }  // namespace halcyon

@@ -1,12 +1,11 @@
-// Batch normalisation's scale and shift, the max pooling after it and the dropout after that, in one pass, and their gradients: the layers'
-// own algorithms put together. The normalised activation and its gradient are values within a pass; the pool's choice is made again, from
-// the same scale * input + shift as forward. Shapes are the pool's.
+// Batch normalisation and the max pooling behind it: the layers' own algorithms put together. What lies between them is a value within a
+// pass, and the pool's choice is made again, from the same expression as forward. Shapes are the pool's.
 #pragma once
 
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/comparisons.h"
-#include "generators/layers/dropout.h"
 #include "generators/layers/max_pool2d.h"
+#include "generators/pointwise.h"
 #include "plan/shape.h"
 
 #include <Halide.h>
@@ -17,51 +16,32 @@ namespace halcyon {
 inline Shape pooled_shape(const Shape &s) {
     Shape out;
     out.in_h = s.out_h, out.in_w = s.out_w, out.in_c = s.out_c;
-    out.dropout = s.dropout;
     return out;
 }
 
-/// output = the largest scale * input + shift of the window: where the scale is negative, that of the smallest input.
-struct BatchNormPoolForward {
+/// The statistics and the largest of what the chain makes of scale * input + shift.
+struct BatchNormStatsPoolForward {
+    BatchNormStats stats;
     BatchNormForward normalise;
     MaxPool2dForward pool;
 
-    BatchNormPoolForward(const Halide::Func &input, const Halide::Func &scale, const Halide::Func &shift, const Shape &s)
-        : normalise(input, scale, shift), pool(normalise.output, s) {}
+    BatchNormStatsPoolForward(const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &beta, const BoundChain &behind,
+                              const Halide::Expr &batch, const Shape &s, bool by_rows)
+        : stats(input, gamma, beta, batch, s, by_rows), normalise(input, value_of(stats.affine, 0), value_of(stats.affine, 1)),
+          pool(chained(normalise.output, behind), s) {}
 };
 
-struct BatchNormPoolDropoutForward {
-    BatchNormPoolForward pooled;
-    Dropout dropout;
-
-    BatchNormPoolDropoutForward(const Halide::Func &input, const Halide::Func &scale, const Halide::Func &shift, const Halide::Func &step,
-                                const Shape &s)
-        : pooled(input, scale, shift, s), dropout(pooled.pool.output, step, pooled_shape(s)) {}
-};
-
-/// With the statistics.
-struct BatchNormStatsPoolDropoutForward {
-    BatchNormStats stats;
-    BatchNormPoolDropoutForward pass;
-
-    BatchNormStatsPoolDropoutForward(const Halide::Func &input, const Halide::Func &gamma, const Halide::Func &beta,
-                                     const Halide::Func &step, const Halide::Expr &batch, const Shape &s, bool by_rows)
-        : stats(input, gamma, beta, batch, s, by_rows), pass(input, value_of(stats.affine, 0), value_of(stats.affine, 1), step, s) {}
-};
-
-/// Of each window the input whose normalised value is the first largest.
+/// Of each window the input that made the first largest of the values that a pool compares.
 struct ChosenInput {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
-    BatchNormForward normalise;
     Halide::RDom taps;              // dx, dy
-    Halide::Func choice{"choice"};  // the largest normalised value, and the input it is made of
+    Halide::Func choice{"choice"};  // the largest compared value, and the input it is made of
     Halide::Func output{"output"};
 
-    ChosenInput(const Halide::Func &input, const Halide::Func &scale, const Halide::Func &shift, const Shape &s)
-        : normalise(input, scale, shift), taps(0, s.kernel_w, 0, s.kernel_h, "taps") {
+    ChosenInput(const Halide::Func &input, const Halide::Func &compared, const Shape &s) : taps(0, s.kernel_w, 0, s.kernel_h, "taps") {
         const auto tap = [&](const Halide::Expr &dx, const Halide::Expr &dy) {
             const Halide::Expr column = pooled_column(s, x, dx), row = pooled_row(s, y, dy);
-            return Halide::Tuple(comparable(normalise.output(c, column, row, n)), input(c, column, row, n));
+            return Halide::Tuple(comparable(compared(c, column, row, n)), input(c, column, row, n));
         };
         choice(c, x, y, n) = tap(0, 0);
         const Halide::Tuple candidate = tap(taps.x, taps.y), best = choice(c, x, y, n);
@@ -75,36 +55,26 @@ struct BatchNormPoolBackwardStats {
     ChosenInput chosen;
     BatchNormBackwardStats stats;
 
-    BatchNormPoolBackwardStats(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &scale,
-                               const Halide::Func &shift, const Halide::Func &mean, const Halide::Func &inv_std, const Halide::Expr &batch,
-                               const Shape &s)
-        : chosen(input, scale, shift, s), stats(d_output, chosen.output, mean, inv_std, batch, pooled_shape(s)) {}
-};
-
-/// The gradient of batch normalisation's input, and with shape.relu of the ReLU before it.
-struct BatchNormPoolBackwardData {
-    BatchNormForward normalise;
-    MaxPool2dBackward pool;
-    BatchNormBackwardData data;
-
-    BatchNormPoolBackwardData(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &scale, const Halide::Func &shift,
-                              const Halide::Func &gamma, const Halide::Func &mean, const Halide::Func &inv_std, const Halide::Func &d_gamma,
-                              const Halide::Func &d_beta, const Halide::Expr &batch, const Shape &s)
-        : normalise(input, scale, shift), pool(d_output, normalise.output, s),
-          data(pool.d_input, input, gamma, mean, inv_std, d_gamma, d_beta, batch, s) {}
+    BatchNormPoolBackwardStats(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &compared,
+                               const Halide::Func &mean, const Halide::Func &inv_std, const Halide::Expr &batch, const Shape &s)
+        : chosen(input, compared, s), stats(d_output, chosen.output, mean, inv_std, batch, pooled_shape(s)) {}
 };
 
 /// All three gradients in one pass.
 struct BatchNormPoolBackward {
+    Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     BatchNormPoolBackwardStats sums;
-    BatchNormPoolBackwardData pass;
+    MaxPool2dBackward pool;
+    NormGradient gradient;
+    Halide::Func d_input{"d_input"};
 
-    BatchNormPoolBackward(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &scale, const Halide::Func &shift,
-                          const Halide::Func &gamma, const Halide::Func &mean, const Halide::Func &inv_std, const Halide::Expr &batch,
-                          const Shape &s)
-        : sums(d_output, input, scale, shift, mean, inv_std, batch, s),
-          pass(d_output, input, scale, shift, gamma, mean, inv_std, value_of(sums.stats.gradients, 0), value_of(sums.stats.gradients, 1),
-               batch, s) {}
+    BatchNormPoolBackward(const Halide::Func &d_output, const Halide::Func &input, const Halide::Func &compared, const Halide::Func &gamma,
+                          const Halide::Func &mean, const Halide::Func &inv_std, const Halide::Expr &batch, const Shape &s)
+        : sums(d_output, input, compared, mean, inv_std, batch, s), pool(d_output, compared, s),
+          gradient(gamma, mean, inv_std, value_of(sums.stats.gradients, 0), value_of(sums.stats.gradients, 1),
+                   values_a_channel(batch, s.in_w, s.in_h)) {
+        d_input(c, x, y, n) = gradient(pool.d_input(c, x, y, n), input(c, x, y, n), c);
+    }
 };
 
 }  // namespace halcyon

@@ -4,15 +4,14 @@
 // Keras's (height, width, in, out). A dense layer is the convolution whose window covers its whole input.
 #pragma once
 
-#include "generators/layers/comparisons.h"
 #include "plan/shape.h"
 
 #include <Halide.h>
 
 namespace halcyon {
 
-/// output(k, x, y, n) = bias(k) + sum over c, dx, dy of weights(k, c, dx, dy) * input(c, x * stride + dx - pad, y * stride + dy - pad, n),
-/// and max(0, that) where a ReLU is fused in. Taps outside the input are left out.
+/// output(k, x, y, n) = bias(k) + sum over c, dx, dy of weights(k, c, dx, dy) * input(c, x * stride + dx - pad, y * stride + dy - pad, n).
+/// Taps outside the input are left out.
 struct Conv2dForward {
     Halide::Var k{"k"}, x{"x"}, y{"y"}, n{"n"};
     Halide::RDom taps;  // c, dx, dy
@@ -29,7 +28,7 @@ struct Conv2dForward {
         }
         sum(k, x, y, n) = bias(k);
         sum(k, x, y, n) += weights(k, taps.x, taps.y, taps.z) * input(taps.x, in_x, in_y, n);
-        output(k, x, y, n) = s.relu ? rectified(sum(k, x, y, n)) : sum(k, x, y, n);
+        output(k, x, y, n) = sum(k, x, y, n);
     }
 };
 
@@ -46,6 +45,17 @@ struct Conv2dFold {
         shifted(k) = bias(k);
         shifted(k) += weights(k, taps.x, taps.y, taps.z) * shift(taps.x);
         folded_bias(k) = shifted(k);
+    }
+};
+
+/// The weights and bias with which a convolution is scale * its output + shift.
+struct Conv2dFoldOutput {
+    Halide::Var k{"k"}, c{"c"}, dx{"dx"}, dy{"dy"};
+    Halide::Func folded_weights{"folded_weights"}, folded_bias{"folded_bias"};
+
+    Conv2dFoldOutput(const Halide::Func &weights, const Halide::Func &bias, const Halide::Func &scale, const Halide::Func &shift) {
+        folded_weights(k, c, dx, dy) = weights(k, c, dx, dy) * scale(k);
+        folded_bias(k) = bias(k) * scale(k) + shift(k);
     }
 };
 

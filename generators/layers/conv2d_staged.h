@@ -3,7 +3,6 @@
 // once more, so that the loops over it ask nothing.
 #pragma once
 
-#include "generators/layers/comparisons.h"
 #include "plan/block_tile.h"
 #include "plan/shape.h"
 
@@ -49,7 +48,7 @@ struct Conv2dForwardStaged : StagedSum {
         const Halide::Expr pixel = input(from, clamp(x, 0, s.in_w - 1), clamp(y, 0, s.in_h - 1), min(n, images - 1));
         pixels(from, x, y, n) = s.padded() ? select(within(x, s.in_w) && within(y, s.in_h), pixel, 0.0f) : pixel;
         add_up(bias(to), x * s.stride_w + taps.y - s.pad_left, y * s.stride_h + tap_row() - s.pad_top);
-        output(to, x, y, n) = s.relu ? rectified(sum(to, x, y, n)) : sum(to, x, y, n);
+        output(to, x, y, n) = sum(to, x, y, n);
     }
 };
 

@@ -3,7 +3,6 @@
 // A tile is (tx, ty); in it a counts columns and b rows of the transformed domain.
 #pragma once
 
-#include "generators/layers/comparisons.h"
 #include "generators/layers/conv2d.h"
 #include "plan/shape.h"
 #include "plan/winograd.h"
@@ -104,8 +103,7 @@ struct Conv2dForwardWinograd {
 
         output_columns(k, n, tx, ty, i, b) = transform(tile.output, i, [&](int of) { return Expr(products(k, n, tx, ty, of, b)); });
         const Expr convolution = transform(tile.output, y % m, [&](int of) { return Expr(output_columns(k, n, x / m, y / m, x % m, of)); });
-        const Expr linear = convolution + bias(k);
-        output(k, x, y, n) = s.relu ? rectified(linear) : linear;
+        output(k, x, y, n) = convolution + bias(k);
     }
 };
 

@@ -6,38 +6,30 @@
 
 #include "generators/layers/comparisons.h"
 #include "generators/layers/philox.h"
+#include "generators/pointwise.h"
 #include "plan/shape.h"
 
 #include <Halide.h>
 
 namespace halcyon {
 
-/// output(c, x, y, n) = rescaled(images(c, x or its mirror, y, indices(n))), or of that ((it - center(c)) * factor(c)).
+/// output(c, x, y, n) = rescaled(images(c, x or its mirror, y, indices(n))), or that of what the chain makes of the image's value.
 struct InputForward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::Func key{"key"}, flipped{"flipped"}, output{"output"};
 
-    InputForward(const Halide::Func &images, const Halide::Func &indices, const Halide::Func &step, const Halide::Expr &records,
-                 const Shape &s) {
-        output(c, x, y, n) = rescaled(value(images, indices, step, records, s), s);
-    }
-
-    InputForward(const Halide::Func &images, const Halide::Func &indices, const Halide::Func &step, const Halide::Func &center,
-                 const Halide::Func &factor, const Halide::Expr &records, const Shape &s) {
-        output(c, x, y, n) = rescaled((value(images, indices, step, records, s) - center(c)) * factor(c), s);
-    }
-
-private:
-    Halide::Expr value(const Halide::Func &images, const Halide::Func &indices, const Halide::Func &step, const Halide::Expr &records,
-                       const Shape &s) {
+    InputForward(const Halide::Func &images, const Halide::Func &indices, const Halide::Func &step, const BoundChain &chain,
+                 const Halide::Expr &records, const Shape &s) {
         key() = stream_key(step, stream_flip);
         const Halide::Expr bits = philox2x32({place_in_epoch(step, n), Halide::Expr(uint32_t{0})}, key())[0];
         flipped(n) = (bits & 0xFFFF) < step_word(step, step_flip_threshold);
         const Halide::Expr from_x = select(flipped(n), s.in_w - 1 - x, x);
         const Halide::Expr record = clamp(indices(n), 0, records - 1);
-        return Halide::cast<float>(images(c, clamp(from_x, 0, s.in_w - 1), y, record));
+        const Halide::Expr pixel = Halide::cast<float>(images(c, clamp(from_x, 0, s.in_w - 1), y, record));
+        output(c, x, y, n) = rescaled(chain(pixel, {c, x, y, n}), s);
     }
 
+private:
     static Halide::Expr rescaled(const Halide::Expr &value, const Shape &s) {
         if (s.image_scale != 0) return value * s.image_scale + s.image_offset;
         return s.floats ? value : value / 255.0f;

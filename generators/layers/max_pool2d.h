@@ -3,6 +3,7 @@
 #pragma once
 
 #include "generators/layers/comparisons.h"
+#include "generators/pointwise.h"
 #include "plan/shape.h"
 
 #include <Halide.h>
@@ -23,6 +24,7 @@ struct MaxPool2dForward {
     Halide::RDom taps;                // dx, dy
     Halide::Func largest{"largest"};  // the largest input, and the largest magnitude, by its bits: above infinity's where one is NaN
     Halide::Func output{"output"};
+    BoundChain chain;  // behind the output
 
     MaxPool2dForward(const Halide::Func &input, const Shape &s) : taps(0, s.kernel_w, 0, s.kernel_h, "taps") {
         const Halide::Expr first = input(c, pooled_column(s, x, 0), pooled_row(s, y, 0), n);

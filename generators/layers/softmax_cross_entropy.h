@@ -47,17 +47,24 @@ struct SoftmaxCrossEntropyForward {
     }
 };
 
-/// d_logits = (probabilities - one_hot(label)) * weight(label) / images in the batch, as of Keras's class_weight: not over the sum of
-/// weights, which is what PyTorch divides by.
+/// (probability - one_hot(label)) * weight(label) / images in the batch, as of Keras's class_weight: not over the sum of weights, which is
+/// what PyTorch divides by.
+inline Halide::Expr logit_gradient(const Halide::Expr &probability, const Halide::Expr &c, const Halide::Expr &n,
+                                   const Halide::Func &labels, const Halide::Func &indices, const Halide::Func &step,
+                                   const Halide::Expr &records, const Halide::Expr &words, int classes) {
+    const Halide::Expr label = label_of(labels, indices, records, n), one_hot = select(c == label, 1.0f, 0.0f);
+    const Halide::Expr scale = step_float(step, step_inverse_batch) * class_weight_of(step, words, classes, label);
+    return or_not_a_number(label < classes, (probability - one_hot) * scale);
+}
+
+/// d_logits = logit_gradient(probabilities)
 struct SoftmaxCrossEntropyBackward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::Func d_logits{"d_logits"};
 
     SoftmaxCrossEntropyBackward(const Halide::Func &probabilities, const Halide::Func &labels, const Halide::Func &indices,
                                 const Halide::Func &step, const Halide::Expr &records, const Halide::Expr &words, const Shape &s) {
-        const Halide::Expr label = label_of(labels, indices, records, n), one_hot = select(c == label, 1.0f, 0.0f);
-        const Halide::Expr scale = step_float(step, step_inverse_batch) * class_weight_of(step, words, s.in_c, label);
-        d_logits(c, x, y, n) = or_not_a_number(label < s.in_c, (probabilities(c, x, y, n) - one_hot) * scale);
+        d_logits(c, x, y, n) = logit_gradient(probabilities(c, x, y, n), c, n, labels, indices, step, records, words, s.in_c);
     }
 };
 

@@ -44,7 +44,7 @@ void print_as_json(const Plan &plan, const std::string &automatic) {
         ordered_json kernels = ordered_json::array();
         for (const Call &call : distinct_calls(set))
             kernels.push_back(
-                {{"kernel", call.kernel}, {"layer", call.layer}, {"entry", call.entry}, {"reason", call.reason}, {"symbol", call.symbol}});
+                {{"kernel", work_name(call.kernel)}, {"layer", call.layer}, {"entry", call.entry}, {"reason", call.reason}, {"symbol", call.symbol}});
         const std::string reason = why_not(set);
         sets.push_back({{"name", set.set},
                         {"target", set.target},
@@ -61,8 +61,9 @@ void print_kernels(const SetPlan &set) {
     std::vector<std::string> kernels;
     std::map<std::string, std::map<std::string, int>> entries;
     for (const Call &call : distinct_calls(set)) {
-        if (!entries.contains(call.kernel)) kernels.push_back(call.kernel);
-        ++entries[call.kernel][call.entry];
+        const std::string kernel = work_name(call.kernel);
+        if (!entries.contains(kernel)) kernels.push_back(kernel);
+        ++entries[kernel][call.entry];
     }
     std::size_t width = 0;
     for (const std::string &kernel : kernels) width = std::max(width, kernel.size());

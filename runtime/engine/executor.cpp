@@ -1,6 +1,5 @@
 #include "runtime/engine/executor.h"
 
-#include "plan/naming.h"
 
 #include <fmt/format.h>
 
@@ -61,7 +60,7 @@ void Executor::make_calls(int batch, int records) {
             memory_.wait();
             const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
             fmt::print(stderr, "{:9.3f} ms  {:24} n={:<5} {:16} {}\n", elapsed.count(), call.layer, batch, call.entry,
-                       kernel_name(call.kernel, call.shape));
+                       kernel_name(call.kernel));
         }
     }
     prepared_ = true;
@@ -98,7 +97,7 @@ Executor::Binding &Executor::binding(int batch, int records) {
 
 void Executor::fail(const Call &call, int code) {
     const std::string message = session_.take_error();
-    throw std::runtime_error(fmt::format("kernel {} of layer \"{}\" failed: {} (code {}, {})", call.kernel, call.layer,
+    throw std::runtime_error(fmt::format("kernel {} of layer \"{}\" failed: {} (code {}, {})", work_name(call.kernel), call.layer,
                                          message.empty() ? "it left no message" : message, code, call.symbol));
 }
 

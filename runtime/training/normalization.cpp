@@ -14,7 +14,7 @@ const Call *find_fold(const Network &network) {
         if (set.set == network.set())
             for (const Program &program : set.programs)
                 for (const Call &call : program.calls)
-                    if (call.kernel == "normalization_fold") return &call;
+                    if (call.kernel.core == "normalization_fold") return &call;
     return nullptr;
 }
 
@@ -31,7 +31,7 @@ void adapt_normalization(Network &network, const Dataset &train, std::span<const
 
     // The layers before it make scale x + offset of a value x.
     const ChannelMoments of_images = channel_moments(train, records);
-    const double scale = fold->shape.image_scale, offset = fold->shape.image_offset;
+    const double scale = fold->kernel.shape.image_scale, offset = fold->kernel.shape.image_offset;
     std::ranges::transform(of_images.mean, network.weight(mean).begin(), [&](double x) { return float(scale * x + offset); });
     std::ranges::transform(of_images.variance, network.weight(variance).begin(), [&](double x) { return float(scale * scale * x); });
 }

@@ -15,8 +15,7 @@ std::string rows_of_sums(const Shape &s, const Set &set) {
 }  // namespace
 
 std::vector<KernelMenu> augment_menus() {
-    return {{"augment", {{"images", on_x86}, {"image_blocks", rows_of_sums}, autoscheduled, reference, gpu_reference}},
-            {"augment_float", {{"images", on_x86}, {"image_blocks", rows_of_sums}, autoscheduled, reference, gpu_reference}}};
+    return {{"augment", {{"images", on_x86}, {"image_blocks", rows_of_sums}, autoscheduled, reference, gpu_reference}}};
 }
 
 }  // namespace halcyon

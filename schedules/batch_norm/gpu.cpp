@@ -59,10 +59,6 @@ void backward_stats_rows(BatchNormBackwardStats &f, const Shape &s, const Set &)
 
 void backward_stats_channels(BatchNormBackwardStats &f, const Shape &s, const Set &) { gradient_channels(f, s); }
 
-void forward_vectors(BatchNormForward &f, const Shape &s, const Set &) { vector_threads(f.output, f.c, f.x, f.y, f.n, s.in_c); }
-
-void backward_data_vectors(BatchNormBackwardData &f, const Shape &s, const Set &) { vector_threads(f.d_input, f.c, f.x, f.y, f.n, s.in_c); }
-
 void stats_forward_channels(BatchNormStatsForward &f, const Shape &s, const Set &set) {
     stats_channels(f.stats, s, set);
     normalise_in_block(f, block_channels(s));
@@ -70,7 +66,7 @@ void stats_forward_channels(BatchNormStatsForward &f, const Shape &s, const Set 
 
 void backward_channels(BatchNormBackward &f, const Shape &s, const Set &) {
     gradient_channels(f.stats, s);
-    differentiate_in_block(f.stats, f.data, block_channels(s));
+    differentiate_in_block(f, f.stats, block_channels(s));
 }
 
 // Then a thread per channel merges its pixels in order.
@@ -99,16 +95,14 @@ void gpu_reference(BatchNormBackwardStats &f) {
 
 void gpu_reference(BatchNormBackward &f) {
     gpu_reference(f.stats);
-    differentiate_in_block(f.stats, f.data, 1);
+    differentiate_in_block(f, f.stats, 1);
 }
 
 const Schedules<BatchNormStats> stats_schedules{{"channels", stats_channels}, {"rows", stats_rows}, {"gpu_reference", gpu_reference}};
 const Schedules<BatchNormStatsForward> stats_forward_schedules{{"channels", stats_forward_channels}, {"gpu_reference", gpu_reference}};
 const Schedules<BatchNormFold> fold_schedules{{"gpu_reference", gpu_reference}};
-const Schedules<BatchNormForward> forward_schedules{{"vectors", forward_vectors}};
 const Schedules<BatchNormBackwardStats> backward_stats_schedules{
     {"channels", backward_stats_channels}, {"rows", backward_stats_rows}, {"gpu_reference", gpu_reference}};
-const Schedules<BatchNormBackwardData> backward_data_schedules{{"vectors", backward_data_vectors}};
 const Schedules<BatchNormBackward> backward_schedules{{"channels", backward_channels}, {"gpu_reference", gpu_reference}};
 
 }  // namespace

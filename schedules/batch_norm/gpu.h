@@ -125,11 +125,12 @@ inline void share_statistics(BatchNormBackwardStats &f) {
     for (Halide::Func values : {f.sums, f.gradients}) share_values(values, f.d_gamma, f.c);
 }
 
-/// Has the gradient of the input made by the blocks that make those of gamma and beta.
-inline void differentiate_in_block(BatchNormBackwardStats &stats, BatchNormBackwardData &data, int channels) {
+/// Has f.d_input made by the blocks that make the gradients of gamma and beta.
+template<typename Stages>
+void differentiate_in_block(Stages &f, BatchNormBackwardStats &stats, int channels) {
     share_statistics(stats);
-    share_values(data.factors, stats.d_gamma, data.c);
-    pass_of_block(data, data.d_input, stats.d_gamma, channels);
+    share_values(f.gradient.factors, stats.d_gamma, f.gradient.factors.args().front());
+    pass_of_block(f, f.d_input, stats.d_gamma, channels);
 }
 
 /// The gradients' sums in two launches. Returns how the images of a pixel are shared.

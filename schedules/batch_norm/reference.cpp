@@ -37,7 +37,7 @@ void reference(BatchNormBackwardStats &f) {
 
 void reference(BatchNormBackward &f) {
     reference(f.stats);
-    pass_of_channels(f.data, f.data.d_input, f.stats.d_gamma);
+    pass_of_channels(f, f.d_input, f.stats.d_gamma);
 }
 
 const Schedules<BatchNormStats> stats_schedules{{"reference", reference}};

@@ -54,18 +54,9 @@ void fold_channel_vectors(BatchNormFold &f, const Shape &s, const Set &set) {
     for (Func out : {f.scale, f.shift}) out.vectorize(f.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
 }
 
-void forward_channel_vectors(BatchNormForward &f, const Shape &s, const Set &set) { channel_vectors(f.output, f.c, f.x, f.y, f.n, s, set); }
-
-void backward_data_channel_vectors(BatchNormBackwardData &f, const Shape &s, const Set &set) {
-    f.factors.compute_root().vectorize(f.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
-    channel_vectors(f.d_input, f.c, f.x, f.y, f.n, s, set);
-}
-
 const Schedules<BatchNormStats> stats_schedules{{"pixel_tiles", stats_pixel_tiles}};
 const Schedules<BatchNormFold> fold_schedules{{"channel_vectors", fold_channel_vectors}};
-const Schedules<BatchNormForward> forward_schedules{{"channel_vectors", forward_channel_vectors}};
 const Schedules<BatchNormBackwardStats> backward_stats_schedules{{"pixel_tiles", gradient_tiles}};
-const Schedules<BatchNormBackwardData> backward_data_schedules{{"channel_vectors", backward_data_channel_vectors}};
 
 }  // namespace
 }  // namespace halcyon

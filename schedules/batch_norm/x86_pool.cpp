@@ -17,25 +17,11 @@
 #include "schedules/batch_norm/x86.h"
 #include "schedules/schedules.h"
 #include "schedules/x86/pixels.h"
-#include "schedules/x86/pool_windows.h"
 
 namespace halcyon {
 namespace {
 
 using Halide::TailStrategy;
-using Halide::Var;
-
-void forward_channel_vectors(BatchNormPoolForward &f, const Shape &s, const Set &set) { apply_schedule(f.pool, s, set, "channel_vectors"); }
-
-/// Dropout's own loops; a window is normalised and pooled in registers.
-void forward_lanes(BatchNormPoolDropoutForward &f, const Shape &s, const Set &set) {
-    const int vector = channel_vector(f.dropout.quarter, set);
-    Var lane{"lane"};
-    apply_schedule(f.dropout, pooled_shape(s), set, "lanes");
-    MaxPool2dForward &pool = f.pooled.pool;
-    pool.largest.compute_at(f.dropout.output, lane).vectorize(pool.c, vector);
-    pool.largest.update().reorder(pool.c, pool.taps.x, pool.taps.y).vectorize(pool.c, vector).unroll(pool.taps.x).unroll(pool.taps.y);
-}
 
 void backward_stats_pixel_tiles(BatchNormPoolBackwardStats &f, const Shape &s, const Set &set) {
     const int vector = channel_vector(s.in_c, set);
@@ -51,15 +37,7 @@ void backward_stats_pixel_tiles(BatchNormPoolBackwardStats &f, const Shape &s, c
         .unroll(chosen.taps.y);
 }
 
-void backward_data_windows(BatchNormPoolBackwardData &f, const Shape &s, const Set &set) {
-    parallel_pool_windows(f.data.d_input, f.pool, s, set);
-    f.data.factors.compute_root().vectorize(f.data.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
-}
-
-const Schedules<BatchNormPoolForward> forward_schedules{{"channel_vectors", forward_channel_vectors}};
-const Schedules<BatchNormPoolDropoutForward> dropout_schedules{{"lanes", forward_lanes}};
 const Schedules<BatchNormPoolBackwardStats> backward_stats_schedules{{"pixel_tiles", backward_stats_pixel_tiles}};
-const Schedules<BatchNormPoolBackwardData> backward_data_schedules{{"windows", backward_data_windows}};
 
 }  // namespace
 }  // namespace halcyon

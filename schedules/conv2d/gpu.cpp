@@ -1,6 +1,5 @@
 #include "generators/layers/conv2d.h"
 
-#include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_pool.h"
 #include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "generators/layers/conv2d_winograd.h"
@@ -17,14 +16,8 @@ void gpu_reference(Conv2dForward &f) {
 }
 
 void gpu_reference(Conv2dPoolForward<Conv2dForward> &f, const Shape &s, const Set &set) {
-    apply_schedule(f.pooled, s.pool(), set, "gpu_reference");
-    f.convolution.sum.compute_at(f.pooled.pool.output, thread);
-}
-
-// The ReLU has a register of its own: PoCL 3.1 forgets the dropout where both are one expression.
-void gpu_reference(Conv2dDropoutForward<Conv2dForward> &f, const Shape &s, const Set &set) {
-    apply_schedule(f.dropout, pooled_shape(s), set, "gpu_reference");
-    for (Halide::Func stage : {f.convolution.sum, f.convolution.output}) stage.compute_at(f.dropout.output, thread);
+    apply_schedule(f.pool, s.pool(), set, "gpu_reference");
+    f.convolution.sum.compute_at(f.pool.output, thread);
 }
 
 void gpu_reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &f, const Shape &s, const Set &set) {
@@ -39,6 +32,11 @@ void gpu_reference(Conv2dFold &f) {
     f.shifted.compute_at(f.folded_bias, thread);
 }
 
+void gpu_reference(Conv2dFoldOutput &f) {
+    element_threads(f.folded_weights, f.k, f.dx, f.dy, f.c);
+    element_threads(f.folded_bias, f.k);
+}
+
 void gpu_reference(Conv2dFoldBackward &f) {
     element_threads(f.d_weights, f.k, f.dx, f.dy, f.c);
     for (Halide::Func output : {f.d_gamma, f.d_beta}) element_threads(output, f.c);
@@ -51,16 +49,6 @@ void gpu_reference(WinogradWeights &f) { element_threads(f.transformed_weights, 
 void gpu_reference(Conv2dBackwardData &f) {
     element_threads(f.d_input, f.c, f.x, f.y, f.n);
     f.sum.compute_at(f.d_input, thread);
-}
-
-void gpu_reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &f, const Shape &s, const Set &set) {
-    apply_schedule(f.dropout, s, set, "gpu_reference");
-    f.convolution.sum.compute_at(f.dropout.output, thread);
-}
-
-void gpu_reference(Conv2dReluDropoutBackwardData<Conv2dBackwardData> &f) {
-    element_threads(f.d_input, f.c, f.x, f.y, f.n);
-    f.convolution.sum.compute_at(f.d_input, thread);
 }
 
 void gpu_reference(Conv2dBackwardWeights &f) {
@@ -82,8 +70,8 @@ void gpu_reference(Conv2dPoolBackwardWeights &f) {
     for (Halide::Stage gradient : {Halide::Stage(weights.d_weights), weights.d_weights.update()})
         element_threads(gradient, weights.k, weights.dx, weights.dy, weights.c);
     for (Halide::Stage gradient : {Halide::Stage(weights.d_bias), weights.d_bias.update()}) element_threads(gradient, weights.k);
-    f.gradient.pool.sum.compute_at(weights.row_sums, weights.pixels.x);
-    f.gradient.pool.choice.compute_at(f.gradient.pool.sum, f.gradient.pool.windows.x);
+    f.pool.sum.compute_at(weights.row_sums, weights.pixels.x);
+    f.pool.choice.compute_at(f.pool.sum, f.pool.windows.x);
 }
 
 using Halide::Func;
@@ -135,13 +123,11 @@ void fold_backward_shared_sums(Conv2dFoldBackward &f, const Shape &s, const Set 
 const Schedules<Conv2dForward> forward_schedules{{"gpu_reference", gpu_reference}};
 const Schedules<WinogradWeights> winograd_weights_schedules{{"gpu_reference", gpu_reference}};
 const Schedules<Conv2dPoolForward<Conv2dForward>> pool_schedules{{"gpu_reference", gpu_reference}};
-const Schedules<Conv2dDropoutForward<Conv2dForward>> dropout_schedules{{"gpu_reference", gpu_reference}};
 const Schedules<Conv2dSoftmaxCrossEntropy<Conv2dForward>> loss_schedules{{"gpu_reference", gpu_reference}};
 const Schedules<Conv2dFold> fold_schedules{{"shared_sums", fold_shared_sums}, {"gpu_reference", gpu_reference}};
+const Schedules<Conv2dFoldOutput> fold_output_schedules{{"gpu_reference", gpu_reference}};
 const Schedules<Conv2dFoldBackward> fold_backward_schedules{{"shared_sums", fold_backward_shared_sums}, {"gpu_reference", gpu_reference}};
 const Schedules<Conv2dBackwardData> backward_data_schedules{{"gpu_reference", gpu_reference}};
-const Schedules<Conv2dDropoutBackwardData<Conv2dBackwardData>> dropout_backward_schedules{{"gpu_reference", gpu_reference}};
-const Schedules<Conv2dReluDropoutBackwardData<Conv2dBackwardData>> relu_dropout_backward_schedules{{"gpu_reference", gpu_reference}};
 const Schedules<Conv2dBackwardWeights> backward_weights_schedules{{"gpu_reference", gpu_reference}};
 const Schedules<Conv2dPoolBackwardWeights> pool_backward_weights_schedules{{"gpu_reference", gpu_reference}};
 

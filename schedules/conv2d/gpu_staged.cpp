@@ -28,7 +28,6 @@
 // each of its 4 schedulers, against latency. What those read of the L2 cache is an eighth of a byte a multiply-add.
 #include "generators/layers/conv2d_staged.h"
 
-#include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "schedules/gpu/softmax_cross_entropy.h"
 #include "schedules/gpu/threads.h"
@@ -127,37 +126,15 @@ void sliced(StagedSum &f, Func output) {
     f.pixels.compute_at(f.part, four).vectorize(f.from).unroll(f.n);
 }
 
-/// The sums of a kernel, and what it writes of them.
-struct Staged {
-    StagedSum &sums;
-    Func output;
-};
-
-Staged staged(Conv2dForwardStaged &f) { return {f, f.output}; }
-Staged staged(Conv2dBackwardDataStaged &f) { return {f, f.d_input}; }
-Staged staged(Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged> &f) {
-    return {f.convolution, f.d_input.rename(f.c, f.convolution.to)};
-}
-
-/// With a dropout behind: every element draws its own words in the loop that writes it, once its sum is made.
-template<typename Stages>
-Staged staged(Stages &f) {
-    return {f.convolution, f.dropout.output.rename(f.dropout.c, f.convolution.to)};
-}
-
-template<typename Stages>
-void forward_shared_tile(Stages &stages) {
-    auto [f, output] = staged(stages);
-    image_blocks(output, f);
-    shared_tile(f, output);
+void forward_shared_tile(Conv2dForwardStaged &f) {
+    image_blocks(f.output, f);
+    shared_tile(f, f.output);
     stage(f.weights, f.sum, f.chunks.y, f.tile, f.to, f.from, f.tile.thread_channels);
 }
 
-template<typename Stages>
-void forward_sliced(Stages &stages) {
-    auto [f, output] = staged(stages);
-    image_blocks(output, f);
-    sliced(f, output);
+void forward_sliced(Conv2dForwardStaged &f) {
+    image_blocks(f.output, f);
+    sliced(f, f.output);
     f.weights.vectorize(f.to);
 }
 
@@ -168,30 +145,16 @@ void loss_sliced(Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged> &f) {
     f.convolution.weights.vectorize(f.convolution.to);
 }
 
-template<typename Stages>
-void backward_data_shared_tile(Stages &stages) {
-    auto [f, output] = staged(stages);
-    image_blocks(output, f);
-    shared_tile(f, output);
+void backward_data_shared_tile(Conv2dBackwardDataStaged &f) {
+    image_blocks(f.d_input, f);
+    shared_tile(f, f.d_input);
     stage(f.weights, f.sum, f.chunks.y, f.tile, f.from, f.to, channel_vector(f.tile.chunk));
 }
 
-template<typename Stages>
-void backward_data_sliced(Stages &stages) {
-    auto [f, output] = staged(stages);
-    image_blocks(output, f);
-    sliced(f, output);
+void backward_data_sliced(Conv2dBackwardDataStaged &f) {
+    image_blocks(f.d_input, f);
+    sliced(f, f.d_input);
     f.weights.vectorize(f.from);
-}
-
-template<typename Stages>
-Schedules<Stages> forward_schedules() {
-    return {{"shared_tile", forward_shared_tile}, {"sliced", forward_sliced}};
-}
-
-template<typename Stages>
-Schedules<Stages> backward_data_schedules() {
-    return {{"shared_tile", backward_data_shared_tile}, {"sliced", backward_data_sliced}};
 }
 
 /// A block of `consumer` makes its weights' sums chunk by chunk, in shared memory.
@@ -235,12 +198,9 @@ void backward_weights_channels(Conv2dBackwardWeightsStaged &f, const Shape &s, c
     sum_weights(f, f.d_bias, s);
 }
 
-const auto schedules = forward_schedules<Conv2dForwardStaged>();
-const auto dropout_schedules = forward_schedules<Conv2dDropoutForward<Conv2dForwardStaged>>();
+const Schedules<Conv2dForwardStaged> forward_schedules{{"shared_tile", forward_shared_tile}, {"sliced", forward_sliced}};
 const Schedules<Conv2dSoftmaxCrossEntropy<Conv2dForwardStaged>> loss_schedules{{"sliced", loss_sliced}};
-const auto data_schedules = backward_data_schedules<Conv2dBackwardDataStaged>();
-const auto dropout_data_schedules = backward_data_schedules<Conv2dDropoutBackwardData<Conv2dBackwardDataStaged>>();
-const auto relu_dropout_data_schedules = backward_data_schedules<Conv2dReluDropoutBackwardData<Conv2dBackwardDataStaged>>();
+const Schedules<Conv2dBackwardDataStaged> data_schedules{{"shared_tile", backward_data_shared_tile}, {"sliced", backward_data_sliced}};
 const Schedules<Conv2dBackwardWeightsStaged> weights_schedules{{"channels", backward_weights_channels},
                                                                {"shared_tile", backward_weights_shared_tile}};
 

@@ -1,6 +1,5 @@
 #include "generators/layers/conv2d.h"
 
-#include "generators/layers/conv2d_dropout.h"
 #include "generators/layers/conv2d_pool.h"
 #include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "generators/layers/conv2d_winograd.h"
@@ -21,11 +20,6 @@ void pixel_sums(Conv2dBackwardData &f, Halide::Func output, const Halide::Var &x
 void reference(Conv2dForward &f) {
     f.output.parallel(f.n);
     pixel_sums(f, f.output, f.x);
-}
-
-void reference(Conv2dDropoutForward<Conv2dForward> &f, const Shape &s, const Set &set) {
-    apply_schedule(f.dropout, pooled_shape(s), set, "reference");
-    pixel_sums(f.convolution, f.dropout.output, f.dropout.x);
 }
 
 void reference(Conv2dSoftmaxCrossEntropy<Conv2dForward> &f, const Shape &s, const Set &set) {
@@ -57,37 +51,27 @@ void reference(Conv2dForwardWinograd &f) {
 // One row of windows of one image at a time, the convolution's rows that it takes on the stack: no more than `rows`.
 template<typename Convolution>
 void row_of_windows(Conv2dPoolForward<Convolution> &f, const Halide::Expr &rows) {
-    auto &[convolution, pooled] = f;
+    auto &[convolution, pool] = f;
     reference(convolution);
-    pooled.pool.output.parallel(pooled.pool.n);
+    pool.output.parallel(pool.n);
     convolution.output.serial(convolution.n)
-        .compute_at(pooled.pool.output, pooled.pool.y)
+        .compute_at(pool.output, pool.y)
         .bound_storage(convolution.y, rows)
         .store_in(Halide::MemoryType::Register);
 }
 
-void reference(Conv2dPoolForward<Conv2dForward> &f) { row_of_windows(f, f.pooled.pool.taps.y.extent()); }
+void reference(Conv2dPoolForward<Conv2dForward> &f) { row_of_windows(f, f.pool.taps.y.extent()); }
 
 // Whole rows of tiles, one above and one below among them for all that Halide can tell.
 void reference(Conv2dPoolForward<Conv2dForwardWinograd> &f) {
     const int outputs = f.convolution.outputs;
-    row_of_windows(f, f.pooled.pool.taps.y.extent() + 3 * outputs);
+    row_of_windows(f, f.pool.taps.y.extent() + 3 * outputs);
     f.convolution.output.align_bounds(f.convolution.y, outputs);
 }
 
 void reference(Conv2dBackwardData &f) {
     f.d_input.parallel(f.n);
     pixel_sums(f, f.d_input, f.x);
-}
-
-void reference(Conv2dDropoutBackwardData<Conv2dBackwardData> &f, const Shape &s, const Set &set) {
-    apply_schedule(f.dropout, s, set, "reference");
-    pixel_sums(f.convolution, f.dropout.output, f.dropout.x);
-}
-
-void reference(Conv2dReluDropoutBackwardData<Conv2dBackwardData> &f) {
-    f.d_input.parallel(f.n);
-    pixel_sums(f.convolution, f.d_input, f.x);
 }
 
 void reference(Conv2dBackwardWeights &f) {
@@ -102,9 +86,9 @@ void reference(Conv2dPoolBackwardWeights &f) {
         .update()
         .reorder(weights.k, weights.column, weights.pixels.x, weights.pixels.y, weights.pixels.z, weights.y)
         .parallel(weights.y);
-    f.gradient.data.d_input.compute_at(weights.row_sums, weights.pixels.x);
-    f.gradient.pool.sum.compute_at(f.gradient.data.d_input, f.gradient.data.c);
-    f.gradient.pool.choice.compute_at(f.gradient.pool.sum, f.gradient.pool.windows.x);
+    f.d_convolution.compute_at(weights.row_sums, weights.pixels.x);
+    f.pool.sum.compute_at(f.d_convolution, f.pool.c);
+    f.pool.choice.compute_at(f.pool.sum, f.pool.windows.x);
 }
 
 const Schedules<Conv2dForward> forward_schedules{{"reference", reference}};
@@ -112,13 +96,10 @@ const Schedules<Conv2dForwardWinograd> winograd_schedules{{"reference", referenc
 const Schedules<WinogradWeights> winograd_weights_schedules{{"reference", reference}};
 const Schedules<Conv2dPoolForward<Conv2dForward>> pool_schedules{{"reference", reference}};
 const Schedules<Conv2dPoolForward<Conv2dForwardWinograd>> winograd_pool_schedules{{"reference", reference}};
-const Schedules<Conv2dDropoutForward<Conv2dForward>> dropout_schedules{{"reference", reference}};
 const Schedules<Conv2dSoftmaxCrossEntropy<Conv2dForward>> loss_schedules{{"reference", reference}};
 const Schedules<Conv2dFold> fold_schedules{{"reference", reference}};
 const Schedules<Conv2dFoldBackward> fold_backward_schedules{{"reference", reference}};
 const Schedules<Conv2dBackwardData> backward_data_schedules{{"reference", reference}};
-const Schedules<Conv2dDropoutBackwardData<Conv2dBackwardData>> dropout_backward_schedules{{"reference", reference}};
-const Schedules<Conv2dReluDropoutBackwardData<Conv2dBackwardData>> relu_dropout_backward_schedules{{"reference", reference}};
 const Schedules<Conv2dBackwardWeights> backward_weights_schedules{{"reference", reference}};
 const Schedules<Conv2dPoolBackwardWeights> pool_backward_weights_schedules{{"reference", reference}};
 

@@ -96,8 +96,7 @@ void forward_pool_register_tile(Conv2dPoolForward<Conv2dForward> &f, const Shape
     RegisterTile tile(s.out_c, set);
     tile.vector = power_of_two_divisor(tile.vector, s.out_c);
     tile.channels = tile.vector * divisor_up_to(2, s.out_c / tile.vector);
-    auto &[convolution, pooled] = f;
-    MaxPool2dForward &pool = pooled.pool;
+    auto &[convolution, pool] = f;
     const Var loop = tile_over_images(pool.output, pool.c, pool.x, pool.y, pool.n, tile);
     convolution.output.compute_at(pool.output, loop)
         .store_in(MemoryType::Register)
@@ -131,6 +130,12 @@ void fold_backward_channel_vectors(Conv2dFoldBackward &f, const Shape &s, const 
     f.sums.parallel(f.c).update().parallel(f.c);
     lanes.compute_at(f.sums, f.c).vectorize(lane).update().reorder(lane, ko, f.taps.y, f.taps.z).vectorize(lane);
     for (Func out : {f.d_gamma, f.d_beta}) out.vectorize(f.c, set.vector_floats, TailStrategy::GuardWithIf);
+}
+
+void fold_output_channel_vectors(Conv2dFoldOutput &f, const Shape &s, const Set &set) {
+    const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
+    f.folded_weights.reorder(f.k, f.dx, f.dy, f.c).vectorize(f.k, vector).parallel(f.c);
+    f.folded_bias.vectorize(f.k, vector);
 }
 
 /// The same for the pixels of a tile of one image.
@@ -174,8 +179,7 @@ void forward_pool_pixel_tile(Conv2dPoolForward<Conv2dForward> &f, const Shape &s
     const int vectors = s.out_c / vector;
     PixelTile tile = cheapest_tile(width, 1, s.pooled_h == 1 ? divide_up(vectors, 2) : vectors, set);
     tile.vectors = divisor_up_to(tile.vectors, vectors);
-    auto &[convolution, pooled] = f;
-    MaxPool2dForward &pool = pooled.pool;
+    auto &[convolution, pool] = f;
     Var ko{"ko"}, ki{"ki"}, xo{"xo"}, xi{"xi"}, task{"task"};
     pool.output.split(pool.c, ko, ki, tile.vectors * vector)
         .reorder(ki, pool.x, pool.n, pool.y, ko)
@@ -269,21 +273,21 @@ void backward_weights_rows(Conv2dBackwardWeightsByRows &f, const Shape &s, const
 /// (1.08 ms against 1.40, two cores), whose first writes 7 MiB that the second reads.
 void pool_backward_weights_rows(Conv2dPoolBackwardWeights &f, const Shape &s, const Set &set) {
     const RVar images = sum_rows(f.weights, s, set);
-    BatchNormBackwardData &data = f.gradient.data;
-    pool_windows(data.d_input, f.gradient.pool, s.masked_pool(), set);
-    data.d_input.compute_at(f.weights.row_sums, images)
+    MaxPool2dBackward &pool = f.pool;
+    pool_windows(f.d_convolution, pool, s.pool(), set);
+    f.d_convolution.compute_at(f.weights.row_sums, images)
         .store_in(MemoryType::Register)
-        .reorder_storage(data.c, data.n, data.x, data.y)
-        .bound_storage(data.n, rows_images)
-        .bound_storage(data.x, s.pool_stride_w)
-        .bound_storage(data.y, s.pool_stride_h);
-    data.factors.compute_root().vectorize(data.c, channel_vector(s.out_c, set), TailStrategy::ShiftInwards);
+        .reorder_storage(pool.c, pool.n, pool.x, pool.y)
+        .bound_storage(pool.n, rows_images)
+        .bound_storage(pool.x, s.pool_stride_w)
+        .bound_storage(pool.y, s.pool_stride_h);
 }
 
 const Schedules<Conv2dForward> forward_schedules{{"pixel_tile", forward_pixel_tile}, {"register_tile", forward_register_tile}};
 const Schedules<Conv2dPoolForward<Conv2dForward>> pool_forward_schedules{{"pixel_tile", forward_pool_pixel_tile},
                                                                          {"register_tile", forward_pool_register_tile}};
 const Schedules<Conv2dFold> fold_schedules{{"channel_vectors", fold_channel_vectors}};
+const Schedules<Conv2dFoldOutput> fold_output_schedules{{"channel_vectors", fold_output_channel_vectors}};
 const Schedules<Conv2dFoldBackward> fold_backward_schedules{{"channel_vectors", fold_backward_channel_vectors}};
 const Schedules<Conv2dBackwardData> backward_data_schedules{{"register_tile", backward_data_register_tile}};
 const Schedules<Conv2dBackwardWeights> backward_weights_schedules{{"register_tile", backward_weights_register_tile}};

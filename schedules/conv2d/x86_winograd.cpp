@@ -1,7 +1,7 @@
 // Winograd's convolutions on x86: transforms and products of a block of images stay in a core's L2 cache.
 //
 // Reached by two cores, batch 64, in percent of the measured FMA peak, counted as the direct algorithm's: of an AMD EPYC Zen 4 (236
-// GFLOP/s) with AVX-512 and with AVX2, and of a Zen 3 with AVX2 (207 GFLOP/s; by the minute up to 40 % more, docs/performance.md):
+// GFLOP/s) with AVX-512 and with AVX2, and of a Zen 3 with AVX2 (207 GFLOP/s; by the minute up to 40 % more, docs/notebook/winograd.md):
 //
 //   layer            tile      forward        backward data   backward weights
 //   15x15x32 -> 64   4x4   187, 160, 122     182, 143, 118     176, 154,  96
@@ -87,7 +87,7 @@ struct TileOutput {
 TileOutput tile_output(const Conv2dForwardWinograd &f, const Shape &) { return {f.output, f.k, f.x, f.y, f.n, f.outputs, f.outputs}; }
 
 TileOutput tile_output(const Conv2dPoolForward<Conv2dForwardWinograd> &f, const Shape &s) {
-    const MaxPool2dForward &pool = f.pooled.pool;
+    const MaxPool2dForward &pool = f.pool;
     const int outputs = f.convolution.outputs;
     return {pool.output, pool.c, pool.x, pool.y, pool.n, outputs / s.pool_w, outputs / s.pool_h};
 }
@@ -99,7 +99,7 @@ void transform_back(Conv2dForwardWinograd &f, const TileOutput &out, const Var &
 
 /// The same with the pool, whose windows are made of the whole tile.
 void transform_back(Conv2dPoolForward<Conv2dForwardWinograd> &f, const TileOutput &out, const Var &block, const Var &loop, const Set &set) {
-    auto &[convolution, pooled] = f;
+    auto &[convolution, pool] = f;
     transform_back(convolution, out, block, loop, set);
     Var xi{"xi"}, yi{"yi"};
     convolution.output.compute_at(out.func, loop)
@@ -113,7 +113,6 @@ void transform_back(Conv2dPoolForward<Conv2dForwardWinograd> &f, const TileOutpu
         .vectorize(convolution.k, set.vector_floats)
         .unroll(xi)
         .unroll(yi);
-    MaxPool2dForward &pool = pooled.pool;
     pool.largest.compute_at(out.func, pool.x).vectorize(pool.c, set.vector_floats);
     pool.largest.update()
         .reorder(pool.c, pool.taps.x, pool.taps.y)

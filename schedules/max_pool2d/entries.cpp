@@ -5,12 +5,19 @@
 namespace halcyon {
 
 std::vector<KernelMenu> max_pool2d_menus() {
-    return {{"max_pool2d_fwd", {{"channel_vectors", on_x86}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
+    return {{"max_pool2d_fwd",
+             {{"lanes", on_x86_up_to<16384>, nullptr, one_that_draws},
+              {"channel_vectors", on_x86, nullptr, any_that_draws_nothing},
+              {"lane_threads", on_device, nullptr, one_that_draws},
+              {"vectors", on_device, nullptr, any_that_draws_nothing},
+              autoscheduled,
+              reference,
+              gpu_reference}},
             {"max_pool2d_bwd",
-             {{"windows", both<on_x86, separate_windows>},
-              {"channel_vectors", on_x86},
-              {"window_vectors", both<on_device, separate_windows>},
-              {"vectors", on_device},
+             {{"windows", both<on_x86, separate_windows>, nullptr, any_that_draws_nothing},
+              {"channel_vectors", on_x86, nullptr, any_that_draws_nothing},
+              {"window_vectors", both<on_device, separate_windows>, nullptr, any_that_draws_nothing},
+              {"vectors", on_device, nullptr, any_that_draws_nothing},
               autoscheduled,
               reference,
               gpu_reference}}};

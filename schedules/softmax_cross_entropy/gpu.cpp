@@ -13,14 +13,7 @@ void images(Stages &f) {
     image_threads(f, 64);
 }
 
-void backward_vectors(SoftmaxCrossEntropyBackward &f, const Shape &s, const Set &) {
-    vector_threads(f.d_logits, f.c, f.x, f.y, f.n, s.in_c);
-}
-
-void gpu_reference(SoftmaxCrossEntropyBackward &f) { element_threads(f.d_logits, f.c, f.x, f.y, f.n); }
-
 const Schedules<SoftmaxCrossEntropyForward> forward_schedules{{"images", images}, {"gpu_reference", images}};
-const Schedules<SoftmaxCrossEntropyBackward> backward_schedules{{"vectors", backward_vectors}, {"gpu_reference", gpu_reference}};
 const Schedules<SoftmaxCrossEntropy> schedules{{"images", images}, {"gpu_reference", images}};
 
 }  // namespace

@@ -22,7 +22,6 @@ void reference(SoftmaxCrossEntropy &f) {
 }
 
 const Schedules<SoftmaxCrossEntropyForward> forward_schedules{{"reference", reference}};
-const Schedules<SoftmaxCrossEntropyBackward> backward_schedules{{"reference", reference}};
 const Schedules<SoftmaxCrossEntropy> schedules{{"reference", reference}};
 
 }  // namespace

@@ -20,12 +20,7 @@ void forward_class_vectors(SoftmaxCrossEntropyForward &f, const Shape &s, const 
     f.exponential.compute_at(f.probabilities, f.n).bound_storage(f.n, 1).vectorize(f.c, vector, TailStrategy::ShiftInwards);
 }
 
-void backward_class_vectors(SoftmaxCrossEntropyBackward &f, const Shape &s, const Set &set) {
-    f.d_logits.reorder(f.c, f.x, f.y, f.n).vectorize(f.c, channel_vector(s.in_c, set), TailStrategy::ShiftInwards);
-}
-
 const Schedules<SoftmaxCrossEntropyForward> forward_schedules{{"class_vectors", forward_class_vectors}};
-const Schedules<SoftmaxCrossEntropyBackward> backward_schedules{{"class_vectors", backward_class_vectors}};
 
 }  // namespace
 }  // namespace halcyon

@@ -6,12 +6,16 @@ Usage: check_roofline.py roofline.py BENCH.json
 
 import itertools
 import json
+import pathlib
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree
 
 script, file = sys.argv[1:]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(script).parent))
+import roofline  # noqa: E402
 report = json.load(open(file))
 
 
@@ -32,6 +36,21 @@ def of_class(picture, name):
     return [element for element in picture.iter() if element.get("class") == name]
 
 
+for kernel, kind in {
+    "conv2d_fwd__input_affine__relu": "convolution, forward",
+    "conv2d_pool_fwd__convolution_relu_affine": "convolution, forward",
+    "conv2d_bwd_data__kept3_mask": "convolution, backward data",
+    "conv2d_pool_bwd_weights__convolution_affine__d_convolution_normgradientat2": "convolution, backward weights",
+    "conv2d_fold_bwd": "other, backward",
+    "max_pool2d_bwd__input_affine__normgradientat1_maskat1": "other, backward",
+    "max_pool2d_fwd__input_affine__dropout0": "other, forward",
+    "pointwise__affine_relu_dropout0": "other, forward",
+    "pointwise__kept0_mask": "other, backward",
+    "pointwise__maskat1": "other, backward",
+    "sgd": "optimizer",
+}.items():
+    check(roofline.kind(kernel) == kind, f"{kernel} is of the kind {roofline.kind(kernel)}")
+
 for batch in (16, 32):
     picture = draw("--batch", str(batch))
     called = [
@@ -51,7 +70,7 @@ for batch in (16, 32):
         check((titles[title] < roof) == (row["percent_of_peak"] > 100), f"{title} is on the wrong side of the roof")
 
     colours = {dot[0].text.split()[0]: dot.get("fill") for dot in dots}
-    check(colours["conv2d_fold"] != colours["conv2d_fwd"], "a fold of weights has the colour of convolutions")
+    check(colours["conv2d_fold"] != colours["conv2d_fwd__relu"], "a fold of weights has the colour of convolutions")
     names = {f"{row['kernel']} {row['shape']}" for row in called}
     for name, ms in itertools.pairwise(texts(picture)):
         fits = name.text not in names or float(name.get("x")) + 6.3 * len(name.text) < float(ms.get("x")) - 30

@@ -5,7 +5,7 @@
 #include "runtime/training/picture_sheet.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
-#include "tests/kernels/oracle.h"
+#include "tests/kernels/run.h"
 
 #include <numeric>
 
@@ -30,19 +30,18 @@ Dataset images(int count, int w, int c) {
 std::vector<Bytes> inputs_of(const Dataset &data, const std::vector<std::int32_t> &records, const StepValues &values) {
     using oracle::Array;
     const int n = int(records.size());
-    Array all({data.c, data.w, data.h, data.size()}), indices({n}), step({step_words(0, 0)}), output({data.c, data.w, data.h, n});
+    Array all({data.c, data.w, data.h, data.size()}), indices({n}), step({step_words(0, 0)});
     for (std::size_t i = 0; i < all.values.size(); ++i) all.values[i] = data.pixels.bytes()[i];
     for (int i = 0; i < n; ++i) indices(i) = records[std::size_t(i)];
     step(step_seed) = values.seed;
     step(step_epoch) = values.epoch;
     step(step_position) = values.position;
     step(step_flip_threshold) = 65536.0 * values.flip_probability;
-    std::vector<Array> arguments = {all, indices, step, output};
-    oracle::find_oracle("input_fwd")({}, arguments);
+    const Array output = run("input_fwd", {.in_h = data.h, .in_w = data.w, .in_c = data.c}, {all, indices, step}).front();
     std::vector<Bytes> inputs;
-    for (std::size_t i = 0; i < arguments[3].values.size(); ++i) {
+    for (std::size_t i = 0; i < output.values.size(); ++i) {
         if (i % std::size_t(data.w * data.c) == 0) inputs.emplace_back();
-        inputs.back().push_back(std::uint8_t(std::lround(255 * arguments[3].values[i])));
+        inputs.back().push_back(std::uint8_t(std::lround(255 * output.values[i])));
     }
     return inputs;
 }

@@ -3,12 +3,15 @@
 #include "tests/catch.h"
 #include "tests/kernels/data.h"
 #include "tests/kernels/oracle.h"
+#include "tests/kernels/run.h"
 
 #include <Halide.h>
 
 #include <cfloat>
 #include <cmath>
 
+using halcyon::applied;
+using halcyon::run;
 using halcyon::Shape;
 namespace oracle = halcyon::oracle;
 
@@ -59,33 +62,33 @@ Gradients by_oracles(const Network &net) {
                      .stride_h = 2,
                      .stride_w = 2};
     const Shape dense{.in_h = pool_h, .in_w = pool_w, .in_c = conv_c, .out_c = classes, .kernel_h = pool_h, .kernel_w = pool_w};
-    const oracle::Array step = halcyon::make_step(halcyon::step_words(0, classes), 0, images, classes), c({conv_c});
-    const oracle::Array conv_like({conv_c, conv_w, conv_h, images}), pool_like({conv_c, pool_w, pool_h, images}),
-        logits_like({classes, 1, 1, images});
+    const Shape loss{.in_c = classes};
+    const oracle::Array step = halcyon::make_step(halcyon::step_words(0, classes), 0, images, classes);
 
-    const auto run = [](std::string_view kernel, const Shape &shape, std::vector<oracle::Array> arguments, std::size_t inputs) {
-        oracle::find_oracle(kernel)(shape, arguments);
-        return std::vector<oracle::Array>(arguments.begin() + inputs, arguments.end());
-    };
-    const auto sum = run("conv2d_fwd", conv, {net.input, net.kernel, net.bias, conv_like}, 3)[0];
-    const auto stats = run("batch_norm_stats", norm, {sum, net.gamma, net.beta, c, c, c, c, c, c}, 3);
-    const auto normalised = run("batch_norm_fwd", norm, {sum, stats[2], stats[3], conv_like}, 3)[0];
-    const auto active = run("relu_fwd", norm, {normalised, conv_like}, 1)[0];
-    const auto pooled = run("max_pool2d_fwd", pool, {active, pool_like}, 1)[0];
-    const auto logits = run("conv2d_fwd", dense, {pooled, net.dense, net.dense_bias, logits_like}, 3)[0];
-    const auto softmax =
-        run("softmax_cross_entropy_fwd", {}, {logits, net.labels, net.indices, step, logits_like, net.labels, net.labels}, 4);
+    const auto sum = run("conv2d_fwd", conv, {net.input, net.kernel, net.bias})[0];
+    const auto stats = run("batch_norm_stats", norm, {sum, net.gamma, net.beta});
+    const auto normalised = applied({{{"affine"}, {{"scale", stats[2]}, {"shift", stats[3]}}}}, sum);
+    const auto active = applied({{{"relu"}}}, normalised);
+    const auto pooled = run("max_pool2d_fwd", pool, {active})[0];
+    const auto logits = run("conv2d_fwd", dense, {pooled, net.dense, net.dense_bias})[0];
+    const auto softmax = run("softmax_cross_entropy_fwd", loss, {logits, net.labels, net.indices, step});
 
-    const auto d_logits = run("softmax_cross_entropy_bwd", {}, {softmax[0], net.labels, net.indices, step, logits_like}, 4)[0];
-    const auto d_dense = run("conv2d_bwd_weights", dense, {pooled, d_logits, net.dense, net.dense_bias}, 2);
-    const auto d_pooled = run("conv2d_bwd_data", dense, {d_logits, net.dense, pool_like}, 2)[0];
-    const auto d_active = run("max_pool2d_bwd", pool, {d_pooled, active, conv_like}, 2)[0];
-    const auto d_normalised = run("relu_bwd", norm, {d_active, active, conv_like}, 2)[0];
-    const auto d_norm = run("batch_norm_bwd_stats", norm, {d_normalised, sum, stats[0], stats[1], c, c}, 4);
-    const auto d_sum =
-        run("batch_norm_bwd_data", norm, {d_normalised, sum, net.gamma, stats[0], stats[1], d_norm[0], d_norm[1], conv_like}, 7)[0];
-    const auto d_conv = run("conv2d_bwd_weights", conv, {net.input, d_sum, net.kernel, net.bias}, 2);
-    const auto d_input = run("conv2d_bwd_data", conv, {d_sum, net.kernel, net.input}, 2)[0];
+    const auto d_logits = applied({{{"onehotgradient"}, {{"labels", net.labels}, {"indices", net.indices}, {"step", step}}}}, softmax[0]);
+    const auto d_dense = run("conv2d_bwd_weights", dense, {pooled, d_logits});
+    const auto d_pooled = run("conv2d_bwd_data", dense, {d_logits, net.dense})[0];
+    const auto d_active = run("max_pool2d_bwd", pool, {d_pooled, active})[0];
+    const auto d_normalised = applied({{{"mask"}, {{"of", active}}}}, d_active);
+    const auto d_norm = run("batch_norm_bwd_stats", norm, {d_normalised, sum, stats[0], stats[1]});
+    const auto d_sum = applied({{{"normgradient"},
+                                 {{"input", sum},
+                                  {"gamma", net.gamma},
+                                  {"mean", stats[0]},
+                                  {"inv_std", stats[1]},
+                                  {"d_gamma", d_norm[0]},
+                                  {"d_beta", d_norm[1]}}}},
+                               d_normalised);
+    const auto d_conv = run("conv2d_bwd_weights", conv, {net.input, d_sum});
+    const auto d_input = run("conv2d_bwd_data", conv, {d_sum, net.kernel})[0];
     return {d_input.values, d_conv[0].values, d_conv[1].values, d_norm[0].values, d_norm[1].values, d_dense[0].values, d_dense[1].values};
 }
 

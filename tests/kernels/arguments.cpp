@@ -15,7 +15,7 @@ using oracle::Array;
 /// What winograd_weights makes of small integers.
 Array make_transformed_weights(const Shape &s, Random &random) {
     std::vector<Array> arguments = {random.integers({s.out_c, s.in_c, 3, 3}, -3, 3), Array(s.weights())};
-    oracle::find_oracle("winograd_weights")(s, arguments);
+    oracle::compute("winograd_weights", s, arguments);
     for (double &value : arguments[1].values) value = float(value);
     return arguments[1];
 }
@@ -47,10 +47,16 @@ Array make_augment(const std::vector<int> &extents, const Shape &s, Random &rand
     return words;
 }
 
+/// Classes of a kernel that reads labels.
+int classes_of(const Kernel &kernel) { return kernel.core.starts_with("conv2d") ? kernel.shape.out_c : kernel.shape.in_c; }
+
+bool has_argument(const Kernel &kernel, std::string_view name) {
+    return std::ranges::any_of(arguments_of(kernel), [&](const KernelArgument &argument) { return argument.name == name; });
+}
+
 /// Words, bytes, indices and transformed weights; the same for every kernel.
-bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, int batch, Random &random) {
+bool fill_special(Array &tensor, const Buffer &buffer, const Kernel &kernel, int batch, Random &random) {
     const std::vector<int> extents = {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)};
-    const int channels = kernel.kernel.starts_with("conv2d") ? kernel.shape.out_c : kernel.shape.in_c;
     if (buffer.name == "augment")
         tensor = make_augment({extents[0], extents[1]}, kernel.shape, random);
     else if (buffer.name == "images" || buffer.name == "records")
@@ -58,24 +64,45 @@ bool fill_special(Array &tensor, const Buffer &buffer, const CompiledKernel &ker
     else if (buffer.name == "indices")
         tensor = random.integers(extents, 0, test_records - 1);
     else if (buffer.name == "labels")
-        tensor = random.integers(extents, 0, channels - 1);
+        tensor = random.integers(extents, 0, classes_of(kernel) - 1);
     else if (buffer.name == "step")
-        tensor = make_step(extents[0], 0.3, batch,
-                           kernel.kernel.ends_with("softmax_cross_entropy") || kernel.kernel.starts_with("softmax") ? channels : 0);
-    else if (buffer.name == "weights" && kernel.shape.tile > 0 && kernel.kernel != "winograd_weights")
+        tensor = make_step(extents[0], 0.3, batch, has_argument(kernel, "labels") ? classes_of(kernel) : 0);
+    else if (buffer.name == "weights" && kernel.shape.tile > 0 && kernel.core != "winograd_weights")
         tensor = make_transformed_weights(kernel.shape, random);
     else
         return false;
     return true;
 }
 
-/// True for what a convolution sums up before a dropout or a softmax, and what a pool compares after it is normalised: of integers the sums
-/// are exact, and float and double choose the same pixel.
-bool wants_integers(const CompiledKernel &kernel, const std::string &name) {
-    const bool compared = name == "scale" || name == "shift";
-    if (kernel.kernel == "conv2d_pool_bwd_weights") return compared || name == "convolution";
-    if (kernel.kernel.starts_with("conv2d")) return true;
-    return kernel.kernel.starts_with("batch_norm_pool") && (compared || name == "input");
+/// Whether a pool compares what the core reads as `name`, or what the chain at `name` makes.
+bool is_compared(const Kernel &kernel, const std::string &name) {
+    if (kernel.core == "conv2d_pool_fwd" || kernel.core == "conv2d_pool_bwd_weights") return name == "convolution";
+    return kernel.core.find("pool") != std::string::npos && name == "input" && kernel.core != "batch_norm_stats_pool_fwd";
+}
+
+bool is_exact_row(const Link &link) { return find_row(link.row).exactness == Exactness::exact; }
+
+/// The place of the core whose chain has the operand; "" for the core's own arguments.
+std::string place_of_operand(const Kernel &kernel, const std::string &argument) {
+    for (const auto &[place, chain] : kernel.chains)
+        for (int i = 0; i < int(chain.size()); i++)
+            for (const RowOperand &operand : find_row(chain[i].row).operands)
+                if (operand_name(kernel, place, i, operand) == argument) return place;
+    return "";
+}
+
+bool is_output(const Kernel &kernel, const std::string &place) {
+    return std::ranges::any_of(kernel.of().outputs, [&](const Argument &output) { return output.name == place; });
+}
+
+/// True for what an exact core sums up or compares, whatever is done to it behind: of integers sums are exact, and float and double choose
+/// the same pixel.
+bool wants_integers(const Kernel &kernel, const std::string &argument) {
+    if (exactness(kernel) == Exactness::exact) return true;
+    const std::string place = place_of_operand(kernel, argument);
+    if (place.empty())
+        return kernel.of().exactness == Exactness::exact || is_compared(kernel, argument) || kernel.core.starts_with("conv2d_soft");
+    return !is_output(kernel, place) && std::ranges::all_of(kernel.chain(place), is_exact_row);
 }
 
 /// Negative, where the maximum is the smallest input, zero, where all are equal, and positive.
@@ -89,24 +116,31 @@ void make_small(Array &tensor) {
 }
 
 /// Integers from -3 to 3: many zeros for ReLUs and many ties for pools, whose odd channels are negative so that a padding of 0 would win.
-void fill_integers(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
+void fill_integers(Array &tensor, const Buffer &buffer, const Kernel &kernel, Random &random) {
     for (double &value : tensor.values) value = random.integer(-3, 3);
-    if (kernel.kernel.find("_pool_") != std::string::npos && buffer.name == "scale") make_signed(tensor);
-    if (kernel.kernel == "conv2d_softmax_cross_entropy") make_small(tensor);
-    if (!kernel.kernel.starts_with("max_pool2d") || buffer.name != "input") return;
+    const std::string place = place_of_operand(kernel, buffer.name);
+    if (buffer.name.ends_with("_scale") && is_compared(kernel, place)) make_signed(tensor);
+    if (kernel.core == "conv2d_softmax_cross_entropy") make_small(tensor);
+    if (!kernel.core.starts_with("max_pool2d") || buffer.name != "input" || !kernel.chain("input").empty()) return;
     for (std::size_t i = 0; i < tensor.values.size(); i++)
         if (i % tensor.extent(0) % 2 == 1) tensor.values[i] -= 4;
 }
 
 /// True for what a gradient through a ReLU takes as that one's output.
-bool is_rectified(const CompiledKernel &kernel, const std::string &name) {
-    if (kernel.kernel == "relu_bwd") return name == "output";
-    if (kernel.kernel == "conv2d_relu_dropout_bwd_data") return name == "input";
-    return kernel.shape.relu && (name == "convolution" || (name == "input" && kernel.kernel.starts_with("batch_norm")));
+bool is_rectified(const Kernel &kernel, const std::string &argument) {
+    const std::vector<KernelArgument> arguments = arguments_of(kernel);
+    for (const auto &[place, chain] : kernel.chains)
+        for (int i = 0; i < int(chain.size()); i++) {
+            if (chain[i].row != "mask") continue;
+            const std::string of =
+                chain[i].same_as >= 0 ? arguments.at(chain[i].same_as).name : operand_name(kernel, place, i, {"of", Beside::element});
+            if (of == argument) return true;
+        }
+    return false;
 }
 
 bool is_positive(const std::string &name) {
-    return name == "inv_std" || name == "moving_variance" || name == "variance" || name == "second_moment" || name == "probabilities";
+    return name.ends_with("inv_std") || name == "moving_variance" || name == "variance" || name == "second_moment";
 }
 
 /// What batch statistics find hard: a mean that is large beside the deviation, no deviation at all.
@@ -125,42 +159,47 @@ void make_hard_logits(Array &logits) {
     for (int c = 0; c < classes; c++) logits(c, 0, 0, 0) = 1.25;
 }
 
-void fill_reals(Array &tensor, const Buffer &buffer, const CompiledKernel &kernel, Random &random) {
-    for (double &value : tensor.values) value = is_positive(buffer.name) ? random.real(0.25, 1) : random.real(-2, 2);
-    if (kernel.kernel.starts_with("batch_norm_stats") && buffer.name == "input") make_hard(tensor);
+void fill_reals(Array &tensor, const Buffer &buffer, const Kernel &kernel, Random &random) {
+    const bool is_probability = buffer.name == "input" && has_argument(kernel, "labels");
+    for (double &value : tensor.values) value = is_positive(buffer.name) || is_probability ? random.real(0.25, 1) : random.real(-2, 2);
+    if (kernel.core.starts_with("batch_norm_stats") && buffer.name == "input") make_hard(tensor);
     if (buffer.name == "logits") make_hard_logits(tensor);
-    if (buffer.name == "gamma") tensor.values.back() = 0;
+    if (buffer.name.ends_with("gamma") && !buffer.name.ends_with("d_gamma")) tensor.values.back() = 0;
     if (buffer.name == "variance") tensor.values.back() = 0;  // a channel that is the same everywhere
     // A weight that has never had a gradient: 0 / (sqrt(0) + epsilon).
-    if (kernel.kernel == "adam" && buffer.name != "parameters") tensor.values.front() = 0;
+    if (kernel.core == "adam" && buffer.name != "parameters") tensor.values.front() = 0;
 }
 
 }  // namespace
 
 std::size_t Arguments::index(std::string_view name) const {
-    const auto input = std::find(kernel->inputs.begin(), kernel->inputs.end(), name);
-    if (input != kernel->inputs.end()) return input - kernel->inputs.begin();
-    return kernel->inputs.size() + (std::find(kernel->outputs.begin(), kernel->outputs.end(), name) - kernel->outputs.begin());
+    const auto found = std::ranges::find(named, name, &KernelArgument::name);
+    return std::size_t(found - named.begin());
 }
 
-bool is_updated(const Kernel &kernel, std::string_view output) {
-    return std::find(kernel.updated.begin(), kernel.updated.end(), output) != kernel.updated.end();
+std::size_t Arguments::inputs() const { return std::size_t(std::ranges::count(named, false, &KernelArgument::is_output)); }
+
+std::vector<std::string> Arguments::outputs() const {
+    std::vector<std::string> names;
+    for (const KernelArgument &argument : named)
+        if (argument.is_output) names.push_back(argument.name);
+    return names;
 }
 
 Arguments make_arguments(const CompiledKernel &compiled, int batch, Random &random) {
-    const Kernel &kernel = find_kernel(compiled.kernel);
-    Arguments arguments{&kernel, {}};
-    for (std::size_t i = 0; i < kernel.inputs.size() + kernel.outputs.size(); i++) {
+    const Kernel &kernel = compiled.kernel;
+    Arguments arguments{kernel, arguments_of(kernel), {}};
+    for (std::size_t i = 0; i < arguments.named.size(); i++) {
         const Buffer &buffer = compiled.arguments.at(i);
         const auto extents = extents_of(buffer, batch, test_records);
         Array &tensor = arguments.tensors.emplace_back(std::vector<int>(extents.begin(), extents.end()));
-        if (i >= kernel.inputs.size() && !is_updated(kernel, buffer.name)) continue;
-        if (fill_special(tensor, buffer, compiled, batch, random)) continue;
-        if (kernel.exactness == Exactness::exact || wants_integers(compiled, buffer.name))
-            fill_integers(tensor, buffer, compiled, random);
+        if (arguments.named[i].is_output && !arguments.named[i].is_updated) continue;
+        if (fill_special(tensor, buffer, kernel, batch, random)) continue;
+        if (wants_integers(kernel, buffer.name))
+            fill_integers(tensor, buffer, kernel, random);
         else
-            fill_reals(tensor, buffer, compiled, random);
-        if (is_rectified(compiled, buffer.name))
+            fill_reals(tensor, buffer, kernel, random);
+        if (is_rectified(kernel, buffer.name))
             for (double &value : tensor.values) value = std::max(value, 0.0);
     }
     return arguments;

@@ -7,6 +7,7 @@
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/kernels/oracle.h"
+#include "tests/kernels/run.h"
 
 #include <algorithm>
 #include <array>
@@ -47,13 +48,11 @@ Array picture(const std::string &name) {
     return records;
 }
 
-Array augmented(const Array &records, const AugmentWords &words, const std::string &kernel = "augment") {
-    Shape s;
-    s.in_c = records.extent(0), s.in_w = records.extent(1), s.in_h = records.extent(2);
-    std::vector<Array> arguments = {records, Array({1}), Array({augment_words, 1}), Array({s.in_c, s.in_w, s.in_h, 1})};
-    std::copy(words.begin(), words.end(), arguments[2].values.begin());
-    oracle::find_oracle(kernel)(s, arguments);
-    return arguments[3];
+Array augmented(const Array &records, const AugmentWords &words, bool floats = false) {
+    const Shape s{.in_h = records.extent(2), .in_w = records.extent(1), .in_c = records.extent(0), .floats = floats};
+    Array augment({augment_words, 1});
+    std::ranges::copy(words, augment.values.begin());
+    return run("augment", s, {records, Array({1}), augment})[0];
 }
 
 double largest_difference(const Array &image, const float *expected) {
@@ -156,7 +155,7 @@ TEST_CASE("What is not asked for leaves a picture as it is, of bytes and of floa
         CHECK(augmented(oblong, words).values == oblong.values);
     }
     for (double &value : oblong.values) value = float(value / 255);
-    CHECK(augmented(oblong, images[0], "augment_float").values == oblong.values);
+    CHECK(augmented(oblong, images[0], true).values == oblong.values);
 }
 
 TEST_CASE("Flips are the input kernel's, and copies of the mirrored picture") {

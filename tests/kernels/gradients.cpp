@@ -2,11 +2,14 @@
 #include "tests/catch.h"
 #include "tests/kernels/data.h"
 #include "tests/kernels/oracle.h"
+#include "tests/kernels/run.h"
 
 #include <cfloat>
 #include <cmath>
 #include <functional>
-#include <string_view>
+#include <map>
+#include <string>
+#include <vector>
 
 using namespace halcyon;
 using namespace halcyon::oracle;
@@ -25,15 +28,6 @@ struct Differentiable {
 struct Counts {
     int checked = 0, kinks = 0;
 };
-
-/// Runs an oracle; returns its outputs.
-Arrays run(std::string_view kernel, const Shape &shape, Arrays inputs, const std::vector<std::vector<int>> &output_extents) {
-    Arrays arguments = std::move(inputs);
-    const std::size_t first_output = arguments.size();
-    for (const auto &extents : output_extents) arguments.emplace_back(extents);
-    find_oracle(kernel)(shape, arguments);
-    return {arguments.begin() + first_output, arguments.end()};
-}
 
 /// The largest difference of two elements.
 double distance(const Array &a, const Array &b) {
@@ -101,16 +95,8 @@ void compare(const Array &gradient, const Array &upstream, const Jacobian &jacob
     }
 }
 
-/// Checks every input's whole Jacobian, row by row, and once a gradient in which every output takes part.
-void check(const Differentiable &f, const Arrays &inputs, bool expect_kinks = false) {
-    Random random(7);
-    const Array output = f.forward(inputs);
-    std::vector<Array> upstreams = {random.reals(extents_of(output), -1, 1)};
-    for (std::size_t j = 0; j < output.values.size(); j++) {
-        upstreams.emplace_back(extents_of(output));
-        upstreams.back().values[j] = upstreams.front().values[j];
-    }
-
+/// Compares the gradients of the first inputs, as many as `f` has by hand, for each of `upstreams`.
+Counts compare(const Differentiable &f, const Arrays &inputs, const Arrays &upstreams) {
     std::vector<Arrays> gradients;
     for (const Array &upstream : upstreams) gradients.push_back(f.backward(inputs, upstream));
 
@@ -120,109 +106,255 @@ void check(const Differentiable &f, const Arrays &inputs, bool expect_kinks = fa
         const Jacobian jacobian = finite_differences(f, inputs, input);
         for (std::size_t row = 0; row < upstreams.size(); row++) compare(gradients[row][input], upstreams[row], jacobian, counts);
     }
+    return counts;
+}
+
+/// A gradient in which every output takes part.
+Array full_upstream(const Differentiable &f, const Arrays &inputs) {
+    Random random(7);
+    return random.reals(extents_of(f.forward(inputs)), -1, 1);
+}
+
+/// Checks every input's whole Jacobian, row by row, and once a gradient in which every output takes part.
+void check(const Differentiable &f, const Arrays &inputs, bool expect_kinks = false) {
+    Arrays upstreams = {full_upstream(f, inputs)};
+    for (std::size_t j = 0; j < upstreams.front().values.size(); j++) {
+        upstreams.emplace_back(extents_of(upstreams.front()));
+        upstreams.back().values[j] = upstreams.front().values[j];
+    }
+    const Counts counts = compare(f, inputs, upstreams);
     CAPTURE(counts.checked, counts.kinks);
     CHECK(counts.checked > 4 * counts.kinks);
     CHECK((counts.kinks > 0) == expect_kinks);
 }
 
-Differentiable convolution(const Shape &s, int images) {
-    const std::vector<int> in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images};
-    const std::vector<int> weights = {s.out_c, s.in_c, s.kernel_w, s.kernel_h}, bias = {s.out_c};
-    const auto forward = [=](const Arrays &inputs) { return run("conv2d_fwd", s, inputs, {out})[0]; };
+// The rows, bound to their operands.
+
+const BoundRow relu{{"relu"}};
+BoundRow mask(const Array &of) { return {{"mask"}, {{"of", of}}}; }
+BoundRow affine(const Array &scale, const Array &shift) { return {{"affine"}, {{"scale", scale}, {"shift", shift}}}; }
+BoundRow scaled(const Array &scale) { return affine(scale, Array({scale.extent(0)})); }
+BoundRow affine_mask(const Array &of, const Array &scale, const Array &shift) {
+    return {{"affinemask"}, {{"of", of}, {"scale", scale}, {"shift", shift}}};
+}
+BoundRow add(const Array &addend) { return {{"add"}, {{"addend", addend}}}; }
+BoundRow normalise(const Array &center, const Array &factor) { return {{"normalise"}, {{"center", center}, {"factor", factor}}}; }
+BoundRow dropout(const Array &step, int layer = 0) { return {{"dropout", layer}, {{"step", step}}}; }
+BoundRow kept(const Array &step, int layer = 0) { return {{"kept", layer}, {{"step", step}}}; }
+
+/// Rows whose gradient is that of other rows, which may depend on what they read.
+Differentiable pass(const BoundRows &rows, const std::function<BoundRows(const Array &input)> &backward) {
+    return {[=](const Arrays &inputs) { return applied(rows, inputs[0]); },
+            [=](const Arrays &inputs, const Array &upstream) { return Arrays{applied(backward(inputs[0]), upstream)}; }};
+}
+
+/// A convolution and what is behind it, whose gradient is that of the rows that `gradient` makes of the output. Inputs: values, weights,
+/// bias.
+Differentiable convolution(
+    const Shape &s, const BoundRows &behind = {},
+    const std::function<BoundRows(const Array &output)> &gradient = [](const Array &) { return BoundRows(); }) {
+    const auto forward = [=](const Arrays &inputs) { return run("conv2d_fwd", s, inputs, {{"output", behind}})[0]; };
     const auto backward = [=](const Arrays &inputs, const Array &upstream) {
-        const Array d_output = s.relu ? run("relu_bwd", s, {upstream, forward(inputs)}, {out})[0] : upstream;
-        const Array d_input = run("conv2d_bwd_data", s, {d_output, inputs[1]}, {in})[0];
-        const Arrays d_parameters = run("conv2d_bwd_weights", s, {inputs[0], d_output}, {weights, bias});
-        return Arrays{d_input, d_parameters[0], d_parameters[1]};
+        const BoundRows rows = gradient(forward(inputs));
+        const Arrays d_input = run("conv2d_bwd_data", s, {upstream, inputs[1]}, {{"d_output", rows}});
+        const Arrays d_parameters = run("conv2d_bwd_weights", s, {inputs[0], upstream}, {{"d_output", rows}});
+        return Arrays{d_input[0], d_parameters[0], d_parameters[1]};
     };
     return {forward, backward};
 }
 
 Arrays convolution_inputs(const Shape &s, int images) {
     Random random(1);
-    return {random.reals({s.in_c, s.in_w, s.in_h, images}, -1, 1), random.reals({s.out_c, s.in_c, s.kernel_w, s.kernel_h}, -1, 1),
-            random.reals({s.out_c}, -1, 1)};
+    return {random.reals({s.in_c, s.in_w, s.in_h, images}, -1, 1), random.reals(s.weights(), -1, 1), random.reals({s.out_c}, -1, 1)};
 }
 
-Differentiable pooling(const Shape &s, int images) {
-    const std::vector<int> in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images};
-    const auto forward = [=](const Arrays &inputs) { return run("max_pool2d_fwd", s, inputs, {out})[0]; };
-    const auto backward = [=](const Arrays &inputs, const Array &upstream) {
-        return run("max_pool2d_bwd", s, {upstream, inputs[0]}, {in});
-    };
-    return {forward, backward};
+Differentiable pooling(const Shape &s) {
+    return {[=](const Arrays &inputs) { return run("max_pool2d_fwd", s, inputs)[0]; },
+            [=](const Arrays &inputs, const Array &upstream) {
+                return run("max_pool2d_bwd", s, {upstream, inputs[0]});
+            }};
 }
 
-/// Batch normalisation in training, through the statistics; of a ReLU's output where `s.relu`. Inputs: values, gamma, beta.
-Differentiable batch_normalisation(const Shape &s, const std::vector<int> &extents) {
-    const std::vector<int> c = {s.in_c};
-    const auto normalised = [=](const Arrays &inputs) { return s.relu ? run("relu_fwd", s, {inputs[0]}, {extents})[0] : inputs[0]; };
-    const auto statistics = [=](const Arrays &inputs) {
-        return run("batch_norm_stats", s, {normalised(inputs), inputs[1], inputs[2]}, {c, c, c, c, c, c});
-    };
+/// A batch norm's gamma and beta, and what its statistics are of some values.
+struct Statistics {
+    Statistics(Shape s, const Array &of, const Array &gamma, const Array &beta) : gamma(gamma) {
+        s.epsilon = 1e-3f, s.momentum = 0.99f;
+        const Arrays outputs = run("batch_norm_stats", s, {of, gamma, beta});
+        mean = outputs[0], inv_std = outputs[1], scale = outputs[2], shift = outputs[3];
+    }
+
+    BoundRow forward() const { return affine(scale, shift); }
+
+    /// `sums` are the gradients of gamma and beta.
+    std::map<std::string, Array> backward(const Arrays &sums) const {
+        return {{"gamma", gamma}, {"mean", mean}, {"inv_std", inv_std}, {"d_gamma", sums[0]}, {"d_beta", sums[1]}};
+    }
+    BoundRow backward(const Arrays &sums, const Array &input) const {
+        auto operands = backward(sums);
+        operands.emplace("input", input);
+        return {{"normgradient"}, operands};
+    }
+    /// The same, where the values are an input of the kernel.
+    BoundRow backward(const Arrays &sums, int input) const { return {{.row = "normgradient", .same_as = input}, backward(sums)}; }
+
+    Array gamma, mean{{1}}, inv_std{{1}}, scale{{1}}, shift{{1}};
+};
+
+/// A channel that is turned round, and one that a batch norm makes the same everywhere, or nearly.
+Array mixed_gamma(double last) {
+    Array gamma({3});
+    gamma.values = {1.5, -0.7, last};
+    return gamma;
+}
+
+/// Batch normalisation in training, through the statistics; of a ReLU's output where `rectified`. Inputs: values, gamma, beta.
+Differentiable batch_normalisation(const Shape &s, bool rectified) {
+    const BoundRows before = rectified ? BoundRows{relu} : BoundRows{};
     const auto forward = [=](const Arrays &inputs) {
-        const Arrays stats = statistics(inputs);
-        return run("batch_norm_fwd", s, {normalised(inputs), stats[2], stats[3]}, {extents})[0];
+        const Array input = applied(before, inputs[0]);
+        return applied({Statistics(s, input, inputs[1], inputs[2]).forward()}, input);
     };
     const auto backward = [=](const Arrays &inputs, const Array &upstream) {
-        const Arrays stats = statistics(inputs);
-        const Array input = normalised(inputs);
-        const Arrays sums = run("batch_norm_bwd_stats", s, {upstream, input, stats[0], stats[1]}, {c, c});
-        const Array d_input =
-            run("batch_norm_bwd_data", s, {upstream, input, inputs[1], stats[0], stats[1], sums[0], sums[1]}, {extents})[0];
-        return Arrays{d_input, sums[0], sums[1]};
+        const Array input = applied(before, inputs[0]);
+        const Statistics statistics(s, input, inputs[1], inputs[2]);
+        const Arrays sums = run("batch_norm_bwd_stats", s, {upstream, input, statistics.mean, statistics.inv_std});
+        BoundRows rows = {statistics.backward(sums, input)};
+        if (rectified) rows.push_back(mask(input));
+        return Arrays{applied(rows, upstream), sums[0], sums[1]};
     };
     return {forward, backward};
 }
 
 /// The same with a max pool and a dropout after it, with the dropout's mask held.
-Differentiable pooled_batch_normalisation(const Shape &s, int images, double rate) {
-    const std::vector<int> c = {s.in_c}, in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images};
-    const Array step = make_step(step_words(2, 0), rate, images);
-    const auto normalised = [=](const Arrays &inputs) { return s.relu ? run("relu_fwd", s, {inputs[0]}, {in})[0] : inputs[0]; };
-    const auto statistics = [=](const Arrays &inputs) {
-        return run("batch_norm_stats", s, {normalised(inputs), inputs[1], inputs[2]}, {c, c, c, c, c, c});
-    };
+Differentiable pooled_batch_normalisation(const Shape &s, bool rectified, const Array &step) {
+    const BoundRows before = rectified ? BoundRows{relu} : BoundRows{};
     const auto forward = [=](const Arrays &inputs) {
-        const Arrays stats = statistics(inputs);
-        return run("batch_norm_pool_dropout_fwd", s, {normalised(inputs), stats[2], stats[3], step}, {out})[0];
+        const Array input = applied(before, inputs[0]);
+        const Statistics statistics(s, input, inputs[1], inputs[2]);
+        return run("max_pool2d_fwd", s, {input}, {{"input", {statistics.forward()}}, {"output", {dropout(step)}}})[0];
     };
     const auto backward = [=](const Arrays &inputs, const Array &upstream) {
-        const Arrays stats = statistics(inputs);
-        const Array input = normalised(inputs), &mean = stats[0], &inv_std = stats[1], &scale = stats[2], &shift = stats[3];
-        const Array d_pooled = run("dropout", s, {upstream, step}, {out})[0];
-        const Arrays sums = run("batch_norm_pool_bwd_stats", s, {d_pooled, input, scale, shift, mean, inv_std}, {c, c});
-        const Array &d_gamma = sums[0], &d_beta = sums[1];
-        const Arrays d_input =
-            run("batch_norm_pool_bwd_data", s, {d_pooled, input, scale, shift, inputs[1], mean, inv_std, d_gamma, d_beta}, {in});
-        return Arrays{d_input[0], d_gamma, d_beta};
+        const Array input = applied(before, inputs[0]), d_pooled = applied({dropout(step)}, upstream);
+        const Statistics statistics(s, input, inputs[1], inputs[2]);
+        const Arrays sums = run("batch_norm_pool_bwd_stats", s, {d_pooled, input, statistics.mean, statistics.inv_std},
+                                {{"input", {statistics.forward()}}});
+        BoundRows rows = {statistics.backward(sums, 1)};
+        if (rectified) rows.push_back({{.row = "mask", .same_as = 1}});
+        const Arrays d_input = run("max_pool2d_bwd", s, {d_pooled, input}, {{"input", {statistics.forward()}}, {"d_input", rows}});
+        return Arrays{d_input[0], sums[0], sums[1]};
     };
     return {forward, backward};
 }
 
-/// A convolution, its ReLU where `s.relu`, batch normalisation in training and the pool of `s`. Inputs: weights, bias, gamma, beta.
-Differentiable pooled_convolution(const Shape &s, const Array &input) {
-    const int images = input.extent(3);
-    const std::vector<int> c = {s.out_c}, out = {s.out_c, s.out_w, s.out_h, images}, pooled = {s.out_c, s.pooled_w, s.pooled_h, images};
-    Shape norm = s.masked_pool();
-    norm.epsilon = 1e-3f, norm.momentum = 0.99f;
-    const auto statistics = [=](const Array &convolution, const Arrays &inputs) {
-        return run("batch_norm_stats", norm, {convolution, inputs[2], inputs[3]}, {c, c, c, c, c, c});
-    };
+/// A convolution, its ReLU where `rectified`, batch normalisation in training and the pool of `s`. Inputs: weights, bias, gamma, beta.
+Differentiable pooled_convolution(const Shape &s, const Array &input, bool rectified) {
+    const BoundChains behind = {{"output", rectified ? BoundRows{relu} : BoundRows{}}};
+    const auto convolution = [=](const Arrays &inputs) { return run("conv2d_fwd", s, {input, inputs[0], inputs[1]}, behind)[0]; };
     const auto forward = [=](const Arrays &inputs) {
-        const Array convolution = run("conv2d_fwd", s, {input, inputs[0], inputs[1]}, {out})[0];
-        const Arrays stats = statistics(convolution, inputs);
-        return run("batch_norm_pool_fwd", norm, {convolution, stats[2], stats[3]}, {pooled})[0];
+        const Statistics statistics(s.pool(), convolution(inputs), inputs[2], inputs[3]);
+        return run("max_pool2d_fwd", s.pool(), {convolution(inputs)}, {{"input", {statistics.forward()}}})[0];
     };
     const auto backward = [=](const Arrays &inputs, const Array &upstream) {
-        const Array convolution = run("conv2d_fwd", s, {input, inputs[0], inputs[1]}, {out})[0];
-        const Arrays stats = statistics(convolution, inputs);
-        const Array &mean = stats[0], &inv_std = stats[1], &scale = stats[2], &shift = stats[3];
-        const Arrays sums = run("batch_norm_pool_bwd_stats", norm, {upstream, convolution, scale, shift, mean, inv_std}, {c, c});
-        return run("conv2d_pool_bwd_weights", s, {input, upstream, convolution, scale, shift, inputs[2], mean, inv_std, sums[0], sums[1]},
-                   {s.weights(), c});
+        const Array compared = convolution(inputs);
+        const Statistics statistics(s.pool(), compared, inputs[2], inputs[3]);
+        const Arrays sums = run("batch_norm_pool_bwd_stats", s.pool(), {upstream, compared, statistics.mean, statistics.inv_std},
+                                {{"input", {statistics.forward()}}});
+        BoundRows rows = {statistics.backward(sums, 2)};
+        if (rectified) rows.push_back({{.row = "mask", .same_as = 2}});
+        const Arrays d_parameters = run("conv2d_pool_bwd_weights", s, {input, upstream, compared},
+                                        {{"convolution", {statistics.forward()}}, {"d_convolution", rows}});
+        return Arrays{d_parameters[0], d_parameters[1], sums[0], sums[1]};
     };
     return {forward, backward};
+}
+
+// Random chains.
+
+BoundRow random_row(const std::vector<int> &extents, const Array &step, Random &random) {
+    const Array factor = random.reals({extents[0]}, -2, 2), offset = random.reals({extents[0]}, -1, 1);
+    switch (random.integer(0, 4)) {
+    case 0:
+        return relu;
+    case 1:
+        return affine(factor, offset);
+    case 2:
+        return normalise(offset, factor);
+    case 3:
+        return add(random.reals(extents, -1, 1));
+    default:
+        return dropout(step, random.integer(0, 1));
+    }
+}
+
+/// Up to three of the rows that layers are made of.
+BoundRows random_rows(const std::vector<int> &extents, const Array &step, Random &random) {
+    BoundRows rows;
+    for (int count = random.integer(0, 3); count > 0; count--) rows.push_back(random_row(extents, step, random));
+    return rows;
+}
+
+/// The rows that make of the gradient of what `rows` make of `input` that of `input`: as the planner writes them, which masks a ReLU of an
+/// affine value by that value, and a dropped ReLU by what the dropout made.
+BoundRows backward_rows(const BoundRows &rows, const Array &input) {
+    Arrays values = {input};  // before each row and behind the last
+    for (const BoundRow &row : rows) values.push_back(applied({row}, values.back()));
+    BoundRows backward;
+    for (int i = int(rows.size()) - 1; i >= 0; i--) {
+        const auto &[link, operands] = rows[i];
+        const std::string before = i == 0 ? "" : rows[i - 1].link.row;
+        if (link.row == "relu" && before == "affine") {
+            backward.push_back(affine_mask(values[i - 1], rows[i - 1].operands.at("scale"), rows[i - 1].operands.at("shift")));
+        } else if (link.row == "relu") {
+            backward.push_back(mask(values[i + 1]));
+        } else if (link.row == "dropout" && before == "relu") {
+            backward.push_back(kept(operands.at("step"), link.dropout));
+            backward.push_back(mask(values[i + 1]));
+            i--;
+        } else if (link.row == "dropout") {
+            backward.push_back(rows[i]);
+        } else if (link.row == "affine") {
+            backward.push_back(scaled(operands.at("scale")));
+        } else if (link.row == "normalise") {
+            backward.push_back(scaled(operands.at("factor")));
+        }
+    }
+    return backward;
+}
+
+Shape random_shape(const std::string &core, Random &random) {
+    const int h = random.integer(3, 5), w = random.integer(3, 5), channels = random.integer(1, 5);
+    if (core == "pointwise") return {.in_h = h, .in_w = w, .in_c = channels};
+    const int outputs = core == "conv2d_fwd" ? random.integer(1, 4) : channels;
+    const int kernel_h = random.integer(1, 3), kernel_w = random.integer(1, 3), stride_h = random.integer(1, 2),
+              stride_w = random.integer(1, 2), same = random.integer(0, 1);
+    return window_shape(h, w, channels, outputs, kernel_h, kernel_w, stride_h, stride_w, same);
+}
+
+/// A core with rows before its input and behind its output. Its gradient is one call as well, whose rows are those of the gradient.
+Differentiable chained(const std::string &core, const Shape &s, const BoundRows &before, const BoundRows &behind) {
+    const auto forward = [=](const Arrays &inputs) { return run(core, s, inputs, {{"input", before}, {"output", behind}})[0]; };
+    const auto backward = [=](const Arrays &inputs, const Array &upstream) {
+        const BoundRows d_input = backward_rows(before, inputs[0]);
+        const BoundRows d_output = backward_rows(behind, run(core, s, inputs, {{"input", before}})[0]);
+        if (core == "pointwise") return run(core, s, {upstream}, {{"input", d_output}, {"output", d_input}});
+        if (core == "max_pool2d_fwd")
+            return run("max_pool2d_bwd", s, {upstream, inputs[0]}, {{"d_output", d_output}, {"input", before}, {"d_input", d_input}});
+        Arrays gradients = run("conv2d_bwd_data", s, {upstream, inputs[1]}, {{"d_output", d_output}, {"d_input", d_input}});
+        for (const Array &gradient : run("conv2d_bwd_weights", s, {inputs[0], upstream}, {{"input", before}, {"d_output", d_output}}))
+            gradients.push_back(gradient);
+        return gradients;
+    };
+    return {forward, backward};
+}
+
+/// Whether all arrays are the same but for the rounding of a few sums.
+void check_equal(const Arrays &a, const Arrays &b) {
+    REQUIRE(a.size() == b.size());
+    for (std::size_t i = 0; i < a.size(); i++) {
+        CAPTURE(i);
+        REQUIRE(a[i].values.size() == b[i].values.size());
+        CHECK(distance(a[i], b[i]) < 1e-12);
+    }
 }
 
 }  // namespace
@@ -236,14 +368,14 @@ TEST_CASE("gradients of convolutions") {
                                  window_shape(3, 5, 2, 2, 1, 1, 2, 2, false),   // strides that skip inputs
                                  window_shape(2, 3, 2, 4, 2, 3, 1, 1, false));  // dense: the kernel covers the input
     CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.kernel_w);
-    check(convolution(shape, 2), convolution_inputs(shape, 2));
+    check(convolution(shape), convolution_inputs(shape, 2));
 }
 
 TEST_CASE("gradients of a convolution with ReLU") {
-    Shape shape = window_shape(4, 4, 2, 3, 3, 3, 1, 1, true);
-    shape.relu = 1;
+    const Shape shape = window_shape(4, 4, 2, 3, 3, 3, 1, 1, true);
+    const Differentiable rectified = convolution(shape, {relu}, [](const Array &output) { return BoundRows{mask(output)}; });
     Arrays inputs = convolution_inputs(shape, 2);
-    check(convolution(shape, 2), inputs);
+    check(rectified, inputs);
 
     // A channel at the kink: all its outputs are 0, whatever the input.
     for (int c = 0; c < 2; c++)
@@ -251,21 +383,55 @@ TEST_CASE("gradients of a convolution with ReLU") {
             for (int y = 0; y < 3; y++) inputs[1](0, c, x, y) = 0;
     inputs[2](0) = -1;
     inputs[0](0, 0, 0, 0) = 0;
-    check(convolution(shape, 2), inputs);
+    check(rectified, inputs);
 }
 
-TEST_CASE("gradients of a standalone ReLU") {
+TEST_CASE("gradients of rows") {
     const std::vector<int> extents = {3, 5, 4, 2};
-    const Differentiable relu = {[=](const Arrays &inputs) { return run("relu_fwd", {}, inputs, {extents})[0]; },
-                                 [=](const Arrays &inputs, const Array &upstream) {
-                                     return run("relu_bwd", {}, {upstream, run("relu_fwd", {}, inputs, {extents})[0]}, {extents});
-                                 }};
     Random random(2);
     Array input = random.reals(extents, -1, 1);
-    check(relu, {input});
+    const Array scale = mixed_gamma(0.3), shift = random.reals({3}, -1, 1), step = make_step(step_words(2, 0), 0.4, 2);
+
+    const Differentiable rectified = pass({relu}, [](const Array &values) { return BoundRows{mask(applied({relu}, values))}; });
+    check(rectified, {input});
+    check(pass({affine(scale, shift)}, [=](const Array &) { return BoundRows{scaled(scale)}; }), {input});
+    check(pass({normalise(shift, scale)}, [=](const Array &) { return BoundRows{scaled(scale)}; }), {input});
+    check(pass({dropout(step, 1)}, [=](const Array &) { return BoundRows{dropout(step, 1)}; }), {input});
+    // What an affine function made, masked by what it is made of.
+    check(pass({affine(scale, shift), relu},
+               [=](const Array &values) {
+                   return BoundRows{affine_mask(values, scale, shift), scaled(scale)};
+               }),
+          {input});
+    // What a dropout left of a ReLU, without drawing again.
+    check(pass({relu, dropout(step)},
+               [=](const Array &values) {
+                   return BoundRows{kept(step), mask(applied({relu, dropout(step)}, values))};
+               }),
+          {input});
 
     input(0, 0, 0, 0) = input(1, 2, 3, 1) = 0;
-    check(relu, {input}, true);
+    check(rectified, {input}, true);
+}
+
+TEST_CASE("gradients of a sum") {
+    const Differentiable sum = {[](const Arrays &inputs) { return applied({add(inputs[1])}, inputs[0]); },
+                                [](const Arrays &, const Array &upstream) {
+                                    return Arrays{upstream, upstream};
+                                }};
+    Random random(8);
+    check(sum, {random.reals({3, 2, 2, 2}, -1, 1), random.reals({3, 2, 2, 2}, -1, 1)});
+}
+
+TEST_CASE("rows that save a pass are the rows that they stand for") {
+    const std::vector<int> extents = {6, 3, 2, 3};
+    Random random(6);
+    const Array input = random.reals(extents, -1, 1), gradient = random.reals(extents, -1, 1);
+    const Array scale = random.reals({6}, -2, 2), shift = random.reals({6}, -1, 1), step = make_step(step_words(2, 0), 0.4, 3);
+    CHECK(applied({affine_mask(input, scale, shift)}, gradient).values ==
+          applied({mask(applied({affine(scale, shift), relu}, input))}, gradient).values);
+    const Array rectified = applied({relu}, input), dropped = applied({dropout(step, 1)}, rectified);
+    CHECK(applied({kept(step, 1), mask(dropped)}, gradient).values == applied({dropout(step, 1), mask(rectified)}, gradient).values);
 }
 
 TEST_CASE("gradients of max pooling") {
@@ -276,164 +442,210 @@ TEST_CASE("gradients of max pooling") {
                                  window_shape(4, 7, 2, 2, 2, 3, 2, 3, true),    // not square
                                  window_shape(4, 4, 2, 2, 3, 3, 1, 1, false));  // every input in many windows
     CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.kernel_w);
-    const std::vector<int> extents = {2, shape.in_w, shape.in_h, 2};
     Random random(3);
-    Array input = random.reals(extents, -2, -1);
-    check(pooling(shape, 2), {input});
+    Array input = random.reals({2, shape.in_w, shape.in_h, 2}, -2, -1);
+    check(pooling(shape), {input});
 
     // Two equal maxima in the first window.
     input(0, 0, 0, 0) = input(0, 1, 0, 0) = -0.5;
-    check(pooling(shape, 2), {input}, true);
+    check(pooling(shape), {input}, true);
 }
 
 TEST_CASE("gradients of batch normalisation through the statistics") {
-    const Shape shape{.in_h = 2, .in_w = 3, .in_c = 3, .relu = GENERATE(0, 1), .epsilon = 1e-3f, .momentum = 0.99f};
-    const std::vector<int> extents = {3, 3, 2, 2};
+    const Shape shape{.in_h = 2, .in_w = 3, .in_c = 3};
+    const bool rectified = GENERATE(false, true);
     Random random(4);
-    Array input = random.reals(extents, -1, 1), gamma({3}), beta = random.reals({3}, -1, 1);
-    gamma(0) = 1.5, gamma(1) = -0.7, gamma(2) = 0;
-    check(batch_normalisation(shape, extents), {input, gamma, beta});
+    Array input = random.reals({3, 3, 2, 2}, -1, 1);
+    const Array gamma = mixed_gamma(0), beta = random.reals({3}, -1, 1);
+    check(batch_normalisation(shape, rectified), {input, gamma, beta});
 
-    if (shape.relu) {
-        input(1, 0, 0, 0) = 0;
-        check(batch_normalisation(shape, extents), {input, gamma, beta}, true);
-    }
+    input(1, 0, 0, 0) = 0;
+    check(batch_normalisation(shape, rectified), {input, gamma, beta}, rectified);
 }
 
 TEST_CASE("gradients of batch normalisation through the pool and the dropout after it") {
-    Shape shape = GENERATE(window_shape(4, 6, 3, 3, 2, 2, 2, 2, false),   // plain
-                           window_shape(5, 5, 3, 3, 2, 2, 2, 2, false),   // a row and a column that no window sees
-                           window_shape(5, 3, 3, 3, 2, 2, 2, 2, true),    // padding right and below
-                           window_shape(4, 4, 3, 3, 3, 3, 1, 1, false));  // every input in many windows
-    shape.dropout = 1, shape.epsilon = 1e-3f, shape.momentum = 0.99f, shape.relu = GENERATE(0, 1);
-    CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.stride_h, shape.relu);
+    const Shape shape = GENERATE(window_shape(4, 6, 3, 3, 2, 2, 2, 2, false),   // plain
+                                 window_shape(5, 5, 3, 3, 2, 2, 2, 2, false),   // a row and a column that no window sees
+                                 window_shape(5, 3, 3, 3, 2, 2, 2, 2, true),    // padding right and below
+                                 window_shape(4, 4, 3, 3, 3, 3, 1, 1, false));  // every input in many windows
+    const bool rectified = GENERATE(false, true);
+    const double rate = GENERATE(0.0, 0.4);
+    CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.stride_h, rectified, rate);
     Random random(9);
-    Array input = random.reals({3, shape.in_w, shape.in_h, 2}, -1, 1), gamma({3}), beta = random.reals({3}, -1, 1);
-    gamma(0) = 1.5, gamma(1) = -0.7, gamma(2) = 0.3;
-    check(pooled_batch_normalisation(shape, 2, GENERATE(0.0, 0.4)), {input, gamma, beta});
+    const Array input = random.reals({3, shape.in_w, shape.in_h, 2}, -1, 1), beta = random.reals({3}, -1, 1);
+    check(pooled_batch_normalisation(shape, rectified, make_step(step_words(2, 0), rate, 2)), {input, mixed_gamma(0.3), beta});
 }
 
 TEST_CASE("gradients of a convolution's weights through the batch normalisation and the pool after it") {
-    Shape shape = window_shape(5, 4, 2, 3, 3, 3, 1, 1, true);
-    shape.relu = GENERATE(0, 1);
-    shape = shape.with_pool(window_shape(5, 4, 3, 3, 2, 2, 2, 2, GENERATE(false, true)));
-    CAPTURE(shape.relu, shape.pooled_h);
+    const bool rectified = GENERATE(false, true), same = GENERATE(false, true);
+    const Shape shape = window_shape(5, 4, 2, 3, 3, 3, 1, 1, true).with_pool(window_shape(5, 4, 3, 3, 2, 2, 2, 2, same));
+    CAPTURE(rectified, shape.pooled_h);
     Random random(10);
-    const Array input = random.reals({2, 4, 5, 2}, -1, 1);
-    Array gamma({3}), beta = random.reals({3}, -1, 1);
-    gamma(0) = 1.5, gamma(1) = -0.7, gamma(2) = 0.3;
-    check(pooled_convolution(shape, input), {random.reals(shape.weights(), -1, 1), random.reals({3}, -1, 1), gamma, beta});
+    const Array input = random.reals({2, 4, 5, 2}, -1, 1), beta = random.reals({3}, -1, 1);
+    check(pooled_convolution(shape, input, rectified),
+          {random.reals(shape.weights(), -1, 1), random.reals({3}, -1, 1), mixed_gamma(0.3), beta});
 }
 
 TEST_CASE("gradients of softmax with cross-entropy") {
     const int classes = 5, images = 4;
+    const Shape s{.in_c = classes};
     const Array step = make_step(step_words(0, classes), 0, images, classes);
     Array labels({6}), indices({images});
     labels.values = {4, 0, 2, 2, 1, 3};
     indices.values = {5, 0, 2, 5};
-    const Differentiable loss = {
-        [&](const Arrays &inputs) {
-            const Array losses =
-                run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices, step}, {{classes, 1, 1, images}, {images}, {images}})[1];
-            Array mean({1});
-            for (double value : losses.values) mean(0) += value / images;
-            return mean;
-        },
-        [&](const Arrays &inputs, const Array &upstream) {
-            const Arrays outputs =
-                run("softmax_cross_entropy_fwd", {}, {inputs[0], labels, indices, step}, {{classes, 1, 1, images}, {images}, {images}});
-            Arrays gradient = run("softmax_cross_entropy_bwd", {}, {outputs[0], labels, indices, step}, {{classes, 1, 1, images}});
-            for (double &value : gradient[0].values) value *= upstream(0);
-            return gradient;
-        }};
+    const auto softmax = [&](const Array &logits) { return run("softmax_cross_entropy_fwd", s, {logits, labels, indices, step}); };
+    const Differentiable loss = {[&](const Arrays &inputs) {
+                                     const Array losses = softmax(inputs[0])[1];
+                                     Array mean({1});
+                                     for (double value : losses.values) mean(0) += value / images;
+                                     return mean;
+                                 },
+                                 [&](const Arrays &inputs, const Array &upstream) {
+                                     const BoundRow one_hot{{"onehotgradient"}, {{"labels", labels}, {"indices", indices}, {"step", step}}};
+                                     Array gradient = applied({one_hot}, softmax(inputs[0])[0]);
+                                     for (double &value : gradient.values) value *= upstream(0);
+                                     return Arrays{gradient};
+                                 }};
     Random random(5);
     check(loss, {random.reals({classes, 1, 1, images}, -3, 3)});
 }
 
-TEST_CASE("gradients of dropout with its mask held") {
-    const std::vector<int> extents = {6, 3, 2, 3};
-    const Shape shape{.dropout = 1};
-    const Array step = make_step(step_words(2, 0), 0.4, 3);
-    const auto drop = [=](const Array &input) { return run("dropout", shape, {input, step}, {extents}); };
-    const Differentiable dropout = {[=](const Arrays &inputs) { return drop(inputs[0])[0]; },
-                                    [=](const Arrays &, const Array &upstream) { return drop(upstream); }};
-    Random random(6);
-    check(dropout, {random.reals(extents, -1, 1)});
-}
-
 TEST_CASE("gradients of a convolution between two dropouts with their masks held, and of the ReLU before them") {
     const bool rectified = GENERATE(false, true);
-    const int images = 2;
-    Shape s = window_shape(4, 4, 3, 2, 3, 3, 1, 1, true);
-    s.dropout = 1;
-    const std::vector<int> in = {s.in_c, s.in_w, s.in_h, images}, out = {s.out_c, s.out_w, s.out_h, images}, bias = {s.out_c};
-    const Array step = make_step(step_words(2, 0), 0.4, images);
-    const auto dropped = [=](const Array &input) {
-        return run("dropout", s, {rectified ? run("relu_fwd", s, {input}, {in})[0] : input, step}, {in})[0];
-    };
-    const Differentiable f = {[=](const Arrays &inputs) {
-                                  return run("conv2d_dropout_fwd", s, {dropped(inputs[0]), inputs[1], inputs[2], step}, {out})[0];
-                              },
-                              [=](const Arrays &inputs, const Array &upstream) {
-                                  const Array input = dropped(inputs[0]), d_output = run("dropout", s, {upstream, step}, {out})[0];
-                                  const Array d_input =
-                                      rectified ? run("conv2d_relu_dropout_bwd_data", s, {d_output, inputs[1], input, step}, {in})[0]
-                                                : run("conv2d_dropout_bwd_data", s, {d_output, inputs[1], step}, {in})[0];
-                                  const Arrays d_parameters = run("conv2d_bwd_weights", s, {input, d_output}, {s.weights(), bias});
-                                  return Arrays{d_input, d_parameters[0], d_parameters[1]};
-                              }};
-    check(f, convolution_inputs(s, images));
+    const Shape s = window_shape(4, 4, 3, 2, 3, 3, 1, 1, true);
+    const Array step = make_step(step_words(2, 0), 0.4, 2);
+    const BoundRows before = rectified ? BoundRows{relu, dropout(step)} : BoundRows{dropout(step)}, behind = {dropout(step, 1)};
+    const Differentiable f = {
+        [=](const Arrays &inputs) {
+            return run("conv2d_fwd", s, {applied(before, inputs[0]), inputs[1], inputs[2]}, {{"output", behind}})[0];
+        },
+        [=](const Arrays &inputs, const Array &upstream) {
+            const Array input = applied(before, inputs[0]), d_output = applied(behind, upstream);
+            const BoundRows rows = rectified ? BoundRows{kept(step), mask(input)} : before;
+            const Arrays d_parameters = run("conv2d_bwd_weights", s, {input, d_output});
+            return Arrays{run("conv2d_bwd_data", s, {d_output, inputs[1]}, {{"d_input", rows}})[0], d_parameters[0], d_parameters[1]};
+        }};
+    check(f, convolution_inputs(s, 2));
 }
 
-TEST_CASE("the loss' gradient is the same in one pass") {
+TEST_CASE("gradients of random chains before and behind random cores") {
+    Random random(12);
+    Counts counts;
+    for (int i = 0; i < 180; i++) {
+        const std::string core = std::vector<std::string>{"conv2d_fwd", "max_pool2d_fwd", "pointwise"}[i % 3];
+        const Shape s = random_shape(core, random);
+        const bool has_outputs = core != "pointwise";
+        const std::vector<int> in = {s.in_c, s.in_w, s.in_h, 2}, out = {s.out_c, s.out_w, s.out_h, 2};
+        const Array step = make_step(step_words(2, 0), 0.4, 2);
+        const BoundRows before = random_rows(in, step, random), behind = random_rows(has_outputs ? out : in, step, random);
+        CAPTURE(i, work_name(kernel_of(core, s, {{"input", before}, {"output", behind}})));
+        Arrays inputs = {random.reals(in, -1, 1)};
+        if (core == "conv2d_fwd") inputs.push_back(random.reals(s.weights(), -1, 1)), inputs.push_back(random.reals({s.out_c}, -1, 1));
+        const Differentiable f = chained(core, s, before, behind);
+        const Counts some = compare(f, inputs, {full_upstream(f, inputs)});
+        counts.checked += some.checked, counts.kinks += some.kinks;
+    }
+    CAPTURE(counts.checked, counts.kinks);
+    CHECK(counts.checked > 2000);
+    CHECK(counts.kinks < counts.checked / 100);
+}
+
+TEST_CASE("what is made in one call is what its parts make") {
+    Random random(13);
+    const Array beta = random.reals({3}, -1, 1), gamma = mixed_gamma(0.3), step = make_step(step_words(2, 0), 0.4, 2);
+    Shape pool = window_shape(5, 4, 3, 3, 2, 2, 2, 2, true);
+    pool.epsilon = 1e-3f, pool.momentum = 0.99f;
+    const Array input = random.reals({3, 4, 5, 2}, -1, 1), d_full = random.reals({3, 4, 5, 2}, -1, 1);
+    const Array d_pooled = random.reals({3, pool.out_w, pool.out_h, 2}, -1, 1);
+    const Statistics statistics(pool, input, gamma, beta);
+    const auto &[_, mean, inv_std, scale, shift] = statistics;
+
+    SECTION("a batch norm") {
+        Arrays parts = run("batch_norm_stats", pool, {input, gamma, beta});
+        parts.push_back(applied({statistics.forward(), relu}, input));
+        check_equal(run("batch_norm_stats_fwd", pool, {input, gamma, beta}, {{"output", {relu}}}), parts);
+
+        parts = run("batch_norm_bwd_stats", pool, {d_full, input, mean, inv_std});
+        parts.push_back(applied({statistics.backward(parts, input), dropout(step)}, d_full));
+        check_equal(run("batch_norm_bwd", pool, {d_full, input, gamma, mean, inv_std}, {{"d_input", {dropout(step)}}}), parts);
+    }
+    SECTION("a batch norm and a pool") {
+        const BoundRows normalised = {statistics.forward(), relu};
+        Arrays parts = run("batch_norm_stats", pool, {input, gamma, beta});
+        parts.push_back(run("max_pool2d_fwd", pool, {input}, {{"input", normalised}, {"output", {dropout(step)}}})[0]);
+        check_equal(run("batch_norm_stats_pool_fwd", pool, {input, gamma, beta}, {{"normalised", {relu}}, {"output", {dropout(step)}}}),
+                    parts);
+
+        const Array d_compared = run("max_pool2d_bwd", pool, {d_pooled, applied(normalised, input)})[0];
+        parts = run("batch_norm_bwd_stats", pool, {d_compared, input, mean, inv_std});
+        check_equal(run("batch_norm_pool_bwd_stats", pool, {d_pooled, input, mean, inv_std}, {{"input", normalised}}), parts);
+        parts.push_back(applied({statistics.backward(parts, input), mask(input)}, d_compared));
+        check_equal(run("batch_norm_pool_bwd", pool, {d_pooled, input, gamma, mean, inv_std},
+                        {{"input", normalised}, {"d_input", {{{.row = "mask", .same_as = 1}}}}}),
+                    parts);
+    }
+    SECTION("a convolution and a pool") {
+        const Shape s = window_shape(5, 4, 2, 3, 3, 3, 1, 1, true).with_pool(pool);
+        const Array of = random.reals({2, 4, 5, 2}, -1, 1), weights = random.reals(s.weights(), -1, 1), bias = random.reals({3}, -1, 1);
+        const BoundRows behind = {statistics.forward(), relu};
+        const Array convolution = run("conv2d_fwd", s, {of, weights, bias}, {{"input", {relu}}})[0];
+        check_equal(
+            run("conv2d_pool_fwd", s, {of, weights, bias}, {{"input", {relu}}, {"convolution", behind}, {"output", {dropout(step)}}}),
+            run("max_pool2d_fwd", pool, {convolution}, {{"input", behind}, {"output", {dropout(step)}}}));
+        const Array d_convolution =
+            run("max_pool2d_bwd", pool, {d_pooled, convolution}, {{"input", behind}, {"d_input", {scaled(scale)}}})[0];
+        check_equal(run("conv2d_pool_bwd_weights", s, {of, d_pooled, convolution},
+                        {{"input", {relu}}, {"convolution", behind}, {"d_convolution", {scaled(scale)}}}),
+                    run("conv2d_bwd_weights", s, {of, d_convolution}, {{"input", {relu}}}));
+    }
+    SECTION("a convolution of weights in tiles") {
+        Shape s = window_shape(5, 4, 2, 3, 3, 3, 1, 1, true);
+        const Array of = random.reals({2, 4, 5, 2}, -1, 1), weights = random.reals(s.weights(), -1, 1), bias = random.reals({3}, -1, 1);
+        const Arrays plain = run("conv2d_fwd", s, {of, weights, bias});
+        s.tile = GENERATE(2, 4);
+        check_equal(run("conv2d_fwd", s, {of, run("winograd_weights", s, {weights})[0], bias}), plain);
+    }
+    SECTION("a convolution and its output's scale and shift") {
+        const Shape s = window_shape(5, 4, 2, 3, 3, 3, 1, 1, true);
+        const Array of = random.reals({2, 4, 5, 2}, -1, 1), weights = random.reals(s.weights(), -1, 1), bias = random.reals({3}, -1, 1);
+        const Arrays folded = run("conv2d_fold_output", s, {weights, bias, scale, shift});
+        check_equal(run("conv2d_fwd", s, {of, folded[0], folded[1]}),
+                    run("conv2d_fwd", s, {of, weights, bias}, {{"output", {statistics.forward()}}}));
+    }
+}
+
+TEST_CASE("the loss, its gradient and the convolution that makes the logits are the same in one call") {
     const int classes = 5, images = 4;
+    const Shape s = window_shape(2, 1, 3, classes, 2, 1, 1, 1, false), logits_shape{.in_c = classes};
     Random random(10);
-    const Array logits = random.reals({classes, 1, 1, images}, -3, 3), step = make_step(step_words(0, classes), 0, images, classes);
-    Array records({images});
-    records.values = {0, 1, 2, 3};
-    const std::vector<std::vector<int>> loss = {{classes, 1, 1, images}, {images}, {images}};
-    const Arrays forward = run("softmax_cross_entropy_fwd", {}, {logits, records, records, step}, loss);
-    const Arrays backward = run("softmax_cross_entropy_bwd", {}, {forward[0], records, records, step}, {loss[0]});
-    const Arrays both = run("softmax_cross_entropy", {}, {logits, records, records, step}, {loss[0], loss[1], loss[2], loss[0]});
-    for (std::size_t i = 0; i < 3; i++) CHECK(distance(both[i], forward[i]) == 0);
-    CHECK(distance(both[3], backward[0]) == 0);
-}
-
-TEST_CASE("gradients of a sum") {
-    const std::vector<int> extents = {3, 2, 2, 2};
-    const Differentiable sum = {[=](const Arrays &inputs) { return run("add", {}, inputs, {extents})[0]; },
-                                [](const Arrays &, const Array &upstream) {
-                                    return Arrays{upstream, upstream};
-                                }};
-    Random random(8);
-    check(sum, {random.reals(extents, -1, 1), random.reals(extents, -1, 1)});
+    const Array input = random.reals({3, 1, 2, images}, -1, 1), weights = random.reals(s.weights(), -3, 3),
+                bias = random.reals({classes}, -1, 1);
+    const Array step = make_step(step_words(0, classes), 0, images, classes);
+    Array labels({6}), indices({images});
+    labels.values = {4, 0, 2, 2, 1, 3};
+    indices.values = {5, 0, 2, 5};
+    const Array logits = run("conv2d_fwd", s, {input, weights, bias})[0];
+    Arrays parts = run("softmax_cross_entropy_fwd", logits_shape, {logits, labels, indices, step});
+    parts.push_back(applied({{{"onehotgradient"}, {{"labels", labels}, {"indices", indices}, {"step", step}}}}, parts[0]));
+    check_equal(run("softmax_cross_entropy", logits_shape, {logits, labels, indices, step}), parts);
+    check_equal(run("conv2d_softmax_cross_entropy", s, {input, weights, bias, labels, indices, step}), parts);
 }
 
 TEST_CASE("the gradients through folded weights are those of batch norm and convolution apart") {
     Random random(7);
     const Shape s = window_shape(5, 4, 3, 2, 3, 2, 1, 1, false);
-    const std::vector<int> in = {s.in_c, s.in_w, s.in_h, 3}, out = {s.out_c, s.out_w, s.out_h, 3}, weight = s.weights();
-    const Array x = random.reals(in, 0, 2), weights = random.reals(weight, -1, 1), bias = random.reals({s.out_c}, -1, 1);
-    const Array gamma = random.reals({s.in_c}, -1, 1), beta = random.reals({s.in_c}, -1, 1), d_output = random.reals(out, -1, 1);
-    const Array zeros({s.in_c});
-    Shape norm = s;
-    norm.epsilon = 1e-3f, norm.momentum = 0.9f;
-    std::vector<Array> stats = {x, gamma, beta, zeros, zeros, zeros, zeros, zeros, zeros};
-    find_oracle("batch_norm_stats")(norm, stats);
-    const Array &mean = stats[3], &inv_std = stats[4], &scale = stats[5], &shift = stats[6];
+    const Array x = random.reals({s.in_c, s.in_w, s.in_h, 3}, 0, 2), d_output = random.reals({s.out_c, s.out_w, s.out_h, 3}, -1, 1);
+    const Array weights = random.reals(s.weights(), -1, 1), bias = random.reals({s.out_c}, -1, 1);
+    const Statistics statistics(s, x, random.reals({s.in_c}, -1, 1), random.reals({s.in_c}, -1, 1));
+    const auto &[_, mean, inv_std, scale, shift] = statistics;
 
-    const Array normalised = run("batch_norm_fwd", s, {x, scale, shift}, {in})[0];
-    const Arrays apart = run("conv2d_bwd_weights", s, {normalised, d_output}, {weight, {s.out_c}});
-    const Array d_normalised = run("conv2d_bwd_data", s, {d_output, weights}, {in})[0];
-    const Arrays d_stats = run("batch_norm_bwd_stats", s, {d_normalised, x, mean, inv_std}, {{s.in_c}, {s.in_c}});
+    const Array normalised = applied({statistics.forward()}, x);
+    const Array d_normalised = run("conv2d_bwd_data", s, {d_output, weights})[0];
+    const Arrays sums = run("batch_norm_bwd_stats", s, {d_normalised, x, mean, inv_std});
 
-    const Arrays folded = run("conv2d_fold", s, {weights, bias, scale, shift}, {weight, {s.out_c}});
-    CHECK(distance(run("conv2d_fwd", s, {x, folded[0], folded[1]}, {out})[0], run("conv2d_fwd", s, {normalised, weights, bias}, {out})[0]) <
-          1e-12);
-    const Arrays d_folded = run("conv2d_bwd_weights", s, {x, d_output}, {weight, {s.out_c}});
-    const Arrays together =
-        run("conv2d_fold_bwd", s, {weights, scale, shift, mean, inv_std, d_folded[0], d_folded[1]}, {weight, {s.in_c}, {s.in_c}});
-    CHECK(distance(together[0], apart[0]) < 1e-12);
-    CHECK(distance(together[1], d_stats[0]) < 1e-12);
-    CHECK(distance(together[2], d_stats[1]) < 1e-12);
+    const Arrays folded = run("conv2d_fold", s, {weights, bias, scale, shift});
+    check_equal(run("conv2d_fwd", s, {x, folded[0], folded[1]}), run("conv2d_fwd", s, {normalised, weights, bias}));
+    const Arrays d_folded = run("conv2d_bwd_weights", s, {x, d_output});
+    check_equal(run("conv2d_fold_bwd", s, {weights, scale, shift, mean, inv_std, d_folded[0], d_folded[1]}),
+                {run("conv2d_bwd_weights", s, {normalised, d_output})[0], sums[0], sums[1]});
 }

@@ -1,5 +1,4 @@
 // Every compiled kernel of a model, of every set, against the oracles: stamped out of the plan in the model's library.
-#include "plan/kernels.h"
 #include "plan/menu.h"
 #include "plan/plan.h"
 #include "runtime/devices/device.h"
@@ -168,8 +167,8 @@ private:
 std::map<std::string, int> launches_of;
 
 /// Calls a device's kernel: it computes all of its outputs there, in launches that every GPU accepts.
-int call_on_device(const CompiledKernel &compiled, std::vector<std::unique_ptr<GuardedBuffer>> &buffers, std::vector<void *> &argv,
-                   const halide_device_interface_t *device, Session &session) {
+int call_on_device(const CompiledKernel &compiled, std::vector<std::unique_ptr<GuardedBuffer>> &buffers, std::size_t inputs,
+                   std::vector<void *> &argv, const halide_device_interface_t *device, Session &session) {
     for (const auto &buffer : buffers) buffer->send(device, &session);
     DeviceCalls::counted = {};
     const int code = find_compiled(compiled.symbol).call(argv.data());
@@ -182,7 +181,7 @@ int call_on_device(const CompiledKernel &compiled, std::vector<std::unique_ptr<G
     for (std::size_t i = 0; i < buffers.size(); i++) {
         CAPTURE(compiled.arguments[i].name);
         CHECK_FALSE(buffers[i]->get()->host_dirty());
-        CHECK(buffers[i]->get()->device_dirty() == (i >= find_kernel(compiled.kernel).inputs.size()));
+        CHECK(buffers[i]->get()->device_dirty() == (i >= inputs));
     }
     for (const auto &buffer : buffers) buffer->fetch(&session);
     return code;
@@ -190,21 +189,21 @@ int call_on_device(const CompiledKernel &compiled, std::vector<std::unique_ptr<G
 
 /// Calls a kernel once and returns its outputs; checks that it fails in nothing and touches only them. What it does not write stays NaN.
 Arguments call(const CompiledKernel &compiled, const Set &set, const Arguments &before, int batch, Session &session) {
-    const Kernel &kernel = *before.kernel;
     std::vector<std::unique_ptr<GuardedBuffer>> buffers;
     for (std::size_t i = 0; i < compiled.arguments.size(); i++) {
         buffers.push_back(std::make_unique<GuardedBuffer>(compiled.arguments[i], set.order, batch));
-        const bool is_read = i < kernel.inputs.size() || is_updated(kernel, compiled.arguments[i].name);
-        if (is_read) buffers[i]->write(before.tensors[i]);
+        const bool is_workspace = i >= before.named.size();
+        if (!is_workspace && (!before.named[i].is_output || before.named[i].is_updated)) buffers[i]->write(before.tensors[i]);
     }
     std::vector<std::vector<std::uint8_t>> inputs;
-    for (std::size_t i = 0; i < kernel.inputs.size(); i++) inputs.push_back(buffers[i]->snapshot());
+    for (std::size_t i = 0; i < before.inputs(); i++) inputs.push_back(buffers[i]->snapshot());
 
     void *user_context = &session;
     std::vector<void *> argv = {&user_context};
     for (const auto &buffer : buffers) argv.push_back(buffer->get());
     const halide_device_interface_t *device = device_of(set.name);
-    const int code = device ? call_on_device(compiled, buffers, argv, device, session) : find_compiled(compiled.symbol).call(argv.data());
+    const int code = device ? call_on_device(compiled, buffers, before.inputs(), argv, device, session)
+                            : find_compiled(compiled.symbol).call(argv.data());
     INFO(session.take_error());
     REQUIRE(code == 0);
 
@@ -216,7 +215,7 @@ Arguments call(const CompiledKernel &compiled, const Set &set, const Arguments &
             CHECK(buffers[i]->guards_are_intact());
     }
     Arguments after = before;
-    for (std::size_t i = kernel.inputs.size(); i < after.tensors.size(); i++) after.tensors[i] = buffers[i]->read();
+    for (std::size_t i = before.inputs(); i < after.tensors.size(); i++) after.tensors[i] = buffers[i]->read();
     return after;
 }
 
@@ -236,11 +235,16 @@ void compare(const oracle::Array &actual, const oracle::Array &expected, const o
     CHECK(wrong == 0);
 }
 
-/// The share of an output that can be other than zero at all: at most one input of each pooling window gets its gradient.
+/// The share of an output that can be other than zero at all: at most one input of each pooling window gets its gradient, and ReLUs leave
+/// half.
 double possible_share(const CompiledKernel &compiled) {
-    const Shape &s = compiled.shape;
-    if (compiled.kernel != "max_pool2d_bwd") return 1;
-    return std::min(1.0, double(s.out_h) * s.out_w / (double(s.in_h) * s.in_w));
+    const Shape &s = compiled.kernel.shape;
+    double share = 1;
+    if (compiled.kernel.core == "max_pool2d_bwd") share = std::min(1.0, double(s.out_h) * s.out_w / (double(s.in_h) * s.in_w));
+    for (const auto &[place, chain] : compiled.kernel.chains)
+        for (const Link &link : chain)
+            if (link.row == "mask" || link.row == "affinemask" || link.row == "relu") share *= 0.5;
+    return share;
 }
 
 /// What makes a comparison of exact kernels worth something.
@@ -250,15 +254,15 @@ public:
     static void check_sums(const CompiledKernel &compiled, Arguments arguments) {
         for (oracle::Array &tensor : arguments.tensors)
             for (double &value : tensor.values) value = std::abs(value);
-        oracle::find_oracle(compiled.kernel)(compiled.shape, arguments.tensors);
+        oracle::compute(compiled.kernel, arguments.tensors);
         double largest = 0;
-        for (const std::string &output : arguments.kernel->outputs)
+        for (const std::string &output : arguments.outputs())
             for (double value : arguments[output].values) largest = std::max(largest, value);
         CHECK(largest < 0x1p24);
     }
 
     void count(const Arguments &arguments) {
-        for (std::size_t i = arguments.kernel->inputs.size(); i < arguments.tensors.size(); i++)
+        for (std::size_t i = arguments.inputs(); i < arguments.tensors.size(); i++)
             for (double value : arguments.tensors[i].values) all_++, nonzero_ += value != 0;
     }
 
@@ -276,11 +280,11 @@ private:
 /// of 4, 6, 8 or 12 images meet batches that are smaller, equal, one more, one less, a device's blocks of 16, 32 or 64 images such that are
 /// smaller or one more.
 std::vector<int> batch_sizes(const CompiledKernel &compiled, const Set &set) {
-    if (compiled.shape.batch > 0) return {compiled.shape.batch};
+    if (compiled.kernel.shape.batch > 0) return {compiled.kernel.shape.batch};
     if (!set.autoscheduler.empty()) return {64};
     constexpr double budget = 1.5e8;  // floating-point operations
     constexpr int sizes[] = {7, 1, 13, 5, 2, 6, 3, 4, 8, 9, 11, 12, 17, 33, 65};
-    const double flops = find_kernel(compiled.kernel).flops(compiled.shape);
+    const double flops = halcyon::flops(compiled.kernel);
     std::vector<int> batches;
     double spent = 0;
     for (int size : sizes) {
@@ -292,7 +296,6 @@ std::vector<int> batch_sizes(const CompiledKernel &compiled, const Set &set) {
 
 void check_kernel(const CompiledKernel &compiled, const Set &set) {
     const bool by_hand = set.autoscheduler.empty();
-    const Kernel &kernel = find_kernel(compiled.kernel);
     const bool exact = is_exact(compiled);
     Random random(1);
     Session one_thread(1), three_threads(3);
@@ -302,13 +305,13 @@ void check_kernel(const CompiledKernel &compiled, const Set &set) {
         CAPTURE(batch);
         const Arguments before = make_arguments(compiled, batch, random);
         Arguments expected = before;
-        oracle::find_oracle(kernel.name)(compiled.shape, expected.tensors);
+        oracle::compute(compiled.kernel, expected.tensors);
         trust.count(expected);
         if (exact && batch == *std::max_element(batches.begin(), batches.end())) Trust::check_sums(compiled, before);
 
         const Arguments actual = call(compiled, set, before, batch, one_thread), again = call(compiled, set, before, batch, three_threads);
-        const Arguments tolerance = tolerances(compiled, before, expected);
-        for (const std::string &output : kernel.outputs) {
+        const Arguments tolerance = tolerances(compiled, before);
+        for (const std::string &output : before.outputs()) {
             INFO(output);
             compare(actual[output], expected[output], tolerance[output]);
             INFO("with three threads");
@@ -326,7 +329,7 @@ void check_kernel(const CompiledKernel &compiled, const Set &set) {
 /// the sums of a tile. Returns how many elements of the oracle's are not finite.
 int check_not_hidden(const Arguments &actual, const Arguments &expected, double value) {
     int not_finite = 0, hidden = 0;
-    for (const std::string &output : expected.kernel->outputs)
+    for (const std::string &output : expected.outputs())
         for (std::size_t i = 0; i < expected[output].values.size(); i++) {
             if (std::isfinite(expected[output].values[i])) continue;
             not_finite++;
@@ -338,15 +341,15 @@ int check_not_hidden(const Arguments &actual, const Arguments &expected, double 
 
 /// Puts `value` at one place of an argument, or what comes of it there in weights that are transformed for tiles.
 void put_at_random(const CompiledKernel &compiled, oracle::Array &argument, double value, Random &random) {
-    const Shape &s = compiled.shape;
-    const bool transformed = s.tile > 0 && argument.extent(2) == s.tile + 2 && compiled.kernel != "winograd_weights";
+    const Shape &s = compiled.kernel.shape;
+    const bool transformed = s.tile > 0 && argument.extent(2) == s.tile + 2 && compiled.kernel.core != "winograd_weights";
     if (!transformed) {
         argument.values[std::size_t(random.integer(0, int(argument.values.size()) - 1))] = value;
         return;
     }
     std::vector<oracle::Array> arguments = {oracle::Array({s.out_c, s.in_c, 3, 3}), oracle::Array(s.weights())};
     arguments[0](random.integer(0, s.out_c - 1), random.integer(0, s.in_c - 1), random.integer(0, 2), random.integer(0, 2)) = value;
-    oracle::find_oracle("winograd_weights")(s, arguments);
+    oracle::compute("winograd_weights", s, arguments);
     for (std::size_t i = 0; i < argument.values.size(); i++)
         if (!std::isfinite(arguments[1].values[i])) argument.values[i] = arguments[1].values[i];
 }
@@ -368,19 +371,22 @@ bool leaves_pixels_out(const Shape &s) {
 void check_not_a_number(const CompiledKernel &compiled, const Set &set) {
     constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
     constexpr int most_places = 8;
-    const int small = compiled.shape.batch > 0 ? compiled.shape.batch : 2;
+    const Kernel &kernel = compiled.kernel;
+    const int small = kernel.shape.batch > 0 ? kernel.shape.batch : 2;
     std::vector<std::pair<double, int>> cases = {{nan, small}, {infinity, small}, {-infinity, small}};
     // Tiles and blocks of images have code of their own on the host; on devices a part of one runs the same.
-    if (compiled.shape.batch == 0 && !set.on_device()) cases.emplace_back(nan, 17);
+    if (kernel.shape.batch == 0 && !set.on_device()) cases.emplace_back(nan, 17);
     Random random(3);
     Session session(1);
     int not_finite = 0;
-    for (std::size_t i = 0; i < find_kernel(compiled.kernel).inputs.size(); i++) {
+    const std::vector<KernelArgument> named = arguments_of(kernel);
+    for (std::size_t i = 0; i < named.size() && !named[i].is_output; i++) {
         const std::string &name = compiled.arguments[i].name;
         if (compiled.arguments[i].type != "float32") continue;
         // These sum over the pixels that pools chose; the oracle has 0 * infinity, or 0 * NaN where no window sees it, of the others too.
-        const bool chooses = name == "input" && compiled.kernel.starts_with("batch_norm_pool_bwd");
-        if (chooses && leaves_pixels_out(compiled.shape)) continue;
+        const bool chooses = name == "input" && (kernel.core.starts_with("batch_norm_pool_bwd") ||
+                                                 (kernel.core == "max_pool2d_bwd" && !kernel.chain("d_input").empty()));
+        if (chooses && leaves_pixels_out(kernel.shape)) continue;
         for (const auto &[value, batch] : cases) {
             if (chooses && std::isinf(value)) continue;
             INFO(fmt::format("{} in {}, a batch of {}", value, name, batch));
@@ -389,7 +395,7 @@ void check_not_a_number(const CompiledKernel &compiled, const Set &set) {
                 put_at_random(compiled, before.tensors[i], value, random);
                 if (name == "images" || name == "records") read_records_with(value, name, before);
                 Arguments expected = before;
-                oracle::find_oracle(compiled.kernel)(compiled.shape, expected.tensors);
+                oracle::compute(compiled.kernel, expected.tensors);
                 seen = check_not_hidden(call(compiled, set, before, batch, session), expected, value);
                 not_finite += seen;
             }
@@ -403,10 +409,15 @@ void check_label_beyond(const CompiledKernel &compiled, const Set &set) {
     Random random(4);
     Session session(1);
     Arguments before = make_arguments(compiled, 3, random);
-    std::ranges::fill(before["labels"].values, compiled.kernel.starts_with("conv2d") ? compiled.shape.out_c : compiled.shape.in_c);
+    const Shape &s = compiled.kernel.shape;
+    std::ranges::fill(before["labels"].values, compiled.kernel.core.starts_with("conv2d") ? s.out_c : s.in_c);
     Arguments expected = before;
-    oracle::find_oracle(compiled.kernel)(compiled.shape, expected.tensors);
+    oracle::compute(compiled.kernel, expected.tensors);
     CHECK(check_not_hidden(call(compiled, set, before, 3, session), expected, std::numeric_limits<double>::quiet_NaN()) >= 3);
+}
+
+bool draws_random_numbers(const Kernel &kernel) {
+    return std::ranges::any_of(kernel.chains, [](const auto &chain) { return draws(chain.second); });
 }
 
 /// Rate 0 is the identity, exactly: what comes out is what went in, or what a pool made of integers. What statistics were rounded for is as
@@ -418,25 +429,30 @@ void check_dropout_at_rate_0(const CompiledKernel &compiled, const Set &set) {
     Arguments before = make_arguments(compiled, batch, random);
     before["step"] = make_step(before["step"].extent(0), 0, batch);
     Arguments expected = before;
-    oracle::find_oracle(compiled.kernel)(compiled.shape, expected.tensors);
+    oracle::compute(compiled.kernel, expected.tensors);
     const Arguments after = call(compiled, set, before, batch, session);
-    const bool rounds = compiled.kernel.find("stats") != std::string::npos;
+    // Not where what is dropped from was rounded.
+    const Kernel &kernel = compiled.kernel;
+    const auto may_round = [](const Link &link) { return link.row == "affine" || link.row == "normgradient" || link.row == "add"; };
+    const bool rounds = kernel.of().exactness != Exactness::exact || std::ranges::any_of(kernel.chain("output"), may_round) ||
+                        std::ranges::any_of(kernel.chain("d_input"), may_round);
     const oracle::Array exactly({int(expected.tensors.back().values.size())});
-    compare(after.tensors.back(), expected.tensors.back(), rounds ? tolerances(compiled, before, expected).tensors.back() : exactly);
+    compare(after.tensors.back(), expected.tensors.back(), rounds ? tolerances(compiled, before).tensors.back() : exactly);
 }
 
 /// The compiled function's own description against the kernel list and the menu.
 void check_metadata(const CompiledKernel &compiled, const Set &set) {
-    const Kernel &kernel = find_kernel(compiled.kernel);
+    const Kernel &kernel = compiled.kernel;
+    const std::vector<KernelArgument> named = arguments_of(kernel);
+    const auto inputs = std::size_t(std::ranges::count(named, false, &KernelArgument::is_output));
     std::vector<std::string> names = {"__user_context"};
-    names.insert(names.end(), kernel.inputs.begin(), kernel.inputs.end());
-    names.insert(names.end(), kernel.outputs.begin(), kernel.outputs.end());
-    const std::vector<Entry> &entries = menu(compiled.kernel);
+    for (const KernelArgument &argument : named) names.push_back(argument.name);
+    const std::vector<Entry> &entries = menu(kernel.core);
     const auto entry = std::find_if(entries.begin(), entries.end(), [&](const Entry &e) { return e.name == compiled.entry; });
     REQUIRE(entry != entries.end());
-    CHECK(entry->refuses(compiled.shape, set) == "");
+    CHECK(refusal(*entry, kernel, set) == "");
     if (entry->workspaces)
-        for (const Workspace &workspace : entry->workspaces(compiled.shape, set)) names.push_back(workspace.name);
+        for (const Workspace &workspace : entry->workspaces(kernel.shape, set)) names.push_back(workspace.name);
 
     const halide_filter_metadata_t &metadata = *find_compiled(compiled.symbol).metadata();
     CHECK(metadata.name == compiled.symbol);
@@ -445,15 +461,19 @@ void check_metadata(const CompiledKernel &compiled, const Set &set) {
     for (std::size_t i = 0; i < names.size(); i++) {
         const halide_filter_argument_t &argument = metadata.arguments[i];
         // A kernel that updates several slabs in one loop has one tuple-valued output, whose elements Halide numbers.
-        const std::string element = i > kernel.inputs.size() ? "slabs." + std::to_string(i - 1 - kernel.inputs.size()) : "";
+        const std::string element = i > inputs ? "slabs." + std::to_string(i - 1 - inputs) : "";
         CHECK((argument.name == names[i] || argument.name == element));
         if (i == 0) continue;
         const Buffer &planned = compiled.arguments[i - 1];
         CAPTURE(planned.name);
         CHECK(planned.name == names[i]);
-        CHECK(argument.kind == (i <= kernel.inputs.size() ? halide_argument_kind_input_buffer : halide_argument_kind_output_buffer));
+        CHECK(argument.kind == (i <= inputs ? halide_argument_kind_input_buffer : halide_argument_kind_output_buffer));
         CHECK(argument.dimensions == int(planned.extents.size()));
         CHECK((argument.type == halide_type(planned.type)));
+        if (i <= named.size()) {
+            CHECK(planned.type == named[i - 1].type);
+            CHECK((planned.extents == named[i - 1].extents || named[i - 1].extents == std::vector{any_extent}));
+        }
     }
 }
 
@@ -477,11 +497,11 @@ void check_set(const std::string &name) {
     for (const CompiledKernel &compiled : planned->kernels) {
         INFO(compiled.symbol);
         check_kernel(compiled, set);
-        if (compiled.kernel.find("dropout") != std::string::npos) check_dropout_at_rate_0(compiled, set);
+        if (draws_random_numbers(compiled.kernel)) check_dropout_at_rate_0(compiled, set);
         if (!set.autoscheduler.empty()) continue;
         check_not_a_number(compiled, set);
-        const std::vector<std::string> &inputs = find_kernel(compiled.kernel).inputs;
-        if (std::ranges::find(inputs, "labels") != inputs.end()) check_label_beyond(compiled, set);
+        const std::vector<KernelArgument> named = arguments_of(compiled.kernel);
+        if (std::ranges::find(named, "labels", &KernelArgument::name) != named.end()) check_label_beyond(compiled, set);
     }
     if (device_of(name))
         for (const Program &program : planned->programs) {

@@ -134,30 +134,21 @@ void augment_by(Round round, double white, const Array &records, const Array &in
     });
 }
 
-void augment(const Shape &, const Array &records, const Array &indices, const Array &augment, Array &augmented) {
+void augment(const Shape &s, const Array &records, const Array &indices, const Array &augment, Array &augmented) {
+    if (s.floats) return augment_by([](double value) { return value; }, 1, records, indices, augment, augmented);
     augment_by([](double value) { return std::floor(value + 0.5); }, 255, records, indices, augment, augmented);
     for (double &value : augmented.values) value = std::clamp(value, 0.0, 255.0);
 }
 
-void augment_float(const Shape &, const Array &records, const Array &indices, const Array &augment, Array &augmented) {
-    augment_by([](double value) { return value; }, 1, records, indices, augment, augmented);
-}
-
-void input_normalization_fwd(const Shape &s, const Array &images, const Array &indices, const Array &step, const Array &center,
-                             const Array &factor, Array &output) {
+void input_fwd(const Shape &s, const Call &call, const Array &images, const Array &indices, const Array &step, Array &output) {
     const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_flip);
     for_each_element(output, [&](int c, int x, int y, int n) {
         const std::uint32_t bits = philox2x32({word(step, step_position) + n, 0}, key)[0] & 0xFFFF;
         const bool flipped = bits < word(step, step_flip_threshold);
-        const double value = images(c, flipped ? output.extent(1) - 1 - x : x, y, int(indices(n)));
-        const double normalised = (value - center(c)) * factor(c);
-        output(c, x, y, n) = s.image_scale == 0 ? normalised / (s.floats ? 1 : 255) : normalised * s.image_scale + s.image_offset;
+        output(c, x, y, n) = images(c, flipped ? output.extent(1) - 1 - x : x, y, int(indices(n)));
     });
-}
-
-void input_fwd(const Shape &s, const Array &images, const Array &indices, const Array &step, Array &output) {
-    const int channels = output.extent(0);
-    input_normalization_fwd(s, images, indices, step, Array({channels}), Array({channels}, 1), output);
+    call.apply_chain("pixel", output);
+    for (double &value : output.values) value = s.image_scale == 0 ? value / (s.floats ? 1 : 255) : value * s.image_scale + s.image_offset;
 }
 
 /// As Keras writes it, with its epsilon.
@@ -178,8 +169,6 @@ void conv2d_fwd(const Shape &s, const Array &input, const Array &given_weights, 
                 for (int k = 0; k < s.out_c; k++) output(k, x, y, n) += weights(k, c, dx, dy) * input(c, in_x, in_y, n);
         });
     });
-    if (s.relu)
-        for (double &value : output.values) value = std::max(value, 0.0);
 }
 
 void conv2d_fold(const Shape &s, const Array &weights, const Array &bias, const Array &scale, const Array &shift, Array &folded_weights,
@@ -192,6 +181,12 @@ void conv2d_fold(const Shape &s, const Array &weights, const Array &bias, const 
                     folded_weights(k, c, dx, dy) = weights(k, c, dx, dy) * scale(c);
                     folded_bias(k) += weights(k, c, dx, dy) * shift(c);
                 }
+}
+
+void conv2d_fold_output(const Shape &, const Array &weights, const Array &bias, const Array &scale, const Array &shift,
+                        Array &folded_weights, Array &folded_bias) {
+    for_each_element(weights, [&](int k, int c, int dx, int dy) { folded_weights(k, c, dx, dy) = weights(k, c, dx, dy) * scale(k); });
+    for (int k = 0; k < bias.extent(0); k++) folded_bias(k) = bias(k) * scale(k) + shift(k);
 }
 
 void conv2d_fold_bwd(const Shape &s, const Array &weights, const Array &scale, const Array &shift, const Array &mean, const Array &inv_std,
@@ -248,14 +243,6 @@ void conv2d_bwd_weights(const Shape &s, const Array &input, const Array &d_outpu
     });
 }
 
-void relu_fwd(const Shape &, const Array &input, Array &output) {
-    for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = std::max(input.values[i], 0.0);
-}
-
-void relu_bwd(const Shape &, const Array &d_output, const Array &output, Array &d_input) {
-    for (std::size_t i = 0; i < d_input.values.size(); i++) d_input.values[i] = output.values[i] <= 0 ? 0.0 : d_output.values[i];
-}
-
 /// Values a channel has over the batch.
 double population(const Array &input) { return double(input.values.size()) / input.extent(0); }
 
@@ -285,14 +272,17 @@ void batch_norm_fold(const Shape &s, const Array &gamma, const Array &beta, cons
     }
 }
 
-void batch_norm_fwd(const Shape &, const Array &input, const Array &scale, const Array &shift, Array &output) {
+/// What the statistics' scale and shift make of the input.
+Array normalised(const Array &input, const Array &scale, const Array &shift) {
+    Array output = input;
     for_each_element(output, [&](int c, int x, int y, int n) { output(c, x, y, n) = scale(c) * input(c, x, y, n) + shift(c); });
+    return output;
 }
 
 void batch_norm_stats_fwd(const Shape &s, const Array &input, const Array &gamma, const Array &beta, Array &mean, Array &inv_std,
                           Array &scale, Array &shift, Array &moving_mean, Array &moving_variance, Array &output) {
     batch_norm_stats(s, input, gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
-    batch_norm_fwd(s, input, scale, shift, output);
+    output = normalised(input, scale, shift);
 }
 
 void batch_norm_bwd_stats(const Shape &, const Array &d_output, const Array &input, const Array &mean, const Array &inv_std, Array &d_gamma,
@@ -305,20 +295,20 @@ void batch_norm_bwd_stats(const Shape &, const Array &d_output, const Array &inp
     });
 }
 
-void batch_norm_bwd_data(const Shape &s, const Array &d_output, const Array &input, const Array &gamma, const Array &mean,
-                         const Array &inv_std, const Array &d_gamma, const Array &d_beta, Array &d_input) {
-    for_each_element(input, [&](int c, int x, int y, int n) {
-        const double normalised = (input(c, x, y, n) - mean(c)) * inv_std(c);
-        const double through_statistics = (d_beta(c) + normalised * d_gamma(c)) / population(input);
-        const bool masked = s.relu && input(c, x, y, n) <= 0;
-        d_input(c, x, y, n) = masked ? 0.0 : gamma(c) * inv_std(c) * (d_output(c, x, y, n) - through_statistics);
-    });
+/// The gradient of a batch norm's input for that of its output.
+double norm_gradient(double d_output, double input, double gamma, double mean, double inv_std, double d_gamma, double d_beta,
+                     double population) {
+    const double through_statistics = (d_beta + (input - mean) * inv_std * d_gamma) / population;
+    return gamma * inv_std * (d_output - through_statistics);
 }
 
 void batch_norm_bwd(const Shape &s, const Array &d_output, const Array &input, const Array &gamma, const Array &mean, const Array &inv_std,
                     Array &d_gamma, Array &d_beta, Array &d_input) {
     batch_norm_bwd_stats(s, d_output, input, mean, inv_std, d_gamma, d_beta);
-    batch_norm_bwd_data(s, d_output, input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
+    for_each_element(input, [&](int c, int x, int y, int n) {
+        d_input(c, x, y, n) =
+            norm_gradient(d_output(c, x, y, n), input(c, x, y, n), gamma(c), mean(c), inv_std(c), d_gamma(c), d_beta(c), population(input));
+    });
 }
 
 /// A value as it is compared with others: NaN counts as infinity.
@@ -349,99 +339,46 @@ void max_pool2d_bwd(const Shape &s, const Array &d_output, const Array &input, A
     });
 }
 
-void dropout(const Shape &s, const Array &input, const Array &step, Array &output) {
-    const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_dropout + s.dropout);
-    const int quarter = (input.extent(0) + 3) / 4;
-    for_each_element(output, [&](int c, int x, int y, int n) {
-        const std::uint32_t element = (y * input.extent(1) + x) * quarter + c % quarter, lane = c / quarter;
-        const std::uint32_t pair = philox2x32({word(step, step_position) + n, element}, key)[lane / 2];
-        const std::uint32_t bits = lane % 2 ? pair >> 16 : pair & 0xFFFF;
-        const bool dropped = bits < word(step, dropout_threshold(s.dropout));
-        output(c, x, y, n) = dropped ? 0.0 : input(c, x, y, n) * real(step, dropout_scale(s.dropout));
-    });
-}
-
-void batch_norm_pool_fwd(const Shape &s, const Array &input, const Array &scale, const Array &shift, Array &output) {
-    Array normalised = input;
-    batch_norm_fwd(s, input, scale, shift, normalised);
-    max_pool2d_fwd(s, normalised, output);
-}
-
-void batch_norm_pool_dropout_fwd(const Shape &s, const Array &input, const Array &scale, const Array &shift, const Array &step,
-                                 Array &output) {
-    Array pooled = output;
-    batch_norm_pool_fwd(s, input, scale, shift, pooled);
-    dropout(s, pooled, step, output);
-}
-
-void batch_norm_stats_pool_dropout_fwd(const Shape &s, const Array &input, const Array &gamma, const Array &beta, const Array &step,
-                                       Array &mean, Array &inv_std, Array &scale, Array &shift, Array &moving_mean, Array &moving_variance,
-                                       Array &output) {
+void batch_norm_stats_pool_fwd(const Shape &s, const Call &call, const Array &input, const Array &gamma, const Array &beta, Array &mean,
+                               Array &inv_std, Array &scale, Array &shift, Array &moving_mean, Array &moving_variance, Array &output) {
     batch_norm_stats(s, input, gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
-    batch_norm_pool_dropout_fwd(s, input, scale, shift, step, output);
+    Array compared = normalised(input, scale, shift);
+    call.apply_chain("normalised", compared);
+    max_pool2d_fwd(s, compared, output);
 }
 
-void conv2d_pool_fwd(const Shape &s, const Array &input, const Array &weights, const Array &bias, const Array &scale, const Array &shift,
-                     Array &output) {
+void conv2d_pool_fwd(const Shape &s, const Call &call, const Array &input, const Array &weights, const Array &bias, Array &output) {
     Array convolution({s.out_c, s.out_w, s.out_h, input.extent(3)});
     conv2d_fwd(s, input, weights, bias, convolution);
-    batch_norm_pool_fwd(s.pool(), convolution, scale, shift, output);
+    call.apply_chain("convolution", convolution);
+    max_pool2d_fwd(s.pool(), convolution, output);
 }
 
-void conv2d_dropout_fwd(const Shape &s, const Array &input, const Array &weights, const Array &bias, const Array &step, Array &output) {
-    Array convolution = output;
-    conv2d_fwd(s, input, weights, bias, convolution);
-    dropout(s, convolution, step, output);
+/// The gradient of what the pool compares.
+Array through_pool(const Shape &s, const Array &d_output, const Array &compared) {
+    Array d_compared = compared;
+    max_pool2d_bwd(s, d_output, compared, d_compared);
+    return d_compared;
 }
 
-void conv2d_dropout_bwd_data(const Shape &s, const Array &d_output, const Array &weights, const Array &step, Array &d_input) {
-    Array d_dropped = d_input;
-    conv2d_bwd_data(s, d_output, weights, d_dropped);
-    dropout(s, d_dropped, step, d_input);
+void batch_norm_pool_bwd_stats(const Shape &s, const Call &call, const Array &d_output, const Array &compared, const Array &mean,
+                               const Array &inv_std, Array &d_gamma, Array &d_beta) {
+    batch_norm_bwd_stats(s, through_pool(s, d_output, compared), call["input"], mean, inv_std, d_gamma, d_beta);
 }
 
-void conv2d_relu_dropout_bwd_data(const Shape &s, const Array &d_output, const Array &weights, const Array &input, const Array &step,
-                                  Array &d_input) {
-    conv2d_bwd_data(s, d_output, weights, d_input);
-    for (std::size_t i = 0; i < d_input.values.size(); i++)
-        d_input.values[i] = input.values[i] <= 0 ? 0.0 : d_input.values[i] * real(step, dropout_scale(s.dropout));
+void batch_norm_pool_bwd(const Shape &s, const Call &call, const Array &d_output, const Array &compared, const Array &gamma,
+                         const Array &mean, const Array &inv_std, Array &d_gamma, Array &d_beta, Array &d_input) {
+    batch_norm_bwd(s, through_pool(s, d_output, compared), call["input"], gamma, mean, inv_std, d_gamma, d_beta, d_input);
 }
 
-/// The gradient of what the pool reads.
-Array through_pool(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift) {
-    Array normalised = input, d_normalised = input;
-    batch_norm_fwd(s, input, scale, shift, normalised);
-    max_pool2d_bwd(s, d_output, normalised, d_normalised);
-    return d_normalised;
-}
-
-void batch_norm_pool_bwd_stats(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift,
-                               const Array &mean, const Array &inv_std, Array &d_gamma, Array &d_beta) {
-    batch_norm_bwd_stats(s, through_pool(s, d_output, input, scale, shift), input, mean, inv_std, d_gamma, d_beta);
-}
-
-void batch_norm_pool_bwd_data(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift,
-                              const Array &gamma, const Array &mean, const Array &inv_std, const Array &d_gamma, const Array &d_beta,
-                              Array &d_input) {
-    batch_norm_bwd_data(s, through_pool(s, d_output, input, scale, shift), input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
-}
-
-void conv2d_pool_bwd_weights(const Shape &s, const Array &input, const Array &d_output, const Array &convolution, const Array &scale,
-                             const Array &shift, const Array &gamma, const Array &mean, const Array &inv_std, const Array &d_gamma,
-                             const Array &d_beta, Array &d_weights, Array &d_bias) {
-    Array d_convolution = convolution;
-    batch_norm_pool_bwd_data(s.masked_pool(), d_output, convolution, scale, shift, gamma, mean, inv_std, d_gamma, d_beta, d_convolution);
+void conv2d_pool_bwd_weights(const Shape &s, const Call &call, const Array &input, const Array &d_output, const Array &compared,
+                             Array &d_weights, Array &d_bias) {
+    Array d_convolution = through_pool(s.pool(), d_output, compared);
+    call.apply_chain("d_convolution", d_convolution);
     conv2d_bwd_weights(s, input, d_convolution, d_weights, d_bias);
 }
 
-void batch_norm_pool_bwd(const Shape &s, const Array &d_output, const Array &input, const Array &scale, const Array &shift,
-                         const Array &gamma, const Array &mean, const Array &inv_std, Array &d_gamma, Array &d_beta, Array &d_input) {
-    batch_norm_bwd(s, through_pool(s, d_output, input, scale, shift), input, gamma, mean, inv_std, d_gamma, d_beta, d_input);
-}
-
-void add(const Shape &, const Array &a, const Array &b, Array &output) {
-    for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = a.values[i] + b.values[i];
-}
+void pointwise(const Shape &, const Array &input, Array &output) { output.values = input.values; }
 
 void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &labels, const Array &indices, const Array &step,
                                Array &probabilities, Array &loss, Array &correct) {
@@ -463,19 +400,17 @@ void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &
     }
 }
 
-void softmax_cross_entropy_bwd(const Shape &, const Array &probabilities, const Array &labels, const Array &indices, const Array &step,
-                               Array &d_logits) {
-    for_each_element(d_logits, [&](int c, int x, int y, int n) {
-        const int classes = d_logits.extent(0), label = int(labels(int(indices(n)))), one_hot = c == label;
-        const double weight = label < classes ? real(step, class_weight(step.extent(0), classes, label)) : not_a_number;
-        d_logits(c, x, y, n) = (probabilities(c, x, y, n) - one_hot) * weight * real(step, step_inverse_batch);
-    });
+double one_hot_gradient(double probability, int c, int label, int classes, const Array &step) {
+    const double weight = label < classes ? real(step, class_weight(step.extent(0), classes, label)) : not_a_number;
+    return (probability - (c == label)) * weight * real(step, step_inverse_batch);
 }
 
 void softmax_cross_entropy(const Shape &s, const Array &logits, const Array &labels, const Array &indices, const Array &step,
                            Array &probabilities, Array &loss, Array &correct, Array &d_logits) {
     softmax_cross_entropy_fwd(s, logits, labels, indices, step, probabilities, loss, correct);
-    softmax_cross_entropy_bwd(s, probabilities, labels, indices, step, d_logits);
+    for_each_element(d_logits, [&](int c, int x, int y, int n) {
+        d_logits(c, x, y, n) = one_hot_gradient(probabilities(c, x, y, n), c, int(labels(int(indices(n)))), d_logits.extent(0), step);
+    });
 }
 
 void conv2d_softmax_cross_entropy(const Shape &s, const Array &input, const Array &weights, const Array &bias, const Array &labels,
@@ -502,68 +437,188 @@ void sgd(const Shape &s, const Array &gradients, const Array &step, Array &param
     }
 }
 
-template<typename... Arguments>
-constexpr std::size_t count_arguments(void (*)(const Shape &, Arguments...)) {
-    return sizeof...(Arguments);
+/// What a row makes of the value of `values` at a place.
+using Row = double (*)(const Call::Operands &, const Array &values, int c, int x, int y, int n);
+
+bool is_dropped(const Array &step, int layer, const Array &values, int c, int x, int y, int n) {
+    const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_dropout + layer);
+    const int quarter = (values.extent(0) + 3) / 4;
+    const std::uint32_t element = (y * values.extent(1) + x) * quarter + c % quarter, lane = c / quarter;
+    const std::uint32_t pair = philox2x32({word(step, step_position) + n, element}, key)[lane / 2];
+    return (lane % 2 ? pair >> 16 : pair & 0xFFFF) < word(step, dropout_threshold(layer));
 }
 
-/// `function` with its arguments as one list.
+double relu(const Call::Operands &, const Array &values, int c, int x, int y, int n) { return std::max(values(c, x, y, n), 0.0); }
+
+double mask(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
+    return o["of"](c, x, y, n) <= 0 ? 0.0 : values(c, x, y, n);
+}
+
+double affine(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
+    return o["scale"](c) * values(c, x, y, n) + o["shift"](c);
+}
+
+double affine_mask(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
+    return affine(o, o["of"], c, x, y, n) <= 0 ? 0.0 : values(c, x, y, n);
+}
+
+double norm_gradient(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
+    return norm_gradient(values(c, x, y, n), o["input"](c, x, y, n), o["gamma"](c), o["mean"](c), o["inv_std"](c), o["d_gamma"](c),
+                         o["d_beta"](c), population(values));
+}
+
+double add(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
+    return values(c, x, y, n) + o["addend"](c, x, y, n);
+}
+
+double kept(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
+    return values(c, x, y, n) * real(o["step"], dropout_scale(o.link.dropout));
+}
+
+double dropout(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
+    return is_dropped(o["step"], o.link.dropout, values, c, x, y, n) ? 0.0 : kept(o, values, c, x, y, n);
+}
+
+double normalise(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
+    return (values(c, x, y, n) - o["center"](c)) * o["factor"](c);
+}
+
+double one_hot_gradient(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
+    return one_hot_gradient(values(c, x, y, n), c, int(o["labels"](int(o["indices"](n)))), values.extent(0), o["step"]);
+}
+
+Row find_row_oracle(const std::string &row) {
+    static const std::map<std::string, Row, std::less<>> rows = {
+        {"relu", relu}, {"mask", mask}, {"affine", affine},   {"affinemask", affine_mask}, {"normgradient", norm_gradient},
+        {"add", add},   {"kept", kept}, {"dropout", dropout}, {"normalise", normalise},    {"onehotgradient", one_hot_gradient},
+    };
+    const auto found = rows.find(row);
+    if (found == rows.end()) throw std::invalid_argument(fmt::format("the row \"{}\" has no oracle in tests/kernels/oracle.cpp", row));
+    return found->second;
+}
+
+using CoreOracle = void (*)(const Call &, std::vector<Array> &arguments);
+
+/// `function` with its arguments as one list: the shape, perhaps the call for its chains between, inputs and outputs.
+template<auto function, typename... Arguments>
+void call_listed(void (*)(const Shape &, Arguments...), const Call &call, std::vector<Array> &arguments) {
+    [&]<std::size_t... i>(std::index_sequence<i...>) { function(call.kernel().shape, arguments.at(i)...); }
+    (std::make_index_sequence<sizeof...(Arguments)>());
+}
+template<auto function, typename... Arguments>
+void call_listed(void (*)(const Shape &, const Call &, Arguments...), const Call &call, std::vector<Array> &arguments) {
+    [&]<std::size_t... i>(std::index_sequence<i...>) { function(call.kernel().shape, call, arguments.at(i)...); }
+    (std::make_index_sequence<sizeof...(Arguments)>());
+}
 template<auto function>
-void listed(const Shape &shape, std::vector<Array> &arguments) {
-    [&]<std::size_t... i>(std::index_sequence<i...>) { function(shape, arguments.at(i)...); }
-    (std::make_index_sequence<count_arguments(function)>());
+void listed(const Call &call, std::vector<Array> &arguments) {
+    call_listed<function>(function, call, arguments);
 }
 
-}  // namespace
-
-Oracle find_oracle(std::string_view kernel) {
-    static const std::map<std::string, Oracle, std::less<>> oracles = {
+CoreOracle find_oracle(std::string_view core) {
+    static const std::map<std::string, CoreOracle, std::less<>> oracles = {
         {"augment", listed<augment>},
-        {"augment_float", listed<augment_float>},
         {"input_fwd", listed<input_fwd>},
-        {"input_normalization_fwd", listed<input_normalization_fwd>},
         {"normalization_fold", listed<normalization_fold>},
         {"conv2d_fwd", listed<conv2d_fwd>},
         {"conv2d_pool_fwd", listed<conv2d_pool_fwd>},
-        {"conv2d_dropout_fwd", listed<conv2d_dropout_fwd>},
         {"conv2d_softmax_cross_entropy", listed<conv2d_softmax_cross_entropy>},
         {"conv2d_fold", listed<conv2d_fold>},
+        {"conv2d_fold_output", listed<conv2d_fold_output>},
         {"conv2d_fold_bwd", listed<conv2d_fold_bwd>},
         {"winograd_weights", listed<winograd_weights>},
         {"conv2d_bwd_data", listed<conv2d_bwd_data>},
-        {"conv2d_dropout_bwd_data", listed<conv2d_dropout_bwd_data>},
-        {"conv2d_relu_dropout_bwd_data", listed<conv2d_relu_dropout_bwd_data>},
         {"conv2d_bwd_weights", listed<conv2d_bwd_weights>},
         {"conv2d_pool_bwd_weights", listed<conv2d_pool_bwd_weights>},
-        {"relu_fwd", listed<relu_fwd>},
-        {"relu_bwd", listed<relu_bwd>},
+        {"pointwise", listed<pointwise>},
         {"batch_norm_stats", listed<batch_norm_stats>},
-        {"batch_norm_fold", listed<batch_norm_fold>},
-        {"batch_norm_fwd", listed<batch_norm_fwd>},
         {"batch_norm_stats_fwd", listed<batch_norm_stats_fwd>},
+        {"batch_norm_stats_pool_fwd", listed<batch_norm_stats_pool_fwd>},
+        {"batch_norm_fold", listed<batch_norm_fold>},
         {"batch_norm_bwd_stats", listed<batch_norm_bwd_stats>},
-        {"batch_norm_bwd_data", listed<batch_norm_bwd_data>},
         {"batch_norm_bwd", listed<batch_norm_bwd>},
-        {"batch_norm_pool_fwd", listed<batch_norm_pool_fwd>},
-        {"batch_norm_pool_dropout_fwd", listed<batch_norm_pool_dropout_fwd>},
-        {"batch_norm_stats_pool_dropout_fwd", listed<batch_norm_stats_pool_dropout_fwd>},
         {"batch_norm_pool_bwd_stats", listed<batch_norm_pool_bwd_stats>},
-        {"batch_norm_pool_bwd_data", listed<batch_norm_pool_bwd_data>},
         {"batch_norm_pool_bwd", listed<batch_norm_pool_bwd>},
         {"max_pool2d_fwd", listed<max_pool2d_fwd>},
         {"max_pool2d_bwd", listed<max_pool2d_bwd>},
-        {"dropout", listed<dropout>},
-        {"add", listed<add>},
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
-        {"softmax_cross_entropy_bwd", listed<softmax_cross_entropy_bwd>},
         {"softmax_cross_entropy", listed<softmax_cross_entropy>},
         {"adam", listed<adam>},
         {"sgd", listed<sgd>},
     };
-    const auto found = oracles.find(kernel);
-    if (found == oracles.end())
-        throw std::invalid_argument(fmt::format("the kernel \"{}\" has no oracle in tests/kernels/oracle.cpp", kernel));
+    const auto found = oracles.find(core);
+    if (found == oracles.end()) throw std::invalid_argument(fmt::format("the core \"{}\" has no oracle in tests/kernels/oracle.cpp", core));
     return found->second;
+}
+
+}  // namespace
+
+Call::Call(const Kernel &kernel, const std::vector<Array> &arguments) : kernel_(kernel) {
+    const std::vector<KernelArgument> named = arguments_of(kernel);
+    for (std::size_t i = 0; i < named.size(); i++) arrays_.emplace(named[i].name, arguments.at(i));
+}
+
+Array Call::chained(const std::string &input) const {
+    Array values = arrays_.at(input);
+    apply_chain(input, values);
+    return values;
+}
+
+Call::Operands Call::operands(const std::string &place, int link) const {
+    const Chain &chain = kernel_.chain(place);
+    Operands operands{chain[link], {}};
+    for (const RowOperand &operand : find_row(chain[link].row).operands) {
+        const bool is_other = operand.beside == Beside::element && chain[link].same_as >= 0;
+        const std::string name = is_other ? arguments_of(kernel_)[chain[link].same_as].name : operand_name(kernel_, place, link, operand);
+        operands.arrays[operand.name] = &arrays_.at(name);
+    }
+    return operands;
+}
+
+void Call::apply_chain(const std::string &place, Array &values) const {
+    for (int i = 0; i < int(kernel_.chain(place).size()); i++) apply_row(operands(place, i), values);
+}
+
+void Call::run_core() {
+    std::vector<Array> of_core;
+    for (const Argument &input : kernel_.of().inputs) of_core.push_back(chained(input.name));
+    for (const Argument &output : kernel_.of().outputs) of_core.push_back(arrays_.at(output.name));
+    find_oracle(kernel_.core)(*this, of_core);
+    for (std::size_t i = 0; i < kernel_.of().outputs.size(); i++)
+        arrays_.at(kernel_.of().outputs[i].name) = of_core[kernel_.of().inputs.size() + i];
+}
+
+void Call::finish() {
+    for (const Argument &output : kernel_.of().outputs) apply_chain(output.name, arrays_.at(output.name));
+}
+
+std::vector<Array> Call::arguments() const {
+    std::vector<Array> arguments;
+    for (const KernelArgument &argument : arguments_of(kernel_)) arguments.push_back(arrays_.at(argument.name));
+    return arguments;
+}
+
+void compute(const Kernel &kernel, std::vector<Array> &arguments) {
+    Call call(kernel, arguments);
+    call.run_core();
+    call.finish();
+    arguments = call.arguments();
+}
+
+void compute(std::string_view core, const Shape &shape, std::vector<Array> &arguments) {
+    compute(Kernel{std::string(core), shape}, arguments);
+}
+
+void apply_row(const Call::Operands &operands, Array &values) {
+    const Row row = find_row_oracle(operands.link.row);
+    const Array before = values;
+    for_each_element(values, [&](int c, int x, int y, int n) { values(c, x, y, n) = row(operands, before, c, x, y, n); });
+}
+
+void apply_row(const Link &link, const std::map<std::string, Array> &operands, Array &values) {
+    Call::Operands pointers{link, {}};
+    for (const auto &[name, array] : operands) pointers.arrays[name] = &array;
+    apply_row(pointers, values);
 }
 
 }  // namespace halcyon::oracle

@@ -1,12 +1,14 @@
-// The oracles: every kernel of plan/kernels.cpp once more, as naive loops written from Keras's definitions. The gradient checks hold
-// the oracles to finite differences, and the kernels' tests hold the kernels to the oracles.
+// The oracles: every core of plan/cores.cpp and every row of plan/pointwise.cpp once more, as naive loops written from Keras's definitions.
+// The gradient checks hold the oracles to finite differences, and the kernels' tests hold the kernels to the oracles.
 #pragma once
 
-#include "plan/shape.h"
+#include "plan/kernel.h"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,12 +33,54 @@ private:
     std::array<std::size_t, 4> extents_{1, 1, 1, 1};
 };
 
-/// Computes a kernel's outputs. The arguments stand in the order of plan/kernels.cpp, inputs before outputs, without workspaces;
-/// outputs have their extents, and their values where they are updated in place.
-using Oracle = void (*)(const Shape &, std::vector<Array> &arguments);
+/// The arguments of a kernel by name, and its chains.
+class Call {
+public:
+    /// `arguments` stand in the order of arguments_of(kernel), without workspaces; outputs have their extents, and their values where they
+    /// are updated in place.
+    Call(const Kernel &kernel, const std::vector<Array> &arguments);
 
-/// The oracle of a kernel; throws std::invalid_argument where there is none.
-Oracle find_oracle(std::string_view kernel);
+    const Kernel &kernel() const { return kernel_; }
+
+    Array &operator[](const std::string &name) { return arrays_.at(name); }
+    const Array &operator[](const std::string &name) const { return arrays_.at(name); }
+
+    /// An input as the core reads it: what the chain before it makes of it.
+    Array chained(const std::string &input) const;
+
+    /// Applies the chain at a place of the core to `values`.
+    void apply_chain(const std::string &place, Array &values) const;
+
+    /// The operands of a link, by the row's names for them; `dropout` is its own.
+    struct Operands {
+        const Link &link;
+        std::map<std::string, const Array *> arrays;
+
+        const Array &operator[](const std::string &name) const { return *arrays.at(name); }
+    };
+    Operands operands(const std::string &place, int link) const;
+
+    /// Writes the core's outputs, without the chains behind them; then those.
+    void run_core();
+    void finish();
+
+    /// In the order of arguments_of(kernel).
+    std::vector<Array> arguments() const;
+
+private:
+    Kernel kernel_;
+    std::map<std::string, Array> arrays_;
+};
+
+/// Computes a kernel's outputs. Throws std::invalid_argument where the core or a row has no oracle.
+void compute(const Kernel &kernel, std::vector<Array> &arguments);
+
+/// The same of a core without chains: the arguments are its inputs and outputs.
+void compute(std::string_view core, const Shape &shape, std::vector<Array> &arguments);
+
+/// Applies one row to `values`.
+void apply_row(const Call::Operands &operands, Array &values);
+void apply_row(const Link &link, const std::map<std::string, Array> &operands, Array &values);
 
 /// A convolution's weights as they were before winograd_weights transformed them, where the shape says that they are.
 Array plain_weights(const Shape &shape, const Array &weights);

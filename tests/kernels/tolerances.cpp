@@ -9,6 +9,7 @@
 #include <bit>
 #include <cfloat>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -52,7 +53,8 @@ std::vector<Channel> channels_of(const Array &input) {
 
 /// Of values up to `largest`, a sample rounds thrice in each of its three steps between two values; the mean is a sum, the rest a product
 /// or two and a sum.
-void augment_float(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+void augment(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    if (!s.floats) return;  // integers
     const Array &augment = before["augment"], &augmented = after["augmented"];
     double largest = 1;
     for (const double value : before["records"].values) largest = std::max(largest, std::abs(value));
@@ -69,7 +71,7 @@ void augment_float(const Shape &s, const Arguments &before, const Arguments &aft
 /// A byte divided by 255, or multiplied by its rounded inverse; or a product and a sum, whose terms may cancel. With normalization a
 /// difference and a product before them. A float that nothing is done to is exact.
 void input_fwd(const Shape &s, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    const double roundings = after.kernel->name == "input_fwd" ? (s.image_scale == 0 && s.floats ? 0 : 2) : 4;
+    const double roundings = !after.kernel.chains.empty() ? 4 : s.image_scale == 0 && s.floats ? 0 : 2;
     for (std::size_t i = 0; i < after["output"].values.size(); i++) {
         const double value = after["output"].values[i];
         tolerance["output"].values[i] = roundings * u * (std::abs(value) + std::abs(value - s.image_offset) + std::abs(s.image_offset));
@@ -135,8 +137,8 @@ void batch_norm_stats_fwd(const Shape &s, const Arguments &before, const Argumen
         tolerance["output"].values[i] = normalised_error(after, tolerance, input.values[i], int(i % s.in_c));
 }
 
-/// A maximum is no further off than the worst of what it compares: here, of any input of the channel. What is dropped is exactly 0.
-void batch_norm_stats_pool_dropout_fwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+/// A maximum is no further off than the worst of what it compares: here, of any input of the channel.
+void batch_norm_stats_pool_fwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     batch_norm_stats(s, before, after, tolerance);
     std::vector<double> worst(s.in_c, 0.0);
     const Array &input = before["input"];
@@ -144,12 +146,8 @@ void batch_norm_stats_pool_dropout_fwd(const Shape &s, const Arguments &before, 
         double &of_channel = worst[i % s.in_c];
         of_channel = std::max(of_channel, normalised_error(after, tolerance, input.values[i], int(i % s.in_c)));
     }
-    const double kept = real(before["step"], dropout_scale(s.dropout));
-    const Array &output = after["output"];
-    for (std::size_t i = 0; i < output.values.size(); i++) {
-        const double value = output.values[i];
-        tolerance["output"].values[i] = value == 0 ? 0 : kept * worst[i % s.in_c] + u * std::abs(value);
-    }
+    Array &output = tolerance["output"];
+    for (std::size_t i = 0; i < output.values.size(); i++) output.values[i] = worst[i % s.in_c];
 }
 
 /// Sums of products; a term of d_gamma has up to four roundings of its own.
@@ -168,107 +166,45 @@ void batch_norm_bwd_stats(const Shape &s, const Arguments &before, const Argumen
     }
 }
 
-/// The longest way through the expression has nine roundings: 1 / M, inv_std * d_gamma, their product, the deviation, its product, the sum,
-/// the difference, gamma * inv_std and the last product, each at most u of the sum of absolute values.
-void batch_norm_bwd_data(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
-    const Array &d_output = before["d_output"], &input = before["input"], &gamma = before["gamma"], &mean = before["mean"],
-                &inv_std = before["inv_std"], &d_gamma = before["d_gamma"], &d_beta = before["d_beta"];
-    const double count = double(input.values.size()) / s.in_c;
-    Array &d_input = tolerance["d_input"];
-    for (std::size_t i = 0; i < input.values.size(); i++) {
-        const int c = int(i % s.in_c);
-        const double normalised = (input.values[i] - mean(c)) * inv_std(c);
-        const double magnitude = std::abs(d_output.values[i]) + (std::abs(d_beta(c)) + std::abs(normalised * d_gamma(c))) / count;
-        d_input.values[i] = 9 * u * std::abs(gamma(c) * inv_std(c)) * magnitude;
-    }
+/// The gradient of a batch norm's input, for a gradient of its output with errors of its own. The longest way through the expression has
+/// nine roundings: 1 / M, inv_std * d_gamma, their product, the deviation, its product, the sum, the difference, gamma * inv_std and the
+/// last product, each at most u of the sum of absolute values.
+double norm_gradient_error(double error, double d_output, double input, double gamma, double mean, double inv_std, double d_gamma,
+                           double d_beta, double count) {
+    const double magnitude = std::abs(d_output) + (std::abs(d_beta) + std::abs((input - mean) * inv_std * d_gamma)) / count;
+    return std::abs(gamma * inv_std) * (error + 9 * u * magnitude);
 }
 
-/// The gradient of the input for sums that are not rounded to the ones that the oracle takes.
-void add_errors_of_sums(const Arguments &before, Arguments &tolerance) {
-    const Array &input = before["input"], &gamma = before["gamma"], &mean = before["mean"], &inv_std = before["inv_std"];
-    const int channels = input.extent(0);
-    const double count = double(input.values.size()) / channels;
-    for (std::size_t i = 0; i < input.values.size(); i++) {
-        const int c = int(i % channels);
-        const double normalised = std::abs((input.values[i] - mean(c)) * inv_std(c));
-        const double error = tolerance["d_beta"](c) + normalised * tolerance["d_gamma"](c);
-        tolerance["d_input"].values[i] += std::abs(gamma(c) * inv_std(c)) * error / count;
-    }
-}
-
-/// `before` with the sums that the oracle makes.
-Arguments with_sums(const Arguments &before, const Arguments &after, const char *kernel) {
-    Arguments with{&find_kernel(kernel), {}};
-    for (const std::string &input : before.kernel->inputs) with.tensors.push_back(before[input]);
-    for (const char *output : {"d_gamma", "d_beta", "d_input"}) with.tensors.push_back(after[output]);
-    return with;
-}
-
+/// Of sums that are not rounded to the ones that the oracle takes: their errors too.
 void batch_norm_bwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     batch_norm_bwd_stats(s, before, after, tolerance);
-    batch_norm_bwd_data(s, with_sums(before, after, "batch_norm_bwd_data"), after, tolerance);
-    add_errors_of_sums(before, tolerance);
-}
-
-/// One product. What is dropped is exactly 0.
-void dropout(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    relative(u, after.tensors.back(), tolerance.tensors.back());
-}
-
-/// `before` with the magnitude of the gradient of what the pool reads in place of the gradient of what it makes. Where windows overlap it
-/// is the sum of several; what the pool compares are integers, so that nothing is rounded there.
-Arguments through_pool(const Shape &s, const Arguments &before) {
-    const Array &input = before["input"];
-    std::vector<Array> normalise = {input, before["scale"], before["shift"], input};
-    oracle::find_oracle("batch_norm_fwd")(s, normalise);
-    std::vector<Array> pool = {before["d_output"], normalise[3], input};
-    for (double &value : pool[0].values) value = std::abs(value);
-    oracle::find_oracle("max_pool2d_bwd")(s, pool);
-    Arguments through = before;
-    through["d_output"] = pool[2];
-    return through;
-}
-
-void batch_norm_pool_bwd_stats(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
-    batch_norm_bwd_stats(s, through_pool(s, before), after, tolerance);
-}
-
-/// Nine roundings as without the pool, and one for each window but the first that holds the pixel.
-void batch_norm_pool_bwd_data(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
-    batch_norm_bwd_data(s, through_pool(s, before), after, tolerance);
-    const int columns = (s.kernel_w + s.stride_w - 1) / s.stride_w, rows = (s.kernel_h + s.stride_h - 1) / s.stride_h;
-    for (double &value : tolerance["d_input"].values) value *= (9 + columns * rows - 1) / 9.0;
-}
-
-/// Sums of products of gradients with errors of their own: those of the sums, and what the errors add up to at most.
-void conv2d_pool_bwd_weights(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
-    Arguments gradient{&find_kernel("batch_norm_pool_bwd_data"), {}};
-    for (const char *name : {"d_output", "convolution", "scale", "shift", "gamma", "mean", "inv_std", "d_gamma", "d_beta", "convolution"})
-        gradient.tensors.push_back(before[name]);
-    Arguments error = gradient;
-    batch_norm_pool_bwd_data(s.masked_pool(), gradient, gradient, error);
-    oracle::find_oracle("batch_norm_pool_bwd_data")(s.masked_pool(), gradient.tensors);
-
-    const auto sums_of_magnitudes = [&](const Array &d_convolution) {
-        std::vector<Array> sums = {before["input"], d_convolution, before["d_weights"], before["d_bias"]};
-        for (int argument : {0, 1})
-            for (double &value : sums[argument].values) value = std::abs(value);
-        oracle::find_oracle("conv2d_bwd_weights")(s, sums);
-        return sums;
-    };
-    const std::vector<Array> errors = sums_of_magnitudes(error["d_input"]), magnitudes = sums_of_magnitudes(gradient["d_input"]);
-    const double terms = double(s.out_w) * s.out_h * before["input"].extent(3) + 1;
-    for (int sum : {2, 3}) {
-        Array &of_sum = tolerance[sum == 2 ? "d_weights" : "d_bias"];
-        for (std::size_t i = 0; i < of_sum.values.size(); i++)
-            of_sum.values[i] = errors[sum].values[i] + sum_error(terms, magnitudes[sum].values[i]);
+    const Array &d_output = before["d_output"], &input = before["input"], &gamma = before["gamma"], &mean = before["mean"],
+                &inv_std = before["inv_std"];
+    const double count = double(input.values.size()) / s.in_c;
+    for (std::size_t i = 0; i < input.values.size(); i++) {
+        const int c = int(i % s.in_c);
+        const double normalised = std::abs((input.values[i] - mean(c)) * inv_std(c));
+        const double of_sums = (tolerance["d_beta"](c) + normalised * tolerance["d_gamma"](c)) / count;
+        tolerance["d_input"].values[i] = norm_gradient_error(of_sums, d_output.values[i], input.values[i], gamma(c), mean(c), inv_std(c),
+                                                             after["d_gamma"](c), after["d_beta"](c), count);
     }
 }
 
-void batch_norm_pool_bwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
-    batch_norm_pool_bwd_stats(s, before, after, tolerance);
-    batch_norm_pool_bwd_data(s, with_sums(before, after, "batch_norm_pool_bwd_data"), after, tolerance);
-    add_errors_of_sums(before, tolerance);
+/// The magnitude of the gradient of what a pool compares. Where windows overlap it is the sum of several; what is compared are integers, so
+/// that nothing is rounded there.
+Array through_pool(const Shape &s, const Array &d_output, const Array &compared) {
+    std::vector<Array> pool = {d_output, compared, compared};
+    for (double &value : pool[0].values) value = std::abs(value);
+    oracle::compute("max_pool2d_bwd", s, pool);
+    return pool[2];
+}
+
+/// `before` with that in place of the gradient of what the pool makes, and the values as they are in place of those that it compares.
+Arguments behind_pool(const Shape &s, const Arguments &before, const Array &values) {
+    Arguments behind = before;
+    behind["d_output"] = through_pool(s, before["d_output"], before["input"]);
+    behind["input"] = values;
+    return behind;
 }
 
 double class_weight_of(const Arguments &arguments, int classes, int n) {
@@ -301,15 +237,10 @@ void softmax_cross_entropy_fwd(const Shape &, const Arguments &before, const Arg
     }
 }
 
-/// A difference and two products.
-void softmax_cross_entropy_bwd(const Shape &, const Arguments &, const Arguments &after, Arguments &tolerance) {
-    relative(3 * u, after["d_logits"], tolerance["d_logits"]);
-}
-
-/// The same, of probabilities that are not rounded to the ones that the oracle takes.
+/// The logits' gradient is a difference and two products, of probabilities that are not rounded to the ones that the oracle takes.
 void softmax_cross_entropy(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     softmax_cross_entropy_fwd(s, before, after, tolerance);
-    softmax_cross_entropy_bwd(s, before, after, tolerance);
+    relative(3 * u, after["d_logits"], tolerance["d_logits"]);
     const double inverse_batch = real(before["step"], step_inverse_batch);
     Array &d_logits = tolerance["d_logits"];
     for (int n = 0; n < d_logits.extent(3); n++)
@@ -320,8 +251,9 @@ void softmax_cross_entropy(const Shape &s, const Arguments &before, const Argume
 /// The same of logits that are exact sums.
 void conv2d_softmax_cross_entropy(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     std::vector<Array> convolution = {before["input"], before["weights"], before["bias"], before["probabilities"]};
-    oracle::find_oracle("conv2d_fwd")(s, convolution);
-    Arguments of_logits{&find_kernel("softmax_cross_entropy"), {convolution.back()}};
+    oracle::compute("conv2d_fwd", s, convolution);
+    const Kernel loss{"softmax_cross_entropy", {}};
+    Arguments of_logits{loss, arguments_of(loss), {convolution.back()}};
     for (const char *name : {"labels", "indices", "step", "probabilities", "loss", "correct", "d_logits"})
         of_logits.tensors.push_back(before[name]);
     softmax_cross_entropy(s, of_logits, after, tolerance);
@@ -346,33 +278,116 @@ void adam(const Shape &s, const Arguments &before, const Arguments &after, Argum
 
 using Rule = void (*)(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance);
 
+/// Of the cores alone that are not exact: `before` has what they read, `after` what they write, without the chains behind.
 const std::map<std::string, Rule, std::less<>> rules = {
-    {"augment_float", augment_float},
+    {"augment", augment},
     {"input_fwd", input_fwd},
-    {"input_normalization_fwd", input_fwd},
     {"normalization_fold", normalization_fold},
-    {"conv2d_dropout_fwd", dropout},  // what it drops from are exact sums of integers
-    {"conv2d_dropout_bwd_data", dropout},
-    {"conv2d_relu_dropout_bwd_data", dropout},
-    {"conv2d_pool_bwd_weights", conv2d_pool_bwd_weights},
-    {"batch_norm_stats", batch_norm_stats},
     {"conv2d_softmax_cross_entropy", conv2d_softmax_cross_entropy},
-    {"batch_norm_fold", batch_norm_fold},
+    {"batch_norm_stats", batch_norm_stats},
     {"batch_norm_stats_fwd", batch_norm_stats_fwd},
+    {"batch_norm_stats_pool_fwd", batch_norm_stats_pool_fwd},
+    {"batch_norm_fold", batch_norm_fold},
     {"batch_norm_bwd_stats", batch_norm_bwd_stats},
-    {"batch_norm_bwd_data", batch_norm_bwd_data},
     {"batch_norm_bwd", batch_norm_bwd},
-    {"batch_norm_pool_dropout_fwd", dropout},  // what it drops from is exact: a maximum of integers
-    {"batch_norm_pool_bwd_stats", batch_norm_pool_bwd_stats},
-    {"batch_norm_pool_bwd_data", batch_norm_pool_bwd_data},
-    {"batch_norm_pool_bwd", batch_norm_pool_bwd},
-    {"batch_norm_stats_pool_dropout_fwd", batch_norm_stats_pool_dropout_fwd},
-    {"dropout", dropout},
     {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
-    {"softmax_cross_entropy_bwd", softmax_cross_entropy_bwd},
     {"softmax_cross_entropy", softmax_cross_entropy},
     {"adam", adam},
 };
+
+/// What a row makes of the `error` of the value at (c, x, y, n), whose exact value is `value` and whose exact result is `result`.
+double row_error(const oracle::Call::Operands &o, double error, double value, double result, double population, int c, int x, int y,
+                 int n) {
+    const std::string &row = o.link.row;
+    if (row == "relu") return error;
+    if (row == "mask") return o["of"](c, x, y, n) <= 0 ? 0 : error;
+    if (row == "affinemask") return o["scale"](c) * o["of"](c, x, y, n) + o["shift"](c) <= 0 ? 0 : error;
+    if (row == "affine") {
+        const double product = o["scale"](c) * value;
+        return std::abs(o["scale"](c)) * error + 2 * u * (std::abs(product) + std::abs(o["shift"](c)));
+    }
+    if (row == "add") return error + u * std::abs(result);
+    if (row == "dropout" || row == "kept")  // what is dropped is exactly 0
+        return row == "dropout" && result == 0 ? 0
+                                               : std::abs(real(o["step"], dropout_scale(o.link.dropout))) * error + u * std::abs(result);
+    if (row == "normgradient")
+        return norm_gradient_error(error, value, o["input"](c, x, y, n), o["gamma"](c), o["mean"](c), o["inv_std"](c), o["d_gamma"](c),
+                                   o["d_beta"](c), population);
+    if (row == "onehotgradient") return 3 * u * std::abs(result) + (error == 0 ? 0 : std::numeric_limits<double>::infinity());
+    throw std::invalid_argument("the row " + row + " has no tolerance in tests/kernels/tolerances.cpp");
+}
+
+/// Takes the `errors` of `values` through the chain at a place, and the values as well.
+void through_chain(const oracle::Call &call, const std::string &place, Array &values, Array &errors) {
+    const double population = double(values.values.size()) / values.extent(0);
+    for (int i = 0; i < int(call.kernel().chain(place).size()); i++) {
+        const oracle::Call::Operands operands = call.operands(place, i);
+        const Array before = values;
+        oracle::apply_row(operands, values);
+        for (int n = 0; n < values.extent(3); n++)
+            for (int y = 0; y < values.extent(2); y++)
+                for (int x = 0; x < values.extent(1); x++)
+                    for (int c = 0; c < values.extent(0); c++)
+                        errors(c, x, y, n) =
+                            row_error(operands, errors(c, x, y, n), before(c, x, y, n), values(c, x, y, n), population, c, x, y, n);
+    }
+}
+
+Array zeros_like(const Array &array) {
+    Array zeros = array;
+    std::fill(zeros.values.begin(), zeros.values.end(), 0.0);
+    return zeros;
+}
+
+/// Where what the core reads is exact, so is what the chain before it makes: the tests' data sees to that.
+void check_exact_before(const Kernel &kernel) {
+    for (const Argument &input : kernel.of().inputs)
+        for (const Link &link : kernel.chain(input.name))
+            if (find_row(link.row).exactness != Exactness::exact)
+                throw std::invalid_argument("a chain before " + kernel.core +
+                                            " rounds: it has no tolerance in tests/kernels/tolerances.cpp");
+}
+
+/// A pool's largest is no further off than the furthest of its window.
+void conv2d_pool_fwd(const WinogradTile *tile, const CompiledKernel &compiled, const oracle::Call &call, const Arguments &core,
+                     Arguments &tolerance) {
+    const Shape &s = compiled.kernel.shape;
+    std::vector<Array> convolution = {core["input"], core["weights"], core["bias"],
+                                      Array({s.out_c, s.out_w, s.out_h, core["input"].extent(3)})};
+    oracle::compute("conv2d_fwd", s, convolution);
+    const Kernel bare{"conv2d_fwd", s};
+    Arguments before{bare, arguments_of(bare), convolution}, errors = before;
+    for (Array &array : errors.tensors) array = zeros_like(array);
+    if (tile) winograd_tolerances(*tile, compiled.entry, before, errors);
+    through_chain(call, "convolution", convolution[3], errors["output"]);
+    std::vector<Array> pool = {errors["output"], tolerance["output"]};
+    oracle::compute("max_pool2d_fwd", s.pool(), pool);
+    tolerance["output"] = pool[1];
+}
+
+/// Sums of products of gradients with errors of their own: those of the sums, and what the errors add up to at most. Where windows overlap,
+/// a gradient is a sum of several, each rounded.
+void conv2d_pool_bwd_weights(const CompiledKernel &compiled, const oracle::Call &call, const Arguments &core, Arguments &tolerance) {
+    const Shape &s = compiled.kernel.shape;
+    std::vector<Array> pool = {core["d_output"], core["convolution"], core["convolution"]};
+    oracle::compute("max_pool2d_bwd", s.pool(), pool);
+    Array gradient = pool[2], errors = zeros_like(gradient);
+    through_chain(call, "d_convolution", gradient, errors);
+    const auto sums_of_magnitudes = [&](const Array &d_convolution) {
+        std::vector<Array> sums = {core["input"], d_convolution, tolerance["d_weights"], tolerance["d_bias"]};
+        for (int argument : {0, 1})
+            for (double &value : sums[argument].values) value = std::abs(value);
+        oracle::compute("conv2d_bwd_weights", s, sums);
+        return sums;
+    };
+    const std::vector<Array> of_errors = sums_of_magnitudes(errors), magnitudes = sums_of_magnitudes(gradient);
+    const double terms = double(s.out_w) * s.out_h * core["input"].extent(3) + 1;
+    for (int sum : {2, 3}) {
+        Array &of_sum = tolerance[sum == 2 ? "d_weights" : "d_bias"];
+        for (std::size_t i = 0; i < of_sum.values.size(); i++)
+            of_sum.values[i] = of_errors[sum].values[i] + sum_error(terms, magnitudes[sum].values[i]);
+    }
+}
 
 /// Halves and quarters keep sums of small integers exact, thirds do not.
 bool has_binary_fractions(const WinogradTile &tile) {
@@ -385,26 +400,55 @@ bool has_binary_fractions(const WinogradTile &tile) {
 double sum_error(double terms, double magnitude) { return std::min(terms, 6 * std::sqrt(terms)) * u * magnitude; }
 
 const WinogradTile *tile_of(const CompiledKernel &compiled) {
-    return compiled.shape.tile > 0 ? winograd_tile(compiled.shape.tile) : winograd_tile(compiled.entry);
+    return compiled.kernel.shape.tile > 0 ? winograd_tile(compiled.kernel.shape.tile) : winograd_tile(compiled.entry);
 }
 
 bool is_exact(const CompiledKernel &compiled) {
     const WinogradTile *tile = tile_of(compiled);
-    return find_kernel(compiled.kernel).exactness == Exactness::exact && (!tile || has_binary_fractions(*tile));
+    return exactness(compiled.kernel) == Exactness::exact && (!tile || has_binary_fractions(*tile));
 }
 
-Arguments tolerances(const CompiledKernel &compiled, const Arguments &before, const Arguments &after) {
+Arguments tolerances(const CompiledKernel &compiled, const Arguments &before) {
     Arguments tolerance = before;
-    for (Array &tensor : tolerance.tensors) std::fill(tensor.values.begin(), tensor.values.end(), 0.0);
+    for (Array &tensor : tolerance.tensors) tensor = zeros_like(tensor);
     if (is_exact(compiled)) return tolerance;
-    if (const WinogradTile *tile = tile_of(compiled)) {
-        winograd_tolerances(*tile, compiled, before, after, tolerance);
-        return tolerance;
+
+    // The core alone, on what the chains before it make.
+    const Kernel &kernel = compiled.kernel;
+    const Shape &s = kernel.shape;
+    check_exact_before(kernel);
+    oracle::Call call(kernel, before.tensors);
+    const Kernel bare{kernel.core, s, kernel.core == "input_fwd" ? kernel.chains : std::map<std::string, Chain>{}};
+    Arguments core_before{bare, arguments_of(bare), {}}, core_after = core_before;
+    for (const KernelArgument &argument : core_before.named)
+        core_before.tensors.push_back(argument.is_output ? call[argument.name] : call.chained(argument.name));
+    call.run_core();
+    for (const KernelArgument &argument : core_before.named)
+        core_after.tensors.push_back(argument.is_output ? call[argument.name] : core_before[argument.name]);
+    Arguments core = core_before;
+    for (Array &tensor : core.tensors) tensor = zeros_like(tensor);
+
+    const WinogradTile *tile = tile_of(compiled);
+    if (kernel.core == "conv2d_pool_fwd")
+        conv2d_pool_fwd(tile, compiled, call, core_before, core);
+    else if (kernel.core == "conv2d_pool_bwd_weights")
+        conv2d_pool_bwd_weights(compiled, call, core_before, core);
+    else if (tile)
+        winograd_tolerances(*tile, compiled.entry, core_before, core);
+    else if (kernel.core == "batch_norm_pool_bwd_stats")
+        batch_norm_bwd_stats(s, behind_pool(s, core_before, call["input"]), core_after, core);
+    else if (kernel.core == "batch_norm_pool_bwd")
+        batch_norm_bwd(s, behind_pool(s, core_before, call["input"]), core_after, core);
+    else if (const auto rule = rules.find(kernel.core); rule != rules.end())
+        rule->second(s, core_before, core_after, core);
+    else if (kernel.of().exactness != Exactness::exact)
+        throw std::invalid_argument("the core " + kernel.core + " has no tolerance in tests/kernels/tolerances.cpp");
+
+    for (const std::string &output : before.outputs()) {
+        Array values = call[output];
+        through_chain(call, output, values, core[output]);
+        tolerance[output] = core[output];
     }
-    const auto rule = rules.find(before.kernel->name);
-    if (rule == rules.end())
-        throw std::invalid_argument("the kernel " + before.kernel->name + " has no tolerance in tests/kernels/tolerances.cpp");
-    rule->second(compiled.shape, before, after, tolerance);
     return tolerance;
 }
 

@@ -83,19 +83,6 @@ void forward(const WinogradTile &tile, const Shape &s, const Array &input, const
     });
 }
 
-/// The pool's largest is no further from the exact one than the furthest of its window; a product and a sum round as well.
-void forward_pool(const WinogradTile &tile, const Shape &s, const Arguments &before, const Arguments &after, Array &tolerance) {
-    Array convolution({s.out_c, s.out_w, s.out_h, tolerance.extent(3)});
-    forward(tile, s, before["input"], before["weights"], convolution);
-    std::vector<Array> pool = {convolution, before["scale"], before["shift"], tolerance};
-    for (double &scale : pool[1].values) scale = std::abs(scale);
-    for (double &shift : pool[2].values) shift = 0;
-    oracle::find_oracle("batch_norm_pool_fwd")(s.pool(), pool);
-    tolerance = pool[3];
-    for (std::size_t i = 0; i < tolerance.values.size(); i++)
-        tolerance.values[i] += sum_error(2, std::abs(after["output"].values[i]) + 2 * std::abs(before["shift"](int(i) % s.out_c)));
-}
-
 /// A weight's transform is a sum of up to nine terms of three factors.
 void transformed_weights(const WinogradTile &tile, const Shape &s, const Array &weights, Array &tolerance) {
     const auto magnitudes = transform_weights(tile, s, weights);
@@ -157,20 +144,16 @@ void backward_weights(const WinogradTile &tile, const Shape &s, const Array &inp
 
 }  // namespace
 
-void winograd_tolerances(const WinogradTile &tile, const CompiledKernel &compiled, const Arguments &arguments, const Arguments &after,
-                         Arguments &tolerance) {
-    const Shape &s = compiled.shape;
-    Arguments before = arguments;
-    if (before.kernel->name.ends_with("_fwd")) before["weights"] = oracle::plain_weights(s, arguments["weights"]);
-    if (before.kernel->name == "winograd_weights")
+void winograd_tolerances(const WinogradTile &tile, const std::string &entry, const Arguments &before, Arguments &tolerance) {
+    const Shape &s = before.kernel.shape;
+    const std::string &core = before.kernel.core;
+    if (core == "winograd_weights")
         transformed_weights(tile, s, before["weights"], tolerance["transformed_weights"]);
-    else if (before.kernel->name == "conv2d_pool_fwd")
-        forward_pool(tile, s, before, after, tolerance["output"]);
-    else if (before.kernel->name == "conv2d_fwd")
-        forward(tile, s, before["input"], before["weights"], tolerance["output"]);
-    else if (compiled.entry.ends_with("_input_tiles"))
+    else if (core == "conv2d_fwd")
+        forward(tile, s, before["input"], oracle::plain_weights(s, before["weights"]), tolerance["output"]);
+    else if (entry.ends_with("_input_tiles"))
         forward(tile, s.backward_data(), before["d_output"], turned(s, before["weights"]), tolerance["d_input"]);
-    else if (before.kernel->name == "conv2d_bwd_data")
+    else if (core == "conv2d_bwd_data")
         backward_data(tile, s, before["d_output"], before["weights"], tolerance["d_input"]);
     else
         backward_weights(tile, s, before["input"], before["d_output"], tolerance["d_weights"]);

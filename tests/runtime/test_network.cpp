@@ -315,7 +315,7 @@ TEST_CASE("a kernel's failure is an exception that names it, and the network can
     f.network.infer(Numbers{1});
     const std::string message = message_of([&] { f.network.infer(Numbers{0, 1}); });
     CHECK(f.network.probabilities().empty());
-    CHECK(contains(message, "kernel input of layer \"tiny\""));
+    CHECK(contains(message, "kernel pointwise of layer \"tiny\""));
     CHECK(contains(message, "a pixel of 255"));
     CHECK(contains(message, "-7"));
     CHECK(contains(message, "tiny_input"));

@@ -1,0 +1,326 @@
+#include "plan/cores.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace halcyon {
+namespace {
+
+double inputs(const Shape &s) { return double(s.in_h) * s.in_w * s.in_c; }
+double outputs(const Shape &s) { return double(s.out_h) * s.out_w * s.out_c; }
+
+// Every output of a convolution sums over the window and the input channels, a multiply and an add each. Taps in the
+// padding are counted too, as the frameworks do.
+double convolution(const Shape &s) { return 2.0 * outputs(s) * s.in_c * s.kernel_h * s.kernel_w; }
+double window(const Shape &s) { return outputs(s) * s.kernel_h * s.kernel_w; }
+
+// Batch normalisation's sums of the pixels that a pool chose.
+double chosen_statistics(const Shape &s) { return window(s) + 4 * outputs(s); }
+
+double statistics_and_window(const Shape &s) { return 4 * inputs(s) + window(s); }
+double gradients_and_window(const Shape &s) { return 4 * inputs(s) + chosen_statistics(s); }
+
+double convolution_and_loss(const Shape &s) { return convolution(s) + 7 * outputs(s); }
+double convolution_and_pool(const Shape &s) { return convolution(s) + window(s.pool()); }
+
+template<int operations>
+double per_input(const Shape &s) {
+    return operations * inputs(s);
+}
+
+template<int operations>
+double per_channel(const Shape &s) {
+    return operations * double(s.in_c);
+}
+
+template<int operations>
+double per_weight(const Shape &s) {
+    return operations * double(s.out_c) * s.in_c * s.kernel_h * s.kernel_w;
+}
+
+template<int operations>
+double per_element(const Shape &s) {
+    return operations * double(s.elements);
+}
+
+}  // namespace
+
+const std::vector<Core> &all_cores() {
+    using enum Role;
+    using enum Exactness;
+    static const std::vector<Argument> data = {{"labels", labels}, {"indices", indices}, {"step", step}};
+    const auto with = [](std::vector<Argument> arguments, const std::vector<Argument> &more) {
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return arguments;
+    };
+    const std::vector<Argument> statistics = {
+        {"mean", in_channels},  {"inv_std", in_channels},           {"scale", in_channels},
+        {"shift", in_channels}, {"moving_mean", in_channels, true}, {"moving_variance", in_channels, true}};
+    const std::vector<Argument> loss = {{"loss", per_image}, {"correct", per_image}};
+    static const std::vector<Core> cores = {
+        // A batch of images of a data set, each moved, brightened and erased at random. Exact of bytes, not of floats.
+        {"augment",
+         {{"records", records}, {"indices", indices}, {"augment", augment}},
+         {{"augmented", images}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<12>},
+        // Gathers a batch of images, flips it at random and rescales it: bytes to 0..1 by default.
+        {"input_fwd",
+         {{"images", records}, {"indices", indices}, {"step", step}},
+         {{"output", input}},
+         {{"pixel", input}},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<1>},
+        // The center and factor that rescale an image and normalise it.
+        {"normalization_fold",
+         {{"mean", in_channels}, {"variance", in_channels}},
+         {{"center", in_channels}, {"factor", in_channels}},
+         {},
+         Sizes::channels,
+         Constants::none,
+         derived,
+         per_channel<5>},
+
+        // Convolution and bias.
+        {"conv2d_fwd",
+         {{"input", input}, {"weights", tile_weights}, {"bias", out_channels}},
+         {{"output", output}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         exact,
+         convolution},
+        // The same, and the maximum over a pool's windows of it.
+        {"conv2d_pool_fwd",
+         {{"input", input}, {"weights", tile_weights}, {"bias", out_channels}},
+         {{"output", pooled}},
+         {{"convolution", output}},
+         Sizes::pooled_convolution,
+         Constants::none,
+         exact,
+         convolution_and_pool},
+        // The convolution that makes the logits, softmax, each image's loss and its gradient.
+        {"conv2d_softmax_cross_entropy",
+         with({{"input", input}, {"weights", weights}, {"bias", out_channels}}, data),
+         with(with({{"probabilities", output}}, loss), {{"d_logits", output}}),
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         convolution_and_loss},
+        // The weights and bias that take a scale and a shift of a convolution's input upon them.
+        {"conv2d_fold",
+         {{"weights", weights}, {"bias", out_channels}, {"scale", in_channels}, {"shift", in_channels}},
+         {{"folded_weights", weights}, {"folded_bias", out_channels}},
+         {},
+         Sizes::weights,
+         Constants::none,
+         exact,
+         per_weight<3>},
+        // The same of a scale and a shift of its output.
+        {"conv2d_fold_output",
+         {{"weights", weights}, {"bias", out_channels}, {"scale", out_channels}, {"shift", out_channels}},
+         {{"folded_weights", weights}, {"folded_bias", out_channels}},
+         {},
+         Sizes::weights,
+         Constants::none,
+         exact,
+         per_weight<1>},
+        // The gradients of conv2d_fold's weights and of the batch norm whose scale and shift they took.
+        {"conv2d_fold_bwd",
+         {{"weights", weights},
+          {"scale", in_channels},
+          {"shift", in_channels},
+          {"mean", in_channels},
+          {"inv_std", in_channels},
+          {"d_folded_weights", weights},
+          {"d_bias", out_channels}},
+         {{"d_weights", weights}, {"d_gamma", in_channels}, {"d_beta", in_channels}},
+         {},
+         Sizes::weights,
+         Constants::none,
+         exact,
+         per_weight<7>},
+        // A 3x3 convolution's weights for tiles.
+        {"winograd_weights",
+         {{"weights", weights}},
+         {{"transformed_weights", tile_weights}},
+         {},
+         Sizes::weights,
+         Constants::none,
+         derived,
+         per_weight<10>},
+        // The gradient of a convolution's input.
+        {"conv2d_bwd_data",
+         {{"d_output", output}, {"weights", weights}},
+         {{"d_input", input}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         exact,
+         convolution},
+        // The gradients of a convolution's weights and bias.
+        {"conv2d_bwd_weights",
+         {{"input", input}, {"d_output", output}},
+         {{"d_weights", weights}, {"d_bias", out_channels}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         exact,
+         convolution},
+        // The same through a pool, whose own input is `convolution`; what comes back from the pool is `d_convolution`.
+        {"conv2d_pool_bwd_weights",
+         {{"input", input}, {"d_output", pooled}, {"convolution", output}},
+         {{"d_weights", weights}, {"d_bias", out_channels}},
+         {{"d_convolution", output}},
+         Sizes::pooled_convolution,
+         Constants::none,
+         exact,
+         convolution_and_pool},
+
+        // A pass of its own for pointwise functions.
+        {"pointwise", {{"input", input}}, {{"output", input}}, {}, Sizes::activation, Constants::none, exact, per_input<0>},
+
+        // The batch's mean and 1/std, the scale and shift they make, the moving statistics.
+        {"batch_norm_stats",
+         {{"input", input}, {"gamma", in_channels}, {"beta", in_channels}},
+         statistics,
+         {},
+         Sizes::activation,
+         Constants::epsilon_and_momentum,
+         derived,
+         per_input<4>},
+        // The same and scale * input + shift, in one pass; with a pool's maximum over that.
+        {"batch_norm_stats_fwd",
+         {{"input", input}, {"gamma", in_channels}, {"beta", in_channels}},
+         with(statistics, {{"output", input}}),
+         {},
+         Sizes::activation,
+         Constants::epsilon_and_momentum,
+         derived,
+         per_input<6>},
+        {"batch_norm_stats_pool_fwd",
+         {{"input", input}, {"gamma", in_channels}, {"beta", in_channels}},
+         with(statistics, {{"output", output}}),
+         {{"normalised", input}},
+         Sizes::window,
+         Constants::epsilon_and_momentum,
+         derived,
+         statistics_and_window},
+        // Scale and shift from the moving statistics, for inference.
+        {"batch_norm_fold",
+         {{"gamma", in_channels}, {"beta", in_channels}, {"moving_mean", in_channels}, {"moving_variance", in_channels}},
+         {{"scale", in_channels}, {"shift", in_channels}},
+         {},
+         Sizes::channels,
+         Constants::epsilon,
+         derived,
+         per_channel<5>},
+        // The gradients of gamma and beta, and those of the input as well.
+        {"batch_norm_bwd_stats",
+         {{"d_output", input}, {"input", input}, {"mean", in_channels}, {"inv_std", in_channels}},
+         {{"d_gamma", in_channels}, {"d_beta", in_channels}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<4>},
+        {"batch_norm_bwd",
+         {{"d_output", input}, {"input", input}, {"gamma", in_channels}, {"mean", in_channels}, {"inv_std", in_channels}},
+         {{"d_gamma", in_channels}, {"d_beta", in_channels}, {"d_input", input}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<10>},
+        // The same through a max pool of what the input's chain makes of it, whose choice is made again.
+        {"batch_norm_pool_bwd_stats",
+         {{"d_output", output}, {"input", input}, {"mean", in_channels}, {"inv_std", in_channels}},
+         {{"d_gamma", in_channels}, {"d_beta", in_channels}},
+         {},
+         Sizes::window,
+         Constants::none,
+         derived,
+         chosen_statistics},
+        {"batch_norm_pool_bwd",
+         {{"d_output", output}, {"input", input}, {"gamma", in_channels}, {"mean", in_channels}, {"inv_std", in_channels}},
+         {{"d_gamma", in_channels}, {"d_beta", in_channels}, {"d_input", input}},
+         {},
+         Sizes::window,
+         Constants::none,
+         derived,
+         gradients_and_window},
+
+        // The maximum over windows; padding never wins.
+        {"max_pool2d_fwd", {{"input", input}}, {{"output", output}}, {}, Sizes::window, Constants::none, exact, window},
+        // The gradient to each window's first maximum in row-major order, found again.
+        {"max_pool2d_bwd",
+         {{"d_output", output}, {"input", input}},
+         {{"d_input", input}},
+         {},
+         Sizes::window,
+         Constants::none,
+         exact,
+         window},
+
+        // Softmax, and each image's loss times its class's weight, and whether its label is the first largest; the logits' gradient as
+        // well.
+        {"softmax_cross_entropy_fwd",
+         with({{"logits", input}}, data),
+         with({{"probabilities", input}}, loss),
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<5>},
+        {"softmax_cross_entropy",
+         with({{"logits", input}}, data),
+         with(with({{"probabilities", input}}, loss), {{"d_logits", input}}),
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<7>},
+
+        // Adam's step, as Keras writes it.
+        {"adam",
+         {{"gradients", slab}, {"step", step}},
+         {{"parameters", slab, true}, {"first_moment", slab, true}, {"second_moment", slab, true}},
+         {},
+         Sizes::slab,
+         Constants::none,
+         derived,
+         per_element<12>},
+        // Gradient descent with momentum, as Keras writes it.
+        {"sgd",
+         {{"gradients", slab}, {"step", step}},
+         {{"parameters", slab, true}, {"velocity", slab, true}},
+         {},
+         Sizes::slab,
+         Constants::none,
+         exact,
+         per_element<4>},
+    };
+    return cores;
+}
+
+const Core &find_core(std::string_view name) {
+    const auto core = std::ranges::find(all_cores(), name, &Core::name);
+    if (core == all_cores().end()) throw std::invalid_argument(fmt::format("there is no core \"{}\"", name));
+    return *core;
+}
+
+const Argument *Core::find(std::string_view name) const {
+    for (const std::vector<Argument> *list : {&inputs, &outputs, &between})
+        if (const auto argument = std::ranges::find(*list, name, &Argument::name); argument != list->end()) return &*argument;
+    return nullptr;
+}
+
+}  // namespace halcyon
