@@ -24,6 +24,14 @@ Buffer slab_part(std::string name, std::vector<int> extents, Home home, std::int
     return {.name = std::move(name), .type = "float32", .extents = std::move(extents), .home = home, .offset = offset, .bytes = bytes};
 }
 
+Buffer loss_buffer(const Loss &loss, const std::string &name) {
+    for (const std::vector<Buffer> &bound : {loss.targets(), loss.metrics()}) {
+        const auto found = std::ranges::find(bound, name, &Buffer::name);
+        if (found != bound.end()) return *found;
+    }
+    throw std::logic_error(fmt::format("the runtime binds no \"{}\"", name));
+}
+
 Buffer external_buffer(const Model &model, const std::string &name) {
     const FeatureMap &image = model.input;
     Buffer buffer;
@@ -32,35 +40,19 @@ Buffer external_buffer(const Model &model, const std::string &name) {
     const auto set = [&](const char *type, std::vector<int> extents) { buffer.type = type, buffer.extents = std::move(extents); };
     if (name == "images")
         set("uint8", {image.c, image.w, image.h, records_extent});
-    else if (name == "labels")
-        set("uint16", {records_extent});
     else if (name == "indices" || name == "image_indices")
         set("int32", {batch_extent});
     else if (name == "step")
         set("uint32", {step_words(model.dropout_layers(), model.classes())});
     else if (name == "input")
         set("float32", {image.c, image.w, image.h, batch_extent});
-    else if (name == "loss" || name == "correct")
-        set("float32", {batch_extent});
-    else if (name == "probabilities")
-        set("float32", {model.classes(), 1, 1, batch_extent});
     else
-        throw std::logic_error(fmt::format("the runtime binds no \"{}\"", name));
+        return loss_buffer(*model.loss, name);
     return buffer;
 }
 
-/// What the loss and its gradient read beside the logits.
-Operands labels_of(Lowering &lowering) {
-    return {{"labels", lowering.external("labels")}, {"indices", lowering.external("indices")}, {"step", lowering.external("step")}};
-}
-
-/// The whole forward pass; the values of the logits and of everything the loss kernel writes.
-struct Forward {
-    int logits, probabilities;
-    Shape loss;
-};
-
-Forward lower_forward(const Model &model, Lowering &lowering) {
+/// The forward pass with the loss. Returns the value that the last layer makes.
+int lower_forward(const Model &model, Lowering &lowering) {
     const int input = lowering.external("input");
     std::vector<int> outputs;  // of each layer
     for (const auto &layer : model.layers) {
@@ -69,14 +61,8 @@ Forward lower_forward(const Model &model, Lowering &lowering) {
         outputs.push_back(layer->lower(lowering, inputs));
     }
 
-    Forward forward{outputs.back(), lowering.external("probabilities"), {}};
-    forward.loss.in_c = model.classes();
-    Operands inputs = labels_of(lowering);
-    inputs.insert("logits", forward.logits);
-    lowering.call(
-        "loss", "softmax_cross_entropy_fwd", forward.loss, std::move(inputs),
-        {{"probabilities", forward.probabilities}, {"loss", lowering.external("loss")}, {"correct", lowering.external("correct")}});
-    return forward;
+    model.loss->lower_forward(lowering, outputs.back());
+    return outputs.back();
 }
 
 /// A program of one call, whose buffers have the names of the kernel's arguments.
@@ -257,10 +243,7 @@ Graph lower_input(const Model &model, const Slabs &slabs, bool floats) {
 
 Graph lower_training(const Model &model, const Slabs &slabs) {
     Lowering lowering(model, slabs, "gradients", Lowering::Mode::training);
-    const Forward forward = lower_forward(model, lowering);
-    const int d_logits = lowering.gradient(forward.logits);
-    lowering.apply("loss", {"onehotgradient", labels_of(lowering)}, forward.probabilities, d_logits);
-    lowering.add_gradient("loss", forward.logits, d_logits);
+    model.loss->lower_backward(lowering, lower_forward(model, lowering));
     lowering.run_backward();
     return std::move(lowering).finish();
 }

@@ -106,8 +106,8 @@ public:
     /// A weight of `layer`, by its short name; the same value whenever it is asked for.
     int weight(const Layer &layer, const std::string &name);
 
-    /// A value that the runtime binds by name: images, labels, step, input, loss, correct, probabilities; a batch's numbers among the
-    /// images, image_indices, and among the labels, indices: augmented images have numbers of their own. Images are of either type.
+    /// A value that the runtime binds by name: images, step, input; a batch's numbers among the images, image_indices, and among the
+    /// labels, indices: augmented images have numbers of their own; and the loss's targets and metrics. Images are of either type.
     int external(const std::string &name, const std::string &type = "");
 
     /// A new value that holds a gradient of `value`. A weight's lies in the slab of gradients, where the weight lies in its own.

@@ -285,11 +285,12 @@ public:
     }
 };
 
-/// Neither a kernel nor a copy: the dense layer after it reads (c, x, y, n).
+/// Neither a kernel nor a copy: what comes after it reads (c, x, y, n).
 class Flatten : public Layer {
 public:
     explicit Flatten(Options &) {}
     FeatureMap infer() const override { return {in[0].h, in[0].w, in[0].c, true}; }
+    bool hands_on() const override { return true; }
     int lower(Lowering &, const std::vector<int> &inputs) const override { return inputs[0]; }
 };
 

@@ -63,11 +63,11 @@ bool is_layer_name(const std::string &name) {
     return !name.empty() && std::ranges::all_of(name, allowed);
 }
 
-// What the plan calls the values that are no layer's.
-bool is_reserved(const std::string &name) {
-    constexpr std::array<std::string_view, 9> reserved = {"input", "images", "image_indices", "labels",       "indices",
-                                                          "step",  "loss",   "correct",       "probabilities"};
-    return std::ranges::find(reserved, name) != reserved.end();
+// What the plan calls the values that are no layer's. The loss's buffers have their names before it knows the last layer.
+bool is_reserved(const std::string &name, const Loss &loss) {
+    constexpr std::array<std::string_view, 5> reserved = {"input", "images", "image_indices", "indices", "step"};
+    const auto binds = [&](const std::vector<Buffer> &buffers) { return std::ranges::find(buffers, name, &Buffer::name) != buffers.end(); };
+    return std::ranges::find(reserved, name) != reserved.end() || binds(loss.targets()) || binds(loss.metrics());
 }
 
 void check_floats(const std::string &what, double floats) {
@@ -128,25 +128,38 @@ public:
 
     /// What can only be seen once all layers are there.
     void finish() const {
-        const int count = int(model_.layers.size());
-        for (int i = 0; i < count; ++i) {
-            const Layer &layer = *model_.layers[i];
-            const auto fail = [&](const std::string &reason) {
-                throw std::runtime_error(fmt::format("{}: layers[{}] \"{}\": {}", file_, i, layer.name, reason));
-            };
-            const bool last = i == count - 1;
-            if (last && !(layer.type == "dense" && layer.ends_in_softmax())) fail("the last layer must be dense with activation softmax");
-            if (!last && layer.ends_in_softmax()) fail("only the last layer, a dense one, can have activation softmax");
-            if (last && (layer.out.c < 2 || layer.out.c > 65536)) fail("there can be 2 to 65536 classes");
-            if (!last && !is_read_[i]) fail("no layer reads its output");
+        const int last = int(model_.layers.size()) - 1, before_loss = layer_before_loss();
+        for (int i = 0; i < last; ++i) {
+            if (i != before_loss && model_.layers[i]->ends_in_softmax())
+                fail(i, "only the last layer can have activation softmax, which the loss takes in; a flatten may follow");
+            if (!is_read_[i]) fail(i, "no layer reads its output");
+        }
+        if (!has_trainable_weights_)
+            throw std::runtime_error(fmt::format("{}: no layer has weights to train; add a dense layer or a conv2d", file_));
+        try {
+            model_.loss->in = model_.layers[last]->out;
+            model_.loss->check();
+        } catch (const std::invalid_argument &error) {
+            fail(last, error.what());
         }
     }
 
 private:
+    [[noreturn]] void fail(int layer, const std::string &reason) const {
+        throw std::runtime_error(fmt::format("{}: layers[{}] \"{}\": {}", file_, layer, model_.layers[layer]->name, reason));
+    }
+
+    /// The layer that makes what the loss takes: the last one that does more than hand on its input.
+    int layer_before_loss() const {
+        int layer = int(model_.layers.size()) - 1;
+        while (layer != image_input && model_.layers[layer]->hands_on()) layer = model_.layers[layer]->inputs[0];
+        return layer;
+    }
+
     void check_name(const std::string &name) const {
         if (!is_layer_name(name)) throw std::invalid_argument("a name is made of letters, digits, _, - and .");
         if (name.size() > longest_name) throw std::invalid_argument(fmt::format("a name has at most {} characters", longest_name));
-        if (is_reserved(name)) throw std::invalid_argument("the name is reserved");
+        if (is_reserved(name, *model_.loss)) throw std::invalid_argument("the name is reserved");
         const auto taken = indices_.find(name);
         if (taken != indices_.end()) throw std::invalid_argument(fmt::format("the name is taken by layers[{}]", taken->second));
     }
@@ -188,6 +201,7 @@ private:
         for (const Weight &weight : layer.weights()) {
             const double floats = std::accumulate(weight.shape.begin(), weight.shape.end(), 1.0, std::multiplies<>());
             check_floats(fmt::format("its {}", weight.name), floats);
+            has_trainable_weights_ = has_trainable_weights_ || weight.trainable;
             slab_bytes_ += align_buffer(4 * std::int64_t(floats));
         }
         check_floats("the weights up to here", double(slab_bytes_) / 4);
@@ -202,6 +216,7 @@ private:
     int scaling_layers_ = 0;              // how many those are
     std::size_t inputs_ = 0;              // of the layers so far
     std::int64_t slab_bytes_ = 0;         // of their weights
+    bool has_trainable_weights_ = false;  // of theirs
 };
 
 }  // namespace
@@ -231,8 +246,7 @@ Model parse_model(std::string_view text, const std::string &file) {
         model.name = read_model_name(options);
         model.input = parse_input(options.object("input"));
         layers = &options.array("layers");
-        options.text("loss");
-        options.choice("loss", {"sparse_categorical_crossentropy"}, "");
+        model.loss = read_loss(options);
         options.finish();
     } catch (const std::invalid_argument &error) {
         throw std::runtime_error(fmt::format("{}: {}", file, error.what()));

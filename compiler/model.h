@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/layers.h"
+#include "compiler/losses.h"
 
 #include <memory>
 #include <optional>
@@ -14,8 +15,10 @@ namespace halcyon {
 struct Model {
     std::string name;  // part of every symbol; halcyon_<name> clashes with nothing of the run-time library, of C or of C++
     FeatureMap input;
-    std::vector<std::unique_ptr<Layer>> layers;  // each reads only layers before it; the last one is dense with softmax
+    std::vector<std::unique_ptr<Layer>> layers;  // each reads only layers before it; the loss takes what the last one makes
+    std::unique_ptr<Loss> loss;
 
+    /// The probabilities of an image.
     int classes() const { return layers.back()->out.c; }
     /// What the layers at the beginning make of the image; nothing where it is none.
     std::optional<InputScaling> input_scaling() const;

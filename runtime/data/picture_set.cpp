@@ -90,7 +90,7 @@ private:
     void require_classes() const {
         const auto classes = static_cast<int>(set_.class_names.size());
         if (request_.classes == 0 || classes == request_.classes) return;
-        fail(fmt::format("{} classes ({}), but the model has {}; change the units of its last layer, or give other --data", classes,
+        fail(fmt::format("{} classes ({}), but the model has {}; change its last layer, or give other --data", classes,
                          listed_classes(set_.class_names), request_.classes));
     }
 

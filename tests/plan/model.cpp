@@ -118,7 +118,7 @@ TEST_CASE("windows follow Keras's valid and same formulas") {
     const Model model =
         parse_model(model_text(R"({"type": "max_pooling2d", "padding": "same"}, )" + flatten + ", " + softmax, "11, 8, 3"), "t.json");
     const Graph graph = lower_inference(model, lay_out_slabs(model));
-    REQUIRE(graph.operations[0].kernel == "max_pool2d_fwd");
+    REQUIRE(graph.operations[0].core == "max_pool2d_fwd");
     const Shape &shape = graph.operations[0].shape;
     CHECK(shape.out_h == 6);
     CHECK(shape.pad_top == 0);
@@ -173,16 +173,17 @@ TEST_CASE("what scales the image stands at the beginning, and is the input kerne
 
     const auto normalised = inputs(rescaling + ", " + normalization + ", " + rescaling + ", " + rescaling);
     REQUIRE(normalised.size() == 2);
-    CHECK(normalised[0].kernel == "normalization_fold");
+    CHECK(normalised[0].core == "normalization_fold");
     CHECK(normalised[0].shape.image_scale == 0.5f);
     CHECK(normalised[0].shape.image_offset == -1);
-    CHECK(normalised[1].kernel == "input_normalization_fwd");
+    CHECK(normalised[1].core == "input_fwd");
+    CHECK(normalised[1].chain("pixel").at(0).row == "normalise");
     CHECK(normalised[1].shape.image_scale == 0.25f);
     CHECK(normalised[1].shape.image_offset == -1.5f);
 
     const Model model = make_model(normalization + ", " + conv + ", " + flatten + ", " + softmax);
     const Slabs slabs = lay_out_slabs(model);
-    CHECK(lower_inference(model, slabs).operations.at(0).kernel == "conv2d_fwd");
+    CHECK(lower_inference(model, slabs).operations.at(0).core == "conv2d_fwd");
     for (const std::string name : {"mean", "variance"}) {
         const Parameter &parameter = slabs.parameters[std::size_t(slabs.find("normalization/" + name))];
         CHECK(parameter.home == Home::moving);
@@ -235,14 +236,91 @@ TEST_CASE("what scales the image elsewhere, twice or by no numbers is refused in
           there + "\"variance\" must be a number from 0 to 1e+12, or a list of such, not -1");
 }
 
-TEST_CASE("softmax belongs to the last dense layer and nowhere else") {
+TEST_CASE("a model ends in any layer that makes one pixel") {
+    const auto classes = [](const std::string &layers) { return make_model(layers).classes(); };
+    const std::string logits = R"({"type": "dense", "units": 10})", whole = R"({"type": "conv2d", "filters": 7, "kernel_size": 8})";
+    CHECK(classes(flatten + ", " + softmax) == 10);
+    CHECK(classes(flatten + ", " + logits) == 10);
+    CHECK(classes(flatten + R"(, {"type": "dense", "units": 10, "activation": "relu"})") == 10);
+    for (const char *type : {"relu", "dropout", "batch_normalization", "flatten"}) {
+        CAPTURE(type);
+        CHECK(classes(fmt::format(R"({}, {}, {{"type": "{}"}})", flatten, logits, type)) == 10);
+        CHECK(classes(fmt::format(R"({}, {{"type": "{}"}})", whole, type)) == 7);
+    }
+    CHECK(classes(flatten + ", " + logits + R"(, {"type": "add", "inputs": ["dense", "dense"]})") == 10);
+    CHECK(classes(whole) == 7);
+    CHECK(classes(R"({"type": "conv2d", "filters": 7, "kernel_size": 8, "activation": "softmax"})") == 7);
+    CHECK(classes(conv + R"(, {"type": "max_pooling2d", "pool_size": 6})") == 4);
+    CHECK(classes(conv + R"(, {"type": "max_pooling2d", "pool_size": 6}, )" + flatten) == 4);
+    CHECK(parse_model(model_text(R"({"type": "batch_normalization"})", "1, 1, 3"), "t.json").classes() == 3);
+}
+
+TEST_CASE("a softmax at the end is left to the loss") {
+    const auto lowered = [](const std::string &layers) {
+        const Model model = make_model(layers);
+        return lower_training(model, lay_out_slabs(model)).operations;
+    };
+    const std::string whole = R"({"type": "conv2d", "filters": 10, "kernel_size": 8)";
+    const std::vector<Operation> with = lowered(flatten + ", " + softmax);
+    const std::vector<std::string> others = {flatten + R"(, {"type": "dense", "units": 10})", whole + "}",
+                                             whole + R"(, "activation": "softmax"})", whole + R"(, "activation": "softmax"}, )" + flatten,
+                                             whole + R"(, "activation": "softmax"}, )" + flatten + ", " + flatten};
+    for (const std::string &layers : others) {
+        CAPTURE(layers);
+        const std::vector<Operation> without = lowered(layers);
+        REQUIRE(without.size() == with.size());
+        for (std::size_t i = 0; i < with.size(); ++i) {
+            CHECK(without[i].kernel() == with[i].kernel());
+            CHECK(without[i].arguments() == with[i].arguments());
+        }
+    }
+}
+
+TEST_CASE("a loss names what it has of the runtime, of which no layer may have the name") {
+    const Model model = make_model(flatten + ", " + softmax);
+    std::map<std::string, std::pair<std::string, std::vector<int>>> bound;
+    for (const std::vector<Buffer> &buffers : {model.loss->targets(), model.loss->metrics()})
+        for (const Buffer &buffer : buffers) {
+            CAPTURE(buffer.name);
+            CHECK(buffer.home == Home::external);
+            CHECK(message(fmt::format(R"({{"type": "relu", "name": "{}"}})", buffer.name)) ==
+                  fmt::format("t.json: layers[0] \"{}\": the name is reserved", buffer.name));
+            bound[buffer.name] = {buffer.type, buffer.extents};
+        }
+    CHECK(bound == decltype(bound){{"labels", {"uint16", {records_extent}}},
+                                   {"probabilities", {"float32", {10, 1, 1, batch_extent}}},
+                                   {"loss", {"float32", {batch_extent}}},
+                                   {"correct", {"float32", {batch_extent}}}});
+}
+
+TEST_CASE("softmax belongs to the end, and the end is one pixel of classes") {
+    const std::string misplaced = "only the last layer can have activation softmax, which the loss takes in; a flatten may follow";
     CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "softmax"})") ==
-          "t.json: layers[0] \"conv2d\": only the last layer, a dense one, can have activation softmax");
-    CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 10})")) ==
-          "t.json: layers[1] \"dense\": the last layer must be dense with activation softmax");
-    CHECK(message_of_text(model_text(conv)) == "t.json: layers[0] \"conv2d\": the last layer must be dense with activation softmax");
-    CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 65537, "activation": "softmax"})")) ==
-          "t.json: layers[1] \"dense\": there can be 2 to 65536 classes");
+          "t.json: layers[0] \"conv2d\": " + misplaced);
+    for (const char *type : {"relu", "dropout", "batch_normalization"}) {
+        CAPTURE(type);
+        CHECK(message_of_text(model_text(fmt::format(R"({}, {}, {{"type": "{}"}})", flatten, softmax, type))) ==
+              "t.json: layers[1] \"dense\": " + misplaced);
+    }
+    // Two of them, of which the loss takes in the last one's.
+    CHECK(message_of_text(model_text(flatten + ", " + softmax + ", " + softmax)) == "t.json: layers[1] \"dense\": " + misplaced);
+
+    const std::string pixel = ", and the loss takes one pixel, whose channels are the classes: end in a dense layer, or bring the rows and "
+                              "columns down to 1";
+    CHECK(message_of_text(model_text(conv)) == "t.json: layers[0] \"conv2d\": its output is 6x6x4" + pixel);
+    CHECK(message_of_text(model_text(conv + ", " + flatten)) == "t.json: layers[1] \"flatten\": its output is 6x6x4" + pixel);
+    CHECK(message_of_text(model_text(R"({"type": "conv2d", "filters": 4, "kernel_size": [8, 7], "activation": "softmax"})")) ==
+          "t.json: layers[0] \"conv2d\": its output is 1x2x4" + pixel);
+
+    for (const int units : {1, 65537})
+        CHECK(
+            message_of_text(model_text(fmt::format(R"({}, {{"type": "dense", "units": {}, "activation": "softmax"}})", flatten, units))) ==
+            fmt::format("t.json: layers[1] \"dense\": there can be 2 to 65536 classes, not {}", units));
+    CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 65536})")) == "");
+
+    const std::string nothing = "t.json: no layer has weights to train; add a dense layer or a conv2d";
+    CHECK(message_of_text(model_text(flatten, "1, 1, 3")) == nothing);
+    CHECK(message_of_text(model_text(R"({"type": "normalization"})", "1, 1, 3")) == nothing);
 }
 
 TEST_CASE("names and inputs are checked") {

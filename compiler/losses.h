@@ -1,0 +1,38 @@
+// The losses. A loss is one class in losses.cpp: what it takes from the last layer, what it reads and writes of the runtime's, its forward
+// calls and its backward calls.
+#pragma once
+
+#include "compiler/layers.h"
+#include "plan/plan.h"
+
+#include <memory>
+#include <vector>
+
+namespace halcyon {
+
+class Loss {
+public:
+    virtual ~Loss() = default;
+
+    FeatureMap in;  // what the last layer makes
+
+    /// Throws std::invalid_argument with the reason where it cannot take `in`.
+    virtual void check() const = 0;
+
+    /// What it reads of the data set: buffers that the runtime binds by their names.
+    virtual std::vector<Buffer> targets() const = 0;
+
+    /// What it writes for the runtime: the predictions, and for each image the loss and what else is reported.
+    virtual std::vector<Buffer> metrics() const = 0;
+
+    /// Appends the forward calls, which write the metrics. `output` is the value that the last layer made.
+    virtual void lower_forward(Lowering &lowering, int output) const = 0;
+
+    /// In training, behind lower_forward(): appends the backward calls and adds the gradient of `output`, by which backward begins.
+    virtual void lower_backward(Lowering &lowering, int output) const = 0;
+};
+
+/// The loss that a model file names. Throws std::invalid_argument with the reason.
+std::unique_ptr<Loss> read_loss(Options &options);
+
+}  // namespace halcyon
