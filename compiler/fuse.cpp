@@ -22,6 +22,9 @@ struct Verdict {
     std::string line;
 };
 
+/// A chain's operands are arguments of the kernel, which stay few.
+constexpr std::size_t most_links = 6;
+
 /// What rules work on. Who reads and writes a value is found without a search through all calls, of which a deep network has thousands. A
 /// call that goes leaves a gap, which has no core, and one that comes waits, so that the others keep their places until tidy().
 class Fusing {
@@ -76,23 +79,27 @@ public:
     }
 
     Verdict ask(const Operation &operation) const {
+        const auto is_long = [](const auto &chain) { return chain.second.size() > most_links; };
+        if (std::ranges::any_of(operation.chains, is_long)) return {false, fmt::format("a chain has at most {} links", most_links)};
         std::vector<std::string> refusals;
         const Kernel kernel = operation.kernel();
         for (const Entry &entry : options.menu(kernel.core)) {
             if (is_reference(entry.name)) continue;
             const std::string reason = refusal(entry, kernel, set, options);
-            if (reason.empty()) return {true, entry.name};
+            if (reason.empty()) return with_name(kernel, entry);
             refusals.push_back(entry.name + ": " + reason);
         }
         if (refusals.empty()) return {false, "no tuned entry"};
         return {false, fmt::format("{}", fmt::join(refusals, "; "))};
     }
 
-    /// The one operation that reads `value`, once, if it is of `core`. What the runtime reads nobody may take.
+    /// The one operation that reads `value`, once and as its core's input, if it is of `core`. What the runtime reads nobody may take.
     std::optional<int> only_reader(int value, std::string_view core) {
         const std::vector<int> of_value = readers(value);
-        if (of_value.size() != 1 || at(of_value[0]).core != core || !is_between(value)) return {};
-        return std::ranges::count(at(of_value[0]).values_read(), value) == 1 ? std::optional(of_value[0]) : std::nullopt;
+        if (of_value.size() != 1 || !is_between(value)) return {};
+        const Operation &reader = at(of_value[0]);
+        const bool reads_once = reader.inputs.holds(value) && std::ranges::count(reader.values_read(), value) == 1;
+        return reader.core == core && reads_once ? std::optional(of_value[0]) : std::nullopt;
     }
 
     bool is_between(int value) const {
@@ -100,6 +107,13 @@ public:
     }
 
 private:
+    /// The entry is taken, unless no file can be named after its symbol.
+    Verdict with_name(const Kernel &kernel, const Entry &entry) const {
+        const std::size_t length = symbol_name(graph.model, kernel, set.name, entry.name).size();
+        if (length <= longest_symbol) return {true, entry.name};
+        return {false, fmt::format("{}: its name would have {} characters, more than {}", entry.name, length, longest_symbol)};
+    }
+
     void find_users() {
         readers_.clear();
         writers_.clear();
@@ -276,7 +290,9 @@ std::optional<Fusion> batch_norm_into_convolution(Fusing &f, int at) {
     if (!tuned.taken) return Fusion{false, fmt::format("{} stay apart: {}", both, tuned.line)};
     take_folded(f.change(*reader), fold);
     f.change(*reader).inputs.replace("input", input);
-    f.change(at) = std::move(fold);
+    // The weights may be folded already, with what comes behind the convolution: that is done just before it.
+    f.add_before(*reader, std::move(fold));
+    f.erase(at);
     return Fusion{true, fmt::format("{} are one call with folded weights: {}", both, tuned.line)};
 }
 
@@ -399,9 +415,6 @@ bool is_ready_before(Fusing &f, const Operation &operation, int at) {
     });
 }
 
-/// A chain's operands are arguments of the kernel, and its links part of the kernel's name, which has a limit.
-constexpr int most_links = 6;
-
 /// Behind what makes its input, if nothing else reads that: the pass is then part of the loop that writes it.
 Fusion behind_producer(Fusing &f, int at) {
     const Operation &pass = f.at(at);
@@ -415,8 +428,6 @@ Fusion behind_producer(Fusing &f, int at) {
 
     Operation merged = f.at(*producer);
     const std::string place = output->name;
-    if (int(merged.chain(place).size() + pass.chain("output").size()) > most_links)
-        return {false, fmt::format("{}: a chain has at most {} links", behind, most_links)};
     set_chain(merged, place, joined(merged.chain(place), pass.chain("output")));
     merged.outputs.replace(place, pass.outputs["output"]);
     const Verdict tuned = f.ask(merged);
@@ -689,16 +700,16 @@ void apply(const std::vector<Rule> &rules, Fusing &f, std::vector<Fusion> &fusio
 }  // namespace
 
 // A rule stands before those that it makes possible. A ReLU goes behind its pool first: then the batch norm's sums can go through the pool.
-// Weights go into tiles before a convolution takes its pool, for in tiles it takes windows that a direct one refuses. Statistics go into a
-// pass that has taken all it can.
+// The loss takes its gradient before that finds another place, for then it can take the logits as well. Weights go into tiles before a
+// convolution takes its pool, for in tiles it takes windows that a direct one refuses. Statistics go into a pass that has taken all it can.
 std::vector<Fusion> fuse(Graph &graph, const Set &set, const PlanOptions &options) {
     Fusing fusing(graph, set, options);
     std::vector<Fusion> fusions;
     apply({relu_behind_pool, batch_norm_into_previous_convolution, batch_norm_into_convolution, batch_norm_into_trained_convolution,
-           sums_through_pool, dropout_with_mask},
+           sums_through_pool, dropout_with_mask, loss_with_gradient},
           fusing, fusions);
     place_passes(fusing, fusions);
-    apply({transform_weights, convolution_with_pool, loss_with_gradient, convolution_with_loss, statistics_with_pass, gradient_with_pass,
+    apply({transform_weights, convolution_with_pool, convolution_with_loss, statistics_with_pass, gradient_with_pass,
            weights_gradient_with_pool},
           fusing, fusions);
     return fusions;

@@ -104,10 +104,13 @@ std::vector<int> values_of(const Operation &call, const Kernel &kernel) {
             throw std::logic_error(fmt::format("layer \"{}\" calls {} without its \"{}\"", call.layer, call.core, argument.name));
         values.push_back(found->second);
     }
-    for (const Operands *operands : {&call.inputs, &call.outputs})
-        for (const Operand &operand : *operands)
-            if (!kernel.of().find(operand.name))
+    const auto check = [&](const Operands &operands, const std::vector<Argument> &of_core) {
+        for (const Operand &operand : operands)
+            if (std::ranges::find(of_core, operand.name, &Argument::name) == of_core.end())
                 throw std::logic_error(fmt::format("layer \"{}\" calls {} with an unknown \"{}\"", call.layer, call.core, operand.name));
+    };
+    check(call.inputs, kernel.of().inputs);
+    check(call.outputs, kernel.of().outputs);
     return values;
 }
 
@@ -288,6 +291,7 @@ std::vector<Graph> lower_augmentation(const Model &model) {
 
 Lowering::Lowering(const Model &model, const Slabs &slabs, std::string name, Mode mode, int batch)
     : model_(model), slabs_(slabs), mode_(mode), batch_(batch) {
+    graph_.model = model.name;
     graph_.name = std::move(name);
     graph_.keeps_weights = mode == Mode::inference;
 }

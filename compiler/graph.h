@@ -48,7 +48,7 @@ struct Operation {
 };
 
 struct Graph {
-    std::string name;            // of the program
+    std::string model, name;     // the model's and the program's
     std::vector<Buffer> values;  // those in an arena have no place yet
     std::vector<Operation> operations;
     bool keeps_weights = false;  // inference: the weights stay the same from run to run

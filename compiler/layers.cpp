@@ -68,14 +68,21 @@ struct Window {
 
 bool same_padding(Options &options) { return options.choice("padding", {"valid", "same"}, "valid") == "same"; }
 
-std::string activation(Options &options) { return options.choice("activation", {"linear", "relu", "softmax"}, "linear"); }
+std::string activation(Options &options) {
+    std::vector<std::string> choices = {"linear"};
+    for (const PointwiseRow &row : pointwise_rows())
+        if (row.layer) choices.push_back(row.layer->type);
+    choices.push_back("softmax");
+    return options.choice("activation", choices, "linear");
+}
 
-int lower_relu(Lowering &lowering, const Layer &layer, int input) {
+int lower_row(Lowering &lowering, const Layer &layer, const PointwiseRow &row, int input) {
     const int output = lowering.activation(layer.name, layer.out);
-    lowering.apply(layer.name, {"relu"}, input, output);
-    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
+    lowering.apply(layer.name, {row.name}, input, output);
+    lowering.on_backward(output, [=, &lowering, &layer, &row](int d_output) {
         const int d_input = lowering.gradient(input);
-        lowering.apply(layer.name, {"mask", {{"of", output}}}, d_output, d_input);
+        const int read = row.layer->reads == PointwiseLayer::Reads::output ? output : input;
+        lowering.apply(layer.name, {row.layer->gradient, {{row.layer->operand, read}}}, d_output, d_input);
         lowering.add_gradient(layer.name, input, d_input);
     });
     return output;
@@ -97,7 +104,9 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, const
         lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
         lowering.add_gradient(layer.name, input, d_input);
     });
-    return activation == "relu" ? lower_relu(lowering, layer, linear) : linear;
+    for (const PointwiseRow &row : pointwise_rows())
+        if (row.layer && row.layer->type == activation) return lower_row(lowering, layer, row, linear);
+    return linear;
 }
 
 class Conv2d : public Layer {
@@ -294,11 +303,15 @@ public:
     int lower(Lowering &, const std::vector<int> &inputs) const override { return inputs[0]; }
 };
 
-class Relu : public Layer {
+/// One row of plan/pointwise.cpp.
+class Pointwise : public Layer {
 public:
-    explicit Relu(Options &) {}
+    explicit Pointwise(const PointwiseRow &row) : row_(row) {}
     FeatureMap infer() const override { return in[0]; }
-    int lower(Lowering &lowering, const std::vector<int> &inputs) const override { return lower_relu(lowering, *this, inputs[0]); }
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override { return lower_row(lowering, *this, row_, inputs[0]); }
+
+private:
+    const PointwiseRow &row_;
 };
 
 class Add : public Layer {
@@ -408,8 +421,8 @@ LayerType layer_type(std::string keras_name) {
     return {std::move(keras_name), [](Options &options) { return std::make_unique<L>(options); }};
 }
 
-const std::map<std::string, LayerType> &layer_types() {
-    static const std::map<std::string, LayerType> types = {
+std::map<std::string, LayerType> all_layer_types() {
+    std::map<std::string, LayerType> types = {
         {"add", layer_type<Add>("add")},
         {"batch_normalization", layer_type<BatchNormalization>("batch_normalization")},
         {"conv2d", layer_type<Conv2d>("conv2d")},
@@ -418,9 +431,15 @@ const std::map<std::string, LayerType> &layer_types() {
         {"flatten", layer_type<Flatten>("flatten")},
         {"max_pooling2d", layer_type<MaxPooling2d>("max_pooling2d")},
         {"normalization", layer_type<Normalization>("normalization")},
-        {"relu", layer_type<Relu>("re_lu")},
         {"rescaling", layer_type<Rescaling>("rescaling")},
     };
+    for (const PointwiseRow &row : pointwise_rows())
+        if (row.layer) types[row.layer->type] = {row.layer->keras_name, [&row](Options &) { return std::make_unique<Pointwise>(row); }};
+    return types;
+}
+
+const std::map<std::string, LayerType> &layer_types() {
+    static const std::map<std::string, LayerType> types = all_layer_types();
     return types;
 }
 

@@ -6,11 +6,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
 namespace halcyon {
 namespace {
+
+/// No size is larger: sums and products of a few that fit together stay within an int.
+constexpr int largest_number = (1 << 29) - 1;
 
 constexpr float default_epsilon = 1e-3f, default_momentum = 0.99f;
 
@@ -46,6 +51,8 @@ Role role_of(const RowOperand &operand, Role place) {
     }
     return place;
 }
+
+bool is_activation(Role role) { return role == Role::input || role == Role::output || role == Role::pooled; }
 
 bool is_shared(const RowOperand &operand) { return operand.beside != Beside::element && operand.beside != Beside::channel; }
 
@@ -151,12 +158,6 @@ public:
         return true;
     }
 
-    /// Only where a number follows.
-    bool take_before_digit(std::string_view word) {
-        if (text_.size() <= word.size() || text_[word.size()] < '0' || text_[word.size()] > '9') return false;
-        return take(word);
-    }
-
     void expect(std::string_view word) {
         if (!take(word)) fail();
     }
@@ -164,9 +165,15 @@ public:
     int number() {
         int value = 0;
         const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-        if (error != std::errc()) fail();
+        if (error != std::errc() || value < 0 || value > largest_number) fail();
         text_.remove_prefix(end - text_.data());
         return value;
+    }
+
+    /// Takes `word` and the number behind it, where they come next.
+    std::optional<int> number_if(std::string_view word) {
+        const bool next = text_.size() > word.size() && text_.starts_with(word) && text_[word.size()] >= '0' && text_[word.size()] <= '9';
+        return next ? std::optional(number_after(word)) : std::nullopt;
     }
 
     int number_after(std::string_view word) {
@@ -182,7 +189,7 @@ public:
         std::ranges::replace(text, 'p', '.');
         float value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error != std::errc() || end != text.data() + text.size()) fail();
+        if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) fail();
         return value;
     }
 
@@ -196,18 +203,20 @@ private:
 void read_window(Reader &reader, Shape &s) {
     s.kernel_h = reader.number_after("r");
     s.kernel_w = reader.number_after("s");
-    if (reader.take("_t")) {
-        s.stride_h = s.stride_w = reader.number();
-        if (reader.take_before_digit("_")) s.stride_w = reader.number();
+    if (const std::optional<int> stride = reader.number_if("_t")) {
+        s.stride_h = *stride;
+        s.stride_w = reader.number_if("_").value_or(*stride);
     }
     int below = 0, right = 0;
-    if (reader.take_before_digit("_p")) {
-        s.pad_top = s.pad_left = below = right = reader.number();
-        if (reader.take_before_digit("_")) s.pad_left = reader.number(), below = reader.number_after("_"), right = reader.number_after("_");
+    if (const std::optional<int> padding = reader.number_if("_p")) {
+        s.pad_top = s.pad_left = below = right = *padding;
+        if (const std::optional<int> left = reader.number_if("_"))
+            s.pad_left = *left, below = reader.number_after("_"), right = reader.number_after("_");
     }
     if (s.stride_h < 1 || s.stride_w < 1) Reader::fail();
     s.out_h = (s.in_h + s.pad_top + below - s.kernel_h) / s.stride_h + 1;
     s.out_w = (s.in_w + s.pad_left + right - s.kernel_w) / s.stride_w + 1;
+    if (s.out_h < 1 || s.out_h > largest_number || s.out_w < 1 || s.out_w > largest_number) Reader::fail();
 }
 
 void read_map(Reader &reader, Shape &s) {
@@ -299,12 +308,23 @@ Link read_link(std::string_view text) {
     Reader::fail();
 }
 
+bool has_operand_for_each_element(const PointwiseRow &row) {
+    return std::ranges::find(row.operands, Beside::element, &RowOperand::beside) != row.operands.end();
+}
+
+/// Whether every operand that is another input is one.
+bool has_its_inputs(const Kernel &kernel) {
+    const std::ptrdiff_t inputs = std::ranges::count(arguments_of(kernel), false, &KernelArgument::is_output);
+    const auto has = [&](const Link &link) { return link.same_as < (has_operand_for_each_element(find_row(link.row)) ? inputs : 0); };
+    return std::ranges::all_of(kernel.chains, [&](const auto &at) { return std::ranges::all_of(at.second, has); });
+}
+
 /// The place whose chain a part of a name is, and the links: of an output they stand alone.
 std::pair<std::string, Chain> read_chain(std::string_view text, const Core &core) {
     const Argument *place = nullptr;
     for (const std::vector<Argument> *list : {&core.inputs, &core.between})
         for (const Argument &argument : *list)
-            if (text.starts_with(argument.name + "_")) place = &argument;
+            if (is_activation(argument.role) && text.starts_with(argument.name + "_")) place = &argument;
     if (place) text.remove_prefix(place->name.size() + 1);
     Chain chain;
     for (const std::string_view link : split(text, "_")) chain.push_back(read_link(link));
@@ -322,7 +342,7 @@ std::vector<std::string> places_of(const Core &core) {
 
 const Argument &chained_output(const Core &core) {
     for (const Argument &output : core.outputs)
-        if (output.role == Role::input || output.role == Role::output || output.role == Role::pooled) return output;
+        if (is_activation(output.role)) return output;
     throw std::invalid_argument(fmt::format("{} writes no activation", core.name));
 }
 
@@ -433,6 +453,8 @@ Kernel parse_kernel_name(std::string_view name) {
         const Core &core = find_core(parts.front());
         Kernel kernel{core.name, read_shape(parts.back(), core)};
         for (std::size_t i = 1; i + 1 < parts.size(); ++i) kernel.chains.insert(read_chain(parts[i], core));
+        // What reads as a kernel but is not how it is written is no name: two would be the same kernel's.
+        if (!has_its_inputs(kernel) || kernel_name(kernel) != name) Reader::fail();
         return kernel;
     } catch (const std::invalid_argument &error) {
         throw std::invalid_argument(fmt::format("\"{}\" is no name of a kernel: {}", name, error.what()));

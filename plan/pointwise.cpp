@@ -12,7 +12,7 @@ const std::vector<PointwiseRow> &pointwise_rows() {
     using enum Exactness;
     static const std::vector<PointwiseRow> rows = {
         // max(value, 0)
-        {"relu", {}, 1, exact},
+        {"relu", {}, 1, exact, false, PointwiseLayer{"relu", "re_lu", "mask", "of", PointwiseLayer::Reads::output}},
         // The gradient of a ReLU's input: value where `of`, the ReLU's output, is positive.
         {"mask", {{"of", element}}, 1, exact},
         // scale * value + shift

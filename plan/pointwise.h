@@ -2,6 +2,7 @@
 // for its expression (generators/pointwise.h) and its oracle (tests/kernels/oracle.cpp).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,12 +29,25 @@ struct RowOperand {
     Beside beside;
 };
 
+/// A row that is a layer and an activation of its own.
+struct PointwiseLayer {
+    std::string type;        // in a model file: of a layer, and of an "activation"
+    std::string keras_name;  // what Keras calls the first such layer without a name
+
+    /// The row that makes the gradient of its input of that of its output, and that row's operand for each element: what this row made, or
+    /// what it was applied to.
+    enum class Reads { output, input };
+    std::string gradient, operand;
+    Reads reads;
+};
+
 struct PointwiseRow {
     std::string name;                  // letters only: names of kernels are made of them, and are taken apart again
     std::vector<RowOperand> operands;  // at most one for each element
     double flops;                      // a value
     Exactness exactness;
     bool is_layer_of_dropout = false;  // it has a number: which of the network's dropout layers
+    std::optional<PointwiseLayer> layer = {};
 };
 
 const std::vector<PointwiseRow> &pointwise_rows();

@@ -91,7 +91,14 @@ inline std::string any_but_adams(const Kernel &kernel, const Set &set) {
     return set.autoscheduler == "Adams2019" && !kernel.chains.empty() ? "Adams2019 takes too much time and memory" : "";
 }
 
-inline const Entry autoscheduled{"autoscheduled", by_autoscheduler, nullptr, any_but_adams};
+inline std::string any_behind_but_adams(const Kernel &kernel, const Set &set) {
+    return first_refusal({any_behind(kernel, set), any_but_adams(kernel, set)});
+}
+
+inline const Entry autoscheduled{"autoscheduled", by_autoscheduler, nullptr, any_behind_but_adams};
+
+/// For what reads each value once, or as often with a chain before it as without.
+inline const Entry autoscheduled_with_chains{"autoscheduled", by_autoscheduler, nullptr, any_but_adams};
 inline const Entry reference{"reference", on_host, nullptr, any_chain}, gpu_reference{"gpu_reference", on_device, nullptr, any_chain};
 
 /// The device's, where it sums over the batch in two steps.

@@ -10,7 +10,7 @@ std::vector<KernelMenu> max_pool2d_menus() {
               {"channel_vectors", on_x86, nullptr, any_that_draws_nothing},
               {"lane_threads", on_device, nullptr, one_that_draws},
               {"vectors", on_device, nullptr, any_that_draws_nothing},
-              autoscheduled,
+              autoscheduled_with_chains,
               reference,
               gpu_reference}},
             {"max_pool2d_bwd",
@@ -18,7 +18,7 @@ std::vector<KernelMenu> max_pool2d_menus() {
               {"channel_vectors", on_x86, nullptr, any_that_draws_nothing},
               {"window_vectors", both<on_device, separate_windows>, nullptr, any_that_draws_nothing},
               {"vectors", on_device, nullptr, any_that_draws_nothing},
-              autoscheduled,
+              autoscheduled_with_chains,
               reference,
               gpu_reference}}};
 }

@@ -10,7 +10,7 @@ std::vector<KernelMenu> pointwise_menus() {
               {"channel_vectors", on_x86, nullptr, any_that_draws_nothing},
               {"lane_threads", on_device, nullptr, one_that_draws},
               {"vectors", on_device, nullptr, any_that_draws_nothing},
-              autoscheduled,
+              {"autoscheduled", by_autoscheduler, nullptr, any_chain},
               reference,
               gpu_reference}}};
 }

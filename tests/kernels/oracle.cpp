@@ -295,13 +295,6 @@ void batch_norm_bwd_stats(const Shape &, const Array &d_output, const Array &inp
     });
 }
 
-/// The gradient of a batch norm's input for that of its output.
-double norm_gradient(double d_output, double input, double gamma, double mean, double inv_std, double d_gamma, double d_beta,
-                     double population) {
-    const double through_statistics = (d_beta + (input - mean) * inv_std * d_gamma) / population;
-    return gamma * inv_std * (d_output - through_statistics);
-}
-
 void batch_norm_bwd(const Shape &s, const Array &d_output, const Array &input, const Array &gamma, const Array &mean, const Array &inv_std,
                     Array &d_gamma, Array &d_beta, Array &d_input) {
     batch_norm_bwd_stats(s, d_output, input, mean, inv_std, d_gamma, d_beta);
@@ -400,11 +393,6 @@ void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &
     }
 }
 
-double one_hot_gradient(double probability, int c, int label, int classes, const Array &step) {
-    const double weight = label < classes ? real(step, class_weight(step.extent(0), classes, label)) : not_a_number;
-    return (probability - (c == label)) * weight * real(step, step_inverse_batch);
-}
-
 void softmax_cross_entropy(const Shape &s, const Array &logits, const Array &labels, const Array &indices, const Array &step,
                            Array &probabilities, Array &loss, Array &correct, Array &d_logits) {
     softmax_cross_entropy_fwd(s, logits, labels, indices, step, probabilities, loss, correct);
@@ -435,66 +423,6 @@ void sgd(const Shape &s, const Array &gradients, const Array &step, Array &param
         velocity(i) = real(step, step_momentum) * velocity(i) - real(step, step_learning_rate) * gradients(i);
         parameters(i) += velocity(i);
     }
-}
-
-/// What a row makes of the value of `values` at a place.
-using Row = double (*)(const Call::Operands &, const Array &values, int c, int x, int y, int n);
-
-bool is_dropped(const Array &step, int layer, const Array &values, int c, int x, int y, int n) {
-    const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_dropout + layer);
-    const int quarter = (values.extent(0) + 3) / 4;
-    const std::uint32_t element = (y * values.extent(1) + x) * quarter + c % quarter, lane = c / quarter;
-    const std::uint32_t pair = philox2x32({word(step, step_position) + n, element}, key)[lane / 2];
-    return (lane % 2 ? pair >> 16 : pair & 0xFFFF) < word(step, dropout_threshold(layer));
-}
-
-double relu(const Call::Operands &, const Array &values, int c, int x, int y, int n) { return std::max(values(c, x, y, n), 0.0); }
-
-double mask(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
-    return o["of"](c, x, y, n) <= 0 ? 0.0 : values(c, x, y, n);
-}
-
-double affine(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
-    return o["scale"](c) * values(c, x, y, n) + o["shift"](c);
-}
-
-double affine_mask(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
-    return affine(o, o["of"], c, x, y, n) <= 0 ? 0.0 : values(c, x, y, n);
-}
-
-double norm_gradient(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
-    return norm_gradient(values(c, x, y, n), o["input"](c, x, y, n), o["gamma"](c), o["mean"](c), o["inv_std"](c), o["d_gamma"](c),
-                         o["d_beta"](c), population(values));
-}
-
-double add(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
-    return values(c, x, y, n) + o["addend"](c, x, y, n);
-}
-
-double kept(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
-    return values(c, x, y, n) * real(o["step"], dropout_scale(o.link.dropout));
-}
-
-double dropout(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
-    return is_dropped(o["step"], o.link.dropout, values, c, x, y, n) ? 0.0 : kept(o, values, c, x, y, n);
-}
-
-double normalise(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
-    return (values(c, x, y, n) - o["center"](c)) * o["factor"](c);
-}
-
-double one_hot_gradient(const Call::Operands &o, const Array &values, int c, int x, int y, int n) {
-    return one_hot_gradient(values(c, x, y, n), c, int(o["labels"](int(o["indices"](n)))), values.extent(0), o["step"]);
-}
-
-Row find_row_oracle(const std::string &row) {
-    static const std::map<std::string, Row, std::less<>> rows = {
-        {"relu", relu}, {"mask", mask}, {"affine", affine},   {"affinemask", affine_mask}, {"normgradient", norm_gradient},
-        {"add", add},   {"kept", kept}, {"dropout", dropout}, {"normalise", normalise},    {"onehotgradient", one_hot_gradient},
-    };
-    const auto found = rows.find(row);
-    if (found == rows.end()) throw std::invalid_argument(fmt::format("the row \"{}\" has no oracle in tests/kernels/oracle.cpp", row));
-    return found->second;
 }
 
 using CoreOracle = void (*)(const Call &, std::vector<Array> &arguments);
@@ -607,18 +535,6 @@ void compute(const Kernel &kernel, std::vector<Array> &arguments) {
 
 void compute(std::string_view core, const Shape &shape, std::vector<Array> &arguments) {
     compute(Kernel{std::string(core), shape}, arguments);
-}
-
-void apply_row(const Call::Operands &operands, Array &values) {
-    const Row row = find_row_oracle(operands.link.row);
-    const Array before = values;
-    for_each_element(values, [&](int c, int x, int y, int n) { values(c, x, y, n) = row(operands, before, c, x, y, n); });
-}
-
-void apply_row(const Link &link, const std::map<std::string, Array> &operands, Array &values) {
-    Call::Operands pointers{link, {}};
-    for (const auto &[name, array] : operands) pointers.arrays[name] = &array;
-    apply_row(pointers, values);
 }
 
 }  // namespace halcyon::oracle

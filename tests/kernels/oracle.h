@@ -78,9 +78,21 @@ void compute(const Kernel &kernel, std::vector<Array> &arguments);
 /// The same of a core without chains: the arguments are its inputs and outputs.
 void compute(std::string_view core, const Shape &shape, std::vector<Array> &arguments);
 
-/// Applies one row to `values`.
+/// Applies one row to `values` (tests/kernels/rows.cpp).
 void apply_row(const Call::Operands &operands, Array &values);
 void apply_row(const Link &link, const std::map<std::string, Array> &operands, Array &values);
+
+/// How far a float may be from the exact `result` that the row makes of the value of `values` at a place, where that is wrong by `error`.
+double row_error(const Call::Operands &operands, const Array &values, double error, double result, const std::array<int, 4> &at);
+
+/// The gradient of a batch norm's input for that of its output, of which `population` made each statistic, and the error of a float one.
+double norm_gradient(double d_output, double input, double gamma, double mean, double inv_std, double d_gamma, double d_beta,
+                     double population);
+double norm_gradient_error(double error, double d_output, double input, double gamma, double mean, double inv_std, double d_gamma,
+                           double d_beta, double population);
+
+/// The gradient of a logit of softmax and cross-entropy.
+double one_hot_gradient(double probability, int c, int label, int classes, const Array &step);
 
 /// A convolution's weights as they were before winograd_weights transformed them, where the shape says that they are.
 Array plain_weights(const Shape &shape, const Array &weights);

@@ -166,15 +166,6 @@ void batch_norm_bwd_stats(const Shape &s, const Arguments &before, const Argumen
     }
 }
 
-/// The gradient of a batch norm's input, for a gradient of its output with errors of its own. The longest way through the expression has
-/// nine roundings: 1 / M, inv_std * d_gamma, their product, the deviation, its product, the sum, the difference, gamma * inv_std and the
-/// last product, each at most u of the sum of absolute values.
-double norm_gradient_error(double error, double d_output, double input, double gamma, double mean, double inv_std, double d_gamma,
-                           double d_beta, double count) {
-    const double magnitude = std::abs(d_output) + (std::abs(d_beta) + std::abs((input - mean) * inv_std * d_gamma)) / count;
-    return std::abs(gamma * inv_std) * (error + 9 * u * magnitude);
-}
-
 /// Of sums that are not rounded to the ones that the oracle takes: their errors too.
 void batch_norm_bwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     batch_norm_bwd_stats(s, before, after, tolerance);
@@ -185,8 +176,8 @@ void batch_norm_bwd(const Shape &s, const Arguments &before, const Arguments &af
         const int c = int(i % s.in_c);
         const double normalised = std::abs((input.values[i] - mean(c)) * inv_std(c));
         const double of_sums = (tolerance["d_beta"](c) + normalised * tolerance["d_gamma"](c)) / count;
-        tolerance["d_input"].values[i] = norm_gradient_error(of_sums, d_output.values[i], input.values[i], gamma(c), mean(c), inv_std(c),
-                                                             after["d_gamma"](c), after["d_beta"](c), count);
+        tolerance["d_input"].values[i] = oracle::norm_gradient_error(of_sums, d_output.values[i], input.values[i], gamma(c), mean(c),
+                                                                     inv_std(c), after["d_gamma"](c), after["d_beta"](c), count);
     }
 }
 
@@ -295,31 +286,8 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"adam", adam},
 };
 
-/// What a row makes of the `error` of the value at (c, x, y, n), whose exact value is `value` and whose exact result is `result`.
-double row_error(const oracle::Call::Operands &o, double error, double value, double result, double population, int c, int x, int y,
-                 int n) {
-    const std::string &row = o.link.row;
-    if (row == "relu") return error;
-    if (row == "mask") return o["of"](c, x, y, n) <= 0 ? 0 : error;
-    if (row == "affinemask") return o["scale"](c) * o["of"](c, x, y, n) + o["shift"](c) <= 0 ? 0 : error;
-    if (row == "affine") {
-        const double product = o["scale"](c) * value;
-        return std::abs(o["scale"](c)) * error + 2 * u * (std::abs(product) + std::abs(o["shift"](c)));
-    }
-    if (row == "add") return error + u * std::abs(result);
-    if (row == "dropout" || row == "kept")  // what is dropped is exactly 0
-        return row == "dropout" && result == 0 ? 0
-                                               : std::abs(real(o["step"], dropout_scale(o.link.dropout))) * error + u * std::abs(result);
-    if (row == "normgradient")
-        return norm_gradient_error(error, value, o["input"](c, x, y, n), o["gamma"](c), o["mean"](c), o["inv_std"](c), o["d_gamma"](c),
-                                   o["d_beta"](c), population);
-    if (row == "onehotgradient") return 3 * u * std::abs(result) + (error == 0 ? 0 : std::numeric_limits<double>::infinity());
-    throw std::invalid_argument("the row " + row + " has no tolerance in tests/kernels/tolerances.cpp");
-}
-
 /// Takes the `errors` of `values` through the chain at a place, and the values as well.
 void through_chain(const oracle::Call &call, const std::string &place, Array &values, Array &errors) {
-    const double population = double(values.values.size()) / values.extent(0);
     for (int i = 0; i < int(call.kernel().chain(place).size()); i++) {
         const oracle::Call::Operands operands = call.operands(place, i);
         const Array before = values;
@@ -328,8 +296,7 @@ void through_chain(const oracle::Call &call, const std::string &place, Array &va
             for (int y = 0; y < values.extent(2); y++)
                 for (int x = 0; x < values.extent(1); x++)
                     for (int c = 0; c < values.extent(0); c++)
-                        errors(c, x, y, n) =
-                            row_error(operands, errors(c, x, y, n), before(c, x, y, n), values(c, x, y, n), population, c, x, y, n);
+                        errors(c, x, y, n) = oracle::row_error(operands, before, errors(c, x, y, n), values(c, x, y, n), {c, x, y, n});
     }
 }
 

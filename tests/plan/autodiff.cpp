@@ -11,18 +11,10 @@ namespace {
 
 Graph training_graph(const Model &model) { return lower_training(model, lay_out_slabs(model)); }
 
-std::vector<std::string> kernels_of(const Graph &graph) {
-    std::vector<std::string> kernels;
-    for (const Operation &operation : graph.operations) kernels.push_back(operation.kernel);
-    return kernels;
-}
-
-/// The operations that run `kernel` for `layer`.
-std::vector<Operation> find(const Graph &graph, const std::string &kernel, const std::string &layer) {
-    std::vector<Operation> found;
-    for (const Operation &operation : graph.operations)
-        if (operation.kernel == kernel && operation.layer == layer) found.push_back(operation);
-    return found;
+std::vector<std::string> names_of(const Graph &graph) {
+    std::vector<std::string> names;
+    for (const Operation &operation : graph.operations) names.push_back(name_of(operation));
+    return names;
 }
 
 const std::string head = R"(, {"type": "flatten"}, {"type": "dense", "units": 3, "activation": "softmax"})";
@@ -33,49 +25,50 @@ TEST_CASE("a chain's backward calls mirror its forward ones") {
     const Graph graph = training_graph(make_model(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "relu"},
         {"type": "batch_normalization"}, {"type": "max_pooling2d"}, {"type": "dropout"})" +
                                                   head));
-    CHECK(kernels_of(graph) == std::vector<std::string>{"conv2d_fwd", "relu_fwd", "batch_norm_stats", "batch_norm_fwd", "max_pool2d_fwd",
-                                                        "dropout", "conv2d_fwd", "softmax_cross_entropy_fwd", "softmax_cross_entropy_bwd",
-                                                        "conv2d_bwd_weights", "conv2d_bwd_data", "dropout", "max_pool2d_bwd",
-                                                        "batch_norm_bwd_stats", "batch_norm_bwd_data", "relu_bwd", "conv2d_bwd_weights"});
+    CHECK(names_of(graph) == std::vector<std::string>{"conv2d_fwd", "relu", "batch_norm_stats", "affine", "max_pool2d_fwd", "dropout",
+                                                      "conv2d_fwd", "softmax_cross_entropy_fwd", "onehotgradient", "conv2d_bwd_weights",
+                                                      "conv2d_bwd_data", "dropout", "max_pool2d_bwd", "batch_norm_bwd_stats",
+                                                      "normgradient", "mask", "conv2d_bwd_weights"});
 }
 
 TEST_CASE("inference uses the moving statistics and no dropout") {
     const Model model =
         make_model(R"({"type": "conv2d", "filters": 4, "kernel_size": 3}, {"type": "batch_normalization"}, {"type": "dropout"})" + head);
-    CHECK(kernels_of(lower_inference(model, lay_out_slabs(model))) ==
-          std::vector<std::string>{"conv2d_fwd", "batch_norm_fold", "batch_norm_fwd", "conv2d_fwd", "softmax_cross_entropy_fwd"});
+    CHECK(names_of(lower_inference(model, lay_out_slabs(model))) ==
+          std::vector<std::string>{"conv2d_fwd", "batch_norm_fold", "affine", "conv2d_fwd", "softmax_cross_entropy_fwd"});
 }
 
 TEST_CASE("nothing is computed for what no weight lies before") {
     // The image, and what a pool makes of it, need no gradient.
     const Graph graph =
         training_graph(make_model(R"({"type": "max_pooling2d"}, {"type": "conv2d", "filters": 4, "kernel_size": 3})" + head));
-    CHECK(find(graph, "max_pool2d_bwd", "max_pooling2d").empty());
-    CHECK(find(graph, "conv2d_bwd_data", "conv2d").empty());
-    CHECK(find(graph, "conv2d_bwd_weights", "conv2d").size() == 1);
-    CHECK(find(graph, "conv2d_bwd_data", "dense").size() == 1);
+    CHECK(find_all(graph, "max_pool2d_bwd", "max_pooling2d").empty());
+    CHECK(find_all(graph, "conv2d_bwd_data", "conv2d").empty());
+    CHECK(find_all(graph, "conv2d_bwd_weights", "conv2d").size() == 1);
+    CHECK(find_all(graph, "conv2d_bwd_data", "dense").size() == 1);
 }
 
 TEST_CASE("the gradients of a value used twice are summed in a fixed order") {
     const Graph graph = training_graph(make_model(R"({"name": "stem", "type": "conv2d", "filters": 4, "kernel_size": 3},
         {"name": "a", "type": "relu", "inputs": ["stem"]}, {"name": "b", "type": "dropout", "inputs": ["stem"]},
         {"type": "add", "inputs": ["a", "b"]})" + head));
-    const Operation a = find(graph, "relu_bwd", "a").at(0), b = find(graph, "dropout", "b").at(1);
+    const Operation a = find(graph, "mask", "a"), b = find_all(graph, "dropout", "b").at(1);
     // The sum of the layer `add` forward, and of the two gradients backward: the later reader's first.
-    REQUIRE(find(graph, "add", "add").size() == 1);
-    const Operation sum = find(graph, "add", "a").at(0);
-    CHECK(sum.inputs == std::vector<int>{b.outputs[0], a.outputs[0]});
-    CHECK(find(graph, "conv2d_bwd_weights", "stem").at(0).inputs[1] == sum.outputs[0]);
+    REQUIRE(find_all(graph, "add", "add").size() == 1);
+    const Operation sum = find(graph, "add", "a");
+    CHECK(sum.inputs["input"] == b.outputs["output"]);
+    CHECK(sum.chain("output").front().operands["addend"] == a.outputs["output"]);
+    CHECK(find(graph, "conv2d_bwd_weights", "stem").inputs["d_output"] == sum.outputs["output"]);
     // Both readers' gradients come from the one that the layer `add` received.
-    CHECK(a.inputs[0] == b.inputs[0]);
+    CHECK(a.inputs["input"] == b.inputs["input"]);
 }
 
 TEST_CASE("a value added to itself gets its gradient twice") {
     const Graph graph = training_graph(make_model(
         R"({"name": "stem", "type": "conv2d", "filters": 4, "kernel_size": 3}, {"type": "add", "inputs": ["stem", "stem"]})" + head));
-    const Operation sum = find(graph, "add", "add").at(1);
-    CHECK(sum.inputs[0] == sum.inputs[1]);
-    CHECK(find(graph, "conv2d_bwd_weights", "stem").at(0).inputs[1] == sum.outputs[0]);
+    const Operation sum = find_all(graph, "add", "add").at(1);
+    CHECK(sum.inputs["input"] == sum.chain("output").front().operands["addend"]);
+    CHECK(find(graph, "conv2d_bwd_weights", "stem").inputs["d_output"] == sum.outputs["output"]);
 }
 
 // Let every backward kernel hand on its gradient unchanged, the loss's be 1: then the gradient of a layer's output is the number of ways
@@ -96,17 +89,19 @@ TEST_CASE("in random networks every way from a layer to the loss counts once") {
         std::map<int, double> gradients;
         std::map<std::string, double> of_layers;
         for (const Operation &operation : graph.operations) {
-            const bool backward = operation.kernel.find("_bwd") != std::string::npos;
-            if (operation.kernel == "softmax_cross_entropy_bwd")
-                gradients[operation.outputs[0]] = 1;
-            else if (operation.kernel == "conv2d_bwd_weights")
-                of_layers[operation.layer] = gradients.at(operation.inputs[1]);
-            else if (operation.kernel == "batch_norm_bwd_stats")
-                of_layers[operation.layer] = gradients.at(operation.inputs[0]);
-            else if (operation.kernel == "add" && gradients.contains(operation.inputs[0]))
-                gradients[operation.outputs[0]] = gradients.at(operation.inputs[0]) + gradients.at(operation.inputs[1]);
-            else if (backward || (operation.kernel == "dropout" && gradients.contains(operation.inputs[0])))
-                gradients[operation.outputs[0]] = gradients.at(operation.inputs[0]);
+            const std::string name = name_of(operation);
+            const Operands &inputs = operation.inputs, &outputs = operation.outputs;
+            if (name == "onehotgradient")
+                gradients[outputs["output"]] = 1;
+            else if (name == "conv2d_bwd_weights" || name == "batch_norm_bwd_stats")
+                of_layers[operation.layer] = gradients.at(inputs["d_output"]);
+            else if (name == "add" && gradients.contains(inputs["input"]))
+                gradients[outputs["output"]] =
+                    gradients.at(inputs["input"]) + gradients.at(operation.chain("output").front().operands["addend"]);
+            else if (operation.core == "pointwise" && gradients.contains(inputs["input"]))
+                gradients[outputs["output"]] = gradients.at(inputs["input"]);
+            else if (outputs.contains("d_input"))
+                gradients[outputs["d_input"]] = gradients.at(inputs["d_output"]);
         }
         for (std::size_t i = 0; i < model.layers.size(); ++i) {
             if (model.layers[i]->weights().empty()) continue;

@@ -1,21 +1,34 @@
-// Fusion: each rule where it applies, and nowhere else.
+// Fusion: each rewrite, placement and pair where it applies, and nowhere else.
 #include "compiler/fuse.h"
+#include "compiler/report.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
 
 using namespace halcyon;
+
+using Calls = std::vector<std::string>;
 
 namespace {
 
 const std::string head = R"(, {"type": "flatten"}, {"type": "dense", "units": 3, "activation": "softmax"})";
-const std::string conv_relu = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "padding": "same", "activation": "relu"})";
-const std::string batch_norm = R"({"type": "batch_normalization"})";
+const std::string batch_norm = R"({"type": "batch_normalization"})", relu = R"({"type": "relu"})";
 const std::string pool = R"({"type": "max_pooling2d", "padding": "same"})";
 const std::string dropout = R"({"type": "dropout"})";
+
+/// A convolution of 3x3 with `filters`, over a padded input unless it is "valid".
+std::string convolution(const std::string &activation = "linear", int filters = 4, const std::string &padding = "same") {
+    return fmt::format(R"({{"type": "conv2d", "filters": {}, "kernel_size": 3, "padding": "{}", "activation": "{}"}})", filters, padding,
+                       activation);
+}
+
+const std::string conv = convolution(), conv_relu = convolution("relu");
 
 Graph training_graph(const std::string &layers) {
     const Model model = make_model(layers + head);
@@ -27,17 +40,19 @@ Graph inference_graph(const std::string &layers) {
     return lower_inference(model, lay_out_slabs(model));
 }
 
-const Operation &find(const Graph &graph, const std::string &kernel) {
-    const auto found = std::ranges::find(graph.operations, kernel, &Operation::kernel);
-    REQUIRE(found != graph.operations.end());
-    return *found;
+/// The call of `name` that reads `value`.
+const Operation &reader(const Graph &graph, int value, const std::string &name) {
+    for (const int i : readers(graph, value))
+        if (graph.operations[i].core == name || name_of(graph.operations[i]) == name) return graph.operations[i];
+    throw std::out_of_range(fmt::format("no {} reads it", name));
 }
 
 /// Whether any call reads or writes `value`.
-bool is_used(const Graph &graph, int value) {
-    return std::ranges::any_of(graph.operations, [&](const Operation &o) {
-        return std::ranges::count(o.inputs, value) + std::ranges::count(o.outputs, value) > 0;
-    });
+bool is_used(const Graph &graph, int value) { return !readers(graph, value).empty() || writer(graph, value) >= 0; }
+
+/// The operands of a link of a chain.
+const Operands &operands(const Operation &call, const std::string &place, std::size_t link = 0) {
+    return call.chain(place).at(link).operands;
 }
 
 std::vector<std::string> lines(const std::vector<Fusion> &fusions, bool taken) {
@@ -47,227 +62,595 @@ std::vector<std::string> lines(const std::vector<Fusion> &fusions, bool taken) {
     return found;
 }
 
-/// How many calls of `kernel` there are, with a fused ReLU or without.
-int count(const Graph &graph, const std::string &kernel, int relu = 0) {
-    return int(std::ranges::count_if(graph.operations, [&](const Operation &o) { return o.kernel == kernel && o.shape.relu == relu; }));
+bool contains(const std::vector<std::string> &list, const std::string &line) { return std::ranges::find(list, line) != list.end(); }
+
+bool has(const std::string &text, const std::string &part) { return text.find(part) != std::string::npos; }
+
+/// The line of a pass that was left alone; "" where there is none.
+std::string line_of_pass(const std::vector<Fusion> &fusions, const std::string &pass) {
+    for (const std::string &line : lines(fusions, false))
+        if (line.starts_with(pass + " stands alone")) return line;
+    return "";
+}
+
+/// What is written and read of a program after fusion: each value before it is read, and once; nothing that nobody needs.
+void check_sound(const Graph &before, const Graph &graph) {
+    INFO(fmt::format("{}", fmt::join(calls_of(graph), "\n")));
+    const auto is_own = [&](int value) {
+        const Home home = graph.values[value].home;
+        return home == Home::arena_batch || home == Home::arena_fixed;
+    };
+    std::set<int> written;
+    for (const Operation &call : graph.operations) {
+        INFO(call.layer << ": " << name_of(call));
+        CHECK(call.arguments().size() == arguments_of(call.kernel()).size());
+        bool reads_what_is_there = true, writes_once = true;
+        for (const int value : call.values_read()) reads_what_is_there = reads_what_is_there && (!is_own(value) || written.contains(value));
+        for (const Operand &output : call.outputs) writes_once = written.insert(output.value).second && writes_once;
+        CHECK(reads_what_is_there);
+        CHECK(writes_once);
+    }
+    // What anybody outside reads is written as before, and every call writes something that is read.
+    std::set<int> results;
+    for (const Operation &call : before.operations)
+        for (const Operand &output : call.outputs)
+            if (!is_own(output.value)) results.insert(output.value);
+    for (const int result : results) CHECK(written.contains(result));
+    for (const int value : written)
+        if (!is_own(value)) CHECK(results.contains(value));
+    for (const Operation &call : graph.operations) {
+        INFO(call.layer << ": " << name_of(call));
+        CHECK(std::ranges::any_of(call.outputs, [&](const Operand &o) { return !is_own(o.value) || !readers(graph, o.value).empty(); }));
+    }
+}
+
+/// Fuses, and checks that the program is sound.
+std::vector<Fusion> fuse_soundly(Graph &graph, Menu menu = tuned_menu, const Set &set = x86_avx2()) {
+    const Graph before = graph;
+    std::vector<Fusion> fusions = fuse(graph, set, menu);
+    check_sound(before, graph);
+    return fusions;
+}
+
+/// The calls that stay of a program.
+Calls fused_calls(Graph graph, Menu menu = tuned_menu, const std::string &set = "x86_avx2") {
+    fuse_soundly(graph, menu, select_sets({set}).front());
+    return calls_of(graph);
+}
+
+/// Every core has a tuned entry that takes everything.
+const std::vector<Entry> &willing_menu(std::string_view) {
+    static const std::vector<Entry> entries = {{"tuned", [](const Shape &, const Set &) { return std::string(); }, nullptr,
+                                                [](const Kernel &, const Set &) { return std::string(); }}};
+    return entries;
 }
 
 }  // namespace
 
-TEST_CASE("a convolution and its ReLU become one call where a tuned entry takes it") {
+// Placement
+
+TEST_CASE("a pass goes behind what makes its input, where a tuned entry takes it") {
     // The first convolution has 3 input channels, which the menu's tuned entry refuses.
     Graph graph = training_graph(conv_relu + ", " + conv_relu);
-    const int output = graph.operations[3].outputs[0];
-    REQUIRE(graph.operations[3].kernel == "relu_fwd");
-    const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
-    REQUIRE(fusions.size() == 3);  // the third is of the loss, whose 3 classes that entry refuses as well
-    CHECK_FALSE(fusions[0].taken);
-    CHECK(fusions[0].line == "conv2d_fwd of conv2d and relu_fwd of conv2d stay apart: tuned: 3 channels");
-    CHECK(fusions[1].taken);
-    CHECK(fusions[1].line == "conv2d_fwd of conv2d_1 and relu_fwd of conv2d_1 are one call: tuned");
-    CHECK(count(graph, "relu_fwd") == 1);
-    CHECK(count(graph, "conv2d_fwd", 1) == 1);
-    REQUIRE(graph.operations[2].shape.relu == 1);
-    CHECK(graph.operations[2].outputs[0] == output);
+    const Operation first = find(graph, "relu", "conv2d"), second = find(graph, "relu", "conv2d_1");
+    const std::vector<Fusion> fusions = fuse_soundly(graph);
+    CHECK(lines(fusions, true) == Calls{"relu of conv2d_1 behind conv2d_fwd of conv2d_1: tuned",
+                                        "mask of conv2d_1 behind conv2d_bwd_data of dense: tuned",
+                                        "mask of conv2d behind conv2d_bwd_data of conv2d_1: tuned"});
+    CHECK(has(line_of_pass(fusions, "relu of conv2d"), "behind conv2d_fwd of conv2d: tuned: 3 channels"));
+    CHECK(count(graph, "relu") == 1);
+    CHECK(find(graph, "conv2d_fwd output[relu]").outputs == second.outputs);
+    CHECK_FALSE(is_used(graph, second.inputs["input"]));
+    CHECK(operands(find(graph, "conv2d_bwd_data", "conv2d_1"), "d_input")["of"] == first.outputs["output"]);
+    CHECK(operands(find(graph, "conv2d_bwd_data", "dense"), "d_input")["of"] == second.outputs["output"]);
 }
 
 TEST_CASE("without a tuned entry the parts stay") {
     Graph graph = training_graph(conv_relu + ", " + batch_norm);
-    const std::size_t before = graph.operations.size();
-    for (const Fusion &fusion : fuse(graph, x86_avx2(), reference_menu)) CHECK_FALSE(fusion.taken);
-    CHECK(graph.operations.size() == before);
-    CHECK(count(graph, "relu_fwd") == 1);
-    CHECK(count(graph, "relu_bwd") == 1);
+    const Calls before = calls_of(graph);
+    for (const Fusion &fusion : fuse_soundly(graph, reference_menu)) CHECK_FALSE(fusion.taken);
+    CHECK(calls_of(graph) == before);
 }
 
-TEST_CASE("a ReLU stays where others read what it reads") {
+TEST_CASE("passes go behind pools, their gradients and each other") {
+    Graph graph = training_graph(conv_relu + ", " + pool + ", " + relu + ", " + dropout);
+    const Operation drop = find(graph, "dropout"), mask = find(graph, "mask", "conv2d");
+    fuse_soundly(graph);
+    CHECK(find(graph, "max_pool2d_fwd output[relu, dropout]").outputs == drop.outputs);
+    CHECK(find(graph, "max_pool2d_bwd d_input[mask]").outputs["d_input"] == mask.outputs["output"]);
+    CHECK(count(graph, "conv2d_bwd_data d_input[kept, mask]") == 1);
+
+    Graph passes = inference_graph(conv + ", " + batch_norm + ", " + relu + ", " + R"({"type": "add", "inputs": ["re_lu", "conv2d"]})");
+    fuse_soundly(passes, behind_menu);
+    const Operation &pass = find(passes, "affine, relu, add");
+    CHECK(pass.inputs["input"] == find(passes, "conv2d_fwd").outputs["output"]);
+    CHECK(pass.kernel().chain("output").back().same_as == 0);  // what it adds is what it reads
+    CHECK(pass.arguments().size() == 4);
+}
+
+TEST_CASE("a pass stays where others read its input, and where it reads it twice") {
     Graph graph = training_graph(R"({"type": "relu"}, {"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 3},
         {"name": "d", "type": "conv2d", "filters": 4, "kernel_size": 1}, {"name": "r", "type": "relu"}, {"type": "add", "inputs": ["d", "r"]})");
-    const int before = count(graph, "relu_fwd");
-    fuse(graph, x86_avx2(), tuned_menu);
-    CHECK(count(graph, "relu_fwd") == before);
-    CHECK(count(graph, "conv2d_fwd", 1) == 0);
+    const std::vector<Fusion> fusions = fuse_soundly(graph);
+    CHECK(has(line_of_pass(fusions, "relu of r"), "behind conv2d_fwd of d: others read its input"));
+    CHECK(has(line_of_pass(fusions, "relu of re_lu"), "nothing here makes its input"));
+    // What the runtime reads is others' as well.
+    CHECK(has(line_of_pass(fusions, "onehotgradient of loss"), "behind softmax_cross_entropy_fwd of loss: others read its input"));
+
+    Graph twice = inference_graph(conv + R"(, {"type": "add", "inputs": ["conv2d", "conv2d"]})");
+    CHECK(has(line_of_pass(fuse_soundly(twice, behind_menu), "add of add"), "behind conv2d_fwd of conv2d: others read its input"));
 }
 
-TEST_CASE("the gradient of a batch norm masks by the ReLU before it") {
-    Graph graph = training_graph(conv_relu + ", " + batch_norm);
-    Operation relu = *std::ranges::find(graph.operations, "relu_bwd", &Operation::kernel);
-    fuse(graph, x86_avx2(), tuned_menu);
-    CHECK(count(graph, "relu_bwd") == 0);
-    const auto fused = std::ranges::find(graph.operations, "batch_norm_bwd_data", &Operation::kernel);
-    REQUIRE(fused != graph.operations.end());
-    CHECK(fused->shape.relu == 1);
-    CHECK(fused->outputs == relu.outputs);
-}
-
-TEST_CASE("the gradient of a batch norm does not mask by another ReLU") {
-    SECTION("the ReLU's gradient is a sum") {
-        Graph graph = training_graph(R"({"type": "conv2d", "filters": 4, "kernel_size": 3}, {"name": "r", "type": "relu"},
-            {"name": "b", "type": "batch_normalization"}, {"type": "add", "inputs": ["r", "b"]})");
-        fuse(graph, x86_avx2(), tuned_menu);
-        CHECK(count(graph, "relu_bwd") == 1);
-        CHECK(count(graph, "batch_norm_bwd_data", 1) == 0);
+TEST_CASE("a sum goes behind what makes either of the two") {
+    const std::string stem = R"({"name": "s", "type": "conv2d", "filters": 4, "kernel_size": 3}, {"name": "p", "type": "relu"})";
+    const std::string branch = R"(, {"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 1, "inputs": ["p"]})";
+    for (const char *order : {R"("c", "p")", R"("p", "c")"}) {
+        CAPTURE(order);
+        Graph graph = inference_graph(stem + branch + R"(, {"type": "add", "inputs": [)" + order + "]}");
+        const int kept = find(graph, "relu").outputs["output"], sum = find(graph, "add").outputs["output"];
+        CHECK(contains(lines(fuse_soundly(graph, behind_menu), true), "add of add behind conv2d_fwd of c: tuned"));
+        const Operation &fused = find(graph, "conv2d_fwd output[add]");
+        CHECK(operands(fused, "output")["addend"] == kept);
+        CHECK(fused.outputs["output"] == sum);
+        CHECK(fused.kernel().chain("output").front().same_as == 0);
     }
-    SECTION("another layer lies between") {
-        Graph graph = training_graph(conv_relu + R"(, {"type": "dropout"}, )" + batch_norm);
-        fuse(graph, x86_avx2(), tuned_menu);
-        CHECK(count(graph, "relu_bwd") == 1);
-        CHECK(count(graph, "batch_norm_bwd_data", 1) == 0);
-    }
+    // Neither: both are read by others. The pass is as it was.
+    Graph graph =
+        inference_graph(stem + branch + R"(, {"name": "a", "type": "add", "inputs": ["c", "p"]}, {"type": "add", "inputs": ["a", "c"]})");
+    const Operation before = find(graph, "add", "a");
+    const std::vector<Fusion> fusions = fuse_soundly(graph, behind_menu);
+    const Operation &both = find(graph, "add, add");
+    CHECK(both.inputs == before.inputs);
+    CHECK(both.chain("output").front() == before.chain("output").front());
+    CHECK(has(line_of_pass(fusions, "add, add of a"),
+              "behind conv2d_fwd of c: others read its input; behind relu of p: others read its input"));
 }
 
-TEST_CASE("batch norm, pool and dropout are one call forward, batch norm and pool two backward") {
-    Graph graph = training_graph(conv_relu + ", " + batch_norm + ", " + pool + ", " + dropout);
-    const Operation normalise = find(graph, "batch_norm_fwd"), pooling = find(graph, "max_pool2d_fwd"), drop = find(graph, "dropout");
-    const Operation stats = find(graph, "batch_norm_bwd_stats"), relu = find(graph, "relu_bwd"), unpool = find(graph, "max_pool2d_bwd");
-    const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
-    CHECK(lines(fusions, true) ==
-          std::vector<std::string>{
-              "batch_norm_bwd_data of batch_normalization and relu_bwd of conv2d are one call: tuned",
-              "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization are two calls: "
-              "tuned, tuned",
-              "batch_norm_fwd of batch_normalization and max_pool2d_fwd of max_pooling2d are one call: tuned",
-              "batch_norm_pool_fwd of batch_normalization and dropout of dropout are one call: tuned",
-              "conv2d_bwd_data of dense and dropout of dropout are one call: tuned",
-          });
-    for (const char *gone : {"batch_norm_fwd", "max_pool2d_fwd", "max_pool2d_bwd", "batch_norm_bwd_stats", "relu_bwd"})
-        CHECK(count(graph, gone) == 0);
-    for (int value : {normalise.outputs[0], pooling.outputs[0], unpool.outputs[0]}) CHECK_FALSE(is_used(graph, value));
-
-    const int input = normalise.inputs[0], scale = normalise.inputs[1], shift = normalise.inputs[2], step = drop.inputs[1];
-    const Operation &forward = find(graph, "batch_norm_pool_dropout_fwd");
-    CHECK(forward.inputs == std::vector<int>{input, scale, shift, step});
-    CHECK(forward.outputs == drop.outputs);
-
-    const int d_pooled = find(graph, "conv2d_dropout_bwd_data").outputs[0], mean = stats.inputs[2], inv_std = stats.inputs[3];
-    const Operation &backward_stats = find(graph, "batch_norm_pool_bwd_stats");
-    CHECK(backward_stats.inputs == std::vector<int>{d_pooled, input, scale, shift, mean, inv_std});
-    CHECK(backward_stats.outputs == stats.outputs);
-
-    const Operation &data = find(graph, "batch_norm_pool_bwd_data");
-    const int gamma = data.inputs[4], d_gamma = stats.outputs[0], d_beta = stats.outputs[1];
-    CHECK(data.inputs == std::vector<int>{d_pooled, input, scale, shift, gamma, mean, inv_std, d_gamma, d_beta});
-    CHECK(graph.values[gamma].name == "batch_normalization/gamma");
-    CHECK(data.outputs == relu.outputs);
-    CHECK(data.shape.relu == 1);
-    for (const Operation *fused : {&forward, &backward_stats, &data}) CHECK(fused->shape.out_h == pooling.shape.out_h);
-}
-
-TEST_CASE("batch norm and pool need no dropout") {
-    SECTION("in training") {
-        Graph graph = training_graph(conv_relu + ", " + batch_norm + ", " + pool);
-        fuse(graph, x86_avx2(), tuned_menu);
-        for (const char *fused : {"batch_norm_pool_fwd", "batch_norm_pool_bwd_stats"}) CHECK(count(graph, fused) == 1);
-        CHECK(count(graph, "batch_norm_pool_bwd_data", 1) == 1);
+TEST_CASE("a call whose new operands come later moves to where the pass stood") {
+    SECTION("behind the branch that came first") {
+        Graph graph = inference_graph(
+            R"({"name": "s", "type": "conv2d", "filters": 4, "kernel_size": 3}, {"name": "a", "type": "conv2d", "filters": 4, "kernel_size": 1},
+            {"name": "b", "type": "conv2d", "filters": 4, "kernel_size": 1, "inputs": ["s"]}, {"type": "add", "inputs": ["a", "b"]})");
+        fuse_soundly(graph, behind_menu);
+        CHECK(calls_of(graph) ==
+              Calls{"s: conv2d_fwd", "b: conv2d_fwd", "a: conv2d_fwd output[add]", "dense: conv2d_fwd", "loss: softmax_cross_entropy_fwd"});
     }
-    SECTION("in inference") {
-        Graph graph = inference_graph(conv_relu + ", " + batch_norm + ", " + pool + ", " + dropout);
-        fuse(graph, x86_avx2(), tuned_menu);
-        CHECK(count(graph, "batch_norm_pool_fwd") == 1);
-        CHECK(count(graph, "batch_norm_fwd") + count(graph, "max_pool2d_fwd") == 0);
+    SECTION("behind the sums of a batch norm's gradient") {
+        const Calls calls = fused_calls(training_graph(conv_relu + ", " + batch_norm + ", " + pool));
+        const auto stats = std::ranges::find(calls, "batch_normalization: batch_norm_pool_bwd_stats input[affine]");
+        REQUIRE(stats != calls.end());
+        CHECK(*(stats + 1) == "max_pooling2d: max_pool2d_bwd input[affine] d_input[normgradient, mask]");
+    }
+    SECTION("unless what stands between reads another of its outputs") {
+        // batch_norm_bwd makes d_gamma, a pass makes an addend of that, and another adds it to the same call's d_input.
+        Graph graph;
+        for (const char *name : {"d", "x", "gamma", "mean", "inv_std", "d_gamma", "d_beta", "d_x", "addend", "sum"})
+            graph.values.push_back({.name = name, .type = "float32", .extents = {4}, .home = Home::arena_batch});
+        const Operands factors = {{"input", 1}, {"gamma", 2}, {"mean", 3}, {"inv_std", 4}, {"d_gamma", 5}, {"d_beta", 6}};
+        graph.operations = {{"batch_norm_bwd",
+                             "b",
+                             {},
+                             {{"d_output", 0}, {"input", 1}, {"gamma", 2}, {"mean", 3}, {"inv_std", 4}},
+                             {{"d_gamma", 5}, {"d_beta", 6}, {"d_input", 7}}},
+                            {"pointwise", "n", {}, {{"input", 1}}, {{"output", 8}}, {{"output", {{"normgradient", factors}}}}},
+                            {"pointwise", "a", {}, {{"input", 7}}, {{"output", 9}}, {{"output", {{"add", {{"addend", 8}}}}}}}};
+        graph.values[9].home = Home::external;
+        const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), willing_menu);
+        CHECK(lines(fusions, true) == Calls{"add of a behind normgradient of n: tuned"});
+        REQUIRE(graph.operations.size() == 2);
+        CHECK(graph.operations[0].core == "batch_norm_bwd");
+
+        // Another reads the pass' output too, so that the sum cannot go behind that either.
+        graph.operations = {{"batch_norm_bwd",
+                             "b",
+                             {},
+                             {{"d_output", 0}, {"input", 1}, {"gamma", 2}, {"mean", 3}, {"inv_std", 4}},
+                             {{"d_gamma", 5}, {"d_beta", 6}, {"d_input", 7}}},
+                            {"pointwise", "n", {}, {{"input", 1}}, {{"output", 8}}, {{"output", {{"normgradient", factors}}}}},
+                            {"pointwise", "a", {}, {{"input", 7}}, {{"output", 9}}, {{"output", {{"add", {{"addend", 8}}}}}}},
+                            {"max_pool2d_fwd", "p", {}, {{"input", 8}}, {{"output", 0}}}};
+        const std::string line = line_of_pass(fuse(graph, x86_avx2(), willing_menu), "add of a");
+        CHECK(has(line, "behind batch_norm_bwd of b: its operands come later; behind normgradient of n: others read its input"));
     }
 }
 
-TEST_CASE("the first layer's weights take the gradient of its outputs from the pass that makes it") {
-    const std::string block = conv_relu + ", " + batch_norm + ", " + pool;
-    Graph graph = training_graph(block + ", " + block);
-    const Operation forward = find(graph, "conv2d_fwd"), normalise = find(graph, "batch_norm_fwd"), pooling = find(graph, "max_pool2d_fwd");
-    const Operation weights = *std::ranges::find(graph.operations, forward.inputs[0],
-                                                 [](const Operation &o) { return o.kernel == "conv2d_bwd_weights" ? o.inputs[0] : -1; });
-    fuse(graph, x86_avx2());
-    CHECK(count(graph, "batch_norm_pool_bwd_data", 1) == 1);  // the second layer's, which its data gradient reads as well
-    CHECK(count(graph, "conv2d_bwd_weights") == 2);           // of the second layer and the dense one
+TEST_CASE("a chain has at most six links, wherever they come from") {
+    std::string layers = conv;
+    for (int i = 0; i < 20; ++i) layers += ", " + relu;
+    Graph graph = inference_graph(layers);
+    for (Operation &operation : graph.operations) operation.shape.in_c = 4;  // which the menu does not refuse
+    const std::vector<Fusion> fusions = fuse_soundly(graph);
+    const std::string six = "relu, relu, relu, relu, relu, relu";
+    CHECK(calls_of(graph) == Calls{"conv2d: winograd_weights", "conv2d: conv2d_fwd output[" + six + "]", "re_lu_6: " + six,
+                                   "re_lu_12: " + six, "dense: conv2d_fwd input[relu, relu]", "loss: softmax_cross_entropy_fwd"});
+    CHECK(has(line_of_pass(fusions, six + " of re_lu_6"), "behind conv2d_fwd of conv2d: a chain has at most 6 links"));
+    CHECK(has(line_of_pass(fusions, six + " of re_lu_12"), "before conv2d_fwd of dense: a chain has at most 6 links"));
+}
 
-    const Operation &fused = find(graph, "conv2d_pool_bwd_weights");
-    const Operation &stats = *std::ranges::find(graph.operations, normalise.inputs[0], [](const Operation &o) {
-        return o.kernel == "batch_norm_pool_bwd_stats" ? o.inputs[1] : -1;
-    });
-    const int d_pooled = stats.inputs[0], mean = stats.inputs[4], inv_std = stats.inputs[5], gamma = fused.inputs[5];
-    const int convolution = normalise.inputs[0], scale = normalise.inputs[1], shift = normalise.inputs[2];
-    const int d_gamma = stats.outputs[0], d_beta = stats.outputs[1];
-    CHECK(fused.inputs == std::vector<int>{forward.inputs[0], d_pooled, convolution, scale, shift, gamma, mean, inv_std, d_gamma, d_beta});
-    CHECK(graph.values[gamma].name == "batch_normalization/gamma");
-    CHECK(fused.outputs == weights.outputs);
-    CHECK(fused.shape.relu == 1);
-    CHECK(fused.shape.pool() == pooling.shape);
-    CHECK_FALSE(is_used(graph, weights.inputs[1]));
+TEST_CASE("what would have no name is not fused") {
+    const auto planned = [](std::size_t length) {
+        std::string text = model_text(conv_relu + ", " + batch_norm + ", " + pool + ", " + dropout + head);
+        text.replace(text.find("\"t\"") + 1, 1, std::string(length, 'n'));
+        return parse_model(text, "t.json");
+    };
+    const Model short_named = planned(50), long_named = planned(100);
+    const PlanOptions options{.sets = {x86_avx2()}};
+    Graph with = lower_training(short_named, lay_out_slabs(short_named)), without = lower_training(long_named, lay_out_slabs(long_named));
+    fuse(with, x86_avx2(), options);
+    const std::vector<Fusion> fusions = fuse(without, x86_avx2(), options);
+    CHECK(count(with, "conv2d_pool_bwd_weights") == 1);
+    CHECK(count(without, "conv2d_pool_bwd_weights") == 0);
+    CHECK(contains(lines(fusions, false), "max_pool2d_bwd of max_pooling2d and conv2d_bwd_weights of conv2d stay apart: "
+                                          "rows: its name would have 229 characters, more than 220"));
+    CHECK(failure_of([&] { make_plan(long_named, options); }) == "");
+}
+
+TEST_CASE("a pass goes before all that read it, where they stage what they read and much is saved") {
+    // The readers of the affine pass' output, 4 channels, make 2: they read and write less than the pass does.
+    const std::string two = convolution("linear", 2);
+    Graph graph = training_graph(conv + ", " + batch_norm + ", " + two);
+    const Operation affine = find(graph, "affine");
+    const std::vector<Fusion> fusions = fuse_soundly(graph);
+    CHECK(contains(lines(fusions, true),
+                   "affine of batch_normalization before conv2d_fwd of conv2d_1: tuned, conv2d_bwd_weights of conv2d_1: tuned"));
+    CHECK_FALSE(is_used(graph, affine.outputs["output"]));
+    for (const char *name : {"conv2d_fwd input[affine]", "conv2d_bwd_weights input[affine]"}) {
+        const Operation &call = find(graph, name);
+        CHECK(call.layer == "conv2d_1");
+        CHECK(call.inputs["input"] == affine.inputs["input"]);
+        CHECK(call.chain("input") == affine.chain("output"));
+    }
+
+    SECTION("not where they do not stage it") {
+        Graph apart = training_graph(conv + ", " + batch_norm + ", " + two);
+        CHECK(has(line_of_pass(fuse_soundly(apart, behind_menu), "affine of batch_normalization"),
+                  "before conv2d_fwd of conv2d_1: tuned: it reads its input again and again"));
+        CHECK(count(apart, "affine") == 1);
+    }
+    SECTION("not where little is saved") {
+        // 8x8 floats of 4 channels are 1 KiB: the pass moves two of them. Its readers read one and read or write 16 channels, four more.
+        Graph apart = training_graph(conv + ", " + batch_norm + ", " + convolution("linear", 16));
+        CHECK(
+            line_of_pass(fuse_soundly(apart), "affine of batch_normalization") ==
+            "affine of batch_normalization stands alone and moves 2048 bytes an image. behind conv2d_fwd of conv2d: others read its input; "
+            "before its readers they would move 10240 bytes an image instead of 12288");
+    }
+    SECTION("not where it draws random numbers") {
+        Graph apart = inference_graph(conv + ", " + relu + ", " + two);
+        for (Operation &operation : apart.operations)
+            if (name_of(operation) == "relu")
+                operation.chains["output"] = {{"dropout", {{"step", find(apart, "softmax_cross_entropy_fwd").inputs["step"]}}}};
+        CHECK(has(line_of_pass(fuse_soundly(apart), "dropout of re_lu"), "before its readers: it draws random numbers"));
+    }
+    SECTION("not where its output is read outside") {
+        Graph apart = inference_graph(conv + ", " + batch_norm + ", " + two);
+        apart.values[find(apart, "affine").outputs["output"]].home = Home::external;
+        CHECK(line_of_pass(fuse_soundly(apart), "affine of batch_normalization").ends_with("; its output is read outside"));
+    }
+    SECTION("not where it is an operand of a link") {
+        Graph apart = inference_graph(conv + R"(, {"name": "r", "type": "relu"}, )" + two + ", " + convolution("linear", 4) +
+                                      R"(, {"type": "add", "inputs": ["conv2d_2", "r"]})");
+        CHECK(has(line_of_pass(fuse_soundly(apart), "relu of r"), "before conv2d_fwd of conv2d_2: it reads the output in another way"));
+    }
+}
+
+TEST_CASE("the mask of a ReLU that is gone into its readers is made of the affine values again") {
+    Graph graph = training_graph(conv + ", " + batch_norm + ", " + relu + ", " + convolution("linear", 2));
+    const Operation affine = find(graph, "affine");
+    const int scale = operands(affine, "output")["scale"], shift = operands(affine, "output")["shift"];
+    fuse_soundly(graph);
+    CHECK(count(graph, "conv2d_fwd input[affine, relu]") == 1);
+    CHECK(count(graph, "conv2d_bwd_weights input[affine, relu]") == 1);
+    const Operation &gradient = find(graph, "conv2d_bwd_data d_input[affinemask]");
+    CHECK(operands(gradient, "d_input") == Operands{{"of", affine.inputs["input"]}, {"scale", scale}, {"shift", shift}});
+    CHECK(count(graph, "affine, relu") == 0);
+}
+
+// Rewrites
+
+TEST_CASE("a ReLU between a batch norm and a pool goes behind the pool, forward and backward") {
+    const std::string layers = conv + ", " + conv + ", " + batch_norm + ", " + relu + ", " + pool;
+    Graph graph = training_graph(layers);
+    const Operation affine = find(graph, "affine"), pooling = find(graph, "max_pool2d_fwd"), unpool = find(graph, "max_pool2d_bwd"),
+                    mask = find(graph, "mask");
+    // A menu without entries: the rewrite asks none.
+    const std::vector<Fusion> fusions = fuse_soundly(graph, reference_menu);
+    CHECK(lines(fusions, true) == Calls{"relu of re_lu goes behind max_pool2d_fwd of max_pooling2d, which has fewer values"});
+    const Operation &forward = find(graph, "max_pool2d_fwd"), &moved = find(graph, "relu"), &moved_mask = find(graph, "mask"),
+                    &backward = find(graph, "max_pool2d_bwd");
+    CHECK(forward.inputs["input"] == affine.outputs["output"]);
+    CHECK(moved.inputs["input"] == forward.outputs["output"]);
+    CHECK(moved.outputs == pooling.outputs);
+    CHECK(moved_mask.inputs["input"] == unpool.inputs["d_output"]);
+    CHECK(operands(moved_mask, "output")["of"] == pooling.outputs["output"]);
+    CHECK(backward.inputs == Operands{{"d_output", moved_mask.outputs["output"]}, {"input", affine.outputs["output"]}});
+    CHECK(backward.outputs["d_input"] == mask.outputs["output"]);
+    for (const Operation *pass : {&moved, &moved_mask}) {
+        CHECK(pass->shape.in_h == pooling.shape.out_h);
+        CHECK(pass->shape.in_w == pooling.shape.out_w);
+        CHECK(pass->shape.in_c == pooling.shape.out_c);
+    }
+
+    SECTION("not where others read what it makes") {
+        Graph apart = training_graph(R"({"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 3}, {"type": "batch_normalization"},
+            {"name": "r", "type": "relu"}, {"name": "p", "type": "max_pooling2d", "pool_size": 1}, {"type": "add", "inputs": ["r", "p"]})");
+        CHECK(lines(fuse_soundly(apart, reference_menu), true).empty());
+    }
+    SECTION("not behind a convolution, whose loop it is part of") {
+        Graph apart = training_graph(conv_relu + ", " + pool);
+        CHECK(lines(fuse_soundly(apart, reference_menu), true).empty());
+    }
+    SECTION("not in inference, where the convolution takes both") {
+        Graph apart = inference_graph(layers);
+        CHECK(lines(fuse_soundly(apart, reference_menu), true).empty());
+    }
+}
+
+TEST_CASE("in inference a batch norm is folded into the convolution before it") {
+    Graph graph = inference_graph(conv_relu + ", " + conv + ", " + batch_norm);
+    const Operation affine = find(graph, "affine");
+    CHECK(contains(lines(fuse_soundly(graph), true),
+                   "conv2d_fwd of conv2d_1 and affine of batch_normalization are one call with folded weights: tuned"));
+    CHECK(count(graph, "affine") == 0);
+    const Operation &fold = find(graph, "conv2d_fold_output");
+    CHECK(graph.values[fold.inputs["weights"]].name == "conv2d_1/kernel");
+    CHECK(graph.values[fold.inputs["bias"]].name == "conv2d_1/bias");
+    for (const char *name : {"scale", "shift"}) CHECK(fold.inputs[name] == operands(affine, "output")[name]);
+    const Operation &convolution = find(graph, "conv2d_fwd", "conv2d_1");
+    CHECK(convolution.outputs == affine.outputs);
+    CHECK(convolution.inputs["bias"] == fold.outputs["folded_bias"]);
+    CHECK(find(graph, "winograd_weights").inputs["weights"] == fold.outputs["folded_weights"]);
+
+    SECTION("in every branch") {
+        Graph branches = inference_graph(
+            conv +
+            R"(, {"name": "a", "type": "conv2d", "filters": 4, "kernel_size": 1}, {"name": "b", "type": "conv2d", "filters": 4, "kernel_size": 1, "inputs": ["conv2d"]},
+            {"name": "na", "type": "batch_normalization", "inputs": ["a"]}, {"name": "nb", "type": "batch_normalization", "inputs": ["b"]}, {"type": "add", "inputs": ["na", "nb"]})");
+        fuse_soundly(branches);
+        CHECK(count(branches, "conv2d_fold_output") == 2);
+    }
+    SECTION("not behind a ReLU, nor where others read the convolution, nor in training") {
+        for (Graph apart :
+             {inference_graph(conv_relu + ", " + conv_relu + ", " + batch_norm),
+              inference_graph(
+                  conv_relu +
+                  R"(, {"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 1}, {"name": "b", "type": "batch_normalization"},
+                                {"type": "add", "inputs": ["b", "c"]})"),
+              training_graph(conv_relu + ", " + conv + ", " + batch_norm)}) {
+            fuse_soundly(apart);
+            CHECK(count(apart, "conv2d_fold_output") == 0);
+        }
+    }
+    SECTION("not where no entry folds it") {
+        Graph apart = inference_graph(conv + ", " + batch_norm);
+        CHECK(contains(lines(fuse_soundly(apart), false),
+                       "conv2d_fwd of conv2d and affine of batch_normalization stay apart: tuned: 3 channels"));
+    }
 }
 
 TEST_CASE("in inference a batch norm is folded into the convolution after it, unless that is padded") {
-    const std::string four = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "relu"})";
-    Graph graph = inference_graph(four + ", " + batch_norm + ", " + four);
-    const Operation normalise = find(graph, "batch_norm_fwd");
-    fuse(graph, x86_avx2(), tuned_menu);
-    CHECK(count(graph, "batch_norm_fwd") == 0);
+    const std::string valid = convolution("relu", 4, "valid");
+    Graph graph = inference_graph(valid + ", " + batch_norm + ", " + valid);
+    const Operation affine = find(graph, "affine");
+    fuse_soundly(graph, behind_menu);
+    CHECK(count(graph, "affine") == 0);
     const Operation &fold = find(graph, "conv2d_fold");
-    CHECK(graph.values[fold.inputs[0]].name == "conv2d_1/kernel");
-    CHECK(graph.values[fold.inputs[1]].name == "conv2d_1/bias");
-    CHECK(fold.inputs[2] == normalise.inputs[1]);
-    CHECK(fold.inputs[3] == normalise.inputs[2]);
-    const Operation &weights = *std::ranges::find(graph.operations, std::vector{fold.outputs[0]}, &Operation::inputs);
-    CHECK(weights.kernel == "winograd_weights");
-    const auto convolution = std::ranges::find(graph.operations, normalise.inputs[0], [](const Operation &o) { return o.inputs[0]; });
-    REQUIRE(convolution != graph.operations.end());
-    CHECK(convolution->kernel == "conv2d_fwd");
-    CHECK(convolution->inputs == std::vector<int>{normalise.inputs[0], weights.outputs[0], fold.outputs[1]});
+    CHECK(graph.values[fold.inputs["weights"]].name == "conv2d_1/kernel");
+    CHECK(graph.values[fold.inputs["bias"]].name == "conv2d_1/bias");
+    for (const char *name : {"scale", "shift"}) CHECK(fold.inputs[name] == operands(affine, "output")[name]);
+    const Operation &weights = reader(graph, fold.outputs["folded_weights"], "winograd_weights");
+    const Operation &folded = reader(graph, affine.inputs["input"], "conv2d_fwd");
+    CHECK(folded.inputs == Operands{{"input", affine.inputs["input"]},
+                                    {"weights", weights.outputs["transformed_weights"]},
+                                    {"bias", fold.outputs["folded_bias"]}});
 
-    for (Graph apart : {inference_graph(four + ", " + batch_norm + ", " + conv_relu)}) {
-        fuse(apart, x86_avx2(), tuned_menu);
-        CHECK(count(apart, "batch_norm_fwd") == 1);
-        CHECK(count(apart, "conv2d_fold") == 0);
-    }
+    // Between two batch norms a convolution takes both, the one behind it first.
+    const std::string linear = convolution("linear", 4, "valid");
+    Graph both = inference_graph(valid + ", " + batch_norm + ", " + linear + ", " + batch_norm);
+    fuse_soundly(both, behind_menu);
+    CHECK(find(both, "conv2d_fold").inputs["weights"] == find(both, "conv2d_fold_output").outputs["folded_weights"]);
+    CHECK(find(both, "conv2d_fold").inputs["bias"] == find(both, "conv2d_fold_output").outputs["folded_bias"]);
+    CHECK(&find(both, "conv2d_fold_output") < &find(both, "conv2d_fold"));
+    CHECK(count(both, "affine") == 0);
+
+    Graph apart = inference_graph(valid + ", " + batch_norm + ", " + conv_relu);
+    fuse_soundly(apart);
+    CHECK(count(apart, "conv2d_fold") == 0);
+    CHECK(count(apart, "conv2d_fwd input[relu, affine] output[relu]") == 1);
 }
 
 TEST_CASE("in training a batch norm is folded where weights are few, and its gradient follows from the folded weights'") {
-    const std::string four = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "relu"})";
-    Graph graph = training_graph(four + ", " + batch_norm + ", " + four);
-    const Operation normalise = find(graph, "batch_norm_fwd"), stats = find(graph, "batch_norm_bwd_stats");
-    const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
-    CHECK(lines(fusions, true).back() ==
-          "batch_norm_fwd of batch_normalization and conv2d_fwd of conv2d_1 take folded weights, forward and backward");
-    for (const char *gone : {"batch_norm_fwd", "batch_norm_bwd_stats"}) CHECK(count(graph, gone) == 0);
-    CHECK_FALSE(is_used(graph, normalise.outputs[0]));
+    const std::string valid = convolution("relu", 4, "valid");
+    Graph graph = training_graph(valid + ", " + batch_norm + ", " + valid);
+    const Operation affine = find(graph, "affine"), stats = find(graph, "batch_norm_bwd_stats"), pass = find(graph, "normgradient"),
+                    mask = find(graph, "mask", "conv2d");
+    const std::vector<Fusion> fusions = fuse_soundly(graph);
+    CHECK(contains(lines(fusions, true),
+                   "affine of batch_normalization and conv2d_fwd of conv2d_1 take folded weights, forward and backward"));
+    for (const char *gone : {"affine", "batch_norm_bwd_stats"}) CHECK(count(graph, gone) == 0);
+    CHECK_FALSE(is_used(graph, affine.outputs["output"]));
 
     const Operation &fold = find(graph, "conv2d_fold"), &fold_backward = find(graph, "conv2d_fold_bwd");
-    CHECK(fold.inputs[2] == normalise.inputs[1]);
-    CHECK(fold.inputs[3] == normalise.inputs[2]);
-    const std::vector<int> readers = graph.readers(normalise.inputs[0]);  // the statistics, the convolution and two gradients
-    REQUIRE(readers.size() == 4);
-    const Operation &forward = graph.operations[readers[1]], &backward_weights = graph.operations[readers[2]];
-    CHECK(forward.inputs == std::vector<int>{normalise.inputs[0], fold.outputs[0], fold.outputs[1]});
-    CHECK(backward_weights.kernel == "conv2d_bwd_weights");
-    CHECK(fold_backward.inputs == std::vector<int>{fold.inputs[0], fold.inputs[2], fold.inputs[3], stats.inputs[2], stats.inputs[3],
-                                                   backward_weights.outputs[0], backward_weights.outputs[1]});
-    CHECK(graph.values[fold_backward.outputs[0]].name == "d conv2d_1/kernel");
-    CHECK(fold_backward.outputs[1] == stats.outputs[0]);
-    CHECK(fold_backward.outputs[2] == stats.outputs[1]);
+    const int input = affine.inputs["input"], scale = operands(affine, "output")["scale"], shift = operands(affine, "output")["shift"];
+    const int weights = fold.inputs["weights"];
+    CHECK(fold.inputs == Operands{{"weights", weights}, {"bias", fold.inputs["bias"]}, {"scale", scale}, {"shift", shift}});
+    CHECK(readers(graph, input).size() == 4);  // the statistics, the convolution and two gradients
+    const Operation &forward = reader(graph, input, "conv2d_fwd"), &backward_weights = reader(graph, input, "conv2d_bwd_weights");
+    CHECK(forward.inputs == Operands{{"input", input}, {"weights", fold.outputs["folded_weights"]}, {"bias", fold.outputs["folded_bias"]}});
+    CHECK(fold_backward.inputs == Operands{{"weights", weights},
+                                           {"scale", scale},
+                                           {"shift", shift},
+                                           {"mean", stats.inputs["mean"]},
+                                           {"inv_std", stats.inputs["inv_std"]},
+                                           {"d_folded_weights", backward_weights.outputs["d_weights"]},
+                                           {"d_bias", backward_weights.outputs["d_bias"]}});
+    CHECK(graph.values[fold_backward.outputs["d_weights"]].name == "d conv2d_1/kernel");
+    for (const char *name : {"d_gamma", "d_beta"}) CHECK(fold_backward.outputs[name] == stats.outputs[name]);
     CHECK(&backward_weights < &fold_backward);
 
-    const std::string many = R"({"type": "conv2d", "filters": 64, "kernel_size": 3, "activation": "relu"})";
-    Graph apart = training_graph(four + ", " + batch_norm + ", " + many);
-    const std::vector<std::string> refused = lines(fuse(apart, x86_avx2(), tuned_menu), false);
-    CHECK(std::ranges::count(refused, "batch_norm_fwd of batch_normalization and conv2d_fwd of conv2d_1 stay apart: the weights are many "
-                                      "beside the input") == 1);
-    CHECK(count(apart, "batch_norm_bwd_stats") == 1);
+    // The gradient of the data takes the rest, and waits for the sums.
+    const Operation &backward_data = find(graph, "conv2d_bwd_data d_input[normgradient, mask]");
+    CHECK(&fold_backward < &backward_data);
+    CHECK(backward_data.chain("d_input") == AppliedChain{pass.chain("output").front(), mask.chain("output").front()});
+    CHECK(backward_data.outputs["d_input"] == mask.outputs["output"]);
+    CHECK(backward_data.inputs["weights"] == weights);
+
+    SECTION("not where weights are many") {
+        Graph apart = training_graph(valid + ", " + batch_norm + ", " + convolution("relu", 64, "valid"));
+        CHECK(contains(lines(fuse_soundly(apart), false),
+                       "affine of batch_normalization and conv2d_fwd of conv2d_1 stay apart: the weights are many beside the input"));
+        CHECK(count(apart, "batch_norm_bwd_stats") == 1);
+    }
+    SECTION("not where the convolution is padded, or others read the batch norm") {
+        for (Graph apart :
+             {training_graph(valid + ", " + batch_norm + ", " + conv_relu),
+              training_graph(
+                  valid +
+                  R"(, {"name": "b", "type": "batch_normalization"}, {"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 1},
+                                {"type": "add", "inputs": ["b", "c"]})")}) {
+            fuse_soundly(apart);
+            CHECK(count(apart, "conv2d_fold") == 0);
+            CHECK(count(apart, "batch_norm_bwd_stats") == 1);
+        }
+    }
 }
 
-TEST_CASE("in inference a convolution normalises and pools what it computes") {
-    Graph graph = inference_graph(conv_relu + ", " + conv_relu + ", " + batch_norm + ", " + pool);
-    const Operation normalise = find(graph, "batch_norm_fwd"), pooling = find(graph, "max_pool2d_fwd");
-    fuse(graph, x86_avx2(), tuned_menu);
-    const Operation &fused = find(graph, "conv2d_pool_fwd");
-    REQUIRE(fused.inputs.size() == 5);
-    CHECK(fused.inputs[3] == normalise.inputs[1]);
-    CHECK(fused.inputs[4] == normalise.inputs[2]);
-    CHECK(fused.outputs == pooling.outputs);
-    CHECK(fused.shape.relu == 1);
-    Shape pool_shape = pooling.shape;
-    CHECK(fused.shape.pool() == pool_shape);
-    CHECK_FALSE(is_used(graph, normalise.inputs[0]));
+TEST_CASE("the sums of a batch norm before a pool are of the pool's outputs alone") {
+    Graph graph = training_graph(conv_relu + ", " + batch_norm + ", " + pool + ", " + dropout);
+    const Operation affine = find(graph, "affine"), pooling = find(graph, "max_pool2d_fwd"), drop = find(graph, "dropout");
+    const Operation stats = find(graph, "batch_norm_bwd_stats"), mask = find(graph, "mask"), unpool = find(graph, "max_pool2d_bwd"),
+                    pass = find(graph, "normgradient");
+    const std::vector<Fusion> fusions = fuse_soundly(graph);
+    CHECK(lines(fusions, true) ==
+          Calls{"max_pool2d_bwd of max_pooling2d and batch_norm_bwd_stats of batch_normalization need the pool's outputs alone: tuned",
+                "dropout of dropout behind max_pool2d_fwd of max_pooling2d: tuned",
+                "dropout of dropout behind conv2d_bwd_data of dense: tuned",
+                "normgradient of batch_normalization behind max_pool2d_bwd of max_pooling2d: tuned",
+                "mask of conv2d behind max_pool2d_bwd of max_pooling2d: tuned",
+                "affine of batch_normalization before max_pool2d_fwd of max_pooling2d: tuned, max_pool2d_bwd of max_pooling2d: tuned"});
+    for (int value : {affine.outputs["output"], pooling.outputs["output"], unpool.outputs["d_input"]}) CHECK_FALSE(is_used(graph, value));
 
-    Graph training = training_graph(conv_relu + ", " + conv_relu + ", " + batch_norm + ", " + pool);
-    fuse(training, x86_avx2(), tuned_menu);
-    CHECK(count(training, "conv2d_pool_fwd", 1) == 0);
+    const int input = affine.inputs["input"];
+    const Operation &forward = find(graph, "max_pool2d_fwd input[affine] output[dropout]");
+    CHECK(forward.inputs["input"] == input);
+    CHECK(forward.chain("input") == affine.chain("output"));
+    CHECK(operands(forward, "output")["step"] == operands(drop, "output")["step"]);
+    CHECK(forward.outputs == drop.outputs);
+
+    const int d_pooled = find(graph, "conv2d_bwd_data d_input[dropout]").outputs["d_input"];
+    const Operation &backward_stats = find(graph, "batch_norm_pool_bwd_stats input[affine]");
+    CHECK(backward_stats.inputs ==
+          Operands{{"d_output", d_pooled}, {"input", input}, {"mean", stats.inputs["mean"]}, {"inv_std", stats.inputs["inv_std"]}});
+    CHECK(backward_stats.chain("input") == affine.chain("output"));
+    CHECK(backward_stats.outputs == stats.outputs);
+
+    const Operation &data = find(graph, "max_pool2d_bwd input[affine] d_input[normgradient, mask]");
+    CHECK(data.inputs == Operands{{"d_output", d_pooled}, {"input", input}});
+    CHECK(data.chain("d_input") == AppliedChain{pass.chain("output").front(), mask.chain("output").front()});
+    CHECK(graph.values[operands(data, "d_input")["gamma"]].name == "batch_normalization/gamma");
+    CHECK(data.outputs["d_input"] == mask.outputs["output"]);
+    // The convolution's output, which all of them read, is one argument.
+    CHECK(data.kernel().chain("d_input")[0].same_as == 1);
+    CHECK(data.kernel().chain("d_input")[1].same_as == 1);
+    for (const Operation *fused : {&forward, &backward_stats, &data}) CHECK(fused->shape == pooling.shape);
+
+    SECTION("not where others read the batch norm") {
+        const std::string branching =
+            R"({"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 3}, {"name": "b", "type": "batch_normalization"},
+            {"name": "p", "type": "max_pooling2d", "pool_size": 1}, {"type": "add", "inputs": ["b", "p"]})";
+        for (Graph apart : {training_graph(branching), inference_graph(branching)}) {
+            fuse_soundly(apart);
+            CHECK(count(apart, "batch_norm_pool_bwd_stats") == 0);
+            CHECK(count(apart, "affine") + count(apart, "conv2d_fold_output") == 1);
+        }
+    }
+    SECTION("not where a sum was pooled") {
+        // The image needs no gradient: the pool's gradient goes to the batch norm alone, whose output is not what was pooled.
+        Graph apart =
+            training_graph(R"({"name": "c", "type": "conv2d", "filters": 3, "kernel_size": 1}, {"name": "b", "type": "batch_normalization"},
+            {"type": "add", "inputs": ["b", "input"]}, )" +
+                           pool);
+        fuse_soundly(apart, willing_menu);
+        CHECK(count(apart, "batch_norm_pool_bwd_stats") == 0);
+        CHECK(count(apart, "batch_norm_pool_bwd") == 0);
+    }
+    SECTION("not where no entry makes them") {
+        Graph apart = training_graph(conv_relu + ", " + batch_norm + ", " + pool);
+        CHECK(contains(lines(fuse_soundly(apart, behind_menu), false),
+                       "max_pool2d_bwd of max_pooling2d and batch_norm_bwd_stats of batch_normalization stay apart: tuned: it reads its "
+                       "input again and again"));
+        CHECK(count(apart, "normgradient, mask") == 1);
+    }
+}
+
+TEST_CASE("a ReLU before a dropout is masked by what the dropout made, and what it wrote itself is not kept") {
+    Graph graph = training_graph(conv_relu + ", " + conv_relu + ", " + dropout);
+    const Operation drop = find(graph, "dropout"), relu_pass = find(graph, "relu", "conv2d_1"), mask = find(graph, "mask", "conv2d_1");
+    const std::vector<Fusion> fusions = fuse_soundly(graph);
+    CHECK(lines(fusions, true) == Calls{"dropout of dropout and mask of conv2d_1 are one pass by what the dropout made",
+                                        "relu of conv2d_1 behind conv2d_fwd of conv2d_1: tuned",
+                                        "dropout of dropout behind conv2d_fwd of conv2d_1: tuned",
+                                        "kept, mask of conv2d_1 behind conv2d_bwd_data of dense: tuned",
+                                        "mask of conv2d behind conv2d_bwd_data of conv2d_1: tuned"});
+    const Operation &fused = find(graph, "conv2d_bwd_data d_input[kept, mask]");
+    CHECK(operands(fused, "d_input", 0) == operands(drop, "output"));
+    CHECK(fused.chain("d_input")[0].dropout == drop.chain("output").front().dropout);
+    CHECK(operands(fused, "d_input", 1)["of"] == drop.outputs["output"]);
+    CHECK(fused.outputs["d_input"] == mask.outputs["output"]);
+    CHECK(find(graph, "conv2d_fwd output[relu, dropout]").outputs["output"] == drop.outputs["output"]);
+    CHECK_FALSE(is_used(graph, relu_pass.outputs["output"]));
+
+    SECTION("by the dropout's own number") {
+        Graph two = training_graph(conv_relu + ", " + dropout + ", " + conv_relu + ", " + dropout);
+        fuse_soundly(two, reference_menu);
+        const std::vector<Operation> kept = find_all(two, "kept, mask");
+        REQUIRE(kept.size() == 2);
+        CHECK(kept[0].chain("output")[0].dropout == 1);
+        CHECK(kept[1].chain("output")[0].dropout == 0);
+    }
+    SECTION("not where anything lies between, or others read the ReLU") {
+        for (
+            const std::string &layers :
+            {conv_relu + ", " + batch_norm + ", " + dropout,
+             std::string(
+                 R"({"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "relu"}, {"name": "d", "type": "dropout"}, {"type": "add", "inputs": ["c", "d"]})")}) {
+            Graph apart = training_graph(layers);
+            fuse_soundly(apart, reference_menu);
+            CHECK(count(apart, "kept, mask") == 0);
+            CHECK(count(apart, "dropout") == 2);
+        }
+    }
+}
+
+// Pairs
+
+TEST_CASE("in inference a convolution normalises and pools what it computes") {
+    const std::string layers = conv_relu + ", " + conv_relu + ", " + batch_norm + ", " + pool;
+    Graph graph = inference_graph(layers);
+    const Operation affine = find(graph, "affine"), pooling = find(graph, "max_pool2d_fwd");
+    fuse_soundly(graph);
+    const Operation &fused = find(graph, "conv2d_pool_fwd");
+    CHECK(name_of(fused) == "conv2d_pool_fwd input[relu] convolution[relu, affine]");
+    CHECK(operands(fused, "convolution", 1) == operands(affine, "output"));
+    CHECK(fused.outputs == pooling.outputs);
+    CHECK(fused.shape.pool() == pooling.shape);
+    CHECK_FALSE(is_used(graph, affine.inputs["input"]));
+
+    Graph training = training_graph(layers);
+    fuse_soundly(training);
+    CHECK(count(training, "conv2d_pool_fwd") == 0);
+}
+
+TEST_CASE("a convolution whose output is also added before the pool stays apart from it") {
+    // The pool makes its input of the batch norm's and adds the convolution's output: that is not its input.
+    Graph graph = inference_graph(
+        R"({"name": "s", "type": "conv2d", "filters": 4, "kernel_size": 3, "padding": "same"}, {"name": "r", "type": "relu"}, {"name": "b", "type": "batch_normalization"},
+        {"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 3, "padding": "same", "inputs": ["r"]},
+        {"name": "a", "type": "add", "inputs": ["b", "c"]}, {"name": "p", "type": "max_pooling2d", "inputs": ["a"]},
+        {"name": "q", "type": "max_pooling2d", "inputs": ["r"]}, {"type": "add", "inputs": ["p", "q"]})");
+    fuse_soundly(graph, willing_menu);
+    CHECK(count(graph, "conv2d_pool_fwd") == 0);
+    CHECK(count(graph, "max_pool2d_fwd") == 2);
 }
 
 TEST_CASE("weights are transformed once where they stay the same and tiles take them") {
@@ -275,8 +658,7 @@ TEST_CASE("weights are transformed once where they stay the same and tiles take 
     const auto tiles = [](Graph graph, const PlanOptions &options) {
         fuse(graph, x86_avx2(), options);
         std::vector<int> found;
-        for (const Operation &operation : graph.operations)
-            if (operation.kernel == "winograd_weights") found.push_back(operation.shape.tile);
+        for (const Operation &operation : find_all(graph, "winograd_weights")) found.push_back(operation.shape.tile);
         return found;
     };
     const Slabs slabs = lay_out_slabs(model);
@@ -288,34 +670,27 @@ TEST_CASE("weights are transformed once where they stay the same and tiles take 
     CHECK(tiles(lower_inference(model, slabs), {.sets = {}, .without = {"winograd_f4"}}) == std::vector<int>{2, 2, 2, 2});
 }
 
-TEST_CASE("a dropout goes with the convolution before it, its gradient with that of the one after it") {
-    const std::string linear = R"({"type": "conv2d", "filters": 4, "kernel_size": 3})";
-    Graph graph = training_graph(linear + ", " + linear + ", " + dropout);
-    const Operation drop = find(graph, "dropout"), backward = find(graph, "conv2d_bwd_data");
-    fuse(graph, x86_avx2(), tuned_menu);
-    CHECK(count(graph, "dropout") == 0);
-    const Operation &fused = find(graph, "conv2d_dropout_fwd"), &fused_backward = find(graph, "conv2d_dropout_bwd_data");
-    CHECK(fused.inputs.back() == drop.inputs[1]);
-    CHECK(fused.outputs == drop.outputs);
-    CHECK(fused_backward.inputs == std::vector<int>{backward.inputs[0], backward.inputs[1], drop.inputs[1]});
-    CHECK_FALSE(is_used(graph, backward.outputs[0]));
-}
+TEST_CASE("the first layer's weights take the gradient of its outputs from the pass that makes it") {
+    const std::string block = conv_relu + ", " + batch_norm + ", " + pool;
+    Graph graph = training_graph(block + ", " + block);
+    const Operation forward = find(graph, "conv2d_fwd"), affine = find(graph, "affine"), pooling = find(graph, "max_pool2d_fwd");
+    const Operation weights = reader(graph, forward.inputs["input"], "conv2d_bwd_weights");
+    fuse_soundly(graph, menu);
+    CHECK(count(graph, "max_pool2d_bwd input[affine] d_input[normgradient, mask]") ==
+          1);                                        // the second layer's, which its data gradient reads as well
+    CHECK(count(graph, "conv2d_bwd_weights") == 2);  // of the second layer and the dense one
 
-TEST_CASE("a ReLU before that dropout is masked by what the dropout made, and what it wrote itself is not kept") {
-    Graph graph = training_graph(conv_relu + ", " + conv_relu + ", " + dropout);
-    const Operation drop = find(graph, "dropout"), backward = find(graph, "conv2d_bwd_data"), relu = find(graph, "relu_bwd");
-    const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
-    CHECK(lines(fusions, true) == std::vector<std::string>{
-                                      "conv2d_fwd of conv2d_1 and relu_fwd of conv2d_1 are one call: tuned",
-                                      "conv2d_bwd_data of dense, dropout of dropout and relu_bwd of conv2d_1 are one call: tuned",
-                                      "conv2d_fwd of conv2d_1 and dropout of dropout are one call: tuned",
-                                  });
-    const Operation &fused = find(graph, "conv2d_relu_dropout_bwd_data");
-    CHECK(fused.inputs == std::vector<int>{backward.inputs[0], backward.inputs[1], drop.outputs[0], drop.inputs[1]});
-    CHECK(fused.outputs == relu.outputs);
-    CHECK(count(graph, "conv2d_dropout_fwd", 1) == 1);
-    CHECK_FALSE(is_used(graph, drop.inputs[0]));
-    CHECK(count(graph, "relu_bwd") == 1);  // the first convolution's
+    const Operation &fused = find(graph, "conv2d_pool_bwd_weights convolution[affine] d_convolution[normgradient, mask]");
+    const Operation &stats = reader(graph, affine.inputs["input"], "batch_norm_pool_bwd_stats");
+    CHECK(fused.inputs ==
+          Operands{{"input", forward.inputs["input"]}, {"d_output", stats.inputs["d_output"]}, {"convolution", affine.inputs["input"]}});
+    CHECK(fused.chain("convolution") == affine.chain("output"));
+    CHECK(graph.values[operands(fused, "d_convolution")["gamma"]].name == "batch_normalization/gamma");
+    CHECK(operands(fused, "d_convolution")["d_gamma"] == stats.outputs["d_gamma"]);
+    CHECK(operands(fused, "d_convolution", 1)["of"] == affine.inputs["input"]);
+    CHECK(fused.outputs == weights.outputs);
+    CHECK(fused.shape.pool() == pooling.shape);
+    CHECK_FALSE(is_used(graph, weights.inputs["d_output"]));
 }
 
 TEST_CASE("the loss and its gradient are one call where a device trains, with the logits where a block makes all classes") {
@@ -323,23 +698,25 @@ TEST_CASE("the loss and its gradient are one call where a device trains, with th
         const char *set;
         int classes, with_logits, together;
     };
-    for (const Expected &expected : {Expected{"cuda", 10, 1, 0}, {"cuda", 100, 0, 1}, {"x86_avx2", 10, 0, 0}}) {
+    for (const Expected &expected : {Expected{"cuda", 10, 1, 0}, {"cuda", 255, 0, 1}, {"x86_avx2", 10, 0, 0}}) {
         CAPTURE(expected.set, expected.classes);
         const Model model = make_model(
             fmt::format(R"({{"type": "flatten"}}, {{"type": "dense", "units": {}, "activation": "softmax"}})", expected.classes));
         Graph training = lower_training(model, lay_out_slabs(model));
         const Operation logits = find(training, "conv2d_fwd"), loss = find(training, "softmax_cross_entropy_fwd"),
-                        gradient = find(training, "softmax_cross_entropy_bwd");
-        fuse(training, select_sets({expected.set}).front(), menu);
+                        gradient = find(training, "onehotgradient");
+        fuse_soundly(training, menu, select_sets({expected.set}).front());
         CHECK(count(training, "conv2d_softmax_cross_entropy") == expected.with_logits);
         CHECK(count(training, "softmax_cross_entropy") == expected.together);
-        CHECK(count(training, "softmax_cross_entropy_bwd") == 1 - expected.with_logits - expected.together);
+        CHECK(count(training, "onehotgradient") == 1 - expected.with_logits - expected.together);
         if (expected.with_logits + expected.together == 0) continue;
         const Operation &fused = find(training, expected.with_logits ? "conv2d_softmax_cross_entropy" : "softmax_cross_entropy");
-        std::vector<int> inputs = expected.with_logits ? logits.inputs : logits.outputs;
-        inputs.insert(inputs.end(), {loss.inputs[1], loss.inputs[2], gradient.inputs[3]});
+        Operands inputs = expected.with_logits ? logits.inputs : Operands{{"logits", logits.outputs["output"]}};
+        for (const char *name : {"labels", "indices", "step"}) inputs.insert(name, operands(gradient, "output")[name]);
         CHECK(fused.inputs == inputs);
-        CHECK(fused.outputs == std::vector<int>{loss.outputs[0], loss.outputs[1], loss.outputs[2], gradient.outputs[0]});
+        Operands outputs = loss.outputs;
+        outputs.insert("d_logits", gradient.outputs["output"]);
+        CHECK(fused.outputs == outputs);
     }
 }
 
@@ -348,88 +725,216 @@ TEST_CASE("where a device trains, a batch norm of few pixels makes its statistic
     for (const auto &[set, together] : {std::pair{"cuda", 1}, {"x86_avx2", 0}}) {
         CAPTURE(set);
         Graph graph = lower_training(model, lay_out_slabs(model));
-        std::vector<Operation> stats;
-        for (const Operation &operation : graph.operations)
-            if (operation.kernel == "batch_norm_stats") stats.push_back(operation);
+        const std::vector<Operation> stats = find_all(graph, "batch_norm_stats");
         REQUIRE(stats.size() == 5);  // the last two of 4x4 and 2x2 pixels
-        fuse(graph, select_sets({set}).front(), menu);
-        for (const char *kernel : {"batch_norm_stats_fwd", "batch_norm_stats_pool_dropout_fwd"}) CHECK(count(graph, kernel) == together);
-        for (const char *kernel : {"batch_norm_bwd", "batch_norm_pool_bwd"}) CHECK(count(graph, kernel, 1) == together);
+        const Operation last_pool = find(graph, "max_pool2d_fwd", "max_pooling2d_2");
+        fuse_soundly(graph, menu, select_sets({set}).front());
+        for (const char *name : {"batch_norm_stats_fwd", "batch_norm_stats_pool_fwd output[dropout]", "batch_norm_bwd d_input[mask]",
+                                 "batch_norm_pool_bwd input[affine] d_input[mask]"}) {
+            CAPTURE(name);
+            CHECK(count(graph, name) == together);
+        }
         CHECK(count(graph, "batch_norm_stats") == 5 - 2 * together);
-        int passes = 0;
-        for (const char *pass : {"batch_norm_bwd_data", "batch_norm_pool_bwd_data", "conv2d_pool_bwd_weights"})
-            passes += count(graph, pass, 1);
-        CHECK(passes == 5 - 2 * together);
         if (!together) continue;
 
-        const Operation &pooled = find(graph, "batch_norm_stats_pool_dropout_fwd"), &backward = find(graph, "batch_norm_pool_bwd");
-        CHECK(std::vector(pooled.inputs.begin(), pooled.inputs.end() - 1) == stats[4].inputs);
-        CHECK(graph.values[pooled.inputs.back()].name == "step");
-        CHECK(std::vector(pooled.outputs.begin(), pooled.outputs.end() - 1) == stats[4].outputs);
-        CHECK(graph.readers(pooled.outputs.back()).size() == 2);  // the dense layer, forward and for its weights
-        CHECK(pooled.shape.out_h == 1);
-        CHECK(pooled.shape.epsilon == stats[4].shape.epsilon);
-        CHECK(pooled.shape.momentum == stats[4].shape.momentum);
+        const Operation &pooled = find(graph, "batch_norm_stats_pool_fwd"), &backward = find(graph, "batch_norm_pool_bwd");
+        Operands outputs = stats[4].outputs;
+        outputs.insert("output", pooled.outputs["output"]);
+        CHECK(pooled.inputs == stats[4].inputs);
+        CHECK(pooled.outputs == outputs);
+        CHECK(graph.values[operands(pooled, "output")["step"]].name == "step");
+        CHECK(readers(graph, pooled.outputs["output"]).size() == 2);  // the dense layer, forward and for its weights
+        Shape shape = last_pool.shape;
+        shape.epsilon = stats[4].shape.epsilon, shape.momentum = stats[4].shape.momentum;
+        CHECK(pooled.shape == shape);
 
-        const int mean = stats[4].outputs[0], inv_std = stats[4].outputs[1], scale = stats[4].outputs[2], shift = stats[4].outputs[3];
-        const int gamma = stats[4].inputs[1], d_output = find(graph, "conv2d_dropout_bwd_data").outputs[0];
-        CHECK(backward.inputs == std::vector<int>{d_output, stats[4].inputs[0], scale, shift, gamma, mean, inv_std});
-        CHECK(graph.values[backward.outputs[0]].name == "d batch_normalization_4/gamma");
-        CHECK(graph.values[backward.outputs[1]].name == "d batch_normalization_4/beta");
+        Operands backward_inputs = {{"d_output", find(graph, "conv2d_bwd_data d_input[dropout]").outputs["d_input"]}};
+        for (const char *name : {"input", "gamma"}) backward_inputs.insert(name, stats[4].inputs[name]);
+        for (const char *name : {"mean", "inv_std"}) backward_inputs.insert(name, stats[4].outputs[name]);
+        CHECK(backward.inputs == backward_inputs);
+        for (const char *name : {"scale", "shift"}) CHECK(operands(backward, "input")[name] == stats[4].outputs[name]);
+        CHECK(operands(backward, "d_input")["of"] == stats[4].inputs["input"]);
+        CHECK(graph.values[backward.outputs["d_gamma"]].name == "d batch_normalization_4/gamma");
+        CHECK(graph.values[backward.outputs["d_beta"]].name == "d batch_normalization_4/beta");
     }
 }
 
-TEST_CASE("what a tuned entry refuses stays apart, forward and backward") {
-    const std::string three = R"({"type": "conv2d", "filters": 3, "kernel_size": 3}, )";
-    Graph graph = training_graph(three + batch_norm + ", " + pool + ", " + dropout);
-    const std::vector<Fusion> fusions = fuse(graph, x86_avx2(), tuned_menu);
-    CHECK(lines(fusions, false) ==
-          std::vector<std::string>{
-              "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization stay apart: "
-              "tuned: 3 channels",
-              "conv2d_bwd_data of dense and dropout of dropout stay apart: tuned: 3 channels",
-              "softmax_cross_entropy_fwd of loss and softmax_cross_entropy_bwd of loss stay apart: tuned: 3 channels",
-              "batch_norm_stats of batch_normalization and batch_norm_fwd of batch_normalization stay apart: no tuned entry",
-              "batch_norm_bwd_stats of batch_normalization and batch_norm_bwd_data of batch_normalization stay apart: no tuned entry",
-          });
-    for (const char *part : {"batch_norm_fwd", "max_pool2d_fwd", "max_pool2d_bwd", "batch_norm_bwd_stats", "batch_norm_bwd_data"})
-        CHECK(count(graph, part) == 1);
-    CHECK(count(graph, "dropout") == 2);
+TEST_CASE("statistics and their pass stay apart where another call stands between") {
+    // The second batch norm's statistics come between the first's and its pass, which is part of the sum.
+    const std::string layers =
+        R"({"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 3}, {"name": "a", "type": "batch_normalization"},
+        {"name": "b", "type": "batch_normalization", "inputs": ["c"]}, {"type": "add", "inputs": ["a", "b"]})";
+    const Calls calls = fused_calls(training_graph(layers), willing_menu);
+    for (const char *call : {"a: batch_norm_stats", "b: batch_norm_stats_fwd", "a: affine, add"}) {
+        CAPTURE(call);
+        CHECK(contains(calls, call));
+    }
+}
 
-    // The menu itself: a pool whose windows overlap has no tuned gradient.
+TEST_CASE("what tuned entries refuse stays apart, forward and backward") {
+    Graph graph = training_graph(convolution("linear", 3) + ", " + batch_norm + ", " + pool + ", " + dropout);
+    const Calls before = calls_of(graph);
+    const std::vector<Fusion> fusions = fuse_soundly(graph);
+    CHECK(calls_of(graph) == before);
+    CHECK(lines(fusions, true).empty());
+    const std::vector<std::string> refused = lines(fusions, false);
+    for (const char *line :
+         {"max_pool2d_bwd of max_pooling2d and batch_norm_bwd_stats of batch_normalization stay apart: tuned: 3 channels",
+          "softmax_cross_entropy_fwd of loss and onehotgradient of loss stay apart: tuned: 3 channels",
+          "batch_norm_stats of batch_normalization and affine of batch_normalization stay apart: no tuned entry",
+          "batch_norm_bwd_stats of batch_normalization and normgradient of batch_normalization stay apart: no tuned entry"}) {
+        CAPTURE(line);
+        CHECK(contains(refused, line));
+    }
+
+    // The menu itself: a pool whose windows overlap has no tuned gradient by windows, but one by channels that takes the chain.
     Graph overlapping = training_graph(conv_relu + ", " + batch_norm + R"(, {"type": "max_pooling2d", "pool_size": 3, "strides": 2})");
-    CHECK(lines(fuse(overlapping, x86_avx2()), false) ==
-          std::vector<std::string>{
-              "max_pool2d_bwd of max_pooling2d, batch_norm_bwd_stats and batch_norm_bwd_data of batch_normalization stay apart: "
-              "windows: the windows overlap; window_vectors: the set runs on the host; vectors: the set runs on the host; "
-              "autoscheduled: the set has no autoscheduler",
-              "softmax_cross_entropy_fwd of loss and softmax_cross_entropy_bwd of loss stay apart: images: the set runs on the host",
-              "batch_norm_stats of batch_normalization and batch_norm_fwd of batch_normalization stay apart: channels: the set runs on the "
-              "host",
-              "batch_norm_bwd_stats of batch_normalization and batch_norm_bwd_data of batch_normalization stay apart: channels: the set "
-              "runs on the host",
-          });
+    CHECK(contains(lines(fuse_soundly(overlapping, menu), false),
+                   "max_pool2d_bwd of max_pooling2d and conv2d_bwd_weights of conv2d stay apart: rows: the windows overlap; autoscheduled: "
+                   "the set has no autoscheduler"));
 }
 
-TEST_CASE("a batch norm that others read as well stays apart from the pool") {
-    const std::string branching =
-        R"({"name": "c", "type": "conv2d", "filters": 4, "kernel_size": 3}, {"name": "b", "type": "batch_normalization"},
-        {"name": "p", "type": "max_pooling2d", "pool_size": 1}, {"type": "add", "inputs": ["b", "p"]})";
-    for (Graph graph : {training_graph(branching), inference_graph(branching)}) {
-        fuse(graph, x86_avx2(), tuned_menu);
-        CHECK(count(graph, "batch_norm_fwd") == 1);
-        CHECK(count(graph, "max_pool2d_fwd") == 1);
-        CHECK(count(graph, "max_pool2d_bwd") == count(graph, "batch_norm_bwd_data"));
+TEST_CASE("every pass that is left alone is listed with its bytes and why") {
+    for (const std::string &layers :
+         {conv_relu + ", " + batch_norm + ", " + pool + ", " + dropout, conv + ", " + batch_norm + ", " + relu + ", " + conv}) {
+        for (const Menu entries : {tuned_menu, behind_menu, reference_menu, menu}) {
+            Graph graph = training_graph(layers);
+            const std::vector<Fusion> fusions = fuse_soundly(graph, entries);
+            for (const Operation &pass : find_all(graph, "pointwise")) {
+                const std::string line = line_of_pass(fusions, name_of(pass) + " of " + pass.layer);
+                CAPTURE(name_of(pass), pass.layer, line);
+                CHECK(has(line, " and moves "));
+                CHECK(has(line, " bytes an image. "));
+                CHECK((has(line, "behind ") || has(line, "nothing here makes its input")));
+                CHECK((has(line, "; before ") || line.ends_with("its output is read outside")));
+            }
+        }
     }
+    const Model model = cifar10();
+    const PlanOptions options{.sets = {x86_avx2()}};
+    const std::string text = explain(model, make_plan(model, options), options);
+    CHECK(has(text,
+              "  not    gradients: dropout of dropout stands alone and moves 57600 bytes an image. behind conv2d_bwd_data of conv2d_1: "));
 }
 
-TEST_CASE("the gradient of a pool of a sum is not that of one batch norm") {
-    // The image needs no gradient: the pool's gradient goes to the batch norm alone, whose output is not what was pooled.
-    Graph graph =
-        training_graph(R"({"name": "c", "type": "conv2d", "filters": 3, "kernel_size": 1}, {"name": "b", "type": "batch_normalization"},
-        {"type": "add", "inputs": ["b", "input"]}, )" +
-                       pool);
-    for (Operation &operation : graph.operations) operation.shape.in_c = 4;  // which the menu does not refuse
-    fuse(graph, x86_avx2(), tuned_menu);
-    CHECK(count(graph, "max_pool2d_bwd") == 1);
+// Whole cases, by the entries of x86_avx2
+
+TEST_CASE("the shipped network's blocks: convolution, ReLU, batch norm, pool, dropout") {
+    const std::string valid = convolution("relu", 8, "valid");
+    const std::string layers = valid + ", " + batch_norm + R"(, {"type": "max_pooling2d"}, )" + dropout + ", " + valid + ", " + batch_norm;
+    CHECK(fused_calls(training_graph(layers), menu) ==
+          Calls{"conv2d: conv2d_fwd output[relu]", "batch_normalization: batch_norm_stats",
+                "max_pooling2d: max_pool2d_fwd input[affine] output[dropout]", "conv2d_1: conv2d_fwd output[relu]",
+                "batch_normalization_1: batch_norm_stats", "dense: conv2d_fold", "dense: conv2d_fwd", "loss: softmax_cross_entropy_fwd",
+                "loss: onehotgradient", "dense: conv2d_bwd_weights", "dense: conv2d_fold_bwd",
+                "dense: conv2d_bwd_data d_input[normgradient, mask]", "conv2d_1: conv2d_bwd_weights", "conv2d_1: conv2d_bwd_data",
+                "dropout: dropout", "batch_normalization: batch_norm_pool_bwd_stats input[affine]",
+                "conv2d: conv2d_pool_bwd_weights convolution[affine] d_convolution[normgradient, mask]"});
+    CHECK(fused_calls(inference_graph(layers), menu) ==
+          Calls{"batch_normalization: batch_norm_fold", "conv2d: conv2d_pool_fwd convolution[relu, affine]",
+                "conv2d_1: conv2d_fwd output[relu]", "batch_normalization_1: batch_norm_fold", "dense: conv2d_fold", "dense: conv2d_fwd",
+                "loss: softmax_cross_entropy_fwd"});
+}
+
+TEST_CASE("convolution, batch norm, ReLU") {
+    const std::string layers = conv + ", " + batch_norm + ", " + relu + ", " + conv + ", " + batch_norm + ", " + relu;
+    CHECK(fused_calls(training_graph(layers), menu) ==
+          Calls{"conv2d: conv2d_fwd", "batch_normalization: batch_norm_stats", "batch_normalization: affine, relu", "conv2d_1: conv2d_fwd",
+                "batch_normalization_1: batch_norm_stats", "batch_normalization_1: affine, relu", "dense: conv2d_fwd",
+                "loss: softmax_cross_entropy_fwd", "loss: onehotgradient", "dense: conv2d_bwd_weights",
+                "dense: conv2d_bwd_data d_input[mask]", "batch_normalization_1: batch_norm_bwd_stats",
+                "batch_normalization_1: normgradient", "conv2d_1: conv2d_bwd_weights", "conv2d_1: conv2d_bwd_data d_input[mask]",
+                "batch_normalization: batch_norm_bwd_stats", "batch_normalization: normgradient", "conv2d: conv2d_bwd_weights"});
+    CHECK(fused_calls(inference_graph(layers), menu) == Calls{"batch_normalization: batch_norm_fold", "conv2d: conv2d_fold_output",
+                                                              "conv2d: conv2d_fwd output[relu]", "batch_normalization_1: batch_norm_fold",
+                                                              "conv2d_1: conv2d_fold_output", "conv2d_1: conv2d_fwd output[relu]",
+                                                              "dense: conv2d_fwd", "loss: softmax_cross_entropy_fwd"});
+}
+
+TEST_CASE("convolution, batch norm, ReLU, pool") {
+    const std::string layers =
+        conv + ", " + batch_norm + ", " + relu + ", " + pool + ", " + conv + ", " + batch_norm + ", " + relu + ", " + pool;
+    CHECK(fused_calls(training_graph(layers), menu) ==
+          Calls{"conv2d: conv2d_fwd", "batch_normalization: batch_norm_stats", "max_pooling2d: max_pool2d_fwd input[affine] output[relu]",
+                "conv2d_1: conv2d_fwd", "batch_normalization_1: batch_norm_stats",
+                "max_pooling2d_1: max_pool2d_fwd input[affine] output[relu]", "dense: conv2d_fwd", "loss: softmax_cross_entropy_fwd",
+                "loss: onehotgradient", "dense: conv2d_bwd_weights", "dense: conv2d_bwd_data d_input[mask]",
+                "batch_normalization_1: batch_norm_pool_bwd_stats input[affine]",
+                "max_pooling2d_1: max_pool2d_bwd input[affine] d_input[normgradient]", "conv2d_1: conv2d_bwd_weights",
+                "conv2d_1: conv2d_bwd_data d_input[mask]", "batch_normalization: batch_norm_pool_bwd_stats input[affine]",
+                "conv2d: conv2d_pool_bwd_weights convolution[affine] d_convolution[normgradient]"});
+    CHECK(fused_calls(inference_graph(layers), menu) ==
+          Calls{"batch_normalization: batch_norm_fold", "conv2d: conv2d_fold_output", "conv2d: conv2d_pool_fwd convolution[relu]",
+                "batch_normalization_1: batch_norm_fold", "conv2d_1: conv2d_fold_output", "conv2d_1: conv2d_pool_fwd convolution[relu]",
+                "dense: conv2d_fwd", "loss: softmax_cross_entropy_fwd"});
+}
+
+TEST_CASE("a block of a residual network") {
+    const std::string sixteen = R"("type": "conv2d", "filters": 16, "kernel_size": 3, "padding": "same")";
+    const std::string layers = fmt::format(
+        R"({{"name": "stem", {0}, "activation": "relu"}}, {{"name": "c1", {0}}}, {{"name": "b1", "type": "batch_normalization"}},
+        {{"name": "r1", "type": "relu"}}, {{"name": "c2", {0}}}, {{"name": "b2", "type": "batch_normalization"}},
+        {{"name": "sum", "type": "add", "inputs": ["b2", "stem"]}}, {{"name": "r2", "type": "relu"}})",
+        sixteen);
+    CHECK(fused_calls(training_graph(layers), menu) == Calls{"stem: conv2d_fwd output[relu]",
+                                                             "c1: conv2d_fwd",
+                                                             "b1: batch_norm_stats",
+                                                             "c2: conv2d_fwd input[affine, relu]",
+                                                             "b2: batch_norm_stats",
+                                                             "b2: affine, add, relu",
+                                                             "dense: conv2d_fwd",
+                                                             "loss: softmax_cross_entropy_fwd",
+                                                             "loss: onehotgradient",
+                                                             "dense: conv2d_bwd_weights",
+                                                             "dense: conv2d_bwd_data d_input[mask]",
+                                                             "b2: batch_norm_bwd_stats",
+                                                             "b2: normgradient",
+                                                             "c2: conv2d_bwd_weights input[affine, relu]",
+                                                             "c2: conv2d_bwd_data d_input[affinemask]",
+                                                             "b1: batch_norm_bwd_stats",
+                                                             "b1: normgradient",
+                                                             "c1: conv2d_bwd_weights",
+                                                             "c1: conv2d_bwd_data d_input[add, mask]",
+                                                             "stem: conv2d_bwd_weights"});
+    CHECK(fused_calls(inference_graph(layers), menu) ==
+          Calls{"stem: conv2d_fwd output[relu]", "b1: batch_norm_fold", "c1: conv2d_fold_output", "c1: winograd_weights",
+                "c1: conv2d_fwd output[relu]", "b2: batch_norm_fold", "c2: conv2d_fold_output", "c2: winograd_weights",
+                "c2: conv2d_fwd output[add, relu]", "dense: conv2d_fwd", "loss: softmax_cross_entropy_fwd"});
+}
+
+// Properties
+
+TEST_CASE("fused programs of random networks read what is written, write what they must, and nothing else") {
+    std::mt19937 random(11);
+    int fewer = 0;
+    const auto check = [&](const Model &model) {
+        for (const Graph &lowered : lower_programs(model, lay_out_slabs(model)))
+            for (const Menu entries : {tuned_menu, behind_menu, willing_menu, menu})
+                for (const char *set : {"x86_avx512", "cuda", "li2018", "adams2019"}) {
+                    if (entries != static_cast<Menu>(menu) && set != std::string("cuda")) continue;
+                    Graph graph = lowered;
+                    CAPTURE(lowered.name, set);
+                    const std::vector<Fusion> fusions = fuse_soundly(graph, entries, select_sets({set}).front());
+                    fewer += graph.operations.size() < lowered.operations.size();
+                    for (const Operation &call : graph.operations)
+                        for (const auto &[place, chain] : call.chains) CHECK((chain.size() <= 6 && !chain.empty()));
+                    // A pass that is left alone has been asked for by each of its neighbours.
+                    CHECK(count(graph, "pointwise") <= int(lines(fusions, false).size()));
+                }
+    };
+    for (int round = 0; round < 60; ++round) {
+        CAPTURE(round);
+        check(random_model(random, 1 + round % 20));
+    }
+    int chains = 0;
+    for (int round = 0; round < 120; ++round) {
+        const std::string text = random_chain(random, 3 + round % 10, {1, 2, 3, 4, 8, 16});
+        std::optional<Model> model;
+        if (!failure_of([&] { model = parse_model(text, "t.json"); }).empty()) continue;
+        CAPTURE(text);
+        check(*model);
+        ++chains;
+    }
+    CHECK(chains > 40);
+    CHECK(fewer > 1000);
 }

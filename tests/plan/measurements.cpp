@@ -1,7 +1,6 @@
 // The plan beside what a machine measured.
 #include "compiler/measurements.h"
 #include "compiler/report.h"
-#include "plan/naming.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 
@@ -43,8 +42,8 @@ json bench_of(const Plan &plan) {
     for (const SetPlan &set : plan.sets)
         for (const Program &program : set.programs)
             for (const Call &call : program.calls) {
-                const std::string name = kernel_name(call.kernel, call.shape);
-                rows.push_back({{"kernel", call.kernel},
+                const std::string name = kernel_name(call.kernel);
+                rows.push_back({{"kernel", name.substr(0, name.find("__"))},
                                 {"shape", name.substr(name.find("__") + 2)},
                                 {"set", set.set},
                                 {"entry", call.entry},

@@ -173,11 +173,10 @@ TEST_CASE("what scales the image stands at the beginning, and is the input kerne
 
     const auto normalised = inputs(rescaling + ", " + normalization + ", " + rescaling + ", " + rescaling);
     REQUIRE(normalised.size() == 2);
-    CHECK(normalised[0].core == "normalization_fold");
+    CHECK(name_of(normalised[0]) == "normalization_fold");
     CHECK(normalised[0].shape.image_scale == 0.5f);
     CHECK(normalised[0].shape.image_offset == -1);
-    CHECK(normalised[1].core == "input_fwd");
-    CHECK(normalised[1].chain("pixel").at(0).row == "normalise");
+    CHECK(name_of(normalised[1]) == "input_fwd pixel[normalise]");
     CHECK(normalised[1].shape.image_scale == 0.25f);
     CHECK(normalised[1].shape.image_offset == -1.5f);
 

@@ -1,6 +1,5 @@
 // The plan: entries, pins, names, the kernel list, and its JSON.
-#include "plan/kernels.h"
-#include "plan/naming.h"
+#include "plan/kernel.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 
@@ -11,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <utility>
 
 using namespace halcyon;
 
@@ -22,18 +22,11 @@ const std::string small = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, 
 
 const Program &program(const SetPlan &set, const std::string &name) { return *std::ranges::find(set.programs, name, &Program::name); }
 
-const Call &find_call(const Program &program, const std::string &kernel, const std::string &layer) {
-    const auto found = std::ranges::find_if(program.calls, [&](const Call &call) { return call.kernel == kernel && call.layer == layer; });
-    if (found == program.calls.end()) throw std::out_of_range(kernel + " of " + layer);
+const Call &find_call(const Program &program, const std::string &core, const std::string &layer) {
+    const auto found =
+        std::ranges::find_if(program.calls, [&](const Call &call) { return call.kernel.core == core && call.layer == layer; });
+    if (found == program.calls.end()) throw std::out_of_range(core + " of " + layer);
     return *found;
-}
-
-Shape convolution(int size, int kernel, int stride, int pad, int out) {
-    Shape shape;
-    shape.in_h = shape.in_w = size, shape.in_c = 64;
-    shape.out_h = shape.out_w = out, shape.out_c = 32;
-    shape.kernel_h = shape.kernel_w = kernel, shape.stride_h = shape.stride_w = stride, shape.pad_top = shape.pad_left = pad;
-    return shape;
 }
 
 }  // namespace
@@ -56,34 +49,53 @@ TEST_CASE("a device's plan never falls back to the host") {
         REQUIRE_FALSE(set.kernels.empty());
         for (const CompiledKernel &kernel : set.kernels) {
             INFO(kernel.symbol);
-            const auto entry = std::ranges::find(menu(kernel.kernel), kernel.entry, &Entry::name);
-            CHECK_FALSE(entry->refuses(kernel.shape, x86_avx2()).empty());
+            const auto entry = std::ranges::find(menu(kernel.kernel.core), kernel.entry, &Entry::name);
+            CHECK_FALSE(entry->refuses(kernel.kernel.shape, x86_avx2()).empty());
         }
     }
 }
 
-TEST_CASE("calls have the arguments that the kernel list says, then the entry's workspaces") {
+TEST_CASE("calls have the arguments that the core and its chains say, then the entry's workspaces") {
     const Plan plan = make_plan(make_model(small), {.sets = {x86_avx2()}, .menu = tuned_menu});
     for (const Program &program : plan.sets[0].programs)
         for (const Call &call : program.calls) {
             CAPTURE(program.name, call.symbol);
-            const Kernel &kernel = find_kernel(call.kernel);
+            const std::vector<KernelArgument> arguments = arguments_of(call.kernel);
             const auto compiled = std::ranges::find(plan.sets[0].kernels, call.symbol, &CompiledKernel::symbol);
             REQUIRE(compiled != plan.sets[0].kernels.end());
-            CHECK(compiled->shape == call.shape);
+            CHECK(compiled->kernel == call.kernel);
             CHECK(compiled->entry == call.entry);
-            REQUIRE(call.arguments.size() == kernel.inputs.size() + kernel.outputs.size() + (call.entry == "tuned" ? 1 : 0));
+            REQUIRE(call.arguments.size() == arguments.size() + (call.entry == "tuned" ? 1 : 0));
             REQUIRE(compiled->arguments.size() == call.arguments.size());
             for (std::size_t i = 0; i < call.arguments.size(); ++i) {
                 const Buffer &buffer = program.buffers[call.arguments[i]], &argument = compiled->arguments[i];
                 CHECK(buffer.type == argument.type);
                 CHECK(buffer.extents == argument.extents);
+                if (i >= arguments.size()) continue;
+                CHECK(argument.name == arguments[i].name);
+                CHECK(argument.type == arguments[i].type);
+                if (arguments[i].extents != std::vector<int>{any_extent}) CHECK(argument.extents == arguments[i].extents);
             }
             if (call.entry == "tuned") {
                 CHECK(compiled->arguments.back().name == "sums");
                 CHECK(program.buffers[call.arguments.back()].home == Home::arena_fixed);
             }
         }
+}
+
+TEST_CASE("a call's operands go by name into the order of the arguments, none missing and none unknown") {
+    const Operands inputs = {{"step", 4}, {"gradients", 3}}, outputs = {{"velocity", 7}, {"parameters", 5}};
+    const auto arguments = [](const Operands &read, const Operands &written) {
+        return Operation{"sgd", "all", {}, read, written}.arguments();
+    };
+    CHECK(arguments(inputs, outputs) == std::vector<int>{3, 4, 5, 7});
+
+    const auto message = [&](const Operands &read, const Operands &written) { return failure_of([&] { arguments(read, written); }); };
+    CHECK(message({{"gradients", 3}}, outputs) == "layer \"all\" calls sgd without its \"step\"");
+    CHECK(message(inputs, {{"parameters", 5}}) == "layer \"all\" calls sgd without its \"velocity\"");
+    CHECK(message(inputs, {{"parameters", 5}, {"velocity", 7}, {"momentum", 8}}) == "layer \"all\" calls sgd with an unknown \"momentum\"");
+    // An output is no input.
+    CHECK(message({{"step", 4}, {"gradients", 3}, {"velocity", 7}}, outputs) == "layer \"all\" calls sgd with an unknown \"velocity\"");
 }
 
 TEST_CASE("the first entry that accepts is taken, with what the others said") {
@@ -118,7 +130,7 @@ TEST_CASE("entries can be left out, pinned or not") {
         for (const CompiledKernel &kernel : plan.sets[0].kernels) names.insert(kernel.entry);
         return names;
     };
-    const std::map<std::string, Pins> pins = {{"x86_avx2", {{"conv2d_fwd__h13w13c64_k64r3s3_relu", "winograd_f2"}}}};
+    const std::map<std::string, Pins> pins = {{"x86_avx2", {{"conv2d_fwd__relu__h13w13c64_k64r3s3", "winograd_f2"}}}};
     CHECK(entries({.sets = {x86_avx2()}, .pins = pins}).contains("winograd_f2"));
     CHECK(entries({.sets = {x86_avx2()}, .pins = pins}).contains("winograd_f4"));
     for (const bool all_entries : {false, true}) {
@@ -140,7 +152,7 @@ TEST_CASE("without tiles a convolution leaves a pool alone whose windows reach b
         const Plan plan = make_plan(cifar10(), options);
         int inside = 0, beyond = 0;
         for (const CompiledKernel &kernel : plan.sets[0].kernels)
-            if (kernel.kernel == "conv2d_pool_fwd") (kernel.shape.pool().padded() ? beyond : inside)++;
+            if (kernel.kernel.core == "conv2d_pool_fwd") (kernel.kernel.shape.pool().padded() ? beyond : inside)++;
         return std::pair(inside, beyond);
     };
     CHECK(pooled({.sets = {x86_avx2()}}).second > 0);
@@ -166,40 +178,6 @@ TEST_CASE("pins are read from a file for each set") {
     CHECK(failure_of([&] { read_pins(folder.string(), all_sets()); }) == folder.string() + ": there is no such folder of tuned schedules");
 }
 
-TEST_CASE("names say the shape, and only what the kernel uses of it") {
-    CHECK(kernel_name("conv2d_fwd", convolution(13, 3, 1, 0, 11)) == "conv2d_fwd__h13w13c64_k32r3s3");
-    CHECK(kernel_name("conv2d_fwd", convolution(13, 3, 1, 1, 13)) == "conv2d_fwd__h13w13c64_k32r3s3_p1");
-    CHECK(kernel_name("conv2d_fwd", convolution(13, 3, 2, 0, 6)) == "conv2d_fwd__h13w13c64_k32r3s3_t2");
-    CHECK(kernel_name("max_pool2d_fwd", convolution(11, 2, 2, 0, 6)) == "max_pool2d_fwd__h11w11c64_r2s2_t2_p0_0_1_1");
-    CHECK(kernel_name("max_pool2d_fwd", convolution(11, 2, 2, 0, 5)) == "max_pool2d_fwd__h11w11c64_r2s2_t2");
-    CHECK(kernel_name("batch_norm_pool_fwd", convolution(11, 2, 2, 0, 5)) == "batch_norm_pool_fwd__h11w11c64_r2s2_t2");
-    CHECK(kernel_name("batch_norm_pool_dropout_fwd", convolution(11, 2, 2, 0, 6)) ==
-          "batch_norm_pool_dropout_fwd__h11w11c64_r2s2_t2_p0_0_1_1_d0");
-    Shape shape;
-    shape.in_h = shape.in_w = 4, shape.in_c = 8;
-    CHECK(kernel_name("relu_fwd", shape) == "relu_fwd__h4w4c8");
-    CHECK(kernel_name("dropout", shape) == "dropout__h4w4c8_d0");
-    shape.relu = 1;
-    CHECK(kernel_name("batch_norm_bwd_data", shape) == "batch_norm_bwd_data__h4w4c8_relu");
-    shape.relu = 0, shape.epsilon = 1e-3f, shape.momentum = 0.99f;
-    CHECK(kernel_name("batch_norm_stats", shape) == "batch_norm_stats__h4w4c8");
-    shape.epsilon = 1e-5f, shape.momentum = 0.9f;
-    CHECK(kernel_name("batch_norm_stats", shape) == "batch_norm_stats__h4w4c8_e1em05_m0p9");
-    CHECK(symbol_name("m", "batch_norm_stats", shape, "x86_avx2", "rows") == "m_batch_norm_stats__h4w4c8_e1em05_m0p9__x86_avx2_rows");
-    CHECK(symbol_name("m", "batch_norm_stats", shape, "reference", "reference") == "m_batch_norm_stats__h4w4c8_e1em05_m0p9__reference");
-    Shape one = convolution(13, 3, 1, 0, 11).with_pool(convolution(11, 2, 2, 0, 6));
-    one.tile = 4, one.batch = 1;
-    CHECK(kernel_name("conv2d_pool_fwd", one) == "conv2d_pool_fwd__h13w13c64_k32r3s3_pool_r2s2_t2_p0_0_1_1_f4_n1");
-    Shape weights{.in_h = 3, .in_w = 3, .in_c = 64, .out_c = 32, .kernel_h = 3, .kernel_w = 3};
-    CHECK(kernel_name("conv2d_fold", weights) == "conv2d_fold__c64_k32r3s3");
-    CHECK(kernel_name("conv2d_fold_bwd", weights) == "conv2d_fold_bwd__c64_k32r3s3");
-    weights.tile = 2;
-    CHECK(kernel_name("winograd_weights", weights) == "winograd_weights__c64_k32r3s3_f2");
-    Shape slab;
-    slab.elements = 1200;
-    CHECK(kernel_name("adam", slab) == "adam__n1200");
-}
-
 TEST_CASE("symbols are unique C identifiers, and each kernel is compiled once") {
     for (const bool all_entries : {false, true}) {
         const Plan plan = make_plan(cifar10(), {.sets = all_sets(), .all_entries = all_entries, .menu = tuned_menu});
@@ -218,12 +196,12 @@ TEST_CASE("with all entries every set has what the others planned") {
     const std::vector<Set> sets = select_sets({"x86_avx2", "reference"});
     const Model model = make_model(small);
     // A menu whose tuned entry is not for the reference set.
-    static const auto not_in_reference = [](std::string_view kernel) -> const std::vector<Entry> & {
+    static const auto not_in_reference = [](std::string_view core) -> const std::vector<Entry> & {
         static const std::vector<Entry> entries = {
             {"tuned", [](const Shape &, const Set &set) -> std::string { return set.name == "reference" ? "for x86" : ""; }},
             {"other", [](const Shape &, const Set &set) -> std::string { return set.name == "reference" ? "for x86" : ""; }},
-            {"reference", [](const Shape &, const Set &) -> std::string { return ""; }}};
-        return kernel == "sgd" ? reference_menu(kernel) : entries;
+            reference_menu(core).front()};
+        return core == "sgd" ? reference_menu(core) : entries;
     };
     const Plan plan = make_plan(model, {.sets = sets, .all_entries = true, .menu = +not_in_reference});
     const auto has = [&](int set, const std::string &symbol) {
@@ -236,11 +214,11 @@ TEST_CASE("with all entries every set has what the others planned") {
     // Planned as the only entry there is.
     CHECK(has(0, "t_sgd__n" + std::to_string(plan.parameter_bytes / 4) + "__x86_avx2_reference"));
     // The fused convolution is planned in x86_avx2 alone; the reference of it is there to compare with.
-    CHECK(has(0, "t_conv2d_fwd__h8w8c3_k4r3s3_relu__x86_avx2_tuned"));
-    CHECK(has(1, "t_conv2d_fwd__h8w8c3_k4r3s3_relu__reference"));
+    CHECK(has(0, "t_conv2d_fwd__relu__h8w8c3_k4r3s3__x86_avx2_tuned"));
+    CHECK(has(1, "t_conv2d_fwd__relu__h8w8c3_k4r3s3__reference"));
     // The reference set's parts, with the entries of the other set.
-    CHECK(has(1, "t_relu_fwd__h6w6c4__reference"));
-    CHECK(has(0, "t_relu_fwd__h6w6c4__x86_avx2_tuned"));
+    CHECK(has(1, "t_pointwise__relu__h6w6c4__reference"));
+    CHECK(has(0, "t_pointwise__relu__h6w6c4__x86_avx2_tuned"));
 }
 
 TEST_CASE("what depends on weights alone comes first") {
@@ -250,7 +228,8 @@ TEST_CASE("what depends on weights alone comes first") {
         CHECK((program.prepared_calls > 0) == program.name.starts_with("infer"));
         for (int i = 0; i < int(program.calls.size()); ++i) {
             const Call &call = program.calls[i];
-            const std::size_t inputs = find_kernel(call.kernel).inputs.size();
+            const std::vector<KernelArgument> arguments = arguments_of(call.kernel);
+            const auto inputs = std::ranges::count(arguments, false, &KernelArgument::is_output);
             const bool from_weights = std::all_of(call.arguments.begin(), call.arguments.begin() + inputs, [&](int argument) {
                 const Home home = program.buffers[argument].home;
                 return home == Home::parameters || home == Home::moving || home == Home::prepared;
@@ -263,12 +242,14 @@ TEST_CASE("what depends on weights alone comes first") {
 TEST_CASE("an autoscheduled set trains by the calls of the hand-written one, with a schedule of its own") {
     const Plan plan = make_plan(cifar10(), {.sets = select_sets({"x86_avx2", "li2018"})});
     REQUIRE(plan.sets.size() == 2);
-    const auto calls = [](const SetPlan &set) {
-        std::vector<std::string> names;
-        for (const Call &call : program(set, "gradients").calls) names.push_back(kernel_name(call.kernel, call.shape));
-        return names;
+    // But that dropouts, which hand-written loops draw in passes of their own, go behind anything.
+    const auto cores = [](const SetPlan &set) {
+        std::vector<std::pair<std::string, std::string>> cores;
+        for (const Call &call : program(set, "gradients").calls)
+            if (!draws(call.kernel.chain("output")) || call.kernel.core != "pointwise") cores.emplace_back(call.layer, call.kernel.core);
+        return cores;
     };
-    CHECK(calls(plan.sets[0]) == calls(plan.sets[1]));
+    CHECK(cores(plan.sets[0]) == cores(plan.sets[1]));
     CHECK(plan.sets[0].order == plan.sets[1].order);
     CHECK(plan.sets[0].target == plan.sets[1].target);
     for (const CompiledKernel &kernel : plan.sets[1].kernels) CHECK(kernel.entry == "autoscheduled");
@@ -280,9 +261,11 @@ TEST_CASE("what an autoscheduler fails on is the reference's, and is not fused")
     const Call &stats = find_call(gradients, "batch_norm_stats", "batch_normalization");
     CHECK(stats.entry == "reference");
     CHECK(stats.reason.ends_with("; autoscheduled: Adams2019 reorders loops whose order counts"));
-    for (const char *apart : {"max_pool2d_bwd", "dropout"})
-        CHECK(
-            std::ranges::any_of(gradients.calls, [&](const Call &call) { return call.kernel == apart && call.entry == "autoscheduled"; }));
+    for (const Call &call : gradients.calls) {
+        CAPTURE(call.symbol);
+        CHECK((call.kernel.chains.empty() || call.kernel.core == "pointwise"));
+    }
+    CHECK(find_call(gradients, "max_pool2d_bwd", "max_pooling2d").entry == "autoscheduled");
 }
 
 TEST_CASE("work is counted per image") {
@@ -317,11 +300,10 @@ TEST_CASE("plan.json reads back as the same plan") {
     }
     const Plan plan = parse_plan(texts.back());
     const auto &kernels = plan.sets[0].kernels;
-    const auto stats_kernel = std::ranges::find(kernels, "batch_norm_stats", &CompiledKernel::kernel);
-    REQUIRE(stats_kernel != kernels.end());
-    const CompiledKernel &stats = *stats_kernel;
-    CHECK(stats.shape.momentum == 0.123f);
-    CHECK(stats.shape.epsilon == 1e-5f);
+    const auto stats = std::ranges::find_if(kernels, [](const CompiledKernel &k) { return k.kernel.core == "batch_norm_stats"; });
+    REQUIRE(stats != kernels.end());
+    CHECK(stats->kernel.shape.momentum == 0.123f);
+    CHECK(stats->kernel.shape.epsilon == 1e-5f);
 }
 
 TEST_CASE("a plan that cannot be read says so") {
@@ -337,9 +319,9 @@ TEST_CASE("a plan that cannot be read says so") {
     CHECK(failure(R"({"version": 5e55})").find("(5e+55 is no number of a plan)") != std::string::npos);
     CHECK(failure(std::string(100, '[') + std::string(100, ']')).find("(its values are nested too deeply)") != std::string::npos);
     std::string newer = text;
-    newer.replace(newer.find("\"version\": 3"), 12, "\"version\": 9");
+    newer.replace(newer.find("\"version\": 4"), 12, "\"version\": 9");
     CHECK(failure(newer) ==
-          "the plan cannot be read (its version is 9, this program reads 3); build the model again with this version's halcyonc");
+          "the plan cannot be read (its version is 9, this program reads 4); build the model again with this version's halcyonc");
     std::string lost = text;
     const std::size_t name = lost.find("\"name\":\"d dense/kernel\"");
     REQUIRE(name != std::string::npos);

@@ -172,12 +172,14 @@ TEST_CASE("what lives how long is drawn where the calls have room on a line") {
         std::string layers = convolution;
         for (int i = 0; i < relus; ++i) layers += R"(, {"type": "relu"})";
         const Plan plan = make_plan(make_model(layers + ", " + flatten + ", " + softmax), {.sets = {x86_avx2()}});
-        return describe(plan, 1);
+        const std::string text = describe(plan, 1);
+        // In inference the ReLUs are a few calls' chains.
+        return text.substr(0, text.find("program infer"));
     };
     const std::string few = described(10), many = described(2000);
     CHECK(few.find("##") != std::string::npos);
     CHECK(many.find("##") == std::string::npos);
-    CHECK(many.find("0 to 1") != std::string::npos);
+    CHECK(many.find("  0 to 2337\n") != std::string::npos);
     CHECK(many.size() < 500 * few.size());
 }
 
@@ -190,7 +192,7 @@ TEST_CASE("a workspace that Halide cannot index leaves an entry out") {
     const Plan plan = make_plan(model, {.sets = {x86_avx2()}});
     check_plan(plan);
     const auto &calls = std::ranges::find(plan.sets[0].programs, "gradients", &Program::name)->calls;
-    const auto stats = std::ranges::find(calls, "batch_norm_stats", &Call::kernel);
+    const auto stats = std::ranges::find_if(calls, [](const Call &call) { return call.kernel.core == "batch_norm_stats"; });
     REQUIRE(stats != calls.end());
     CHECK(stats->reason.find("its tiles would hold 5.37e+08 floats") != std::string::npos);
 }

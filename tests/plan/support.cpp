@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 #include <string_view>
 
 namespace halcyon {
@@ -12,9 +13,21 @@ namespace {
 
 std::string accepts(const Shape &, const Set &) { return ""; }
 
+std::string takes_chains(const Kernel &, const Set &) { return ""; }
+
 std::string refuses_three_channels(const Shape &shape, const Set &) { return shape.in_c == 3 ? "3 channels" : ""; }
 
 std::vector<Workspace> one_workspace(const Shape &shape, const Set &) { return {{"sums", {shape.in_c, shape.in_w}}}; }
+
+bool is_called(const Operation &operation, const std::string &name, const std::string &layer) {
+    return (operation.core == name || name_of(operation) == name) && (layer.empty() || operation.layer == layer);
+}
+
+bool is_tuned(std::string_view core) {
+    static const std::set<std::string_view> untuned = {
+        "adam", "sgd", "batch_norm_stats_fwd", "batch_norm_stats_pool_fwd", "batch_norm_bwd", "batch_norm_pool_bwd"};
+    return !untuned.contains(core);
+}
 
 }  // namespace
 
@@ -125,15 +138,66 @@ std::string random_chain(std::mt19937 &random, int length, const std::vector<int
     return model_text(fmt::format("{}", fmt::join(layers, ", ")), fmt::format("{}, {}, {}", size(), size(), size()));
 }
 
-const std::vector<Entry> &tuned_menu(std::string_view kernel) {
-    static const std::vector<Entry> tuned = {{"tuned", refuses_three_channels, one_workspace}, {"reference", accepts}};
-    static const std::set<std::string_view> untuned = {
-        "adam", "sgd", "batch_norm_stats_fwd", "batch_norm_stats_pool_dropout_fwd", "batch_norm_bwd", "batch_norm_pool_bwd"};
-    return untuned.contains(kernel) ? reference_menu(kernel) : tuned;
+std::string name_of(const Operation &operation) {
+    const auto rows = [](const AppliedChain &chain) {
+        std::vector<std::string> names;
+        for (const AppliedLink &link : chain) names.push_back(link.row);
+        return fmt::format("{}", fmt::join(names, ", "));
+    };
+    if (operation.core == "pointwise") return rows(operation.chain("output"));
+    std::string name = operation.core;
+    for (const std::string &place : places_of(find_core(operation.core)))
+        if (!operation.chain(place).empty()) name += fmt::format(" {}[{}]", place, rows(operation.chain(place)));
+    return name;
+}
+
+std::vector<std::string> calls_of(const Graph &graph) {
+    std::vector<std::string> calls;
+    for (const Operation &operation : graph.operations) calls.push_back(fmt::format("{}: {}", operation.layer, name_of(operation)));
+    return calls;
+}
+
+std::vector<Operation> find_all(const Graph &graph, const std::string &name, const std::string &layer) {
+    std::vector<Operation> found;
+    for (const Operation &operation : graph.operations)
+        if (is_called(operation, name, layer)) found.push_back(operation);
+    return found;
+}
+
+const Operation &find(const Graph &graph, const std::string &name, const std::string &layer) {
+    const auto found = std::ranges::find_if(graph.operations, [&](const Operation &o) { return is_called(o, name, layer); });
+    if (found == graph.operations.end()) throw std::out_of_range(fmt::format("no call of {} {}", name, layer));
+    return *found;
+}
+
+int count(const Graph &graph, const std::string &name) { return int(find_all(graph, name).size()); }
+
+std::vector<int> readers(const Graph &graph, int value) {
+    std::vector<int> found;
+    for (int i = 0; i < int(graph.operations.size()); ++i)
+        if (graph.operations[i].reads(value)) found.push_back(i);
+    return found;
+}
+
+int writer(const Graph &graph, int value) {
+    const auto found = std::ranges::find_if(graph.operations, [&](const Operation &o) { return o.outputs.holds(value); });
+    return found == graph.operations.end() ? -1 : int(found - graph.operations.begin());
+}
+
+const std::vector<Entry> &tuned_menu(std::string_view core) {
+    static const std::vector<Entry> tuned = {{"tuned", refuses_three_channels, one_workspace, takes_chains},
+                                             {"reference", accepts, nullptr, takes_chains}};
+    return is_tuned(core) ? tuned : reference_menu(core);
+}
+
+const std::vector<Entry> &behind_menu(std::string_view core) {
+    static const std::vector<Entry> tuned = {{"tuned", refuses_three_channels, one_workspace},
+                                             {"reference", accepts, nullptr, takes_chains}};
+    return is_tuned(core) ? tuned : reference_menu(core);
 }
 
 const std::vector<Entry> &reference_menu(std::string_view) {
-    static const std::vector<Entry> reference = {{"reference", accepts}};
+    static const std::vector<Entry> reference = {{"reference", accepts, nullptr, takes_chains}};
     return reference;
 }
 
