@@ -84,8 +84,11 @@ private:
 
     static void fill_step(std::span<std::byte> memory) {
         std::vector<std::uint32_t> words(memory.size() / 4);
-        for (const int field : {step_learning_rate, step_beta1, step_beta2, step_epsilon, step_momentum, step_inverse_batch})
-            words.at(static_cast<std::size_t>(field)) = std::bit_cast<std::uint32_t>(0.001f);
+        const auto set_float = [&](int field, float value) {
+            words.at(static_cast<std::size_t>(field)) = std::bit_cast<std::uint32_t>(value);
+        };
+        for (const int field : {step_learning_rate, step_inverse_batch}) set_float(field, 0.001f);
+        for (int setting = 0; setting < most_optimizer_settings; setting++) set_float(step_first_setting + setting, 0.001f);
         words.at(step_flip_threshold) = 32768;
         for (int layer = 0; dropout_scale(layer) < static_cast<int>(words.size()); layer++) {  // and over the classes' weights
             words.at(static_cast<std::size_t>(dropout_threshold(layer))) = 16384;
@@ -186,7 +189,8 @@ void register_kernels(const halcyon_model &model, const Plan &plan, const BenchO
         }
         for (const CompiledKernel &kernel : set.kernels)
             for (const int batch : options.batches)
-                if (kernel.kernel.shape.batch > 0 ? batch == kernel.kernel.shape.batch : sees_the_batch(kernel) || batch == options.batches.front())
+                if (kernel.kernel.shape.batch > 0 ? batch == kernel.kernel.shape.batch
+                                                  : sees_the_batch(kernel) || batch == options.batches.front())
                     add(set, kernel, batch);
     }
 }

@@ -35,13 +35,13 @@ KINDS = {
 OF_GRADIENTS = ("mask", "affinemask", "kept", "normgradient", "onehotgradient")
 
 
-def kind(kernel):
-    """Of a kernel without its shape: a core and, behind "__" each, its chains."""
+def kind(kernel, shape):
+    """Of a kernel, a core and behind "__" each its chains, and its shape: that of a slab of weights is an optimizer's."""
     core, *chains = kernel.split("__")
     if core.startswith("conv2d") and "fold" not in core:
         way = "backward data" if "bwd_data" in core else "backward weights" if "bwd_weights" in core else "forward"
         return f"convolution, {way}"
-    if core in ("adam", "sgd"):
+    if shape.startswith("n"):
         return "optimizer"
     of_gradients = any(link.startswith(OF_GRADIENTS) for chain in chains for link in chain.split("_"))
     backward = "bwd" in core or (core == "pointwise" and of_gradients)
@@ -76,7 +76,7 @@ def line(x1, y1, x2, y2, stroke, **style):
 
 class Dot:
     def __init__(self, number, row, whole_ms, x, y):
-        self.number, self.row, self.colour = number, row, KINDS[kind(row["kernel"])]
+        self.number, self.row, self.colour = number, row, KINDS[kind(row["kernel"], row["shape"])]
         self.x, self.y = x(row["flop"] / row["bytes"]), y(row["gflops"])
         self.radius = max(2.5, 26 * math.sqrt(row["ms"] / whole_ms))
 

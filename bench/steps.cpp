@@ -36,7 +36,7 @@ void train(benchmark::State &state, Fixture &&fixture) {
     std::vector<TrainingStep> steps(static_cast<std::size_t>(fixture.network.steps_ahead()), step);
     for (auto iteration : state) {
         static_cast<void>(iteration);
-        const double seconds = seconds_of([&] { fixture.network.train(Optimizer::adam, steps); });
+        const double seconds = seconds_of([&] { fixture.network.train(find_optimizer("adam"), steps); });
         state.SetIterationTime(seconds / static_cast<double>(steps.size()));
     }
 }
@@ -53,7 +53,7 @@ double flops_of(const SetPlan &set, const std::string &program_name) {
     double flops = 0;
     for (const Program &program : set.programs)
         for (auto call = program.calls.begin() + program.prepared_calls; call != program.calls.end(); ++call)
-            if (program.name == program_name && call->kernel.find("conv2d") != std::string::npos) flops += call->flops;
+            if (program.name == program_name && call->kernel.core.find("conv2d") != std::string::npos) flops += call->flops;
     return flops;
 }
 

@@ -1,6 +1,7 @@
 #include "compiler/graph.h"
 
 #include "plan/augment.h"
+#include "plan/optimizers.h"
 #include "plan/step.h"
 
 #include <fmt/format.h>
@@ -266,9 +267,13 @@ std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs) {
     const auto state = [&](const std::string &name, int slab) {
         return slab_part(name, {shape.elements}, Home::optimizer, slab * slabs.parameter_bytes);
     };
-    return {
-        one_call("adam", "adam", "optimizer", shape, {gradients, step}, {parameters, state("first_moment", 0), state("second_moment", 1)}),
-        one_call("sgd", "sgd", "optimizer", shape, {gradients, step}, {parameters, state("velocity", 0)})};
+    std::vector<Graph> graphs;
+    for (const Optimizer &optimizer : all_optimizers()) {
+        std::vector<Buffer> updated = {parameters};
+        for (const StateSlot &slot : optimizer.slots) updated.push_back(state(slot.name, int(updated.size()) - 1));
+        graphs.push_back(one_call(optimizer.name, optimizer.name, "optimizer", shape, {gradients, step}, updated));
+    }
+    return graphs;
 }
 
 std::vector<Graph> lower_augmentation(const Model &model) {

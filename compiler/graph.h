@@ -81,7 +81,7 @@ Graph lower_training(const Model &model, const Slabs &slabs);
 /// The forward pass with moving statistics and the loss: "infer" for any `batch` (0), "infer_one" for a batch of 1.
 Graph lower_inference(const Model &model, const Slabs &slabs, int batch = 0);
 
-/// "adam" and "sgd": one call on the whole slabs.
+/// A program of each optimizer's name (plan/optimizers.h): one call on the whole slabs.
 std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs);
 
 /// "augment", and "augment_float" for a data set of floats: one call that makes a batch's images of records of the data set.

@@ -35,7 +35,7 @@ std::string refusal(const Entry &entry, const Kernel &kernel, const Set &set, co
 /// Throws std::runtime_error where a pinned entry does not exist or refuses, and for an entry to do without that is on no menu.
 Plan make_plan(const Model &model, const PlanOptions &options);
 
-/// The graphs of all programs, before fusion: gradients, adam, sgd, augment, augment_float, infer, infer_one.
+/// The graphs of all programs, before fusion: gradients, the optimizers', augment, augment_float, infer, infer_one.
 std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs);
 
 /// Reads `folder`/<set>.json for every set that has one. Throws std::runtime_error naming the file where it is not an object of strings.

@@ -288,9 +288,9 @@ void softmax_cross_entropy(KernelGenerator &k) {
                                              k.extent("labels", 0), k.extent("step", 0), k.shape()));
 }
 
-void adam(KernelGenerator &k) { k.slabs(k.make<Adam>(k.input("gradients"), k.input("step")).slabs); }
-
-void sgd(KernelGenerator &k) { k.slabs(k.make<Sgd>(k.input("gradients"), k.input("step")).slabs); }
+void optimizer_update(KernelGenerator &k) {
+    k.slabs(k.make<OptimizerUpdate>(find_optimizer(k.core()), k.input("gradients"), k.input("step")).slabs);
+}
 
 /// An algorithm of a core, with all the stages that it may be built of: the first have the references.
 template<typename... Stages>
@@ -305,10 +305,15 @@ Algorithm built_of(void (*build)(KernelGenerator &)) {
             }};
 }
 
+Algorithms with_optimizers(Algorithms algorithms) {
+    for (const Optimizer &optimizer : all_optimizers()) algorithms.emplace(optimizer.name, built_of<OptimizerUpdate>(optimizer_update));
+    return algorithms;
+}
+
 }  // namespace
 
-const std::map<std::string, Algorithm, std::less<>> &algorithms() {
-    static const std::map<std::string, Algorithm, std::less<>> algorithms = {
+const Algorithms &algorithms() {
+    static const Algorithms algorithms = with_optimizers({
         {"augment", built_of<Augment<uint8_t>>(augment)},
         {"input_fwd", built_of<InputForward>(input_fwd)},
         {"normalization_fold", built_of<NormalizationFold>(normalization_fold)},
@@ -339,9 +344,7 @@ const std::map<std::string, Algorithm, std::less<>> &algorithms() {
         {"max_pool2d_bwd", built_of<MaxPool2dBackward>(max_pool2d_bwd)},
         {"softmax_cross_entropy_fwd", built_of<SoftmaxCrossEntropyForward>(softmax_cross_entropy_fwd)},
         {"softmax_cross_entropy", built_of<SoftmaxCrossEntropy>(softmax_cross_entropy)},
-        {"adam", built_of<Adam>(adam)},
-        {"sgd", built_of<Sgd>(sgd)},
-    };
+    });
     return algorithms;
 }
 

@@ -29,7 +29,8 @@ struct Algorithm {
 };
 
 /// The algorithm of each core, by its name.
-const std::map<std::string, Algorithm, std::less<>> &algorithms();
+using Algorithms = std::map<std::string, Algorithm, std::less<>>;
+const Algorithms &algorithms();
 
 class KernelGenerator : public Halide::Generator<KernelGenerator> {
 public:
@@ -40,6 +41,7 @@ public:
     void generate() { algorithms().at(spec_.core).build(*this); }
     void schedule();
 
+    const std::string &core() const { return spec_.core; }
     const Shape &shape() const { return spec_.shape; }
 
     /// An input, with the chain before it.

@@ -1,5 +1,7 @@
 #include "plan/cores.h"
 
+#include "plan/optimizers.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,9 +42,23 @@ double per_weight(const Shape &s) {
     return operations * double(s.out_c) * s.in_c * s.kernel_h * s.kernel_w;
 }
 
-template<int operations>
-double per_element(const Shape &s) {
-    return operations * double(s.elements);
+/// An optimizer's step on all weights.
+Core core_of(const Optimizer &optimizer) {
+    std::vector<Argument> updated = {{"parameters", Role::slab, true}};
+    for (const StateSlot &slot : optimizer.slots) updated.push_back({slot.name, Role::slab, true});
+    return {optimizer.name,
+            {{"gradients", Role::slab}, {"step", Role::step}},
+            updated,
+            {},
+            Sizes::slab,
+            Constants::none,
+            optimizer.exactness,
+            [flops = optimizer.flops](const Shape &s) { return flops * double(s.elements); }};
+}
+
+std::vector<Core> with_optimizers(std::vector<Core> cores) {
+    for (const Optimizer &optimizer : all_optimizers()) cores.push_back(core_of(optimizer));
+    return cores;
 }
 
 }  // namespace
@@ -59,7 +75,7 @@ const std::vector<Core> &all_cores() {
         {"mean", in_channels},  {"inv_std", in_channels},           {"scale", in_channels},
         {"shift", in_channels}, {"moving_mean", in_channels, true}, {"moving_variance", in_channels, true}};
     const std::vector<Argument> loss = {{"loss", per_image}, {"correct", per_image}};
-    static const std::vector<Core> cores = {
+    static const std::vector<Core> cores = with_optimizers({
         // A batch of images of a data set, each moved, brightened and erased at random. Exact of bytes, not of floats.
         {"augment",
          {{"records", records}, {"indices", indices}, {"augment", augment}},
@@ -288,26 +304,7 @@ const std::vector<Core> &all_cores() {
          Constants::none,
          derived,
          per_input<7>},
-
-        // Adam's step, as Keras writes it.
-        {"adam",
-         {{"gradients", slab}, {"step", step}},
-         {{"parameters", slab, true}, {"first_moment", slab, true}, {"second_moment", slab, true}},
-         {},
-         Sizes::slab,
-         Constants::none,
-         derived,
-         per_element<12>},
-        // Gradient descent with momentum, as Keras writes it.
-        {"sgd",
-         {{"gradients", slab}, {"step", step}},
-         {{"parameters", slab, true}, {"velocity", slab, true}},
-         {},
-         Sizes::slab,
-         Constants::none,
-         exact,
-         per_element<4>},
-    };
+    });
     return cores;
 }
 

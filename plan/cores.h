@@ -5,6 +5,7 @@
 #include "plan/pointwise.h"
 #include "plan/shape.h"
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,7 +59,7 @@ struct Core {
     Sizes sizes;
     Constants constants;
     Exactness exactness;
-    double (*flops)(const Shape &);  // floating-point operations an image (a call, for optimizers and folds)
+    std::function<double(const Shape &)> flops;  // floating-point operations an image (a call, for optimizers and folds)
 
     /// An argument or a value between by its name; null where there is none.
     const Argument *find(std::string_view name) const;

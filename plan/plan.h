@@ -21,7 +21,7 @@ enum class Home {
     parameters,   // the slab of trainable weights
     gradients,    // a slab laid out like `parameters`
     moving,       // the slab of moving statistics: saved, not trained
-    optimizer,    // two slabs laid out like `parameters`, one after the other
+    optimizer,    // slabs laid out like `parameters`, one after the other: as many as an optimizer has at most
     prepared,     // what a program's first calls make of the weights, kept until these change
     external,     // bound by the runtime by name, as Lowering::external() and lower_augmentation() list them
 };
@@ -58,8 +58,8 @@ struct Call {
 };
 
 /// A sequence of calls: "input" and "input_float" (a batch of images as the layers read it, of records that are bytes or float32), then on
-/// that "gradients" (forward and backward), "infer" and "infer_one", for a single image; "adam" and "sgd". "augment" and "augment_float"
-/// make the images of an augmented batch, which "input" then takes for records.
+/// that "gradients" (forward and backward), "infer" and "infer_one", for a single image; the optimizers by their names. "augment" and
+/// "augment_float" make the images of an augmented batch, which "input" then takes for records.
 struct Program {
     std::string name;
     std::vector<Buffer> buffers;

@@ -4,18 +4,19 @@
 
 namespace halcyon {
 
+/// The most numbers that a recipe can set of an optimizer.
+constexpr int most_optimizer_settings = 4;
+
 enum StepField : int {
-    step_seed,            // uint32
-    step_epoch,           // uint32, from 0
-    step_position,        // uint32, the place in the epoch of the batch's first image
-    step_inverse_batch,   // float, 1 / images in the global batch
-    step_learning_rate,   // float; for Adam it includes the bias corrections sqrt(1 - beta2^t) / (1 - beta1^t)
-    step_beta1,           // float, Adam
-    step_beta2,           // float, Adam
-    step_epsilon,         // float, Adam
-    step_momentum,        // float, SGD
-    step_flip_threshold,  // uint32: an image is flipped where its 16 random bits are below it; 0 never, 65536 always
-    step_first_dropout,   // two words a dropout layer, see dropout_threshold() and dropout_scale()
+    step_seed,           // uint32
+    step_epoch,          // uint32, from 0
+    step_position,       // uint32, the place in the epoch of the batch's first image
+    step_inverse_batch,  // float, 1 / images in the global batch
+    step_learning_rate,  // float, as Optimizer::correct leaves it (plan/optimizers.h)
+    step_first_setting,  // floats: the optimizer's settings in the order of its row, likewise
+    // uint32: an image is flipped where its 16 random bits are below it; 0 never, 65536 always
+    step_flip_threshold = step_first_setting + most_optimizer_settings,
+    step_first_dropout,  // two words a dropout layer, see dropout_threshold() and dropout_scale()
 };
 
 /// uint32: an element is dropped where its 16 random bits are below it: round(rate * 65536).

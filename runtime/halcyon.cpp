@@ -57,6 +57,11 @@ struct halcyon_network {
 
 namespace {
 
+/// A step's after_gradients returned what is not 0.
+struct StepEnded {
+    int status;
+};
+
 /// Runs `action` on a network and turns what it throws into a status and a message.
 template<typename Action>
 halcyon_status guarded(halcyon_network *handle, Action &&action) noexcept {
@@ -65,6 +70,9 @@ halcyon_status guarded(halcyon_network *handle, Action &&action) noexcept {
         try {
             action();
             return HALCYON_OK;
+        } catch (const StepEnded &ended) {
+            handle->error = fmt::format("after_gradients returned {}: the step ended before its update", ended.status);
+            return ended.status;
         } catch (const std::exception &error) {
             handle->error = message_of(error);
         } catch (...) {
@@ -79,6 +87,31 @@ halcyon_status guarded(halcyon_network *handle, Action &&action) noexcept {
 /// Throws where an argument that must point to something does not.
 void require(const void *pointer, const char *argument) {
     if (!pointer) throw std::invalid_argument(fmt::format("`{}` is a null pointer", argument));
+}
+
+/// The hook of a step that a C program gave; empty where it gave none.
+AfterGradients after_gradients_of(const halcyon_step &step) {
+    if (!step.after_gradients) return {};
+    return [&step](std::span<float> gradients) {
+        if (const int status = step.after_gradients(step.user, gradients.data(), gradients.size())) throw StepEnded{status};
+    };
+}
+
+/// What the network takes for a C program's step. Throws std::invalid_argument where it cannot tell the step's random numbers from others.
+TrainingStep training_step(const Plan &plan, std::span<const std::int32_t> records, const halcyon_step &step) {
+    // Every update draws its own.
+    constexpr std::int64_t last_update = std::numeric_limits<std::uint32_t>::max();
+    if (step.update < 1 || step.update > last_update)
+        throw std::invalid_argument(fmt::format("an update of number {}: it must be 1 to {}", step.update, last_update));
+    TrainingStep training;
+    training.records.assign(records.begin(), records.end());
+    training.values.seed = step.seed;
+    training.values.epoch = static_cast<std::uint32_t>(step.update);
+    training.values.update = step.update;
+    training.values.learning_rate = step.learning_rate;
+    training.values.flip_probability = step.flip_probability;
+    training.values.dropout_rates.assign(static_cast<std::size_t>(plan.dropout_layers), step.dropout_rate);
+    return training;
 }
 
 }  // namespace
@@ -146,21 +179,10 @@ halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *image
         require(images, "images");
         require(labels, "labels");
         require(step, "step");
-        // Every update draws its own random numbers.
-        constexpr std::int64_t last_update = std::numeric_limits<std::uint32_t>::max();
-        if (step->update < 1 || step->update > last_update)
-            throw std::invalid_argument(fmt::format("an update of number {}: it must be 1 to {}", step->update, last_update));
         Network &model = network->get_with_weights();
-        const std::span<const std::int32_t> records = network->bind(images, labels, count);
-        TrainingStep training;
-        training.records.assign(records.begin(), records.end());
-        training.values.seed = step->seed;
-        training.values.epoch = static_cast<std::uint32_t>(step->update);
-        training.values.update = step->update;
-        training.values.learning_rate = step->learning_rate;
-        training.values.flip_probability = step->flip_probability;
-        training.values.dropout_rates.assign(static_cast<std::size_t>(model.plan().dropout_layers), step->dropout_rate);
-        const BatchResult batch = model.train(Optimizer::adam, {&training, 1}).front();
+        const Optimizer &optimizer = find_optimizer(step->optimizer ? step->optimizer : "adam");
+        const TrainingStep training = training_step(model.plan(), network->bind(images, labels, count), *step);
+        const BatchResult batch = model.train(optimizer, {&training, 1}, after_gradients_of(*step)).front();
         if (!std::isfinite(batch.loss))
             throw std::runtime_error(
                 fmt::format("the loss became {}: initialize the network or load weights, and try a lower learning rate", batch.loss));

@@ -13,23 +13,35 @@
 
 #include "runtime/model.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef enum halcyon_status { HALCYON_OK = 0, HALCYON_FAILED = 1 } halcyon_status;
+/* What every function returns: one of these, or what halcyon_step's after_gradients returned. */
+typedef int halcyon_status;
+enum { HALCYON_OK = 0, HALCYON_FAILED = 1 };
 
 typedef struct halcyon_network halcyon_network;
 
-/* What a step of training takes besides its images: Adam with the constants of Keras. */
+/* What a step of training takes besides its images. Begin with all of it zero: fields may be added, of which 0 means what was before. */
 typedef struct halcyon_step {
     uint32_t seed;          /* with `update` it decides what is dropped and flipped */
     int64_t update;         /* 1 .. 2^32 - 1, one more in every step */
-    float learning_rate;    /* finite, at least 0; 0.001 is Keras's */
+    float learning_rate;    /* finite, at least 0; 0.001 is Keras's for Adam */
     float dropout_rate;     /* of every dropout layer, 0 .. 0.99999, in steps of 1/65536 */
     float flip_probability; /* of mirroring an image, 0 .. 1 */
+
+    const char *optimizer; /* by its name in a recipe, with Keras's constants, the same in all steps; null: "adam" */
+
+    /* Called with `user` between the backward pass and the update; null: not. It may read and change the `count` gradients of the mean
+     * loss, those of all weights in one piece: here they are combined with other machines', or clipped. They are valid during the call.
+     * Where the network runs on a device they are the host's copy, and go back there for the update. Anything but 0 ends the step before
+     * the update, and halcyon_train_step() returns it. It must not throw, nor call a function with the same handle. */
+    int (*after_gradients)(void *user, float *gradients, size_t count);
+    void *user;
 } halcyon_step;
 
 /* Opens `model` on a schedule set ("auto": the fastest that this machine can run) with 1 .. 8192 `threads`, the caller's included, for
@@ -57,7 +69,8 @@ halcyon_status halcyon_save_weights(halcyon_network *network, const char *path);
 halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *probabilities);
 
 /* One step of training on `count` images, 1 .. max_batch, and their labels, each less than the number of classes; *loss is their mean loss
- * before the step (may be null). Where it fails because the loss is no finite number or a kernel failed, the weights may have changed. */
+ * before the step (may be null). Where it fails because the loss is no finite number or a kernel failed, the weights may have changed.
+ * Where `after_gradients` ended it, no weight and nothing of the optimizer's state has, but for batch norms' moving statistics. */
 halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint16_t *labels, int count,
                                   const halcyon_step *step, double *loss);
 

@@ -35,6 +35,7 @@ struct TrainOptions {
     int limit = 0;                // 0: all images
     double validation_split = 0;  // 0: none
     bool no_shuffle = false, no_dropout = false, no_evaluate = false;
+    AfterGradients after_gradients = {};  // no option of the command line: for programs that call run_train()
 };
 
 struct EvaluateOptions {

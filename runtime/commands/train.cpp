@@ -122,7 +122,7 @@ bool has_end(const RunFolder &run, const RunData &data) {
 
 /// Trains to the end, or until a signal, or until nobody takes the output.
 int train(Network &network, const RunConfig &config, bool automatic, const ChosenData &source, const RunData &data, const RunFolder &folder,
-          const TrainingState &state) {
+          const TrainingState &state, const AfterGradients &after_gradients) {
     install_stop_signals();
     fmt::print("data      {}, {} training images", printable(source.description()), config.images());
     if (data.test) fmt::print(", {} test images", data.test->size());
@@ -136,7 +136,7 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
     folder.write_skipped(source.bad_files());
 
     Progress progress;
-    Trainer trainer(network, config, data, folder, state);
+    Trainer trainer(network, config, data, folder, state, after_gradients);
     if (trainer.run(progress, [] { return stop_signal != 0 || output_failed(); })) {
         fmt::print("{}: the best epoch's weights are in {}\n", describe_end(config, trainer.state()), printable(folder.best().string()));
         return exit_done;
@@ -181,7 +181,7 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
 
     const RunFolder folder =
         options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model) : RunFolder::create(options.out);
-    return train(*network, config, schedule == "auto", source, data, folder, {});
+    return train(*network, config, schedule == "auto", source, data, folder, {}, options.after_gradients);
 }
 
 /// Whether a resumed run goes on in another folder.
@@ -292,7 +292,8 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     if (config.recipe.epochs != epochs_before)
         fmt::print("{} epochs instead of {}: the learning rate follows its schedule over the new total from here on\n",
                    config.recipe.epochs, epochs_before);
-    return train(*network, config, options.schedule == "auto", source, data, resumed_folder(std::move(run), options), state);
+    return train(*network, config, options.schedule == "auto", source, data, resumed_folder(std::move(run), options), state,
+                 options.after_gradients);
 }
 
 }  // namespace

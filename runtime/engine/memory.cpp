@@ -1,5 +1,6 @@
 #include "runtime/engine/memory.h"
 
+#include "plan/optimizers.h"
 #include "runtime/engine/machine.h"
 #include "runtime/engine/tensor.h"
 
@@ -110,8 +111,9 @@ std::map<Home, std::int64_t> bytes_of_homes(const Plan &plan, const SetPlan &set
         arena_per_image = std::max(arena_per_image, program.arena_bytes_per_image);
         arena_fixed = std::max(arena_fixed, program.arena_bytes_fixed);
     }
-    return {{Home::arena_batch, arena_per_image},    {Home::arena_fixed, arena_fixed},  {Home::parameters, plan.parameter_bytes},
-            {Home::gradients, plan.parameter_bytes}, {Home::moving, plan.moving_bytes}, {Home::optimizer, 2 * plan.parameter_bytes},
+    return {{Home::arena_batch, arena_per_image},     {Home::arena_fixed, arena_fixed},
+            {Home::parameters, plan.parameter_bytes}, {Home::gradients, plan.parameter_bytes},
+            {Home::moving, plan.moving_bytes},        {Home::optimizer, most_optimizer_slots() * plan.parameter_bytes},
             {Home::prepared, set.prepared_bytes}};
 }
 

@@ -3,17 +3,15 @@
 #include "plan/augment.h"
 #include "plan/step.h"
 #include "runtime/engine/executor.h"
-#include "runtime/engine/random.h"
+#include "runtime/engine/initializers.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
-#include <cmath>
 #include <functional>
-#include <limits>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <stdexcept>
@@ -57,41 +55,6 @@ std::size_t elements_of(const Parameter &parameter) {
     return std::accumulate(parameter.shape.begin(), parameter.shape.end(), std::size_t{1}, std::multiplies<>());
 }
 
-/// Glorot and Bengio's uniform initialisation: -limit .. limit, a number of its own for each (parameter, element).
-void glorot_uniform(std::span<float> weight, const Parameter &parameter, std::uint32_t index, std::uint32_t key) {
-    const float limit = std::sqrt(6.0F / static_cast<float>(parameter.fan_in + parameter.fan_out));
-    for (std::size_t element = 0; element < weight.size(); ++element) {
-        const std::uint32_t bits = philox2x32({static_cast<std::uint32_t>(element), index}, key)[0];
-        const float uniform = static_cast<float>(bits >> 8) * 0x1p-24F;
-        weight[element] = limit * (2.0F * uniform - 1.0F);
-    }
-}
-
-void initialize_weight(std::span<float> weight, const Parameter &parameter, std::uint32_t index, std::uint32_t key) {
-    if (parameter.initializer == "glorot_uniform")
-        glorot_uniform(weight, parameter, index, key);
-    else if (parameter.initializer == "ones" || parameter.initializer == "image_variance")
-        std::ranges::fill(weight, 1.0F);
-    else if (parameter.initializer == "zeros" || parameter.initializer == "image_mean")
-        std::ranges::fill(weight, 0.0F);
-    else if (parameter.initializer == "given" && parameter.values.size() == weight.size())
-        std::ranges::copy(parameter.values, weight.begin());
-    else
-        throw std::runtime_error(fmt::format("weight {}: there is no initializer \"{}\"", parameter.name, parameter.initializer));
-}
-
-void require(bool holds, const char *what, float value, const char *range) {
-    if (!holds) throw std::invalid_argument(fmt::format("a {} of {}: it must be {}", what, value, range));
-}
-
-void require_fraction(const char *what, float value) { require(value >= 0 && value < 1, what, value, "at least 0 and below 1"); }
-
-/// Adam's bias corrections are folded into the learning rate, as Keras does, in double: lr * sqrt(1 - beta2^t) / (1 - beta1^t).
-float corrected_learning_rate(const StepValues &step) {
-    const auto t = static_cast<double>(step.update);
-    return static_cast<float>(step.learning_rate * std::sqrt(1.0 - std::pow(step.beta2, t)) / (1.0 - std::pow(step.beta1, t)));
-}
-
 /// Steps that a device is given at once. In 64 of them it computes for tens of milliseconds, beside which a copy of their results and the
 /// wait for it are nothing.
 constexpr int device_steps_ahead = 64;
@@ -104,7 +67,8 @@ struct Network::Implementation {
     const halide_device_interface_t *device;  // null: the host
     Session session;
     Memory memory;
-    Executor input, input_float, augment, augment_float, gradients, adam, sgd, infer, infer_one;
+    std::map<std::string, Executor, std::less<>> programs;
+    Executor &input, &input_float, &augment, &augment_float, &gradients, &infer, &infer_one;
 
     std::optional<PlacedData> data;  // the network's own
     int records = 0;                 // of the bound data
@@ -130,10 +94,10 @@ struct Network::Implementation {
 
     Implementation(const halcyon_model &model, Plan model_plan, std::string_view set_name, int threads, int max_batch)
         : plan(std::move(model_plan)), set(find_set(plan, set_name)), device(device_of(set_name)), session(threads),
-          memory(plan, set, max_batch, session), input(executor(model, "input")), input_float(executor(model, "input_float")),
-          augment(executor(model, "augment")), augment_float(executor(model, "augment_float")), gradients(executor(model, "gradients")),
-          adam(executor(model, "adam")), sgd(executor(model, "sgd")), infer(executor(model, "infer")),
-          infer_one(executor(model, "infer_one")), augmented(device, session, std::int64_t(max_batch * image_values() * sizeof(float))),
+          memory(plan, set, max_batch, session), input(load_program(model, "input")), input_float(load_program(model, "input_float")),
+          augment(load_program(model, "augment")), augment_float(load_program(model, "augment_float")),
+          gradients(load_program(model, "gradients")), infer(load_program(model, "infer")), infer_one(load_program(model, "infer_one")),
+          augmented(device, session, std::int64_t(max_batch * image_values() * sizeof(float))),
           counting(device, session, 1, std::size_t(max_batch)),
           images(device, session, std::int64_t(max_batch * image_values() * sizeof(float))), steps_ahead(device ? device_steps_ahead : 1),
           indices(device, session, steps_ahead, std::size_t(max_batch)),
@@ -141,6 +105,7 @@ struct Network::Implementation {
           step(device, session, steps_ahead, std::size_t(step_words(plan.dropout_layers, plan.classes))),
           loss(device, session, steps_ahead, std::size_t(max_batch)), correct(device, session, steps_ahead, std::size_t(max_batch)),
           probabilities(device, session, 1, std::size_t(max_batch) * plan.classes), results(std::size_t(steps_ahead)) {
+        load_optimizers(model);
         memory.bind("input", images.place(0));
         memory.bind("probabilities", probabilities.place(0));
         memory.bind("augmented", augmented.place(0));
@@ -160,10 +125,11 @@ struct Network::Implementation {
         const PlacedData black(device, session, bytes, label), black_floats(device, session, values, label);
         bind_data(black);
         select(0, std::vector<std::int32_t>{0});
-        set_step(0, StepValues{}, 1);
-        set_optimizer(0, Optimizer::adam, StepValues{});
+        write_step(step[0], plan, StepValues{}, 1);
+        write_optimizer_step(step[0], all_optimizers().front(), StepValues{});
         send(1);
-        for (Executor *program : {&input, &augment, &gradients, &adam, &sgd, &infer, &infer_one}) program->run(1, 1);
+        for (Executor *program : {&input, &augment, &gradients, &infer, &infer_one}) program->run(1, 1);
+        for (Executor *program : optimizers()) program->run(1, 1);
         bind_data(black_floats);
         for (Executor *program : {&input_float, &augment_float}) program->run(1, 1);
         memory.clear_slabs();
@@ -187,8 +153,7 @@ struct Network::Implementation {
     }
 
     void rebind() {
-        for (Executor *program : {&input, &input_float, &augment, &augment_float, &gradients, &adam, &sgd, &infer, &infer_one})
-            program->rebind();
+        for (auto &[name, program] : programs) program.rebind();
     }
 
     std::size_t image_values() const { return std::size_t(plan.in_c) * plan.in_h * plan.in_w; }
@@ -224,8 +189,29 @@ struct Network::Implementation {
         bind_row(0);
     }
 
-    Executor executor(const halcyon_model &model, std::string_view program) {
-        return Executor(model, find_program(set, program), set.order, memory, session);
+    Executor &load_program(const halcyon_model &model, const std::string &name) {
+        return programs.try_emplace(name, model, find_program(set, name), set.order, memory, session).first->second;
+    }
+
+    /// Those that the model was compiled with.
+    void load_optimizers(const halcyon_model &model) {
+        for (const Optimizer &optimizer : all_optimizers())
+            if (std::ranges::find(set.programs, optimizer.name, &Program::name) != set.programs.end()) load_program(model, optimizer.name);
+    }
+
+    std::vector<Executor *> optimizers() {
+        std::vector<Executor *> loaded;
+        for (const Optimizer &optimizer : all_optimizers())
+            if (const auto program = programs.find(optimizer.name); program != programs.end()) loaded.push_back(&program->second);
+        return loaded;
+    }
+
+    Executor &program_of(const Optimizer &optimizer) {
+        const auto program = programs.find(optimizer.name);
+        if (program == programs.end())
+            throw std::runtime_error(
+                fmt::format("model {}: it was compiled without the optimizer {}: build it anew", plan.model, optimizer.name));
+        return program->second;
     }
 
     /// Of each program what it made of weights that are trained.
@@ -268,58 +254,21 @@ struct Network::Implementation {
         std::ranges::copy(given, words[row].begin());
     }
 
-    template<typename Word>
-    void set_word(int row, int field, Word value) {
-        step[row][std::size_t(field)] = std::bit_cast<std::uint32_t>(value);
-    }
-
-    void set_step(int row, const StepValues &values, std::size_t batch) {
-        set_word(row, step_seed, values.seed);
-        set_word(row, step_epoch, values.epoch);
-        set_word(row, step_position, values.position);
-        const std::size_t global_batch = values.global_batch == 0 ? batch : std::size_t(std::max(values.global_batch, 0));
-        require(global_batch >= batch, "global batch", static_cast<float>(values.global_batch), "0 or no less than the batch");
-        set_word(row, step_inverse_batch, 1.0F / static_cast<float>(global_batch));
-        require(values.flip_probability >= 0 && values.flip_probability <= 1, "flip probability", values.flip_probability, "from 0 to 1");
-        set_word(row, step_flip_threshold, chance_of(values.flip_probability));
-        if (!values.dropout_rates.empty() && values.dropout_rates.size() != std::size_t(plan.dropout_layers))
-            throw std::invalid_argument(
-                fmt::format("{} dropout rates for {} dropout layers", values.dropout_rates.size(), plan.dropout_layers));
-        for (int layer = 0; layer < plan.dropout_layers; ++layer) {
-            const float rate = values.dropout_rates.empty() ? 0.0F : values.dropout_rates[std::size_t(layer)];
-            require(rate >= 0 && rate < 1 && chance_of(rate) < 65536, "dropout rate", rate, "from 0 to 0.99999");
-            set_word(row, dropout_threshold(layer), chance_of(rate));
-            set_word(row, dropout_scale(layer), 1.0F / (1.0F - rate));
+    /// Gives the kernels what they read in these steps, a row each.
+    void set_steps(const Optimizer &optimizer, std::span<const TrainingStep> steps) {
+        if (steps.empty() || steps.size() > std::size_t(steps_ahead))
+            throw std::invalid_argument(fmt::format("{} steps at once: it must be 1 to {}", steps.size(), steps_ahead));
+        program_of(optimizer);
+        bool augmenting = false;
+        for (int row = 0; row < int(steps.size()); ++row) {
+            const TrainingStep &given = steps[std::size_t(row)];
+            select(row, given.records);
+            if (!given.augment.empty()) set_words(row, given.augment, given.records.size());
+            augmenting = augmenting || !given.augment.empty();
+            write_step(step[row], plan, given.values, given.records.size());
+            write_optimizer_step(step[row], optimizer, given.values);
         }
-        set_class_weights(row, values.class_weights);
-    }
-
-    void set_class_weights(int row, const std::vector<float> &weights) {
-        if (!weights.empty() && weights.size() != std::size_t(plan.classes))
-            throw std::invalid_argument(fmt::format("{} class weights for {} classes", weights.size(), plan.classes));
-        const int words = static_cast<int>(step[row].size());
-        for (int label = 0; label < plan.classes; ++label) {
-            const float weight = weights.empty() ? 1.0F : weights[std::size_t(label)];
-            require(weight >= 0 && std::isfinite(weight), "class weight", weight, "finite and at least 0");
-            set_word(row, class_weight(words, plan.classes, label), weight);
-        }
-    }
-
-    void set_optimizer(int row, Optimizer optimizer, const StepValues &values) {
-        require(values.update >= 1, "number of an update", static_cast<float>(values.update), "at least 1");
-        require_fraction("beta_1", values.beta1);
-        require_fraction("beta_2", values.beta2);
-        require_fraction("momentum", values.momentum);
-        require(values.epsilon >= std::numeric_limits<float>::min() && std::isfinite(values.epsilon), "epsilon", values.epsilon,
-                "finite and at least 1.2e-38, the least that is no denormal");
-        require(values.learning_rate >= 0, "learning rate", values.learning_rate, "at least 0");
-        const float rate = optimizer == Optimizer::adam ? corrected_learning_rate(values) : values.learning_rate;
-        require(std::isfinite(rate), "learning rate", values.learning_rate, "finite, with Adam's bias corrections too");
-        set_word(row, step_learning_rate, rate);
-        set_word(row, step_beta1, values.beta1);
-        set_word(row, step_beta2, values.beta2);
-        set_word(row, step_epsilon, values.epsilon);
-        set_word(row, step_momentum, values.momentum);
+        send(int(steps.size()), augmenting);
     }
 
     /// Gives the kernels the first rows of what they read.
@@ -347,16 +296,23 @@ struct Network::Implementation {
         run_on_images(gradients, batch);
     }
 
-    void run_update(int row, Optimizer optimizer) {
+    void run_update(int row, const Optimizer &optimizer) {
         bind_row(row, reads_augmented);
         forget_preparations();
-        (optimizer == Optimizer::adam ? adam : sgd).run(memory.max_batch(), records);
+        program_of(optimizer).run(memory.max_batch(), records);
     }
 
     /// Gets the first rows of what the kernels wrote.
     void fetch(int rows) {
         loss.fetch(rows);
         correct.fetch(rows);
+    }
+
+    /// What came of the steps that were set.
+    std::span<const BatchResult> results_of(std::span<const TrainingStep> steps) {
+        fetch(int(steps.size()));
+        for (std::size_t row = 0; row < steps.size(); ++row) results[row] = sums(int(row), steps[row].records.size());
+        return std::span(results).first(steps.size());
     }
 
     BatchResult sums(int row, std::size_t batch) const {
@@ -377,9 +333,8 @@ int Network::max_batch() const { return self_->memory.max_batch(); }
 double Network::prepare_seconds() const { return self_->prepare_seconds; }
 
 void Network::initialize(std::uint32_t seed) {
-    const std::uint32_t key = stream_key(seed, 0, stream_init);
     for (std::size_t i = 0; i < plan().parameters.size(); ++i)
-        initialize_weight(weight(plan().parameters[i]), plan().parameters[i], static_cast<std::uint32_t>(i), key);
+        initialize_weight(weight(plan().parameters[i]), plan().parameters[i], static_cast<std::uint32_t>(i), seed);
     std::ranges::fill(gradient_slab(), 0.0F);
     std::ranges::fill(optimizer_slab(), 0.0F);
 }
@@ -420,7 +375,7 @@ void Network::bind_data(const Records &images, std::span<const std::uint16_t> la
 
 BatchResult Network::gradients(std::span<const std::int32_t> records, const StepValues &step) {
     self_->select(0, records);
-    self_->set_step(0, step, records.size());
+    write_step(self_->step[0], plan(), step, records.size());
     self_->send(1);
     self_->run_gradients(0, records.size());
     self_->fetch(1);
@@ -440,39 +395,31 @@ Records Network::augment(std::span<const std::int32_t> records, std::span<const 
     return std::span(reinterpret_cast<const std::uint8_t *>(images), values);
 }
 
-void Network::update(Optimizer optimizer, const StepValues &step) {
-    self_->set_optimizer(0, optimizer, step);
+void Network::update(const Optimizer &optimizer, const StepValues &step) {
+    write_optimizer_step(self_->step[0], optimizer, step);
     self_->send(1);
     self_->run_update(0, optimizer);
 }
 
 int Network::steps_ahead() const { return self_->steps_ahead; }
 
-std::span<const BatchResult> Network::train(Optimizer optimizer, std::span<const TrainingStep> steps) {
-    const int rows = static_cast<int>(steps.size());
-    if (rows < 1 || rows > steps_ahead())
-        throw std::invalid_argument(fmt::format("{} steps at once: it must be 1 to {}", rows, steps_ahead()));
-    for (int row = 0; row < rows; ++row) {
-        const TrainingStep &step = steps[std::size_t(row)];
-        self_->select(row, step.records);
-        if (!step.augment.empty()) self_->set_words(row, step.augment, step.records.size());
-        self_->set_step(row, step.values, step.records.size());
-        self_->set_optimizer(row, optimizer, step.values);
-    }
-    self_->send(rows, std::ranges::any_of(steps, [](const TrainingStep &step) { return !step.augment.empty(); }));
-    for (int row = 0; row < rows; ++row) {
-        const TrainingStep &step = steps[std::size_t(row)];
-        self_->run_gradients(row, step.records.size(), !step.augment.empty());
-        self_->run_update(row, optimizer);
-    }
-    self_->fetch(rows);
-    for (int row = 0; row < rows; ++row) self_->results[std::size_t(row)] = self_->sums(row, steps[std::size_t(row)].records.size());
-    return std::span(self_->results).first(steps.size());
+std::span<const BatchResult> Network::train(const Optimizer &optimizer, std::span<const TrainingStep> steps,
+                                            const AfterGradients &after_gradients) {
+    self_->set_steps(optimizer, steps);
+    for (std::size_t row = 0; row < steps.size(); ++row) train_step(optimizer, static_cast<int>(row), steps[row], after_gradients);
+    return self_->results_of(steps);
+}
+
+/// The step of training.
+void Network::train_step(const Optimizer &optimizer, int row, const TrainingStep &step, const AfterGradients &after_gradients) {
+    self_->run_gradients(row, step.records.size(), !step.augment.empty());
+    if (after_gradients) after_gradients(gradient_slab());
+    self_->run_update(row, optimizer);
 }
 
 BatchResult Network::infer(std::span<const std::int32_t> records) {
     self_->select(0, records);
-    self_->set_step(0, StepValues{}, records.size());  // no flips
+    write_step(self_->step[0], plan(), StepValues{}, records.size());  // no flips
     self_->send(1);
     self_->bind_row(0);
     self_->inferred = 0;

@@ -2,14 +2,19 @@
 //
 //     BatchResult batch = network.gradients(records, step);   // forward, loss, backward
 //     // network.gradient_slab() holds the gradients: the place to combine them with other machines'
-//     network.update(Optimizer::adam, step);
+//     network.update(find_optimizer("adam"), step);
+//
+// and train() makes several of those.
 #pragma once
 
+#include "plan/optimizers.h"
 #include "plan/plan.h"
 #include "runtime/engine/memory.h"
+#include "runtime/engine/step_words.h"
 #include "runtime/model.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,34 +23,17 @@
 
 namespace halcyon {
 
-/// The optimizers that every model is compiled with.
-enum class Optimizer { adam, sgd };
-
-/// Everything that changes from step to step or by recipe, in a recipe's own units; the network turns it into the step buffer that the
-/// kernels read. Keep one and change its fields: a step must not allocate.
-struct StepValues {
-    std::uint32_t seed = 0;
-    std::uint32_t epoch = 0;     // from 0
-    std::uint32_t position = 0;  // the place in the epoch of the batch's first image
-    int global_batch = 0;        // images whose mean loss is differentiated, no fewer than the batch's; 0: those of this batch
-
-    float flip_probability = 0;             // of mirroring an image, 0..1
-    std::vector<float> dropout_rates = {};  // one for each of the plan's dropout layers, 0 <= rate, round(65536 rate) < 65536; empty: none
-
-    std::vector<float> class_weights = {};  // what an image's loss is multiplied by, by its class, finite and at least 0; empty: all 1
-
-    float learning_rate = 0;                              // finite, at least 0
-    std::int64_t update = 1;                              // t of Adam's bias corrections: 1 in the first update
-    float beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-7F;  // Adam: 0 <= beta < 1, epsilon > 0 and no denormal
-    float momentum = 0;                                   // SGD: 0 <= momentum < 1
-};
-
 /// One step of training: what Network::train() takes.
 struct TrainingStep {
     std::vector<std::int32_t> records;
     StepValues values;
     std::vector<std::int32_t> augment = {};  // augment_words (plan/augment.h) for each record; empty: the images as they are
 };
+
+/// Called between a step's backward pass and its update, with the gradients of all weights as they lie in the slab: here they are combined
+/// with other machines', or clipped. What it throws ends the training before that update. Where kernels run on a device it gets the host's
+/// copy, which goes back to the device for the update: a step then waits for two copies, and one for the host.
+using AfterGradients = std::function<void(std::span<float> gradients)>;
 
 /// Sums over the images of a batch, added in order; the loss is weighted by class where the step says so.
 struct BatchResult {
@@ -84,8 +72,8 @@ public:
     // Programs keep what they make of the weights until a span of these is asked for or they are trained, and a device has copies of its
     // own: after every run, ask anew before reading or writing.
 
-    /// The slabs, padding between the weights (always zero) included. `optimizer_slab` is two slabs laid out like the parameters': the
-    /// first and second moments of Adam, or SGD's velocity and nothing.
+    /// The slabs, padding between the weights (always zero) included. `optimizer_slab` is a slab laid out like the parameters' for each of
+    /// the most slots that an optimizer has: Adam's moments, or SGD's velocity and nothing.
     std::span<float> parameter_slab();
     std::span<float> gradient_slab();
     std::span<float> moving_slab();
@@ -95,7 +83,7 @@ public:
     std::span<float> weight(const Parameter &parameter);
     /// The gradient of a trainable weight. Throws std::invalid_argument for a moving statistic.
     std::span<float> gradient(const Parameter &parameter);
-    /// The optimizer's state of a trainable weight: slot 0 is Adam's first moment or SGD's velocity, slot 1 Adam's second moment.
+    /// The optimizer's state of a trainable weight, by the number of the slot (Optimizer::slots).
     std::span<float> optimizer_state(const Parameter &parameter, int slot);
 
     /// A data set where the kernels read it: `images` has in_h * in_w * in_c values a record, interleaved (c innermost, then x, y),
@@ -118,16 +106,18 @@ public:
     /// gradients(), and std::invalid_argument for other than augment_words for each record.
     Records augment(std::span<const std::int32_t> records, std::span<const std::int32_t> words);
 
-    /// One step of the optimizer with what is in gradient_slab(). Throws like gradients(); a kernel's failure may leave some weights
-    /// changed.
-    void update(Optimizer optimizer, const StepValues &step);
+    /// One step of the optimizer with what is in gradient_slab(). Throws like gradients(), and std::runtime_error where the model was
+    /// compiled without that optimizer; a kernel's failure may leave some weights changed.
+    void update(const Optimizer &optimizer, const StepValues &step);
 
     /// How many steps train() takes at once: 1 on the host; as many on a device as it computes while the host prepares and reads others.
     int steps_ahead() const;
 
-    /// gradients() and update() for each of 1 .. steps_ahead() steps in turn. Between them a device neither waits for the host nor copies
-    /// anything from or to it. Returns their results, which the next call overwrites. Throws like gradients().
-    std::span<const BatchResult> train(Optimizer optimizer, std::span<const TrainingStep> steps);
+    /// 1 .. steps_ahead() steps in turn, each gradients(), `after_gradients` where it is given, and update(). Without it a device neither
+    /// waits for the host between them nor copies anything from or to it. Returns their results, which the next call overwrites. Throws
+    /// like those three; the steps before the one that failed are done.
+    std::span<const BatchResult> train(const Optimizer &optimizer, std::span<const TrainingStep> steps,
+                                       const AfterGradients &after_gradients = {});
 
     /// Forward with the moving statistics and without dropout, over 1 .. max_batch records. Throws like gradients().
     BatchResult infer(std::span<const std::int32_t> records);
@@ -144,6 +134,9 @@ public:
 
 private:
     struct Implementation;
+
+    void train_step(const Optimizer &optimizer, int row, const TrainingStep &step, const AfterGradients &after_gradients);
+
     std::unique_ptr<Implementation> self_;
 };
 

@@ -21,7 +21,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 // The kernels compute in float32, without denormal numbers, and Adam's rate is up to 10^7 times the recipe's in its first steps: within
-// these ranges no number becomes zero, one or infinite there that was not.
+// these ranges, and those of the optimizers' settings, no number becomes zero, one or infinite there that was not.
 bool scale(double x) { return x >= 1e-30 && x <= 1e30; }
 bool below_one(double x) { return x == 0 || (x >= 1e-30 && x <= 0.9999999); }
 bool zero_or_scale(double x) { return x == 0 || scale(x); }
@@ -37,17 +37,23 @@ const char *const fraction_range = "0 or a number from 1e-30 to 1";
 bool dropout_rate(double x) { return x == 0 || (x >= 1.0 / 65536 && x <= 65535.0 / 65536); }
 const char *const dropout_range = "0 or a number from 1/65536 to 65535/65536";
 
+double parse_setting(Section &section, const OptimizerSetting &setting) {
+    const json *given = section.find(setting.key.c_str());
+    if (!given) return setting.standard;
+    if (!given->is_number() || !setting.range.holds(given->get<double>()))
+        section.fail(setting.key, fmt::format("must be {}, not {}", to_string(setting.range), short_json(*given)));
+    return *given;
+}
+
 OptimizerSettings parse_optimizer(const json &values, const std::string &where) {
-    OptimizerSettings optimizer;
+    std::vector<std::string> names;
+    for (const Optimizer &known : all_optimizers()) names.push_back(known.name);
     Section section(values, "optimizer", where);
-    section.choice("name", optimizer.name, {"adam", "sgd"});
-    if (optimizer.name == "adam") {
-        section.number("beta_1", optimizer.beta_1, below_one, below_one_range);
-        section.number("beta_2", optimizer.beta_2, below_one, below_one_range);
-        section.number("epsilon", optimizer.epsilon, scale, scale_range);
-    } else {
-        section.number("momentum", optimizer.momentum, below_one, below_one_range);
-    }
+    OptimizerSettings optimizer;
+    section.choice("name", optimizer.name, names);
+    optimizer.settings.clear();
+    for (const OptimizerSetting &setting : find_optimizer(optimizer.name).settings)
+        optimizer.settings.push_back(parse_setting(section, setting));
     section.refuse_unknown();
     return optimizer;
 }
@@ -115,6 +121,13 @@ ClassWeights parse_class_weights(const json &values, const std::string &where, c
     return weights;
 }
 
+ordered_json to_object(const OptimizerSettings &optimizer) {
+    const std::vector<OptimizerSetting> &known = find_optimizer(optimizer.name).settings;
+    ordered_json values = {{"name", optimizer.name}};
+    for (std::size_t i = 0; i < known.size(); ++i) values[known[i].key] = optimizer.settings.at(i);
+    return values;
+}
+
 ordered_json to_object(const Monitor &monitor) { return {{"monitor", monitor.name}, {"min_delta", monitor.min_delta}}; }
 
 ordered_json to_object(const EarlyStopping &stopping) {
@@ -176,18 +189,10 @@ Recipe load_recipe(const std::string &name_or_path) {
 }
 
 std::string to_json(const Recipe &recipe) {
-    const OptimizerSettings &optimizer = recipe.optimizer;
     const LearningRate &rate = recipe.learning_rate;
     ordered_json values;
     values["name"] = recipe.name;
-    values["optimizer"]["name"] = optimizer.name;
-    if (optimizer.name == "adam") {
-        values["optimizer"]["beta_1"] = optimizer.beta_1;
-        values["optimizer"]["beta_2"] = optimizer.beta_2;
-        values["optimizer"]["epsilon"] = optimizer.epsilon;
-    } else {
-        values["optimizer"]["momentum"] = optimizer.momentum;
-    }
+    values["optimizer"] = to_object(recipe.optimizer);
     values["learning_rate"]["schedule"] = rate.schedule;
     values["learning_rate"]["peak"] = rate.peak;
     if (rate.schedule == "one_cycle") {

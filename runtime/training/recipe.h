@@ -2,6 +2,7 @@
 // every key.
 #pragma once
 
+#include "plan/optimizers.h"
 #include "runtime/training/augment.h"
 
 #include <cstdint>
@@ -14,11 +15,10 @@
 
 namespace halcyon {
 
-/// "adam" or "sgd", which is also the plan's program that runs it. Keras's defaults.
+/// An optimizer by its name, and its settings in the order of its row (plan/optimizers.h). Keras's Adam with Keras's numbers.
 struct OptimizerSettings {
     std::string name = "adam";
-    double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-7;  // adam
-    double momentum = 0;                                  // sgd
+    std::vector<double> settings = standard_settings(find_optimizer("adam"));
 };
 
 /// "constant": always `peak`. "one_cycle": from start*peak up to `peak`, then down to zero; see learning_rate().

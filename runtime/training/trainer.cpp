@@ -11,6 +11,7 @@
 #include <numeric>
 #include <span>
 #include <stdexcept>
+#include <utility>
 
 namespace halcyon {
 namespace {
@@ -40,7 +41,7 @@ std::vector<double> require_fits(const RunConfig &config, const RunData &data) {
     return class_weights(config.recipe, images_by_class, data.train.class_names);
 }
 
-Optimizer optimizer_of(const Recipe &recipe) { return recipe.optimizer.name == "adam" ? Optimizer::adam : Optimizer::sgd; }
+const Optimizer &optimizer_of(const Recipe &recipe) { return find_optimizer(recipe.optimizer.name); }
 
 const Dataset *RunData::validated() const {
     if (validation) return &*validation;
@@ -56,9 +57,11 @@ bool is_finished(const Recipe &recipe, const TrainingState &state) {
     return state.epoch >= static_cast<std::uint32_t>(recipe.epochs) || stops_early(recipe, state.best, state.epoch);
 }
 
-Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data, const RunFolder &folder, const TrainingState &state)
-    : network_(network), config_(config), data_(data), folder_(folder), optimizer_(optimizer_of(config.recipe)),
-      images_(data.records_to_train(config)), state_(state), train_data_(place(network, data.train)) {
+Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data, const RunFolder &folder, const TrainingState &state,
+                 AfterGradients after_gradients)
+    : network_(network), config_(config), data_(data), folder_(folder), after_gradients_(std::move(after_gradients)),
+      optimizer_(optimizer_of(config.recipe)), images_(data.records_to_train(config)), state_(state),
+      train_data_(place(network, data.train)) {
     const Recipe &recipe = config.recipe;
     const std::vector<double> weights = require_fits(config, data);
     const std::vector<double> rates = dropout_rates(recipe, network.plan().dropout_layers);
@@ -67,10 +70,7 @@ Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data,
     step.values.flip_probability = static_cast<float>(recipe.flip);
     step.values.dropout_rates.assign(rates.begin(), rates.end());
     step.values.class_weights.assign(weights.begin(), weights.end());
-    step.values.beta1 = static_cast<float>(recipe.optimizer.beta_1);
-    step.values.beta2 = static_cast<float>(recipe.optimizer.beta_2);
-    step.values.epsilon = static_cast<float>(recipe.optimizer.epsilon);
-    step.values.momentum = static_cast<float>(recipe.optimizer.momentum);
+    step.values.settings.assign(recipe.optimizer.settings.begin(), recipe.optimizer.settings.end());
     if (recipe.augment != Augmentation()) {
         augmenter_.emplace(recipe.augment, recipe.flip, network.plan().in_w, network.plan().in_h);
         step.values.flip_probability = 0;  // done with the rest
@@ -123,7 +123,7 @@ void Trainer::train_steps() {
         set_values(steps_[steps], static_cast<int>(steps), position);
         position += static_cast<int>(steps_[steps].records.size());
     }
-    const std::span<const BatchResult> results = network_.train(optimizer_, std::span(steps_).first(steps));
+    const std::span<const BatchResult> results = network_.train(optimizer_, std::span(steps_).first(steps), after_gradients_);
     for (std::size_t i = 0; i < steps; ++i) add(results[i], steps_[i]);
 }
 

@@ -67,19 +67,20 @@ std::optional<Evaluation> evaluate(
     Network &network, const PlacedData &data, const StopRequested &stop_requested = [] { return false; });
 
 /// The optimizer that a recipe names.
-Optimizer optimizer_of(const Recipe &recipe);
+const Optimizer &optimizer_of(const Recipe &recipe);
 
 class Trainer {
 public:
     /// The network holds the weights and the optimizer's state to begin with, and `state` says where they stand: at the beginning, or where
-    /// a checkpoint was saved. Everything but `state` is to outlive the trainer. Throws std::runtime_error where the recipe does not fit
-    /// the model or the data.
-    Trainer(Network &network, const RunConfig &config, const RunData &data, const RunFolder &folder, const TrainingState &state = {});
+    /// a checkpoint was saved. `after_gradients`, where it is given, is called in every step. Everything but these two is to outlive the
+    /// trainer. Throws std::runtime_error where the recipe does not fit the model or the data.
+    Trainer(Network &network, const RunConfig &config, const RunData &data, const RunFolder &folder, const TrainingState &state = {},
+            AfterGradients after_gradients = {});
 
     /// Draws the first images as the network gets them, trains to the end of the run, evaluates the best epoch's weights on the test images
     /// where others were validated on, draws their mistakes, and returns true. Or until `stop_requested`: it finishes the step, saves, and
-    /// returns false. Throws std::runtime_error where a loss, a weight or another value of the checkpoint is no longer finite: the epoch
-    /// then does not count, and the last checkpoint is left as it was.
+    /// returns false. Throws std::runtime_error where a loss, a weight or another value of the checkpoint is no longer finite, and what
+    /// `after_gradients` throws: the epoch then does not count, and the last checkpoint is left as it was.
     bool run(Progress &progress, const StopRequested &stop_requested);
 
     const TrainingState &state() const { return state_; }
@@ -109,7 +110,8 @@ private:
     const RunData &data_;
     const RunFolder &folder_;
 
-    const Optimizer optimizer_;
+    const AfterGradients after_gradients_;
+    const Optimizer &optimizer_;
     const std::span<const std::int32_t> images_;  // the records of an epoch
     TrainingState state_;
     std::vector<TrainingStep> steps_;  // that are computed at once

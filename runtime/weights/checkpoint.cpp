@@ -39,14 +39,12 @@ std::vector<Slot> weight_slots(Network &network) {
     return slots;
 }
 
-std::vector<Slot> optimizer_slots(Network &network, Optimizer optimizer) {
-    const std::vector<std::string> names =
-        optimizer == Optimizer::adam ? std::vector<std::string>{"m", "v"} : std::vector<std::string>{"velocity"};
+std::vector<Slot> optimizer_slots(Network &network, const Optimizer &optimizer) {
     std::vector<Slot> slots;
     for (const Parameter &parameter : network.plan().parameters) {
         if (parameter.home != Home::parameters) continue;  // moving statistics are not trained
-        for (std::size_t i = 0; i < names.size(); ++i)
-            slots.push_back({optimizer_prefix + parameter.name + "/" + names[i], shape_of(parameter),
+        for (std::size_t i = 0; i < optimizer.slots.size(); ++i)
+            slots.push_back({optimizer_prefix + parameter.name + "/" + optimizer.slots[i].saved_as, shape_of(parameter),
                              network.optimizer_state(parameter, static_cast<int>(i))});
     }
     return slots;
@@ -219,7 +217,7 @@ TensorViews views(const std::vector<Slot> &slots) {
 
 }  // namespace
 
-void save_checkpoint(const fs::path &path, Network &network, Optimizer optimizer, const Checkpoint &checkpoint) {
+void save_checkpoint(const fs::path &path, Network &network, const Optimizer &optimizer, const Checkpoint &checkpoint) {
     TensorViews tensors = views(weight_slots(network));
     tensors.merge(views(optimizer_slots(network, optimizer)));
     write_safetensors(path, tensors, to_metadata(checkpoint));
@@ -227,7 +225,7 @@ void save_checkpoint(const fs::path &path, Network &network, Optimizer optimizer
 
 std::string read_config(const fs::path &path) { return entry(path, our_metadata(read_safetensors(path)), "config"); }
 
-std::string find_non_finite(Network &network, Optimizer optimizer) {
+std::string find_non_finite(Network &network, const Optimizer &optimizer) {
     for (const std::vector<Slot> &slots : {weight_slots(network), optimizer_slots(network, optimizer)})
         for (const Slot &slot : slots) {
             const auto count = std::ranges::count_if(slot.values, [](float value) { return !std::isfinite(value); });
@@ -236,7 +234,7 @@ std::string find_non_finite(Network &network, Optimizer optimizer) {
     return "";
 }
 
-Checkpoint load_checkpoint(const fs::path &path, Network &network, Optimizer optimizer) {
+Checkpoint load_checkpoint(const fs::path &path, Network &network, const Optimizer &optimizer) {
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
     const Metadata metadata = our_metadata(file);

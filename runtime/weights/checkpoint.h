@@ -65,9 +65,9 @@ struct Checkpoint {
     std::string config;  // the run's settings as JSON (runtime/training/run_config.h)
 };
 
-/// Writes the weights under Keras's names, the state of `optimizer` ("optimizer/conv2d/kernel/m" and ".../v" for Adam, ".../velocity" for
-/// SGD) and, as metadata, `checkpoint`. The file is replaced atomically; throws std::runtime_error, one line that names it.
-void save_checkpoint(const std::filesystem::path &path, Network &network, Optimizer optimizer, const Checkpoint &checkpoint);
+/// Writes the weights under Keras's names, the state of `optimizer` by its slots ("optimizer/conv2d/kernel/m" and ".../v" for Adam) and, as
+/// metadata, `checkpoint`. The file is replaced atomically; throws std::runtime_error, one line that names it.
+void save_checkpoint(const std::filesystem::path &path, Network &network, const Optimizer &optimizer, const Checkpoint &checkpoint);
 
 /// The settings of the run alone, for which no network is needed. Throws std::runtime_error, one line that names the file, where it is no
 /// checkpoint.
@@ -75,11 +75,11 @@ std::string read_config(const std::filesystem::path &path);
 
 /// Which value of a checkpoint is NaN or infinite: "conv2d/kernel: 3 of 864 values are not finite" for the first tensor that holds such; ""
 /// where all are finite.
-std::string find_non_finite(Network &network, Optimizer optimizer);
+std::string find_non_finite(Network &network, const Optimizer &optimizer);
 
 /// Reads what save_checkpoint() wrote. Throws std::runtime_error, one line that names the file, where it is not a checkpoint of this
 /// model and optimizer, its state is that of no run, or it holds a value that load_weights() would refuse; the network is then as it was.
-Checkpoint load_checkpoint(const std::filesystem::path &path, Network &network, Optimizer optimizer);
+Checkpoint load_checkpoint(const std::filesystem::path &path, Network &network, const Optimizer &optimizer);
 
 /// Writes the weights only, and what is known of the images.
 void save_weights(const std::filesystem::path &path, Network &network, const TrainingImages &images);

@@ -1,5 +1,7 @@
 #include "schedules/entries.h"
 
+#include "plan/optimizers.h"
+
 #include <string>
 #include <vector>
 
@@ -14,8 +16,10 @@ std::string whole_vectors(const Shape &s, const Set &set) {
 }  // namespace
 
 std::vector<KernelMenu> optimizers_menus() {
-    return {{"adam", {{"one_pass", whole_vectors}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}},
-            {"sgd", {{"one_pass", whole_vectors}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}}};
+    std::vector<KernelMenu> menus;
+    for (const Optimizer &optimizer : all_optimizers())
+        menus.push_back({optimizer.name, {{"one_pass", whole_vectors}, {"vectors", on_device}, autoscheduled, reference, gpu_reference}});
+    return menus;
 }
 
 }  // namespace halcyon

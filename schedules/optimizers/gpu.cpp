@@ -12,18 +12,11 @@ void update_threads(Halide::Func &slabs, const Halide::Var &i, int vector) {
     for (Halide::Stage stage : {Halide::Stage(slabs), slabs.update()}) vector_threads(stage, i, vector);
 }
 
-template<typename Stages>
-void vectors(Stages &f, const Shape &s, const Set &) {
-    update_threads(f.slabs, f.i, channel_vector(s.elements));
-}
+void vectors(OptimizerUpdate &f, const Shape &s, const Set &) { update_threads(f.slabs, f.i, channel_vector(s.elements)); }
 
-template<typename Stages>
-void gpu_reference(Stages &f) {
-    update_threads(f.slabs, f.i, 1);
-}
+void gpu_reference(OptimizerUpdate &f) { update_threads(f.slabs, f.i, 1); }
 
-const Schedules<Adam> adam_schedules{{"vectors", vectors}, {"gpu_reference", gpu_reference}};
-const Schedules<Sgd> sgd_schedules{{"vectors", vectors}, {"gpu_reference", gpu_reference}};
+const Schedules<OptimizerUpdate> schedules{{"vectors", vectors}, {"gpu_reference", gpu_reference}};
 
 }  // namespace
 }  // namespace halcyon

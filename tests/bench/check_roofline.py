@@ -49,7 +49,8 @@ for kernel, kind in {
     "pointwise__maskat1": "other, backward",
     "sgd": "optimizer",
 }.items():
-    check(roofline.kind(kernel) == kind, f"{kernel} is of the kind {roofline.kind(kernel)}")
+    found = roofline.kind(kernel, "n8" if kind == "optimizer" else "h1w1c1")
+    check(found == kind, f"{kernel} is of the kind {found}")
 
 for batch in (16, 32):
     picture = draw("--batch", str(batch))

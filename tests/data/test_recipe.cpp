@@ -21,6 +21,13 @@ std::string refusal(const std::string &text) {
     return message_of([&] { parse_recipe(text, "my.json"); });
 }
 
+/// "adam or sgd"
+std::string optimizer_names() {
+    std::string names;
+    for (const Optimizer &optimizer : all_optimizers()) names += (names.empty() ? "" : " or ") + optimizer.name;
+    return names;
+}
+
 }  // namespace
 
 TEST_CASE("The built-in recipes are the files in models/recipes") {
@@ -35,7 +42,7 @@ TEST_CASE("The built-in recipes are the files in models/recipes") {
 TEST_CASE("keras is Keras's fit") {
     const Recipe recipe = load_recipe("keras");
     CHECK(recipe.optimizer.name == "adam");
-    CHECK((recipe.optimizer.beta_1 == 0.9 && recipe.optimizer.beta_2 == 0.999 && recipe.optimizer.epsilon == 1e-7));
+    CHECK(recipe.optimizer.settings == std::vector<double>{0.9, 0.999, 1e-7});
     CHECK((recipe.epochs == 10 && recipe.batch == 64 && recipe.flip == 0));
     CHECK(dropout_rates(recipe, 4) == std::vector<double>{0.25, 0.25, 0.25, 0.25});
     for (int step : {0, 1, 7819}) CHECK(learning_rate(recipe.learning_rate, step, 7820) == 1e-3);
@@ -150,8 +157,8 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
         {R"({"dropout": 1})", "dropout must be 0 or a number from 1/65536 to 65535/65536, not 1"},
         {R"({"dropout": [0.1, -0.1]})", "dropout must be 0 or a number from 1/65536 to 65535/65536, not -0.1"},
         {R"({"optimizer": "adam"})", "optimizer must be an object"},
-        {R"({"optimizer": {}})", "optimizer.name must be adam or sgd, and is missing"},
-        {R"({"optimizer": {"name": "adamw"}})", "optimizer.name must be adam or sgd, not \"adamw\""},
+        {R"({"optimizer": {}})", "optimizer.name must be " + optimizer_names() + ", and is missing"},
+        {R"({"optimizer": {"name": "adagrad"}})", "optimizer.name must be " + optimizer_names() + ", not \"adagrad\""},
         {R"({"optimizer": {"name": "adam", "momentum": 0.9}})", "optimizer.momentum is no key here"},
         {R"({"optimizer": {"name": "adam", "beta_1": 1}})", "optimizer.beta_1 must be"},
         {R"({"optimizer": {"name": "adam", "epsilon": 0}})", "optimizer.epsilon must be a number from 1e-30 to 1e30, not 0"},
@@ -194,6 +201,34 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
     CHECK(one_line_with(message_of([&] { load_recipe(folder.path()); }), {"folder"}));
     write_bytes(folder / "a.json", R"({"flips": 1})");
     CHECK(one_line_with(message_of([&] { load_recipe(folder / "a.json"); }), {"a.json: flips is no key"}));
+}
+
+TEST_CASE("The schema has the rows of the optimizers") {
+    const auto schema = nlohmann::json::parse(read_bytes(RECIPES "/recipe.schema.json"));
+    const nlohmann::json &kinds = schema["properties"]["optimizer"]["oneOf"];
+    REQUIRE(kinds.size() == all_optimizers().size());
+    for (std::size_t i = 0; i < kinds.size(); i++) {
+        const Optimizer &optimizer = all_optimizers()[i];
+        const nlohmann::json &properties = kinds[i]["properties"];
+        CAPTURE(optimizer.name);
+        CHECK(properties["name"]["const"] == optimizer.name);
+        CHECK(properties.size() == 1 + optimizer.settings.size());
+        for (const OptimizerSetting &setting : optimizer.settings) {
+            CAPTURE(setting.key);
+            REQUIRE(properties.contains(setting.key));
+            CHECK(properties[setting.key]["default"] == setting.standard);
+            const std::string definition = properties[setting.key]["$ref"];
+            const nlohmann::json &range = schema.at(nlohmann::json::json_pointer(definition.substr(1)));
+            const auto limits = [&](const nlohmann::json &numbers) {
+                return numbers["minimum"] == setting.range.least && numbers["maximum"] == setting.range.most;
+            };
+            if (setting.range.or_zero)
+                CHECK((range["anyOf"][0]["const"] == 0 &&
+                       limits(range["anyOf"][1].contains("$ref") ? schema["$defs"]["scale"] : range["anyOf"][1])));
+            else
+                CHECK(limits(range));
+        }
+    }
 }
 
 TEST_CASE("The schema knows the keys that the parser knows") {

@@ -56,7 +56,7 @@ std::vector<double> train(Network &network, const std::vector<TrainingStep> &ste
     std::vector<double> losses;
     for (std::size_t done = 0; done < steps.size();) {
         const std::size_t at_once = std::min(steps.size() - done, static_cast<std::size_t>(network.steps_ahead()));
-        for (const BatchResult &result : network.train(Optimizer::adam, std::span(steps).subspan(done, at_once)))
+        for (const BatchResult &result : network.train(find_optimizer("adam"), std::span(steps).subspan(done, at_once)))
             losses.push_back(result.loss / batch);
         done += at_once;
     }
@@ -82,13 +82,13 @@ void on_device(const std::string &set, void (*check)(const std::string &set)) {
 DeviceCalls calls_of(Network &network, int steps) {
     const std::vector<TrainingStep> training = make_steps(0, steps);
     DeviceCalls::counted = {};
-    network.train(Optimizer::adam, training);
+    network.train(find_optimizer("adam"), training);
     return DeviceCalls::counted;
 }
 
 void check_steady_steps(const std::string &set) {
     const auto network = make_network(set);
-    network->train(Optimizer::adam, make_steps(0, 1));
+    network->train(find_optimizer("adam"), make_steps(0, 1));
     const DeviceCalls two = calls_of(*network, 2), seven = calls_of(*network, 7);
     CHECK(seven.allocations == 0);
     CHECK(seven.copies == two.copies);  // which records, the steps' values; losses, hits: for all steps at once
@@ -104,7 +104,7 @@ void check_steps_at_once(const std::string &set) {
     const std::vector<double> losses = train(*at_once, steps);
     for (std::size_t i = 0; i < steps.size(); ++i) {
         CHECK(one_by_one->gradients(steps[i].records, steps[i].values).loss / batch == losses[i]);
-        one_by_one->update(Optimizer::adam, steps[i].values);
+        one_by_one->update(find_optimizer("adam"), steps[i].values);
     }
     CHECK(weights(*at_once) == weights(*one_by_one));
 }
@@ -128,8 +128,8 @@ void check_checkpoints(const std::string &set) {
         CAPTURE(from, to);
         const auto begun = make_network(from), resumed = make_network(to);
         train(*begun, make_steps(0, 3));
-        save_checkpoint(temporary / "last", *begun, Optimizer::adam, {});
-        load_checkpoint(temporary / "last", *resumed, Optimizer::adam);
+        save_checkpoint(temporary / "last", *begun, find_optimizer("adam"), {});
+        load_checkpoint(temporary / "last", *resumed, find_optimizer("adam"));
         CHECK(weights(*resumed) == weights(*begun));
         const std::vector<double> same_side = train(*begun, make_steps(3, 2)), other_side = train(*resumed, make_steps(3, 2));
         CHECK(std::abs(same_side[0] - other_side[0]) <= 1e-5 * same_side[0]);
@@ -145,11 +145,27 @@ void check_slabs(const std::string &set) {
     const std::vector<float> gradients(network->gradient_slab().begin(), network->gradient_slab().end());
     const std::vector<float> before = weights(*network);
     std::ranges::fill(network->gradient_slab(), 0.0F);  // what another machine's gradients would do, in the extreme
-    network->update(Optimizer::sgd, steps[0].values);
+    network->update(find_optimizer("sgd"), steps[0].values);
     CHECK(std::ranges::any_of(gradients, [](float value) { return value != 0; }));
     CHECK(weights(*network) == before);
     network->gradients(steps[0].records, steps[0].values);
     CHECK(std::ranges::equal(network->gradient_slab(), gradients));
+}
+
+/// What is called after the gradients has them on the host, and what it makes of them is what the device updates with.
+void check_after_gradients(const std::string &set) {
+    const auto halved = make_network(set), plain = make_network(set);
+    std::vector<TrainingStep> whole = make_steps(0, 3), half = whole;
+    for (TrainingStep &step : half) step.values.learning_rate /= 2;
+    std::vector<std::vector<float>> seen;
+    halved->train(find_optimizer("sgd"), whole, [&](std::span<float> gradients) {
+        seen.emplace_back(gradients.begin(), gradients.end());
+        for (float &gradient : gradients) gradient /= 2;
+    });
+    plain->train(find_optimizer("sgd"), half);
+    CHECK(weights(*halved) == weights(*plain));
+    REQUIRE(seen.size() == whole.size());
+    CHECK(std::ranges::equal(plain->gradient_slab(), seen.back()));
 }
 
 void check_other_data(const std::string &set) {
@@ -184,6 +200,9 @@ TEST_CASE("what one side saved the other goes on with: opencl") { on_device("ope
 
 TEST_CASE("other data of the same size take the place of those before: cuda") { on_device("cuda", check_other_data); }
 TEST_CASE("other data of the same size take the place of those before: opencl") { on_device("opencl", check_other_data); }
+
+TEST_CASE("what is called after the gradients gets a device's on the host: cuda") { on_device("cuda", check_after_gradients); }
+TEST_CASE("what is called after the gradients gets a device's on the host: opencl") { on_device("opencl", check_after_gradients); }
 
 TEST_CASE("the host reads and writes a device's slabs between runs: cuda") { on_device("cuda", check_slabs); }
 TEST_CASE("the host reads and writes a device's slabs between runs: opencl") { on_device("opencl", check_slabs); }

@@ -2,6 +2,7 @@
 
 #include "plan/augment.h"
 #include "runtime/engine/tensor.h"
+#include "tests/kernels/optimizers.h"
 
 #include <algorithm>
 #include <cmath>
@@ -54,6 +55,12 @@ bool has_argument(const Kernel &kernel, std::string_view name) {
     return std::ranges::any_of(arguments_of(kernel), [&](const KernelArgument &argument) { return argument.name == name; });
 }
 
+Array make_step_of(const Kernel &kernel, int words, int batch) {
+    Array step = make_step(words, 0.3, batch, has_argument(kernel, "labels") ? classes_of(kernel) : 0);
+    if (kernel.of().sizes == Sizes::slab) oracle::set_test_settings(find_optimizer(kernel.core), step);
+    return step;
+}
+
 /// Words, bytes, indices and transformed weights; the same for every kernel.
 bool fill_special(Array &tensor, const Buffer &buffer, const Kernel &kernel, int batch, Random &random) {
     const std::vector<int> extents = {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)};
@@ -66,7 +73,7 @@ bool fill_special(Array &tensor, const Buffer &buffer, const Kernel &kernel, int
     else if (buffer.name == "labels")
         tensor = random.integers(extents, 0, classes_of(kernel) - 1);
     else if (buffer.name == "step")
-        tensor = make_step(extents[0], 0.3, batch, has_argument(kernel, "labels") ? classes_of(kernel) : 0);
+        tensor = make_step_of(kernel, extents[0], batch);
     else if (buffer.name == "weights" && kernel.shape.tile > 0 && kernel.core != "winograd_weights")
         tensor = make_transformed_weights(kernel.shape, random);
     else
@@ -167,7 +174,7 @@ void fill_reals(Array &tensor, const Buffer &buffer, const Kernel &kernel, Rando
     if (buffer.name.ends_with("gamma") && !buffer.name.ends_with("d_gamma")) tensor.values.back() = 0;
     if (buffer.name == "variance") tensor.values.back() = 0;  // a channel that is the same everywhere
     // A weight that has never had a gradient: 0 / (sqrt(0) + epsilon).
-    if (kernel.core == "adam" && buffer.name != "parameters") tensor.values.front() = 0;
+    if (kernel.of().sizes == Sizes::slab && buffer.name != "parameters") tensor.values.front() = 0;
 }
 
 }  // namespace

@@ -63,12 +63,7 @@ inline oracle::Array make_step(int words, double rate, int images, int classes =
     step(step_epoch) = 3;
     step(step_position) = std::uint32_t(50 * images);  // other random numbers for every batch size
     set_real(step, step_inverse_batch, 1.0f / images);
-    // What sgd multiplies by is a power of two, so that it is exact on integers.
-    set_real(step, step_learning_rate, 0.25f);
-    set_real(step, step_momentum, 0.5f);
-    set_real(step, step_beta1, 0.9f);
-    set_real(step, step_beta2, 0.999f);
-    set_real(step, step_epsilon, 0.01f);  // large, so that it shows whether it is added to the root or under it
+    set_real(step, step_learning_rate, 0.25f);  // a power of two: sgd's products are exact on integers
     step(step_flip_threshold) = 32768;
     for (int label = 0; label < classes; label++) set_real(step, class_weight(words, classes, label), 0.5f + float((label + 1) % 3));
     for (int layer = 0; dropout_scale(layer) < words - classes; layer++) {

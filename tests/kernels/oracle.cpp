@@ -3,6 +3,7 @@
 #include "plan/augment.h"
 #include "plan/step.h"
 #include "plan/winograd.h"
+#include "tests/kernels/optimizers.h"
 
 #include <fmt/format.h>
 
@@ -409,22 +410,6 @@ void conv2d_softmax_cross_entropy(const Shape &s, const Array &input, const Arra
     softmax_cross_entropy(s, logits, labels, indices, step, probabilities, loss, correct, d_logits);
 }
 
-void adam(const Shape &s, const Array &gradients, const Array &step, Array &parameters, Array &first_moment, Array &second_moment) {
-    const double learning_rate = real(step, step_learning_rate), epsilon = real(step, step_epsilon);
-    for (int i = 0; i < s.elements; i++) {
-        first_moment(i) += (gradients(i) - first_moment(i)) * (1 - real(step, step_beta1));
-        second_moment(i) += (gradients(i) * gradients(i) - second_moment(i)) * (1 - real(step, step_beta2));
-        parameters(i) -= learning_rate * first_moment(i) / (std::sqrt(second_moment(i)) + epsilon);
-    }
-}
-
-void sgd(const Shape &s, const Array &gradients, const Array &step, Array &parameters, Array &velocity) {
-    for (int i = 0; i < s.elements; i++) {
-        velocity(i) = real(step, step_momentum) * velocity(i) - real(step, step_learning_rate) * gradients(i);
-        parameters(i) += velocity(i);
-    }
-}
-
 using CoreOracle = void (*)(const Call &, std::vector<Array> &arguments);
 
 /// `function` with its arguments as one list: the shape, perhaps the call for its chains between, inputs and outputs.
@@ -442,6 +427,8 @@ template<auto function>
 void listed(const Call &call, std::vector<Array> &arguments) {
     call_listed<function>(function, call, arguments);
 }
+
+void optimizer(const Call &call, std::vector<Array> &arguments) { update(find_optimizer(call.kernel().core), arguments); }
 
 CoreOracle find_oracle(std::string_view core) {
     static const std::map<std::string, CoreOracle, std::less<>> oracles = {
@@ -471,9 +458,8 @@ CoreOracle find_oracle(std::string_view core) {
         {"max_pool2d_bwd", listed<max_pool2d_bwd>},
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
         {"softmax_cross_entropy", listed<softmax_cross_entropy>},
-        {"adam", listed<adam>},
-        {"sgd", listed<sgd>},
     };
+    if (std::ranges::find(all_optimizers(), core, &Optimizer::name) != all_optimizers().end()) return optimizer;
     const auto found = oracles.find(core);
     if (found == oracles.end()) throw std::invalid_argument(fmt::format("the core \"{}\" has no oracle in tests/kernels/oracle.cpp", core));
     return found->second;

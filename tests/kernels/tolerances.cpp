@@ -1,5 +1,6 @@
 // How far float kernels may be from the oracles, by the standard model of rounding: fl(a op b) = (a op b)(1 + d), |d| <= u.
 #include "tests/kernels/arguments.h"
+#include "tests/kernels/optimizers.h"
 
 #include "plan/augment.h"
 #include "plan/step.h"
@@ -250,21 +251,12 @@ void conv2d_softmax_cross_entropy(const Shape &s, const Arguments &before, const
     softmax_cross_entropy(s, of_logits, after, tolerance);
 }
 
-/// Each moment is old * beta + new * (1 - beta) in one of its forms, four roundings; the second has the square's as well, and no
-/// cancellation. The step divides by the root, which halves the relative error, plus epsilon.
-void adam(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
-    const Array &step = before["step"], &gradients = before["gradients"], &old = before["first_moment"];
-    const double beta1 = real(step, step_beta1), learning_rate = real(step, step_learning_rate), epsilon = real(step, step_epsilon);
-    for (int i = 0; i < s.elements; i++) {
-        const double first = 4 * u * (std::abs(old(i)) + (1 - beta1) * std::abs(gradients(i)));
-        const double second = 8 * u * after["second_moment"](i);
-        const double divisor = std::sqrt(after["second_moment"](i)) + epsilon;
-        const double move = std::abs(learning_rate * after["first_moment"](i) / divisor);
-        tolerance["first_moment"](i) = first;
-        tolerance["second_moment"](i) = second;
-        tolerance["parameters"](i) =
-            learning_rate * first / divisor + move * (4 * u + 4 * u) + u * (std::abs(before["parameters"](i)) + move);
-    }
+/// By the arithmetic of its oracle, from slabs that are right.
+void optimizer(const Arguments &before, Arguments &tolerance) {
+    const auto slabs = tolerance.tensors.begin() + std::ptrdiff_t(before.inputs());
+    std::vector<Array> after = before.tensors, errors(slabs, tolerance.tensors.end());
+    oracle::update(find_optimizer(before.kernel.core), after, errors);
+    std::ranges::copy(errors, slabs);
 }
 
 using Rule = void (*)(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance);
@@ -283,7 +275,6 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"batch_norm_bwd", batch_norm_bwd},
     {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
     {"softmax_cross_entropy", softmax_cross_entropy},
-    {"adam", adam},
 };
 
 /// Takes the `errors` of `values` through the chain at a place, and the values as well.
@@ -406,6 +397,8 @@ Arguments tolerances(const CompiledKernel &compiled, const Arguments &before) {
         batch_norm_bwd_stats(s, behind_pool(s, core_before, call["input"]), core_after, core);
     else if (kernel.core == "batch_norm_pool_bwd")
         batch_norm_bwd(s, behind_pool(s, core_before, call["input"]), core_after, core);
+    else if (kernel.of().sizes == Sizes::slab)
+        optimizer(core_before, core);
     else if (const auto rule = rules.find(kernel.core); rule != rules.end())
         rule->second(s, core_before, core_after, core);
     else if (kernel.of().exactness != Exactness::exact)

@@ -1,4 +1,5 @@
 // The oracles on a few numbers that can be worked out by hand.
+#include "plan/optimizers.h"
 #include "tests/catch.h"
 #include "tests/kernels/data.h"
 #include "tests/kernels/oracle.h"
@@ -202,13 +203,17 @@ TEST_CASE("softmax, its loss and its first largest class") {
 TEST_CASE("the optimizers' first steps") {
     Array step = make_step(step_words(0, 0), 0, 1);
     const Shape s{.elements = 1};
+    const auto set = [&](const char *optimizer, const char *key, float value) {
+        set_real(step, find_optimizer(optimizer).word_of(key), value);
+    };
+    set("sgd", "momentum", 0.5f);
     const auto sgd = run("sgd", s, {list({8}), step, list({1}), list({4})});
     CHECK(sgd[1](0) == 0);  // 0.5 * 4 - 0.25 * 8
     CHECK(sgd[0](0) == 1);
 
-    set_real(step, step_beta1, 0.5f);
-    set_real(step, step_beta2, 0.75f);
-    set_real(step, step_epsilon, 0.5f);
+    set("adam", "beta_1", 0.5f);
+    set("adam", "beta_2", 0.75f);
+    set("adam", "epsilon", 0.5f);
     const auto adam = run("adam", s, {list({2}), step, list({1}), list({0}), list({1.25})});
     CHECK(adam[1](0) == 1);       // 2 * 0.5
     CHECK(adam[2](0) == 1.9375);  // 1.25 * 0.75 + 4 * 0.25

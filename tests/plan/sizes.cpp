@@ -1,6 +1,7 @@
 // Sizes that no machine has: a model is refused with a line, or every number of its plan is sound.
 #include "compiler/options.h"
 #include "compiler/report.h"
+#include "plan/optimizers.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
 
@@ -38,7 +39,7 @@ std::optional<std::int64_t> home_bytes(const Plan &plan, const SetPlan &set, con
     case Home::moving:
         return plan.moving_bytes;
     case Home::optimizer:
-        return 2 * plan.parameter_bytes;
+        return most_optimizer_slots() * plan.parameter_bytes;
     case Home::prepared:
         return set.prepared_bytes;
     case Home::external:

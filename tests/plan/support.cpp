@@ -24,9 +24,9 @@ bool is_called(const Operation &operation, const std::string &name, const std::s
 }
 
 bool is_tuned(std::string_view core) {
-    static const std::set<std::string_view> untuned = {
-        "adam", "sgd", "batch_norm_stats_fwd", "batch_norm_stats_pool_fwd", "batch_norm_bwd", "batch_norm_pool_bwd"};
-    return !untuned.contains(core);
+    static const std::set<std::string_view> untuned = {"batch_norm_stats_fwd", "batch_norm_stats_pool_fwd", "batch_norm_bwd",
+                                                       "batch_norm_pool_bwd"};
+    return !untuned.contains(core) && find_core(core).sizes != Sizes::slab;
 }
 
 }  // namespace

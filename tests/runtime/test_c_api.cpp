@@ -9,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,11 @@ struct Handle {
     std::string error() const { return halcyon_last_error(network); }
 };
 
-halcyon_step good_step() { return {.seed = 1, .update = 1, .learning_rate = 0.5F, .dropout_rate = 0, .flip_probability = 0}; }
+halcyon_step good_step() {
+    halcyon_step step = {};
+    step.seed = 1, step.update = 1, step.learning_rate = 0.5F;
+    return step;
+}
 
 bool contains(const std::string &text, std::string_view part) { return text.find(part) != std::string::npos; }
 
@@ -154,10 +159,10 @@ TEST_CASE("a network without weights neither predicts, trains nor saves") {
                            halcyon_train_step(handle.network, images, labels, 1, &step, nullptr),
                            halcyon_save_weights(handle.network, "/dev/null/no")};
     };
-    CHECK(statuses() == std::vector(3, HALCYON_FAILED));
+    CHECK(statuses() == std::vector<halcyon_status>(3, HALCYON_FAILED));
     CHECK(contains(handle.error(), "no weights yet"));
     CHECK(halcyon_load_weights(handle.network, "/no/such/file") == HALCYON_FAILED);
-    CHECK(statuses() == std::vector(3, HALCYON_FAILED));
+    CHECK(statuses() == std::vector<halcyon_status>(3, HALCYON_FAILED));
     CHECK(contains(handle.error(), "no weights yet"));
     CHECK(halcyon_initialize(handle.network, 1) == HALCYON_OK);
     CHECK(halcyon_predict(handle.network, images, 1, probabilities) == HALCYON_OK);
@@ -206,4 +211,78 @@ TEST_CASE("numbers that are none are failures") {
     CHECK(contains(handle.error(), "not finite"));
     CHECK(halcyon_initialize(handle.network, 1) == HALCYON_OK);
     CHECK(halcyon_predict(handle.network, images, 2, probabilities) == HALCYON_OK);
+}
+
+namespace {
+
+/// What a hook is to do and what it saw.
+struct Hook {
+    int status = 0;
+    float factor = 1;
+    std::vector<float> seen = {};
+
+    static int call(void *user, float *gradients, size_t count) {
+        Hook &hook = *static_cast<Hook *>(user);
+        hook.seen.assign(gradients, gradients + count);
+        for (float &gradient : std::span(gradients, count)) gradient *= hook.factor;
+        return hook.status;
+    }
+};
+
+/// The probabilities of two images after a step with this learning rate, and the hook where there is one.
+std::vector<float> probabilities_after(float learning_rate, const char *optimizer, Hook *hook) {
+    Handle handle;
+    REQUIRE(halcyon_initialize(handle.network, 1) == HALCYON_OK);
+    const std::uint8_t images[] = {1, 2, 3, 4};
+    const std::uint16_t labels[] = {0, 1};
+    halcyon_step step = good_step();
+    step.learning_rate = learning_rate, step.optimizer = optimizer;
+    if (hook) step.after_gradients = Hook::call, step.user = hook;
+    CHECK(halcyon_train_step(handle.network, images, labels, 2, &step, nullptr) == (hook ? hook->status : HALCYON_OK));
+    std::vector<float> probabilities(4);
+    REQUIRE(halcyon_predict(handle.network, images, 2, probabilities.data()) == HALCYON_OK);
+    return probabilities;
+}
+
+}  // namespace
+
+TEST_CASE("a C program's hook on half the gradients is half the learning rate of sgd") {
+    Hook halve{.factor = 0.5F};
+    CHECK(probabilities_after(0.5F, "sgd", &halve) == probabilities_after(0.25F, "sgd", nullptr));
+    CHECK(probabilities_after(0.5F, "sgd", &halve) != probabilities_after(0.5F, "sgd", nullptr));
+    REQUIRE(halve.seen.size() == 3 * 16);  // the slab of the tiny model: a line each for kernel, bias and gamma
+    CHECK(halve.seen[0] == 0.5F);          // half of image 0's first pixel
+    CHECK(halve.seen[16] == 0.5F);
+}
+
+TEST_CASE("a C program's hook ends a step before its update, with a status of its own") {
+    const std::vector<float> untrained = probabilities_after(0, nullptr, nullptr);
+    for (const int status : {7, -3, int(HALCYON_FAILED)}) {
+        Hook fail{.status = status, .factor = 0.5F};
+        CHECK(probabilities_after(0.5F, nullptr, &fail) == untrained);
+    }
+    Handle handle;
+    REQUIRE(halcyon_initialize(handle.network, 1) == HALCYON_OK);
+    const std::uint8_t images[] = {1, 2};
+    const std::uint16_t labels[] = {0};
+    Hook fail{.status = 7};
+    halcyon_step step = good_step();
+    step.after_gradients = Hook::call, step.user = &fail;
+    CHECK(halcyon_train_step(handle.network, images, labels, 1, &step, nullptr) == 7);
+    CHECK(handle.error() == "after_gradients returned 7: the step ended before its update");
+    fail.status = 0;
+    CHECK(halcyon_train_step(handle.network, images, labels, 1, &step, nullptr) == HALCYON_OK);
+}
+
+TEST_CASE("a C program trains with the optimizer that it names") {
+    CHECK(probabilities_after(0.5F, "adam", nullptr) == probabilities_after(0.5F, nullptr, nullptr));
+    CHECK(probabilities_after(0.5F, "sgd", nullptr) != probabilities_after(0.5F, "adam", nullptr));
+    Handle handle;
+    REQUIRE(halcyon_initialize(handle.network, 1) == HALCYON_OK);
+    const std::uint8_t images[] = {1, 2};
+    const std::uint16_t labels[] = {0};
+    halcyon_step step = good_step();
+    step.optimizer = "adagrad";
+    CHECK(halcyon_train_step(handle.network, images, labels, 1, &step, nullptr) == HALCYON_FAILED);
+    CHECK(contains(handle.error(), "there is no optimizer \"adagrad\"; there are adam, "));
 }

@@ -73,7 +73,7 @@ std::vector<float> train(const std::string &set, int threads) {
     int update = 1;
     for (const int batch : {33, 7, 1}) {
         network.gradients(data.first(batch), step_values(update));
-        network.update(Optimizer::adam, step_values(update++));
+        network.update(find_optimizer("adam"), step_values(update++));
     }
     std::vector<float> weights(network.parameter_slab().begin(), network.parameter_slab().end());
     weights.insert(weights.end(), network.moving_slab().begin(), network.moving_slab().end());
@@ -93,8 +93,8 @@ TEST_CASE("no kernel allocates in a steady step") {
         network.bind_data(data.images, data.labels);
         const auto run = [&](int batch) {
             network.gradients(data.first(batch), step_values(1));
-            network.update(Optimizer::adam, step_values(1));
-            network.update(Optimizer::sgd, step_values(1));
+            network.update(find_optimizer("adam"), step_values(1));
+            network.update(find_optimizer("sgd"), step_values(1));
             network.infer(data.first(batch));
         };
         for (const int batch : {1, 7, 64}) {
@@ -149,7 +149,7 @@ TEST_CASE("inference follows the weights, whoever changes them") {
         const std::vector<float> before = probabilities(*used, batch);
         for (Network *network : {used.get(), fresh.get()}) {
             network->gradients(data.first(8), step_values(1));
-            network->update(Optimizer::adam, step_values(1));
+            network->update(find_optimizer("adam"), step_values(1));
         }
         const std::vector<float> trained = probabilities(*used, batch);
         CHECK(trained != before);
@@ -175,7 +175,7 @@ TEST_CASE("an image alone gets the probabilities that it gets in a batch") {
         network.initialize(5);
         network.bind_data(data.images, data.labels);
         network.gradients(data.first(33), step_values(1));
-        network.update(Optimizer::adam, step_values(1));
+        network.update(find_optimizer("adam"), step_values(1));
         network.infer(data.first(2));
         const std::vector<float> together(network.probabilities().begin(), network.probabilities().end());
         const std::vector<std::int32_t> second = {data.first(2)[1]};
@@ -196,7 +196,7 @@ TEST_CASE("training on one batch lowers its loss") {
             step.flip_probability = 0;
             step.dropout_rates.clear();
             const double sum = network.gradients(data.first(16), step).loss;
-            network.update(Optimizer::adam, step);
+            network.update(find_optimizer("adam"), step);
             return sum / 16;
         };
         const double first = loss(1);

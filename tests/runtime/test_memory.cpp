@@ -1,5 +1,6 @@
 #include "runtime/engine/memory.h"
 
+#include "plan/optimizers.h"
 #include "tests/catch.h"
 #include "tests/runtime/tiny_model.h"
 
@@ -60,7 +61,8 @@ TEST_CASE("a batch is refused that cannot be addressed or has no room, and the m
     CHECK(refusal(addressable, all) == "");
     CHECK(refusal(addressable + 1, all) == "a batch of 35791395 images is more than the kernels can address: 35791394 images fit");
 
-    const std::int64_t fixed = 128 + 4 * f.plan.parameter_bytes + f.plan.moving_bytes, image = 192 + 8;  // the arena, and what is read
+    const std::int64_t fixed = 128 + (2 + most_optimizer_slots()) * f.plan.parameter_bytes + f.plan.moving_bytes,
+                       image = 192 + 8;  // the arena, and what is read
     CHECK(refusal(5, fixed + 5 * image) == "");
     CHECK(refusal(6, fixed + 6 * image - 1) == "a batch of 6 images needs 0.0 MiB of memory, and 0.0 MiB are available: 5 images fit");
     CHECK(refusal(1 << 20, fixed + 5 * image) ==
@@ -80,14 +82,14 @@ TEST_CASE("other buffers lie at their offset, in the arena of the most demanding
     CHECK_THROWS_AS(f.memory.place(buffer(Home::parameters, f.plan.parameter_bytes, 1)), std::runtime_error);
 }
 
-TEST_CASE("slabs are aligned and zero; the optimizer has two like the parameters'") {
+TEST_CASE("slabs are aligned and zero; the optimizer has as many like the parameters' as one needs") {
     Fixture f;
     for (const Home home : {Home::parameters, Home::gradients, Home::moving, Home::optimizer}) {
         CHECK(reinterpret_cast<std::uintptr_t>(f.memory.slab(home).data()) % 64 == 0);
         CHECK(std::ranges::all_of(f.memory.slab(home), [](float value) { return value == 0; }));
     }
     CHECK(f.memory.slab(Home::parameters).size() * 4 == std::size_t(f.plan.parameter_bytes));
-    CHECK(f.memory.slab(Home::optimizer).size() == 2 * f.memory.slab(Home::parameters).size());
+    CHECK(f.memory.slab(Home::optimizer).size() == std::size_t(most_optimizer_slots()) * f.memory.slab(Home::parameters).size());
 }
 
 TEST_CASE("external buffers are bound by name, the last binding counts") {

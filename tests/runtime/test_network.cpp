@@ -134,7 +134,7 @@ TEST_CASE("an augmented batch is trained on in place of the records, with their 
     const auto bytes = std::get<std::span<const std::uint8_t>>(f.network.augment(augmented.records, augmented.augment));
     CHECK(std::ranges::equal(bytes, std::vector<std::uint8_t>{17, 18, 23, 24}));
     const auto gradient = [&](const TrainingStep &step) {
-        f.network.train(Optimizer::sgd, std::span(&step, 1));
+        f.network.train(find_optimizer("sgd"), std::span(&step, 1));
         return copy(f.gradient("dense/kernel"));
     };
     for (int time = 0; time < 2; ++time) {
@@ -164,7 +164,7 @@ TEST_CASE("an augmented batch of floats is trained on by the programs for floats
     const auto records = std::get<std::span<const float>>(f.network.augment(augmented.records, augmented.augment));
     CHECK(std::ranges::equal(records, Floats{17, 18.25F, 23, 24}));
     const auto gradient = [&](const TrainingStep &step) {
-        f.network.train(Optimizer::sgd, std::span(&step, 1));
+        f.network.train(find_optimizer("sgd"), std::span(&step, 1));
         return copy(f.gradient("dense/kernel"));
     };
     for (int time = 0; time < 2; ++time) {
@@ -181,8 +181,8 @@ TEST_CASE("adam gets the learning rate with its bias corrections") {
     Fixture f;
     std::ranges::fill(f.network.gradient_slab(), 1.0F);
     const Floats before = copy(f.weight("dense/kernel"));
-    const StepValues values{.learning_rate = 0.5F, .update = 3, .beta1 = 0.75F, .beta2 = 0.875F};
-    f.network.update(Optimizer::adam, values);
+    const StepValues values{.learning_rate = 0.5F, .update = 3, .settings = {0.75F, 0.875F, 1e-7F}};
+    f.network.update(find_optimizer("adam"), values);
     // lr * sqrt(1 - beta2^3) / (1 - beta1^3), with powers that are exact in double; one rounding to float, one in the subtraction.
     const auto rate = static_cast<float>(0.5 * std::sqrt(1 - 0.669921875) / (1 - 0.421875));
     for (std::size_t i = 0; i < before.size(); ++i) CHECK(f.weight("dense/kernel")[i] == before[i] - rate);
@@ -194,9 +194,52 @@ TEST_CASE("adam gets the learning rate with its bias corrections") {
 TEST_CASE("sgd gets the learning rate as it is, and its velocity is the first slot") {
     Fixture f;
     std::ranges::fill(f.network.gradient_slab(), 1.0F);
-    for (int i = 0; i < 2; ++i) f.network.update(Optimizer::sgd, StepValues{.learning_rate = 0.5F, .update = 7, .momentum = 0.25F});
+    for (int i = 0; i < 2; ++i)
+        f.network.update(find_optimizer("sgd"), StepValues{.learning_rate = 0.5F, .update = 7, .settings = {0.25F}});
     CHECK(copy(f.weight("dense/bias")) == Floats{1 - 0.5F - 0.625F, -0.5F - 0.625F});
     CHECK(copy(f.network.optimizer_state(parameter(f.network, "dense/bias"), 0)) == Floats{-0.625F, -0.625F});
+}
+
+TEST_CASE("what is called after the gradients decides what the update takes") {
+    const TrainingStep whole{Numbers{0, 1}, StepValues{.learning_rate = 0.25F}}, half{Numbers{0, 1}, StepValues{.learning_rate = 0.125F}};
+    Fixture halved, plain;
+    int calls = 0;
+    const AfterGradients halve = [&](std::span<float> gradients) {
+        ++calls;
+        CHECK(gradients.data() == halved.network.gradient_slab().data());
+        CHECK(copy(halved.gradient("dense/bias")) == Floats{0.5, 0.5});  // of the step, not yet updated with
+        CHECK(copy(halved.weight("dense/bias")) == Floats{1, 0});
+        for (float &gradient : gradients) gradient /= 2;
+    };
+    halved.network.train(find_optimizer("sgd"), std::span(&whole, 1), halve);
+    plain.network.train(find_optimizer("sgd"), std::span(&half, 1));
+    CHECK(calls == 1);
+    CHECK(copy(halved.network.parameter_slab()) == copy(plain.network.parameter_slab()));
+    CHECK(copy(halved.weight("dense/bias")) == Floats{1 - 0.0625F, -0.0625F});
+}
+
+TEST_CASE("what is thrown after the gradients comes before the update") {
+    Fixture f;
+    const Floats before = copy(f.network.parameter_slab());
+    const TrainingStep step{Numbers{0, 1}, StepValues{.learning_rate = 0.25F}};
+    const auto train = [&](const AfterGradients &after) { f.network.train(find_optimizer("adam"), std::span(&step, 1), after); };
+    CHECK(message_of([&] { train([](std::span<float>) { throw std::runtime_error("a machine is gone"); }); }) == "a machine is gone");
+    CHECK(copy(f.network.parameter_slab()) == before);
+    CHECK(std::ranges::all_of(f.network.optimizer_slab(), [](float value) { return value == 0; }));
+    train({});
+    CHECK(copy(f.network.parameter_slab()) != before);
+}
+
+TEST_CASE("a model that was compiled without an optimizer says so when it is asked for") {
+    Plan plan = tiny_plan();
+    std::erase_if(plan.sets[0].programs, [](const Program &program) { return program.name == "sgd"; });
+    const TinyModel model(plan);
+    Network network(model.library(), plan, "reference", 1, 4);
+    network.bind_data(images, labels);
+    network.update(find_optimizer("adam"), StepValues{});
+    CHECK(contains(message_of([&] { network.update(find_optimizer("sgd"), StepValues{}); }), "compiled without the optimizer sgd"));
+    const TrainingStep step{Numbers{0}, {}};
+    CHECK(contains(message_of([&] { network.train(find_optimizer("sgd"), {&step, 1}); }), "compiled without the optimizer sgd"));
 }
 
 TEST_CASE("initialize() follows the initializers and the seed alone") {
@@ -218,7 +261,7 @@ TEST_CASE("initialize() follows the initializers and the seed alone") {
     CHECK(std::ranges::all_of(padding, [](float value) { return value == 0; }));
 
     f.network.gradients(Numbers{0}, StepValues{});
-    f.network.update(Optimizer::adam, StepValues{.learning_rate = 1});
+    f.network.update(find_optimizer("adam"), StepValues{.learning_rate = 1});
     f.network.initialize(7);
     CHECK(copy(f.weight("dense/kernel")) == kernel);
     for (const auto slab : {f.network.gradient_slab(), f.network.optimizer_slab()})
@@ -242,34 +285,34 @@ TEST_CASE("values of a step out of range are refused before anything is changed"
     Fixture f;
     const Floats before = copy(f.network.parameter_slab());
     const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
-    const auto refusal = [&](Optimizer optimizer, const StepValues &values) {
+    const Optimizer &adam = find_optimizer("adam"), &sgd = find_optimizer("sgd");
+    const auto refusal = [&](const Optimizer &optimizer, const StepValues &values) {
         TrainingStep step{Numbers{0, 1}, values};
         return message_of([&] { f.network.train(optimizer, {&step, 1}); });
     };
     for (const Floats &rates : {Floats{1}, Floats{-0.5F}, Floats{nan}, Floats{0.99999999F}, Floats{0.999999F}, Floats{0, 0}})
-        CHECK(contains(refusal(Optimizer::adam, {.dropout_rates = rates}), "dropout rate"));
-    for (const float chance : {-0.1F, 1.1F, nan})
-        CHECK(contains(refusal(Optimizer::adam, {.flip_probability = chance}), "flip probability"));
+        CHECK(contains(refusal(adam, {.dropout_rates = rates}), "dropout rate"));
+    for (const float chance : {-0.1F, 1.1F, nan}) CHECK(contains(refusal(adam, {.flip_probability = chance}), "flip probability"));
     for (const Floats &weights : {Floats{1, -1}, Floats{nan, 1}, Floats{1, infinity}, Floats{1}, Floats{1, 1, 1}})
-        CHECK(contains(refusal(Optimizer::adam, {.class_weights = weights}), "class weight"));
-    for (const int images : {-1, 1}) CHECK(contains(refusal(Optimizer::adam, {.global_batch = images}), "global batch"));
+        CHECK(contains(refusal(adam, {.class_weights = weights}), "class weight"));
+    for (const int images : {-1, 1}) CHECK(contains(refusal(adam, {.global_batch = images}), "global batch"));
     for (const std::int64_t update : {std::int64_t{0}, std::int64_t{-5}, std::numeric_limits<std::int64_t>::min()})
-        CHECK(contains(refusal(Optimizer::adam, {.update = update}), "update"));
-    for (const auto optimizer : {Optimizer::adam, Optimizer::sgd})
+        CHECK(contains(refusal(adam, {.update = update}), "update"));
+    for (const Optimizer *optimizer : {&adam, &sgd})
         for (const float rate : {-1e-3F, nan, infinity, -infinity})
-            CHECK(contains(refusal(optimizer, {.learning_rate = rate}), "learning rate"));
+            CHECK(contains(refusal(*optimizer, {.learning_rate = rate}), "learning rate"));
     // Finite as it is, infinite with the first bias correction: sqrt(1 - beta_2) / (1 - beta_1) is 1024.
-    CHECK(contains(refusal(Optimizer::adam, {.learning_rate = 1e38F, .beta1 = 1 - 0x1p-10F, .beta2 = 0}), "bias corrections"));
+    CHECK(contains(refusal(adam, {.learning_rate = 1e38F, .settings = {1 - 0x1p-10F, 0, 1e-7F}}), "the optimizer's corrections"));
     for (const float fraction : {-0.1F, 1.0F, nan}) {
-        CHECK(contains(refusal(Optimizer::adam, {.beta1 = fraction}), "beta_1"));
-        CHECK(contains(refusal(Optimizer::adam, {.beta2 = fraction}), "beta_2"));
-        CHECK(contains(refusal(Optimizer::sgd, {.momentum = fraction}), "momentum"));
+        CHECK(contains(refusal(adam, {.settings = {fraction, 0, 1e-7F}}), "beta_1"));
+        CHECK(contains(refusal(adam, {.settings = {0, fraction, 1e-7F}}), "beta_2"));
+        CHECK(contains(refusal(sgd, {.settings = {fraction}}), "momentum"));
     }
     for (const float epsilon : {0.0F, -1e-7F, 1e-40F, nan, infinity})
-        CHECK(contains(refusal(Optimizer::adam, {.epsilon = epsilon}), "epsilon"));
+        CHECK(contains(refusal(adam, {.settings = {0, 0, epsilon}}), "epsilon"));
+    CHECK(refusal(sgd, {.settings = {0, 0, 1}}) == "3 settings for the 1 of sgd");
     CHECK(copy(f.network.parameter_slab()) == before);
-    CHECK(refusal(Optimizer::adam, {.dropout_rates = {0.9999F}, .learning_rate = 0, .update = std::numeric_limits<std::int64_t>::max()}) ==
-          "");
+    CHECK(refusal(adam, {.dropout_rates = {0.9999F}, .learning_rate = 0, .update = std::numeric_limits<std::int64_t>::max()}) == "");
 }
 
 TEST_CASE("data that kernels cannot read is refused when it is bound") {
@@ -360,5 +403,5 @@ TEST_CASE("HALCYON_VERBOSE writes a line for each call") {
     unsetenv("HALCYON_VERBOSE");
     CHECK(std::ranges::count(lines, '\n') == 2);
     CAPTURE(lines);
-    for (const std::string part : {" ms ", "tiny", "n=2", "reference", "scores__"}) CHECK(contains(lines, part));
+    for (const std::string part : {" ms ", "tiny", "n=2", "reference", "pointwise__"}) CHECK(contains(lines, part));
 }

@@ -1,6 +1,7 @@
 #include "tests/runtime/tiny_model.h"
 
 #include "plan/augment.h"
+#include "plan/optimizers.h"
 #include "plan/step.h"
 
 #include <HalideRuntime.h>
@@ -121,10 +122,11 @@ int tiny_adam(void **argv) {
     const Arguments arguments{argv};
     const auto gradients = arguments.get<float>(0);
     const auto step = arguments.get<std::uint32_t>(1);
+    const Optimizer &adam = find_optimizer("adam");
     for (int i = 0; i < gradients.extent(0); ++i) {
         arguments.get<float>(2)(i) -= step_float(step, step_learning_rate) * gradients(i);
-        arguments.get<float>(3)(i) = step_float(step, step_beta1) * gradients(i);
-        arguments.get<float>(4)(i) = step_float(step, step_beta2) * gradients(i);
+        arguments.get<float>(3)(i) = step_float(step, adam.word_of("beta_1")) * gradients(i);
+        arguments.get<float>(4)(i) = step_float(step, adam.word_of("beta_2")) * gradients(i);
     }
     return 0;
 }
@@ -134,8 +136,9 @@ int tiny_sgd(void **argv) {
     const Arguments arguments{argv};
     const auto gradients = arguments.get<float>(0), velocity = arguments.get<float>(3);
     const auto step = arguments.get<std::uint32_t>(1);
+    const int momentum = find_optimizer("sgd").word_of("momentum");
     for (int i = 0; i < gradients.extent(0); ++i) {
-        velocity(i) = step_float(step, step_momentum) * velocity(i) - step_float(step, step_learning_rate) * gradients(i);
+        velocity(i) = step_float(step, momentum) * velocity(i) - step_float(step, step_learning_rate) * gradients(i);
         arguments.get<float>(2)(i) += velocity(i);
     }
     return 0;

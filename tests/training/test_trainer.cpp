@@ -26,7 +26,7 @@ RunData make_data(const RunConfig &config) {
 }
 
 /// Trains the run until it is stopped, or to its end; goes on from a checkpoint where there is one.
-TrainingState train(const Run &run, int threads, const StopRequested &stop = never()) {
+TrainingState train(const Run &run, int threads, const StopRequested &stop = never(), const AfterGradients &after_gradients = {}) {
     const auto &[config, folder] = run;
     const RunData data = make_data(config);
     const auto network = make_network(threads, config.recipe.batch);
@@ -35,7 +35,7 @@ TrainingState train(const Run &run, int threads, const StopRequested &stop = nev
         state = load_checkpoint(folder.last(), *network, optimizer_of(config.recipe)).state;
     else
         network->initialize(config.seed);
-    Trainer trainer(*network, config, data, folder, state);
+    Trainer trainer(*network, config, data, folder, state, after_gradients);
     Silence silence;
     trainer.run(silence.progress, stop);
     return trainer.state();
@@ -190,8 +190,7 @@ TEST_CASE("a step has what the recipe says") {
     config.seed = 7;
     config.evaluate = false;
     config.recipe.dropout = std::vector{0.1, 0.2, 0.3, 0.4};
-    config.recipe.optimizer = {
-        .name = GENERATE(as<std::string>(), "adam", "sgd"), .beta_1 = 0.8, .beta_2 = 0.95, .epsilon = 1e-4, .momentum = 0.7};
+    config.recipe.optimizer = GENERATE(OptimizerSettings{"adam", {0.8, 0.95, 1e-4}}, OptimizerSettings{"sgd", {0.7}});
     const Run run = make_run(temporary / "run", config);
     train(run, 2);
 
@@ -212,10 +211,7 @@ TEST_CASE("a step has what the recipe says") {
         values.dropout_rates = {0.1F, 0.2F, 0.3F, 0.4F};
         values.learning_rate = float(learning_rate(config.recipe.learning_rate, step, 2 * tiny_steps));
         values.update = step + 1;
-        values.beta1 = 0.8F;
-        values.beta2 = 0.95F;
-        values.epsilon = 1e-4F;
-        values.momentum = 0.7F;
+        values.settings.assign(config.recipe.optimizer.settings.begin(), config.recipe.optimizer.settings.end());
         network->gradients(records, values);
         network->update(optimizer_of(config.recipe), values);
     }
@@ -482,10 +478,36 @@ TEST_CASE("a limit takes the first of the images that are not held out") {
     CHECK(std::ranges::equal(data.records_to_train(config), data.records.train));
 }
 
+TEST_CASE("what is called after the gradients is called in every step, and ends the training with what it throws") {
+    const TemporaryFolder temporary;
+    RunConfig whole = tiny_config(2), half = whole;
+    whole.recipe.optimizer = half.recipe.optimizer = {.name = "sgd", .settings = {0.5}};
+    whole.recipe.learning_rate = {.schedule = "constant", .peak = 0.02};
+    half.recipe.learning_rate = {.schedule = "constant", .peak = 0.01};
+    const Run halved = make_run(temporary / "halved", whole), plain = make_run(temporary / "plain", half),
+              failed = make_run(temporary / "failed", whole);
+    int calls = 0;
+    const AfterGradients halve = [&](std::span<float> gradients) {
+        ++calls;
+        for (float &gradient : gradients) gradient /= 2;
+    };
+    train(halved, 2, never(), halve);
+    train(plain, 2);
+    CHECK(calls == 2 * tiny_steps);
+    CHECK(tensor_bytes(halved.folder.last()) == tensor_bytes(plain.folder.last()));
+
+    calls = 0;
+    const AfterGradients fail = [&](std::span<float>) {
+        if (++calls == 2) throw std::runtime_error("a machine is gone");
+    };
+    CHECK(message_of([&] { train(failed, 2, never(), fail); }) == "a machine is gone");
+    CHECK(load_checkpoint(failed.folder.last(), *make_network(), optimizer_of(whole.recipe)).state.step == 0);
+}
+
 TEST_CASE("class weights multiply the loss and its gradient, and validation is without them") {
     const TemporaryFolder temporary;
     RunConfig plain = tiny_config(2);
-    plain.recipe.optimizer = {.name = "sgd", .momentum = 0.5};
+    plain.recipe.optimizer = {.name = "sgd", .settings = {0.5}};
     plain.recipe.learning_rate = {.schedule = "constant", .peak = 0.02};
     const Run one = make_run(temporary / "one", plain);
     train(one, 2);
