@@ -13,7 +13,7 @@ SECONDS ?= 60
 CONFIGURE ?=  # CMake's options: -DHALCYON_BENCH_ONEDNN=ON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build train test faults fuzz sanitize bench compare lint clean
+.PHONY: help setup configure build train test adding faults fuzz sanitize bench compare lint clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ train: build ## train the network of models/cifar10.json; MODEL=flowers that of 
 test: configure ## build and run every test
 	@$(CMAKE) --build --preset $(PRESET)
 	@$(if $(DATA),CIFAR10_DIR="$(DATA)") .venv/bin/ctest --preset $(PRESET) --parallel 2 $(ARGS)
+
+adding: configure ## add the layers of docs/adding-a-layer.md to a copy of the tree, and test them: minutes
+	@.venv/bin/ctest --preset $(PRESET) -C adding -L adding $(ARGS)
 
 faults: configure ## make every call of a run fail in turn, and kill it 1000 times: an hour and more
 	@$(CMAKE) --build --preset $(PRESET) --target cifar10 halcyonc halcyon_fail_calls

@@ -128,9 +128,8 @@ void register_onednn(const Plan &plan, const BenchOptions &options, Results &res
                                    .batch = batch,
                                    .flops = flops(kernel) * batch,
                                    .bytes = convolution.bytes()});
-        benchmark::RegisterBenchmark(
-            results.kernels.back().name().c_str(),
-            [kernel, batch](benchmark::State &state) { run(state, kernel, batch); })
+        benchmark::RegisterBenchmark(results.kernels.back().name().c_str(),
+                                     [kernel, batch](benchmark::State &state) { run(state, kernel, batch); })
             ->UseRealTime()
             ->MinTime(0.05)
             ->Unit(benchmark::kMillisecond);

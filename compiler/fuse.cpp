@@ -447,14 +447,14 @@ Fusion behind_producer(Fusing &f, int at) {
 
 /// A sum of two may stand behind what makes either.
 Fusion behind_a_producer(Fusing &f, int at) {
-    const Fusion first = behind_producer(f, at);
+    Fusion first = behind_producer(f, at);
     if (first.taken || f.at(at).chain("output").front().row != "add") return first;
     const Operation before = f.at(at);
     Operation &pass = f.change(at);
     const int addend = pass.chain("output").front().operands["addend"];
     pass.chains["output"].front().operands.replace("addend", pass.inputs["input"]);
     pass.inputs.replace("input", addend);
-    const Fusion second = behind_producer(f, at);
+    Fusion second = behind_producer(f, at);
     if (second.taken) return second;
     f.change(at) = before;
     return {false, fmt::format("{}; {}", first.line, second.line)};

@@ -242,34 +242,40 @@ private:
     float momentum_, epsilon_;
 };
 
-class MaxPooling2d : public Layer {
+/// What pools share: a window that slides over each channel.
+class Pooling2d : public Layer {
 public:
-    explicit MaxPooling2d(Options &options) {
+    explicit Pooling2d(Options &options) {
         const std::array<int, 2> pool = options.sizes("pool_size", {2, 2});
         window_ = {"pool", pool, options.sizes("strides", pool), same_padding(options)};
     }
 
     FeatureMap infer() const override {
         require_spatial(in[0]);
-        const Shape shape = window_.over(in[0], in[0].c);
-        return {shape.out_h, shape.out_w, shape.out_c};
+        return {shape().out_h, shape().out_w, shape().out_c};
     }
 
+protected:
+    Shape shape() const { return window_.over(in[0], in[0].c); }
+
+private:
+    Window window_;
+};
+
+class MaxPooling2d : public Pooling2d {
+public:
+    using Pooling2d::Pooling2d;
+
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        const int input = inputs[0];
-        const Shape shape = window_.over(in[0], in[0].c);
-        const int output = lowering.activation(name, out);
-        lowering.call(name, "max_pool2d_fwd", shape, {{"input", input}}, {{"output", output}});
+        const int input = inputs[0], output = lowering.activation(name, out);
+        lowering.call(name, "max_pool2d_fwd", shape(), {{"input", input}}, {{"output", output}});
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
             const int d_input = lowering.gradient(input);
-            lowering.call(name, "max_pool2d_bwd", shape, {{"d_output", d_output}, {"input", input}}, {{"d_input", d_input}});
+            lowering.call(name, "max_pool2d_bwd", shape(), {{"d_output", d_output}, {"input", input}}, {{"d_input", d_input}});
             lowering.add_gradient(name, input, d_input);
         });
         return output;
     }
-
-private:
-    Window window_;
 };
 
 /// Its rate belongs to the recipe. Its gradient is dropped by the same row: the same elements fall to the same random numbers.

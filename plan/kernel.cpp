@@ -95,7 +95,7 @@ std::string window_tag(const Shape &s) {
 }
 
 std::string sizes_tag(const Core &core, const Shape &s) {
-    const std::string map = fmt::format("h{}w{}c{}", s.in_h, s.in_w, s.in_c);
+    std::string map = fmt::format("h{}w{}c{}", s.in_h, s.in_w, s.in_c);
     switch (core.sizes) {
     case Sizes::activation:
         return map;

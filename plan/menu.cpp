@@ -59,8 +59,7 @@ std::string takes_behind(const Kernel &kernel, const Set &) {
 }  // namespace
 
 std::string refusal(const Entry &entry, const Kernel &kernel, const Set &set) {
-    const std::string reason = entry.refuses(kernel.shape, set);
-    if (!reason.empty()) return reason;
+    if (std::string reason = entry.refuses(kernel.shape, set); !reason.empty()) return reason;
     return (entry.refuses_chains ? entry.refuses_chains : takes_behind)(kernel, set);
 }
 

@@ -8,8 +8,8 @@
 
 namespace halcyon {
 
-/// Schedules what `chain`, applied to an activation of so many `channels`, computes once for each channel or for the whole call. On the host
-/// that comes before the loops; on devices it stays in a thread's registers.
+/// Schedules what `chain`, applied to an activation of so many `channels`, computes once for each channel or for the whole call. On the
+/// host that comes before the loops; on devices it stays in a thread's registers.
 void schedule_chain(const BoundChain &chain, int channels, const Set &set, const std::string &entry);
 
 }  // namespace halcyon

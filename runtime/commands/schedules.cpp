@@ -43,8 +43,11 @@ void print_as_json(const Plan &plan, const std::string &automatic) {
     for (const SetPlan &set : plan.sets) {
         ordered_json kernels = ordered_json::array();
         for (const Call &call : distinct_calls(set))
-            kernels.push_back(
-                {{"kernel", work_name(call.kernel)}, {"layer", call.layer}, {"entry", call.entry}, {"reason", call.reason}, {"symbol", call.symbol}});
+            kernels.push_back({{"kernel", work_name(call.kernel)},
+                               {"layer", call.layer},
+                               {"entry", call.entry},
+                               {"reason", call.reason},
+                               {"symbol", call.symbol}});
         const std::string reason = why_not(set);
         sets.push_back({{"name", set.set},
                         {"target", set.target},

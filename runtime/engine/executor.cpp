@@ -1,6 +1,5 @@
 #include "runtime/engine/executor.h"
 
-
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -59,8 +59,8 @@ def broken_mentions(top: pathlib.Path) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Those of paragraphs and lists. A span of code is one word; headings, tables and code are no sentences."""
-    prose = re.sub(r"^(?:#|\||!\[).*$", "", without_code(text), flags=re.MULTILINE)
+    """Those of paragraphs and lists. A span of code is one word; headings, tables, code and what is not shown are no sentences."""
+    prose = re.sub(r"^(?:#|\||!\[|<!--).*$", "", without_code(text), flags=re.MULTILINE)
     prose = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "code", prose))
     paragraphs = re.split(r"\n\s*\n|\n\s*(?:[-*]|\d+\.) ", "\n" + prose)
     found = [sentence for paragraph in paragraphs for sentence in re.split(r"[.!?]\W*\s", paragraph + " ")]

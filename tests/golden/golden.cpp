@@ -153,8 +153,10 @@ void check_gradients(Network &network, const Golden &golden) {
     }
 }
 
-/// Relative: the first loss is only as far off as a forward pass rounds; the later ones also carry what the updates made of that.
-double loss_tolerance(std::size_t step) { return step == 0 ? 1e-5 : 1e-3; }
+/// The first loss is only as far off as a forward pass rounds. The later ones also carry what the updates made of that: a loss is no
+/// further off than twice the furthest logit, and logits up to 10, of weights that agree to 1e-6, are off by 1e-5. A ReLU that falls on the
+/// other side of 0 moves a loss of 0.003 by 7e-6.
+double loss_tolerance(std::size_t step, double loss) { return step == 0 ? 1e-5 * loss : 2e-5; }
 
 void check_ten_steps(const std::string &set) {
     if (const std::string reason = why_not(select_sets({set}).front()); !reason.empty()) {
@@ -175,7 +177,7 @@ void check_ten_steps(const std::string &set) {
     for (std::size_t i = 0; i < losses.size(); ++i, ++step.update) {
         const double loss = network.gradients(batch.records, step).loss / images;
         CAPTURE(i, loss, losses[i]);
-        CHECK(std::abs(loss - losses[i]) <= loss_tolerance(i) * losses[i]);
+        CHECK(std::abs(loss - losses[i]) <= loss_tolerance(i, losses[i]));
         if (i == 0) check_gradients(network, golden);
         network.update(find_optimizer("adam"), step);
         if (i == 0) check_weights(network, golden, 1, growth);

@@ -168,10 +168,30 @@ Arrays convolution_inputs(const Shape &s, int images) {
     return {random.reals({s.in_c, s.in_w, s.in_h, images}, -1, 1), random.reals(s.weights(), -1, 1), random.reals({s.out_c}, -1, 1)};
 }
 
-Differentiable pooling(const Shape &s) {
-    return {[=](const Arrays &inputs) { return run("max_pool2d_fwd", s, inputs)[0]; },
+/// A layer that is a row, with the gradient that its row names.
+Differentiable pointwise_layer(const PointwiseRow &row) {
+    const auto backward = [row](const Array &input) {
+        const bool reads_output = row.layer->reads == PointwiseLayer::Reads::output;
+        const Array read = reads_output ? applied({{{row.name}}}, input) : input;
+        return BoundRows{{{row.layer->gradient}, {{row.layer->operand, read}}}};
+    };
+    return pass({{{row.name}}}, backward);
+}
+
+/// The cores that pool: each "<layer>_fwd" slides a window over its one input. "<layer>_bwd" may read that as well.
+std::vector<std::string> pools() {
+    std::vector<std::string> layers;
+    for (const Core &core : all_cores())
+        if (core.sizes == Sizes::window && core.inputs.size() == 1 && core.name.ends_with("_fwd"))
+            layers.push_back(core.name.substr(0, core.name.rfind("_fwd")));
+    return layers;
+}
+
+Differentiable pooling(const std::string &layer, const Shape &s) {
+    const bool reads_input = find_core(layer + "_bwd").inputs.size() == 2;
+    return {[=](const Arrays &inputs) { return run(layer + "_fwd", s, inputs)[0]; },
             [=](const Arrays &inputs, const Array &upstream) {
-                return run("max_pool2d_bwd", s, {upstream, inputs[0]});
+                return run(layer + "_bwd", s, reads_input ? Arrays{upstream, inputs[0]} : Arrays{upstream});
             }};
 }
 
@@ -414,6 +434,16 @@ TEST_CASE("gradients of rows") {
     check(rectified, {input}, true);
 }
 
+TEST_CASE("gradients of layers that are rows") {
+    Random random(14);
+    const Array input = random.reals({3, 5, 4, 2}, -8, 8);
+    for (const PointwiseRow &row : pointwise_rows()) {
+        if (!row.layer) continue;
+        CAPTURE(row.name);
+        check(pointwise_layer(row), {input});
+    }
+}
+
 TEST_CASE("gradients of a sum") {
     const Differentiable sum = {[](const Arrays &inputs) { return applied({add(inputs[1])}, inputs[0]); },
                                 [](const Arrays &, const Array &upstream) {
@@ -434,21 +464,25 @@ TEST_CASE("rows that save a pass are the rows that they stand for") {
     CHECK(applied({kept(step, 1), mask(dropped)}, gradient).values == applied({dropout(step, 1), mask(rectified)}, gradient).values);
 }
 
-TEST_CASE("gradients of max pooling") {
+TEST_CASE("gradients of pooling") {
     const Shape shape = GENERATE(window_shape(4, 6, 2, 2, 2, 2, 2, 2, false),   // plain
                                  window_shape(5, 5, 2, 2, 2, 2, 2, 2, false),   // a row and a column that no window sees
                                  window_shape(5, 5, 2, 2, 2, 2, 2, 2, true),    // padding right and below
                                  window_shape(5, 6, 2, 2, 3, 3, 2, 2, true),    // overlapping, padding on all sides
                                  window_shape(4, 7, 2, 2, 2, 3, 2, 3, true),    // not square
+                                 window_shape(5, 8, 2, 2, 1, 2, 2, 3, false),   // pixels between the windows
                                  window_shape(4, 4, 2, 2, 3, 3, 1, 1, false));  // every input in many windows
     CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.kernel_w);
     Random random(3);
     Array input = random.reals({2, shape.in_w, shape.in_h, 2}, -2, -1);
-    check(pooling(shape), {input});
+    for (const std::string &layer : pools()) {
+        CAPTURE(layer);
+        check(pooling(layer, shape), {input});
+    }
 
     // Two equal maxima in the first window.
     input(0, 0, 0, 0) = input(0, 1, 0, 0) = -0.5;
-    check(pooling(shape), {input}, true);
+    check(pooling("max_pool2d", shape), {input}, true);
 }
 
 TEST_CASE("gradients of batch normalisation through the statistics") {

@@ -7,7 +7,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,9 +56,13 @@ public:
     /// The operands of a link, by the row's names for them; `dropout` is its own.
     struct Operands {
         const Link &link;
-        std::map<std::string, const Array *> arrays;
+        std::map<std::string, const Array *, std::less<>> arrays;
 
-        const Array &operator[](const std::string &name) const { return *arrays.at(name); }
+        /// Throws std::out_of_range where the row has no operand `name`.
+        const Array &operator[](std::string_view name) const {
+            const auto found = arrays.find(name);
+            return found != arrays.end() ? *found->second : throw std::out_of_range(std::string(name));
+        }
     };
     Operands operands(const std::string &place, int link) const;
 

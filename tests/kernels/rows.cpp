@@ -75,12 +75,19 @@ struct Row {
 };
 
 double keep(const At &, double error, double) { return error; }
-double unless_zero(const At &, double error, double result) { return result == 0 ? 0 : error; }
+
+/// A row that drops values: what is dropped is exactly 0. A sum that passes may be 0 too, and is off like any other.
+template<bool (*drops)(const At &)>
+constexpr Row mask = {[](const At &at) { return drops(at) ? 0.0 : at.value(); },
+                      [](const At &at, double error, double) { return drops(at) ? 0.0 : error; }};
+
+bool is_rectified(const At &at) { return at.element("of") <= 0; }
+bool is_affine_rectified(const At &at) { return affine(at, at.element("of")) <= 0; }
 
 const std::map<std::string, Row, std::less<>> rows = {
     {"relu", {[](const At &at) { return std::max(at.value(), 0.0); }, keep}},
-    {"mask", {[](const At &at) { return at.element("of") <= 0 ? 0.0 : at.value(); }, unless_zero}},
-    {"affinemask", {[](const At &at) { return affine(at, at.element("of")) <= 0 ? 0.0 : at.value(); }, unless_zero}},
+    {"mask", mask<is_rectified>},
+    {"affinemask", mask<is_affine_rectified>},
     {"affine", {[](const At &at) { return affine(at, at.value()); }, affine_error}},
     {"add",
      {[](const At &at) { return at.value() + at.element("addend"); },

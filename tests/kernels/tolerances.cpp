@@ -259,9 +259,36 @@ void optimizer(const Arguments &before, Arguments &tolerance) {
     std::ranges::copy(errors, slabs);
 }
 
+/// Whether a core, whose outputs for `before` are those of `after`, makes -2 times as much of -2 times its inputs: it sums them times
+/// constants.
+bool is_linear(const Arguments &before, const Arguments &after) {
+    const auto is_float = [](const KernelArgument &argument) { return argument.type == "float32"; };
+    if (!std::ranges::all_of(before.named, is_float)) return false;
+    Arguments scaled = before;
+    for (Array &tensor : scaled.tensors)
+        for (double &value : tensor.values) value *= -2;
+    oracle::compute(before.kernel, scaled.tensors);
+    const auto is_scaled = [](double a, double b) { return a == -2 * b; };
+    return std::ranges::all_of(before.outputs(), [&](const std::string &output) {
+        return std::ranges::equal(scaled[output].values, after[output].values, is_scaled);
+    });
+}
+
+/// Of a linear core that slides a window: it sums no more terms than the window has taps. Each is a product with a constant that is rounded
+/// as well, perhaps twice.
+void linear(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    Arguments magnitudes = before;
+    for (Array &tensor : magnitudes.tensors)
+        for (double &value : tensor.values) value = std::abs(value);
+    oracle::compute(before.kernel, magnitudes.tensors);
+    for (const std::string &output : before.outputs())
+        for (std::size_t i = 0; i < tolerance[output].values.size(); i++)
+            tolerance[output].values[i] = sum_error(s.kernel_h * s.kernel_w + 3, magnitudes[output].values[i]);
+}
+
 using Rule = void (*)(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance);
 
-/// Of the cores alone that are not exact: `before` has what they read, `after` what they write, without the chains behind.
+/// Of the cores alone that are neither exact nor linear: `before` has what they read, `after` what they write, without the chains behind.
 const std::map<std::string, Rule, std::less<>> rules = {
     {"augment", augment},
     {"input_fwd", input_fwd},
@@ -297,13 +324,41 @@ Array zeros_like(const Array &array) {
     return zeros;
 }
 
-/// Where what the core reads is exact, so is what the chain before it makes: the tests' data sees to that.
-void check_exact_before(const Kernel &kernel) {
-    for (const Argument &input : kernel.of().inputs)
-        for (const Link &link : kernel.chain(input.name))
-            if (find_row(link.row).exactness != Exactness::exact)
-                throw std::invalid_argument("a chain before " + kernel.core +
-                                            " rounds: it has no tolerance in tests/kernels/tolerances.cpp");
+/// Whether a chain before the core rounds. The tests' data sees to it that what an exact one makes of exact values is exact.
+bool rounds_before(const Kernel &kernel) {
+    const auto rounds = [](const Link &link) { return find_row(link.row).exactness != Exactness::exact; };
+    return std::ranges::any_of(kernel.of().inputs,
+                               [&](const Argument &input) { return std::ranges::any_of(kernel.chain(input.name), rounds); });
+}
+
+/// Adds what the errors of a core's inputs, which its chains leave, come to behind it; and where it sums plainly, what rounds there. Sums
+/// of products are largest of the magnitudes. An operation of the core's is half a term.
+void add_errors_before(const oracle::Call &call, const Arguments &core, bool sums_plainly, Arguments &tolerance) {
+    const std::string &name = core.kernel.core;
+    if (name != "conv2d_fwd" && name != "conv2d_bwd_data" && name != "conv2d_bwd_weights")
+        throw std::invalid_argument("a chain before " + name + " rounds: it has no tolerance in tests/kernels/tolerances.cpp");
+    Arguments magnitudes = core;
+    magnitudes.kernel.shape.tile = 0;
+    if (name != "conv2d_bwd_weights") magnitudes["weights"] = oracle::plain_weights(core.kernel.shape, core["weights"]);
+    for (Array &tensor : magnitudes.tensors)
+        for (double &value : tensor.values) value = std::abs(value);
+    Arguments largest = magnitudes;
+    for (const Argument &input : core.kernel.of().inputs) {
+        if (call.kernel().chain(input.name).empty()) continue;
+        Array values = call[input.name], errors = zeros_like(values);
+        through_chain(call, input.name, values, errors);
+        for (std::size_t i = 0; i < errors.values.size(); i++) largest[input.name].values[i] += errors.values[i];
+    }
+    oracle::compute(magnitudes.kernel, magnitudes.tensors);
+    oracle::compute(magnitudes.kernel, largest.tensors);
+    for (const std::string &output : core.outputs()) {
+        const double images = core.tensors.front().extent(3), elements = double(core[core.outputs().front()].values.size());
+        const double terms = flops(core.kernel) * images / elements;
+        for (std::size_t i = 0; i < tolerance[output].values.size(); i++) {
+            const double sum = largest[output].values[i];
+            tolerance[output].values[i] += sum - magnitudes[output].values[i] + (sums_plainly ? sum_error(terms, sum) : 0);
+        }
+    }
 }
 
 /// A pool's largest is no further off than the furthest of its window.
@@ -374,7 +429,6 @@ Arguments tolerances(const CompiledKernel &compiled, const Arguments &before) {
     // The core alone, on what the chains before it make.
     const Kernel &kernel = compiled.kernel;
     const Shape &s = kernel.shape;
-    check_exact_before(kernel);
     oracle::Call call(kernel, before.tensors);
     const Kernel bare{kernel.core, s, kernel.core == "input_fwd" ? kernel.chains : std::map<std::string, Chain>{}};
     Arguments core_before{bare, arguments_of(bare), {}}, core_after = core_before;
@@ -401,8 +455,11 @@ Arguments tolerances(const CompiledKernel &compiled, const Arguments &before) {
         optimizer(core_before, core);
     else if (const auto rule = rules.find(kernel.core); rule != rules.end())
         rule->second(s, core_before, core_after, core);
+    else if (kernel.of().exactness != Exactness::exact && is_linear(core_before, core_after))
+        linear(s, core_before, core_after, core);
     else if (kernel.of().exactness != Exactness::exact)
-        throw std::invalid_argument("the core " + kernel.core + " has no tolerance in tests/kernels/tolerances.cpp");
+        throw std::invalid_argument("the core " + kernel.core + " is not linear, and has no tolerance in tests/kernels/tolerances.cpp");
+    if (rounds_before(kernel)) add_errors_before(call, core_before, !tile, core);
 
     for (const std::string &output : before.outputs()) {
         Array values = call[output];

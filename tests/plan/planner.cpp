@@ -245,11 +245,12 @@ TEST_CASE("what depends on weights alone comes first") {
 TEST_CASE("an autoscheduled set trains by the calls of the hand-written one, with a schedule of its own") {
     const Plan plan = make_plan(cifar10(), {.sets = select_sets({"x86_avx2", "li2018"})});
     REQUIRE(plan.sets.size() == 2);
-    // But that dropouts, which hand-written loops draw in passes of their own, go behind anything.
+    // But for passes: dropouts, which hand-written loops draw in passes of their own, go behind anything, and nothing goes before a
+    // convolution.
     const auto cores = [](const SetPlan &set) {
         std::vector<std::pair<std::string, std::string>> cores;
         for (const Call &call : program(set, "gradients").calls)
-            if (!draws(call.kernel.chain("output")) || call.kernel.core != "pointwise") cores.emplace_back(call.layer, call.kernel.core);
+            if (call.kernel.core != "pointwise") cores.emplace_back(call.layer, call.kernel.core);
         return cores;
     };
     CHECK(cores(plan.sets[0]) == cores(plan.sets[1]));
