@@ -93,6 +93,14 @@ public:
         return {false, fmt::format("{}", fmt::join(refusals, "; "))};
     }
 
+    /// The same for a call that would take a pass: no worse an entry than it has without may serve it.
+    Verdict ask_instead_of(const Operation &without, const Operation &with) const {
+        const Verdict now = ask(without), then = ask(with);
+        const auto place = [&](const Verdict &verdict) { return std::ranges::find(options.menu(with.core), verdict.line, &Entry::name); };
+        if (!now.taken || !then.taken || place(then) <= place(now)) return then;
+        return {false, fmt::format("it would be made by {} instead of {}", then.line, now.line)};
+    }
+
     /// The one operation that reads `value`, once and as its core's input, if it is of `core`. What the runtime reads nobody may take.
     std::optional<int> only_reader(int value, std::string_view core) {
         const std::vector<int> of_value = readers(value);
@@ -430,7 +438,7 @@ Fusion behind_producer(Fusing &f, int at) {
     const std::string place = output->name;
     set_chain(merged, place, joined(merged.chain(place), pass.chain("output")));
     merged.outputs.replace(place, pass.outputs["output"]);
-    const Verdict tuned = f.ask(merged);
+    const Verdict tuned = f.ask_instead_of(f.at(*producer), merged);
     if (!tuned.taken) return {false, fmt::format("{}: {}", behind, tuned.line)};
     // It stands where the producer stood, or where the pass did, if that is when its operands are there.
     const bool early = is_ready_before(f, merged, *producer);
@@ -514,7 +522,7 @@ Fusion before_readers(Fusing &f, int at) {
     for (const int reader : readers) {
         const std::optional<Operation> with = with_pass_before(f.at(reader), pass);
         if (!with) return {false, fmt::format("before {}: it reads the output in another way", call_of(f.at(reader)))};
-        const Verdict tuned = f.ask(*with);
+        const Verdict tuned = f.ask_instead_of(f.at(reader), *with);
         if (!tuned.taken) return {false, fmt::format("before {}: {}", call_of(f.at(reader)), tuned.line)};
         bytes += bytes_per_image(f, f.at(reader)), bytes_merged += bytes_per_image(f, *with);
         merged.push_back(*with);

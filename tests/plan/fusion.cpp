@@ -285,6 +285,21 @@ TEST_CASE("what would have no name is not fused") {
     CHECK(failure_of([&] { make_plan(long_named, options); }) == "");
 }
 
+TEST_CASE("no pass goes where a call would get a worse entry than it has") {
+    const auto best_first = [](std::string_view core) -> const std::vector<Entry> & {
+        static const std::vector<Entry> entries = {
+            {"best", [](const Shape &, const Set &) -> std::string { return ""; }, nullptr,
+             [](const Kernel &kernel, const Set &) -> std::string { return kernel.chains.empty() ? "" : "no chains"; }},
+            tuned_menu(core).front()};
+        return core == "conv2d_fwd" ? entries : tuned_menu(core);
+    };
+    Graph graph = inference_graph(conv + ", " + conv_relu);
+    const std::string line = line_of_pass(fuse_soundly(graph, +best_first), "relu of conv2d_1");
+    CHECK(has(line, "behind conv2d_fwd of conv2d_1: it would be made by tuned instead of best"));
+    CHECK(has(line, "before conv2d_fwd of dense: it would be made by tuned instead of best"));
+    CHECK(count(graph, "relu") == 1);
+}
+
 TEST_CASE("a pass goes before all that read it, where they stage what they read and much is saved") {
     // The readers of the affine pass' output, 4 channels, make 2: they read and write less than the pass does.
     const std::string two = convolution("linear", 2);
