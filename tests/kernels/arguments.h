@@ -44,8 +44,9 @@ const WinogradTile *tile_of(const CompiledKernel &kernel);
 /// Whether the entry computes small integers exactly, however it orders its sums.
 bool is_exact(const CompiledKernel &kernel);
 
-/// For every output, how far a float computation may be from the oracle's, given the arguments `before`.
-Arguments tolerances(const CompiledKernel &kernel, const Arguments &before);
+/// For every output, how far a float computation may be from the oracle's, given the arguments `before` and what the oracle's core made of
+/// them.
+Arguments tolerances(const CompiledKernel &kernel, const Arguments &before, const oracle::Call &after_core);
 
 /// The error of a float sum of `terms` terms in any order, where `magnitude` is the sum of their absolute values. At most terms * u *
 /// magnitude, with u = 2^-24; but rounding errors are independent, so that they add up like sqrt(terms) (Higham and Mary: A new approach to
