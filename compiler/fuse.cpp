@@ -95,7 +95,8 @@ public:
 
     /// The same for a call that would take a pass: no worse an entry than it has without may serve it.
     Verdict ask_instead_of(const Operation &without, const Operation &with) const {
-        const Verdict now = ask(without), then = ask(with);
+        const Verdict now = ask(without);
+        Verdict then = ask(with);
         const auto place = [&](const Verdict &verdict) { return std::ranges::find(options.menu(with.core), verdict.line, &Entry::name); };
         if (!now.taken || !then.taken || place(then) <= place(now)) return then;
         return {false, fmt::format("it would be made by {} instead of {}", then.line, now.line)};
