@@ -242,7 +242,31 @@ private:
     float momentum_, epsilon_;
 };
 
-/// What pools share: a window that slides over each channel.
+/// A pool's calls, of which the gradient may read the input again.
+int lower_max_pool(Lowering &lowering, const Layer &layer, const Shape &shape, int input) {
+    const int output = lowering.activation(layer.name, layer.out);
+    lowering.call(layer.name, "max_pool2d_fwd", shape, {{"input", input}}, {{"output", output}});
+    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
+        const int d_input = lowering.gradient(input);
+        lowering.call(layer.name, "max_pool2d_bwd", shape, {{"d_output", d_output}, {"input", input}}, {{"d_input", d_input}});
+        lowering.add_gradient(layer.name, input, d_input);
+    });
+    return output;
+}
+
+int lower_average_pool(Lowering &lowering, const Layer &layer, const Shape &shape, int input) {
+    const int output = lowering.activation(layer.name, layer.out);
+    lowering.call(layer.name, "average_pool2d_fwd", shape, {{"input", input}}, {{"output", output}});
+    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
+        const int d_input = lowering.gradient(input);
+        lowering.call(layer.name, "average_pool2d_bwd", shape, {{"d_output", d_output}}, {{"d_input", d_input}});
+        lowering.add_gradient(layer.name, input, d_input);
+    });
+    return output;
+}
+
+/// A window that slides over each channel. What becomes of it is `lower_window`'s.
+template<int (*lower_window)(Lowering &, const Layer &, const Shape &, int input)>
 class Pooling2d : public Layer {
 public:
     explicit Pooling2d(Options &options) {
@@ -252,30 +276,36 @@ public:
 
     FeatureMap infer() const override {
         require_spatial(in[0]);
-        return {shape().out_h, shape().out_w, shape().out_c};
+        const Shape shape = window_.over(in[0], in[0].c);
+        return {shape.out_h, shape.out_w, shape.out_c};
     }
 
-protected:
-    Shape shape() const { return window_.over(in[0], in[0].c); }
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        return lower_window(lowering, *this, window_.over(in[0], in[0].c), inputs[0]);
+    }
 
 private:
     Window window_;
 };
 
-class MaxPooling2d : public Pooling2d {
+/// The same with one window over all rows and columns.
+template<int (*lower_window)(Lowering &, const Layer &, const Shape &, int input)>
+class GlobalPooling2d : public Layer {
 public:
-    using Pooling2d::Pooling2d;
+    explicit GlobalPooling2d(Options &options) : keepdims_(options.flag("keepdims", false)) {}
+
+    FeatureMap infer() const override {
+        require_spatial(in[0]);
+        return {1, 1, in[0].c, !keepdims_};
+    }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        const int input = inputs[0], output = lowering.activation(name, out);
-        lowering.call(name, "max_pool2d_fwd", shape(), {{"input", input}}, {{"output", output}});
-        lowering.on_backward(output, [=, this, &lowering](int d_output) {
-            const int d_input = lowering.gradient(input);
-            lowering.call(name, "max_pool2d_bwd", shape(), {{"d_output", d_output}, {"input", input}}, {{"d_input", d_input}});
-            lowering.add_gradient(name, input, d_input);
-        });
-        return output;
+        const std::array<int, 2> everything = {in[0].h, in[0].w};
+        return lower_window(lowering, *this, Window{"pool", everything, everything, false}.over(in[0], in[0].c), inputs[0]);
     }
+
+private:
+    bool keepdims_;
 };
 
 /// Its rate belongs to the recipe. Its gradient is dropped by the same row: the same elements fall to the same random numbers.
@@ -430,12 +460,15 @@ LayerType layer_type(std::string keras_name) {
 std::map<std::string, LayerType> all_layer_types() {
     std::map<std::string, LayerType> types = {
         {"add", layer_type<Add>("add")},
+        {"average_pooling2d", layer_type<Pooling2d<lower_average_pool>>("average_pooling2d")},
         {"batch_normalization", layer_type<BatchNormalization>("batch_normalization")},
         {"conv2d", layer_type<Conv2d>("conv2d")},
         {"dense", layer_type<Dense>("dense")},
         {"dropout", layer_type<Dropout>("dropout")},
         {"flatten", layer_type<Flatten>("flatten")},
-        {"max_pooling2d", layer_type<MaxPooling2d>("max_pooling2d")},
+        {"global_average_pooling2d", layer_type<GlobalPooling2d<lower_average_pool>>("global_average_pooling2d")},
+        {"global_max_pooling2d", layer_type<GlobalPooling2d<lower_max_pool>>("global_max_pooling2d")},
+        {"max_pooling2d", layer_type<Pooling2d<lower_max_pool>>("max_pooling2d")},
         {"normalization", layer_type<Normalization>("normalization")},
         {"rescaling", layer_type<Rescaling>("rescaling")},
     };

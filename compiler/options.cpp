@@ -106,6 +106,13 @@ std::string Options::choice(const char *key, const std::vector<std::string> &cho
     return value;
 }
 
+bool Options::flag(const char *key, bool otherwise) {
+    if (!has(key)) return otherwise;
+    const json &value = get(key);
+    if (!value.is_boolean()) must_be(key, "true or false", value);
+    return value.get<bool>();
+}
+
 const json &Options::array(const char *key) {
     const json &value = get(key);
     if (!value.is_array() || value.empty()) must_be(key, "a list with something in it", value);

@@ -40,6 +40,8 @@ public:
     std::string text(const char *key);
     std::vector<std::string> texts(const char *key);
     std::string choice(const char *key, const std::vector<std::string> &choices, const std::string &otherwise);
+    /// true or false.
+    bool flag(const char *key, bool otherwise);
     const nlohmann::json &array(const char *key);
     const nlohmann::json &object(const char *key);
 

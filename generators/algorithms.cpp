@@ -1,6 +1,7 @@
 // The cores' algorithms: how the stages of generators/layers/ are made of a kernel's inputs and bound to its outputs.
 #include "generators/kernel_generator.h"
 #include "generators/layers/augment.h"
+#include "generators/layers/average_pool2d.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
 #include "generators/layers/conv2d.h"
@@ -278,6 +279,16 @@ void max_pool2d_bwd(KernelGenerator &k) {
     k.chained_output("d_input", f.d_input);
 }
 
+void average_pool2d_fwd(KernelGenerator &k) {
+    auto &f = k.make<AveragePool2dForward>(k.input("input"), k.shape());
+    k.chained_output("output", f.output);
+}
+
+void average_pool2d_bwd(KernelGenerator &k) {
+    auto &f = k.make<AveragePool2dBackward>(k.input("d_output"), k.shape());
+    k.chained_output("d_input", f.d_input);
+}
+
 void softmax_cross_entropy_fwd(KernelGenerator &k) {
     bind_loss(k, k.make<SoftmaxCrossEntropyForward>(k.input("logits"), k.input("labels"), k.input("indices"), k.input("step"),
                                                     k.extent("labels", 0), k.extent("step", 0), k.shape()));
@@ -342,6 +353,8 @@ const Algorithms &algorithms() {
         {"batch_norm_pool_bwd", built_of<BatchNormPoolBackward>(batch_norm_pool_bwd)},
         {"max_pool2d_fwd", built_of<MaxPool2dForward>(max_pool2d_fwd)},
         {"max_pool2d_bwd", built_of<MaxPool2dBackward>(max_pool2d_bwd)},
+        {"average_pool2d_fwd", built_of<AveragePool2dForward>(average_pool2d_fwd)},
+        {"average_pool2d_bwd", built_of<AveragePool2dBackward>(average_pool2d_bwd)},
         {"softmax_cross_entropy_fwd", built_of<SoftmaxCrossEntropyForward>(softmax_cross_entropy_fwd)},
         {"softmax_cross_entropy", built_of<SoftmaxCrossEntropy>(softmax_cross_entropy)},
     });

@@ -286,6 +286,11 @@ const std::vector<Core> &all_cores() {
          exact,
          window},
 
+        // The mean over windows, of the taps that lie inside the input.
+        {"average_pool2d_fwd", {{"input", input}}, {{"output", output}}, {}, Sizes::window, Constants::none, derived, window},
+        // The gradient to the taps of each window, in equal shares.
+        {"average_pool2d_bwd", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::window, Constants::none, derived, window},
+
         // Softmax, and each image's loss times its class's weight, and whether its label is the first largest; the logits' gradient as
         // well.
         {"softmax_cross_entropy_fwd",

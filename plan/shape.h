@@ -88,6 +88,9 @@ struct Shape {
     /// The inputs that an output is made of, one more for the bias, in whole fours: the columns of the gradients of weights and bias.
     int weight_columns() const { return 4 * divide_up(in_c * kernel_w * kernel_h + 1, 4); }
 
+    /// Few enough taps to unroll a window's loops.
+    bool few_taps() const { return kernel_w * kernel_h <= 16; }
+
     /// True where a window can reach outside the input.
     bool padded() const { return pad_top > 0 || pad_left > 0 || pad_bottom() > 0 || pad_right() > 0; }
 };

@@ -45,6 +45,15 @@ inline std::string separate_windows(const Shape &s, const Set &) {
     return s.pad_top > 0 || s.pad_left > 0 ? "the first window begins in the padding" : "";
 }
 
+/// A pool over the whole input, as the global ones are: pixels of the output are nothing to share out.
+inline std::string one_large_window(const Shape &s, const Set &) {
+    return s.out_h * s.out_w > 1 || s.few_taps() ? "there are several windows, or few taps" : "";
+}
+
+inline std::string no_large_window(const Shape &s, const Set &set) {
+    return one_large_window(s, set).empty() ? "of the one window there is nothing to share out but images" : "";
+}
+
 /// Halide's autoschedulers take the plain algorithms alone: weights in tiles are Winograd's.
 inline std::string by_autoscheduler(const Shape &s, const Set &set) {
     return first_refusal({set.autoscheduler.empty() ? "the set has no autoscheduler" : "", plain_weights(s, set)});

@@ -66,7 +66,7 @@ std::vector<KernelMenu> batch_norm_menus() {
             {"batch_norm_bwd", {{"channels", pass_of_threads, nullptr, any_behind}, reference, gpu_reference_with(pixel_tiles)}},
             {"batch_norm_stats_pool_fwd", {{"channels", pass_of_threads, nullptr, any_behind}, reference, gpu_reference_with(pixel_tiles)}},
             {"batch_norm_pool_bwd_stats",
-             {{"pixel_tiles", on_x86_up_to<4096>, pool_tiles, any_that_draws_nothing},
+             {{"pixel_tiles", both<on_x86_up_to<4096>, no_large_window>, pool_tiles, any_that_draws_nothing},
               {"channels", channels_of_threads<&Shape::out_w, &Shape::out_h>, nullptr, any_that_draws_nothing},
               {"rows", rows_of_threads<&Shape::out_h>, pool_tiles, any_that_draws_nothing},
               {"autoscheduled", by_one_that_ends, nullptr, any_chain},

@@ -29,12 +29,8 @@ void backward_stats_pixel_tiles(BatchNormPoolBackwardStats &f, const Shape &s, c
     ChosenInput &chosen = f.chosen;
     gradient_tiles(f.stats, pooled_shape(s), set);
     chosen.choice.compute_at(f.stats.tile_sums, gradient_block()).vectorize(chosen.c, vector, tail).unroll(chosen.c);
-    chosen.choice.update()
-        .reorder(chosen.c, chosen.taps.x, chosen.taps.y)
-        .vectorize(chosen.c, vector, tail)
-        .unroll(chosen.c)
-        .unroll(chosen.taps.x)
-        .unroll(chosen.taps.y);
+    chosen.choice.update().reorder(chosen.c, chosen.taps.x, chosen.taps.y).vectorize(chosen.c, vector, tail).unroll(chosen.c);
+    if (s.few_taps()) chosen.choice.update().unroll(chosen.taps.x).unroll(chosen.taps.y);
 }
 
 const Schedules<BatchNormPoolBackwardStats> backward_stats_schedules{{"pixel_tiles", backward_stats_pixel_tiles}};

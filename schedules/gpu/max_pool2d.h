@@ -9,12 +9,6 @@
 
 namespace halcyon {
 
-/// Takes a vector of channels through the `taps` of a window in an iteration of `level`, with all its loads in flight at once.
-inline void window_in_vectors(Halide::Func value, const Halide::RDom &taps, const Halide::LoopLevel &level, const Halide::Var &c) {
-    in_vectors(value, level, c);
-    value.update().unroll(taps.x).unroll(taps.y);
-}
-
 /// A gradient through a pool, `d_input`, which reads `pool.d_input`, with a thread per window, where no two overlap: its choice is made
 /// once and then asked by each of its pixels, so that memory sees each pixel once and every thread has work for several.
 inline void window_threads(Halide::Func d_input, MaxPool2dBackward &pool, const Shape &s) {
@@ -27,7 +21,7 @@ inline void window_threads(Halide::Func d_input, MaxPool2dBackward &pool, const 
     vector_threads(d_input, pool.c, x, y, pool.n, s.in_c);
     d_input.reorder(lane, dx, dy);
     in_vectors(pool.sum, {d_input, dx}, pool.c);
-    window_in_vectors(pool.choice, pool.taps, {d_input, thread}, pool.c);
+    window_in_vectors(pool.choice, pool.taps, {d_input, thread}, pool.c, s);
     pool.choice.bound_storage(x, 1).bound_storage(y, 1);
 }
 
@@ -35,7 +29,7 @@ inline void window_threads(Halide::Func d_input, MaxPool2dBackward &pool, const 
 inline void pixel_threads(Halide::Func d_input, MaxPool2dBackward &pool, const Shape &s) {
     vector_threads(d_input, pool.c, pool.x, pool.y, pool.n, s.in_c);
     in_vectors(pool.sum, {d_input, thread}, pool.c);
-    window_in_vectors(pool.choice, pool.taps, {pool.sum, pool.windows.x}, pool.c);
+    window_in_vectors(pool.choice, pool.taps, {pool.sum, pool.windows.x}, pool.c, s);
 }
 
 }  // namespace halcyon

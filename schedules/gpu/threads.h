@@ -69,6 +69,14 @@ inline void in_vectors(Halide::Func value, const Halide::LoopLevel &level, const
     if (value.has_update_definition()) value.update().vectorize(c);
 }
 
+/// Takes a vector of channels through the `taps` of a pool's window in an iteration of `level`, with all its loads in flight at once where
+/// they are few.
+inline void window_in_vectors(Halide::Func value, const Halide::RDom &taps, const Halide::LoopLevel &level, const Halide::Var &c,
+                              const Shape &s) {
+    in_vectors(value, level, c);
+    if (s.few_taps()) value.update().unroll(taps.x).unroll(taps.y);
+}
+
 /// Has all `weights`, over f's (k, c, dx, dy), and the bias of up to `channels` output channels made by a block, in one launch.
 template<typename Stages>
 void output_channel_blocks(const Stages &f, Halide::Func weights, Halide::Func bias, int channels) {

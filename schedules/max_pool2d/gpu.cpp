@@ -10,7 +10,7 @@ namespace {
 
 void forward_vectors(MaxPool2dForward &f, const Shape &s, const Set &) {
     vector_threads(f.output, f.c, f.x, f.y, f.n, s.in_c);
-    window_in_vectors(f.largest, f.taps, {f.output, thread}, f.c);
+    window_in_vectors(f.largest, f.taps, {f.output, thread}, f.c, s);
 }
 
 void forward_lanes(MaxPool2dForward &f, const Shape &s, const Set &) {

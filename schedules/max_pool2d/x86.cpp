@@ -10,6 +10,7 @@
 #include "schedules/x86/lanes.h"
 #include "schedules/x86/pixels.h"
 #include "schedules/x86/pool_windows.h"
+#include "schedules/x86/windows.h"
 
 namespace halcyon {
 namespace {
@@ -17,18 +18,11 @@ namespace {
 using Halide::TailStrategy;
 using Halide::Var;
 
-/// A window of up to 4 vectors of channels at a time, in registers.
 void forward_channel_vectors(MaxPool2dForward &f, const Shape &s, const Set &set) {
-    const int vector = channel_vector(s.in_c, set);
-    Var co{"co"}, ci{"ci"};
-    f.output.split(f.c, co, ci, channel_block(s.in_c, vector, 4), TailStrategy::ShiftInwards)
-        .reorder(ci, co, f.n, f.x, f.y)
-        .vectorize(ci, vector)
-        .unroll(ci);
-    parallel_pixels(f.output, f.x, f.y, s.out_w, s.out_h, s.in_c * s.kernel_w * s.kernel_h);
-    f.largest.compute_at(f.output, co).vectorize(f.c, vector).unroll(f.c);
-    f.largest.update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c, vector).unroll(f.c).unroll(f.taps.x).unroll(f.taps.y);
+    windows_in_registers(f.output, f.largest, f.taps, s, set);
 }
+
+void forward_image_blocks(MaxPool2dForward &f, const Shape &s, const Set &set) { image_blocks(f.output, f.largest, f.taps, s, set); }
 
 /// A window in registers, and behind it the loops of the dropout. In training, where activations come from the L3 cache or beyond, one core
 /// of an AMD EPYC (Zen 3, AVX2) needs these milliseconds with a batch norm before the pool, the gradients and dropout's 0.24 and 0.08
@@ -41,10 +35,14 @@ void forward_lanes(MaxPool2dForward &f, const Shape &s, const Set &set) {
     const int vector = channel_vector(divide_up(s.out_c, 4), set);
     lanes(f.output, f.chain, s.out_c, s.out_w, s.out_h, set);
     f.largest.compute_at(f.output, dropout_lane).vectorize(f.c, vector);
-    f.largest.update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c, vector).unroll(f.taps.x).unroll(f.taps.y);
+    f.largest.update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c, vector);
+    if (s.few_taps()) f.largest.update().unroll(f.taps.x).unroll(f.taps.y);
 }
 
 void backward_windows(MaxPool2dBackward &f, const Shape &s, const Set &set) { parallel_pool_windows(f.d_input, f, s, set); }
+
+/// The choices of the one window for a block of images and channels, and then all pixels of these.
+void backward_image_blocks(MaxPool2dBackward &f, const Shape &s, const Set &set) { image_blocks(f.d_input, f.choice, f.taps, s, set); }
 
 /// Every pixel asks each window that can hold it, and makes its choice again.
 void backward_channel_vectors(MaxPool2dBackward &f, const Shape &s, const Set &set) {
@@ -56,8 +54,10 @@ void backward_channel_vectors(MaxPool2dBackward &f, const Shape &s, const Set &s
     f.choice.compute_at(f.sum, f.windows.x).vectorize(f.c).update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c);
 }
 
-const Schedules<MaxPool2dForward> forward_schedules{{"channel_vectors", forward_channel_vectors}, {"lanes", forward_lanes}};
-const Schedules<MaxPool2dBackward> backward_schedules{{"windows", backward_windows}, {"channel_vectors", backward_channel_vectors}};
+const Schedules<MaxPool2dForward> forward_schedules{
+    {"channel_vectors", forward_channel_vectors}, {"image_blocks", forward_image_blocks}, {"lanes", forward_lanes}};
+const Schedules<MaxPool2dBackward> backward_schedules{
+    {"windows", backward_windows}, {"channel_vectors", backward_channel_vectors}, {"image_blocks", backward_image_blocks}};
 
 }  // namespace
 }  // namespace halcyon

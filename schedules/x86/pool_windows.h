@@ -23,7 +23,8 @@ inline void pool_windows(Halide::Func d_input, MaxPool2dBackward &pool, const Sh
         .unroll(dy);
     pool.sum.compute_at(d_input, dx).vectorize(c).update().vectorize(c);
     pool.choice.compute_at(d_input, co).bound_storage(x, 1).bound_storage(y, 1).vectorize(c, vector);
-    pool.choice.update().reorder(c, pool.taps.x, pool.taps.y).vectorize(c, vector).unroll(pool.taps.x).unroll(pool.taps.y);
+    pool.choice.update().reorder(c, pool.taps.x, pool.taps.y).vectorize(c, vector);
+    if (s.few_taps()) pool.choice.update().unroll(pool.taps.x).unroll(pool.taps.y);
 }
 
 /// The same with a row of windows as a task: in loops over pixels, rows and columns fused, Halide loses track of which windows are whole,

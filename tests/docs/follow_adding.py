@@ -5,7 +5,7 @@ Usage: follow_adding.py TOP_OF_THE_TREE COPY [--all]
 
 A line that the rendered page does not show says what the block of code below it is for:
 
-    <!-- new file generators/layers/average_pool2d.h -->
+    <!-- new file generators/layers/sum_pool2d.h -->
     <!-- in plan/cores.cpp, before "the beginning of a line that is there once" -->
     <!-- in compiler/layers.cpp, as a paragraph before "..." -->  with an empty line between
     <!-- run -->     commands

@@ -333,6 +333,28 @@ void max_pool2d_bwd(const Shape &s, const Array &d_output, const Array &input, A
     });
 }
 
+/// Calls `visit(in_x, in_y, share)` for every tap inside the input of the window of output (x, y), with its share of a mean.
+template<typename Visit>
+void for_each_share(const Shape &s, int x, int y, Visit visit) {
+    double taps = 0;
+    for_each_tap(s, x, y, [&](int, int, int, int) { taps++; });
+    for_each_tap(s, x, y, [&](int in_x, int in_y, int, int) { visit(in_x, in_y, 1 / taps); });
+}
+
+void average_pool2d_fwd(const Shape &s, const Array &input, Array &output) {
+    clear(output);
+    for_each_element(output, [&](int c, int x, int y, int n) {
+        for_each_share(s, x, y, [&](int in_x, int in_y, double share) { output(c, x, y, n) += share * input(c, in_x, in_y, n); });
+    });
+}
+
+void average_pool2d_bwd(const Shape &s, const Array &d_output, Array &d_input) {
+    clear(d_input);
+    for_each_element(d_output, [&](int c, int x, int y, int n) {
+        for_each_share(s, x, y, [&](int in_x, int in_y, double share) { d_input(c, in_x, in_y, n) += share * d_output(c, x, y, n); });
+    });
+}
+
 void batch_norm_stats_pool_fwd(const Shape &s, const Call &call, const Array &input, const Array &gamma, const Array &beta, Array &mean,
                                Array &inv_std, Array &scale, Array &shift, Array &moving_mean, Array &moving_variance, Array &output) {
     batch_norm_stats(s, input, gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
@@ -456,6 +478,8 @@ CoreOracle find_oracle(std::string_view core) {
         {"batch_norm_pool_bwd", listed<batch_norm_pool_bwd>},
         {"max_pool2d_fwd", listed<max_pool2d_fwd>},
         {"max_pool2d_bwd", listed<max_pool2d_bwd>},
+        {"average_pool2d_fwd", listed<average_pool2d_fwd>},
+        {"average_pool2d_bwd", listed<average_pool2d_bwd>},
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
         {"softmax_cross_entropy", listed<softmax_cross_entropy>},
     };

@@ -103,6 +103,18 @@ TEST_CASE("weights have Keras's shapes, initializers and fans, and are aligned")
     CHECK(slabs.extents[slabs.find("dense/kernel")] == std::vector<int>{10, 4, 6, 6});
 }
 
+TEST_CASE("global pools leave one pixel, flat unless keepdims") {
+    const auto output = [](const std::string &options) {
+        const Model model = make_model(R"({"type": "global_average_pooling2d")" + options + "}, " + flatten + ", " + softmax);
+        const Graph graph = lower_inference(model, lay_out_slabs(model));
+        CHECK(name_of(graph.operations[0]) == "average_pool2d_fwd");
+        CHECK(graph.operations[0].shape.kernel_h == 8);
+        return to_string(model.layers[0]->out);
+    };
+    CHECK(output("") == "3");
+    CHECK(output(R"(, "keepdims": true)") == "1x1x3");
+}
+
 TEST_CASE("windows follow Keras's valid and same formulas") {
     const auto output = [](const std::string &options) {
         const Model model = make_model(R"({"type": "conv2d", "filters": 2, )" + options + "}, " + flatten + ", " + softmax);
@@ -341,8 +353,11 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
           "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, inputs");
     CHECK(message(R"({"type": "dropout", "rate": 0.5})") ==
           "t.json: layers[0] \"dropout\": unknown key \"rate\"; the layer has type, name, inputs");
-    CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are add, batch_normalization, conv2d, "
-                                              "dense, dropout, flatten, max_pooling2d, normalization, relu, rescaling");
+    CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are add, average_pooling2d, "
+                                              "batch_normalization, conv2d, dense, dropout, flatten, global_average_pooling2d, "
+                                              "global_max_pooling2d, max_pooling2d, normalization, relu, rescaling");
+    CHECK(message(R"({"type": "global_average_pooling2d", "keepdims": 1})") ==
+          "t.json: layers[0] \"global_average_pooling2d\": \"keepdims\" must be true or false, not 1");
     CHECK(message(R"({"filters": 4})") == "t.json: layers[0]: the layer needs \"type\"");
     CHECK(message(R"(3)") == "t.json: layers[0]: the layer must be an object");
     CHECK(message(R"({"type": "conv2d", "kernel_size": 3})") == "t.json: layers[0] \"conv2d\": the layer needs \"filters\"");

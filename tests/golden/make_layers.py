@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Writes layers.safetensors: what Keras's layers make in float64 of given inputs and gradients, for layers.cpp to repeat.
+
+    pip install keras jax safetensors
+    KERAS_BACKEND=jax python3 make_layers.py
+
+Its tensors, of each case:
+
+    CASE/x0, x1, ...      (n, rows, columns, channels)  the inputs
+    CASE/output                                         of the last layer
+    CASE/d_output                                       a gradient of it
+    CASE/d_x0, ...                                      those of the inputs
+    CASE/LAYER/WEIGHT                                   weights, by Halcyon's names
+
+and its metadata the case's layers, as a model file has them. Keras has no pool with padding of its own choice: -infinity stands around the
+input of a maximum, and a mean is that of zeros around the input, divided by that of ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ["JAX_ENABLE_X64"] = "1"
+
+import jax
+import keras
+import numpy as np
+from safetensors.numpy import save_file
+
+HERE = pathlib.Path(__file__).resolve().parent
+IMAGES = 2
+
+Layer = dict[str, Any]
+Tensors = dict[str, np.ndarray]
+
+# The shapes of the inputs, and the layers: each reads the one before, the first x0.
+CASES: dict[str, tuple[list[tuple[int, int, int]], list[Layer]]] = {
+    "average_pooling2d": ([(5, 6, 3)], [{"type": "average_pooling2d", "pool_size": 2}]),
+    "average_pooling2d strides": ([(7, 6, 3)], [{"type": "average_pooling2d", "pool_size": [2, 3], "strides": [3, 1]}]),
+    "average_pooling2d same": ([(5, 6, 3)], [{"type": "average_pooling2d", "pool_size": 3, "strides": 2, "padding": "same"}]),
+    "global_average_pooling2d": ([(5, 4, 3)], [{"type": "global_average_pooling2d"}]),
+    "global_average_pooling2d keepdims": ([(5, 4, 3)], [{"type": "global_average_pooling2d", "keepdims": True}]),
+    "max_pooling2d": ([(5, 6, 3)], [{"type": "max_pooling2d"}]),
+    "max_pooling2d same": ([(5, 6, 3)], [{"type": "max_pooling2d", "pool_size": 3, "strides": [2, 1], "padding": "same"}]),
+    "global_max_pooling2d": ([(5, 4, 3)], [{"type": "global_max_pooling2d"}]),
+    "global_max_pooling2d keepdims": ([(5, 4, 3)], [{"type": "global_max_pooling2d", "keepdims": True}]),
+}
+
+KERAS_TYPES = {
+    "average_pooling2d": keras.layers.AveragePooling2D,
+    "global_average_pooling2d": keras.layers.GlobalAveragePooling2D,
+    "global_max_pooling2d": keras.layers.GlobalMaxPooling2D,
+    "max_pooling2d": keras.layers.MaxPooling2D,
+}
+
+
+def function_of(layer: Layer) -> Callable[[list[Any]], Any]:
+    """Keras's layer, with the model file's options under their own names."""
+    options = {key: value for key, value in layer.items() if key not in ("type", "inputs")}
+    made = KERAS_TYPES[layer["type"]](**options, dtype="float64")
+    return lambda values: made(values[0] if len(values) == 1 else values)
+
+
+def run(layers: list[Layer], inputs: list[Any]) -> Any:
+    values = {f"x{i}": value for i, value in enumerate(inputs)}
+    output = values["x0"]
+    for layer in layers:
+        output = function_of(layer)([values[name] for name in layer["inputs"]] if "inputs" in layer else [output])
+    return output
+
+
+def tensors_of(shapes: list[tuple[int, int, int]], layers: list[Layer], random: np.random.Generator) -> Tensors:
+    inputs = [random.normal(0, 1, (IMAGES, *shape)) for shape in shapes]
+    output, backward = jax.vjp(lambda *values: run(layers, list(values)), *inputs)
+    d_output = random.normal(0, 1, output.shape)
+    tensors = {f"x{i}": value for i, value in enumerate(inputs)} | {"output": output, "d_output": d_output}
+    tensors |= {f"d_x{i}": value for i, value in enumerate(backward(d_output))}
+    return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+
+
+def main() -> None:
+    keras.config.set_floatx("float64")
+    random = np.random.default_rng(1)
+    tensors, metadata = {}, {"keras": keras.__version__, "jax": jax.__version__}
+    for case, (shapes, layers) in CASES.items():
+        tensors |= {f"{case}/{name}": value for name, value in tensors_of(shapes, layers, random).items()}
+        metadata[case] = json.dumps(layers)
+    save_file(tensors, HERE / "layers.safetensors", metadata)
+
+
+if __name__ == "__main__":
+    main()
