@@ -67,7 +67,7 @@ public:
         for (const int i : readers_[value])
             if (at(i).reads(value)) found.push_back(i);
         std::ranges::sort(found);
-        found.erase(std::ranges::unique(found).begin(), found.end());
+        found.erase(std::unique(found.begin(), found.end()), found.end());  // clang 14 does not compile the ranges's
         return found;
     }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the pages: that every link leads to a file and heading that exist, and that their sentences are short.
+"""Checks the pages: that every link leads to a file and heading that exist, as the files do that they and the sources name, and that their
+sentences are short.
 
 Usage: check_pages.py TOP_OF_THE_TREE
 
@@ -14,8 +15,10 @@ import sys
 LIMIT = 16
 HIGHER_LIMITS = {"data.md": 20, "models.md": 21, "schedules.md": 23}
 
-# Sources that name a page in a comment or a message.
-SOURCES = ("bench", "cmake", "generators", "runtime", "tests")
+# Where files lie, and the sources that name them in a comment or a message.
+FOLDERS = ("bench", "compiler", "docs", "generators", "models", "plan", "runtime", "schedules", "tests")
+SOURCES = ("bench", "cmake", "compiler", "generators", "plan", "runtime", "schedules", "tests")
+SUFFIXES = (".cpp", ".h", ".py", ".sh", ".txt", ".cmake")
 
 
 def anchor(heading: str) -> str:
@@ -46,15 +49,19 @@ def broken_links(top: pathlib.Path, page: pathlib.Path) -> list[str]:
     return broken
 
 
-def broken_mentions(top: pathlib.Path) -> list[str]:
+def files_named(text: str) -> list[str]:
+    return re.findall(rf"(?<![\w/.<-])(?:{'|'.join(FOLDERS)})/[\w/]+\.(?:cpp|h|py|sh|cmake|json|md|svg)\b", text)
+
+
+def broken_mentions(top: pathlib.Path, pages: list[pathlib.Path]) -> list[str]:
+    """Of files of the tree, in pages and in sources. A page that makes files says so, and may name them."""
+    sources = [source for folder in SOURCES for source in sorted((top / folder).rglob("*")) if source.suffix in SUFFIXES]
     broken = []
-    for folder in SOURCES:
-        for source in sorted((top / folder).rglob("*")):
-            if source.suffix not in (".cpp", ".h", ".py", ".sh", ".txt"):
-                continue
-            for page in re.findall(r"\bdocs/[\w/]+\.(?:md|svg)\b", source.read_text()):
-                if not (top / page).exists():
-                    broken.append(f"{source.relative_to(top)}: there is no {page}")
+    for place in [*pages, *sources]:
+        text = place.read_text()
+        made = re.findall(r"<!-- new file (\S+) -->", text)
+        missing = {name for name in files_named(text) if not (top / name).exists() and name not in made}
+        broken += [f"{place.relative_to(top)}: there is no {name}" for name in sorted(missing)]
     return broken
 
 
@@ -85,11 +92,11 @@ def main() -> None:
     plain = [top / "README.md", *sorted((top / "docs").glob("*.md"))]
     pages = [*plain, *sorted((top / "docs/notebook").glob("*.md"))]
     problems = [problem for page in pages for problem in broken_links(top, page)]
-    problems += broken_mentions(top)
+    problems += broken_mentions(top, pages)
     problems += [problem for page in plain for problem in long_winded(top, page)]
     if problems:
         sys.exit("\n".join(problems))
-    print(f"{len(pages)} pages: their links lead somewhere, their sentences are short")
+    print(f"{len(pages)} pages: their links lead somewhere, the files they name are there, their sentences are short")
 
 
 if __name__ == "__main__":
