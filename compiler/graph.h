@@ -17,7 +17,8 @@ namespace halcyon {
 struct AppliedLink {
     std::string row;
     Operands operands = {};
-    int dropout = 0;  // as Link::dropout
+    int dropout = 0;                    // as Link::dropout
+    std::vector<float> constants = {};  // as Link::constants
 
     bool operator==(const AppliedLink &) const = default;
 };

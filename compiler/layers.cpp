@@ -70,25 +70,31 @@ bool same_padding(Options &options) { return options.choice("padding", {"valid",
 
 std::string activation(Options &options) {
     std::vector<std::string> choices = {"linear"};
-    for (const PointwiseRow &row : pointwise_rows())
-        if (row.layer) choices.push_back(row.layer->type);
+    for (const Activation &activation : all_activations()) choices.push_back(activation.name);
     choices.push_back("softmax");
     return options.choice("activation", choices, "linear");
 }
 
-int lower_row(Lowering &lowering, const Layer &layer, const PointwiseRow &row, int input) {
+int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int input) {
     const int output = lowering.activation(layer.name, layer.out);
-    lowering.apply(layer.name, {row.name}, input, output);
-    lowering.on_backward(output, [=, &lowering, &layer, &row](int d_output) {
-        const int d_input = lowering.gradient(input);
-        const int read = row.layer->reads == PointwiseLayer::Reads::output ? output : input;
-        lowering.apply(layer.name, {row.layer->gradient, {{row.layer->operand, read}}}, d_output, d_input);
+    lowering.apply(layer.name, {.row = link.row, .constants = link.constants}, input, output);
+    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
+        const RowGradient &gradient = *find_row(link.row).gradient;
+        const int d_input = lowering.gradient(input), read = gradient.reads == RowGradient::Reads::output ? output : input;
+        lowering.apply(layer.name, {.row = gradient.row, .operands = {{gradient.operand, read}}, .constants = link.constants}, d_output,
+                       d_input);
         lowering.add_gradient(layer.name, input, d_input);
     });
     return output;
 }
 
-/// A convolution, which a dense layer is as well, with its activation. A softmax is left to the loss.
+/// `input` where the activation is linear, or a softmax, which is left to the loss.
+int lower_activation(Lowering &lowering, const Layer &layer, const std::string &activation, int input) {
+    const auto found = std::ranges::find(all_activations(), activation, &Activation::name);
+    return found == all_activations().end() ? input : lower_row(lowering, layer, found->link, input);
+}
+
+/// A convolution, which a dense layer is as well, with its activation.
 int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, const std::string &activation, int input) {
     shape.batch = lowering.batch();
     const int weights = lowering.weight(layer, "kernel");
@@ -104,9 +110,7 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, const
         lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
         lowering.add_gradient(layer.name, input, d_input);
     });
-    for (const PointwiseRow &row : pointwise_rows())
-        if (row.layer && row.layer->type == activation) return lower_row(lowering, layer, row, linear);
-    return linear;
+    return lower_activation(lowering, layer, activation, linear);
 }
 
 class Conv2d : public Layer {
@@ -339,15 +343,42 @@ public:
     int lower(Lowering &, const std::vector<int> &inputs) const override { return inputs[0]; }
 };
 
-/// One row of plan/pointwise.cpp.
+/// One row of plan/pointwise.cpp, whose constants are its options.
 class Pointwise : public Layer {
 public:
-    explicit Pointwise(const PointwiseRow &row) : row_(row) {}
+    Pointwise(const PointwiseLayer &type, Options &options) : link_{type.row} {
+        bool is_plain = !type.plain_row.empty();
+        for (const RowConstant &constant : find_row(type.row).constants) {
+            link_.constants.push_back(float(options.number(constant.name.c_str(), constant.otherwise, constant.low, constant.high)));
+            is_plain = is_plain && link_.constants.back() == float(constant.otherwise);
+        }
+        if (is_plain) link_ = {type.plain_row};
+    }
+
     FeatureMap infer() const override { return in[0]; }
-    int lower(Lowering &lowering, const std::vector<int> &inputs) const override { return lower_row(lowering, *this, row_, inputs[0]); }
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override { return lower_row(lowering, *this, link_, inputs[0]); }
 
 private:
-    const PointwiseRow &row_;
+    Link link_;
+};
+
+class ActivationLayer : public Layer {
+public:
+    explicit ActivationLayer(Options &options) {
+        options.text("activation");  // it must be there
+        activation_ = activation(options);
+    }
+
+    FeatureMap infer() const override { return in[0]; }
+    bool ends_in_softmax() const override { return activation_ == "softmax"; }
+    bool hands_on() const override { return activation_ == "linear"; }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        return lower_activation(lowering, *this, activation_, inputs[0]);
+    }
+
+private:
+    std::string activation_;
 };
 
 class Add : public Layer {
@@ -459,6 +490,7 @@ LayerType layer_type(std::string keras_name) {
 
 std::map<std::string, LayerType> all_layer_types() {
     std::map<std::string, LayerType> types = {
+        {"activation", layer_type<ActivationLayer>("activation")},
         {"add", layer_type<Add>("add")},
         {"average_pooling2d", layer_type<Pooling2d<lower_average_pool>>("average_pooling2d")},
         {"batch_normalization", layer_type<BatchNormalization>("batch_normalization")},
@@ -472,8 +504,8 @@ std::map<std::string, LayerType> all_layer_types() {
         {"normalization", layer_type<Normalization>("normalization")},
         {"rescaling", layer_type<Rescaling>("rescaling")},
     };
-    for (const PointwiseRow &row : pointwise_rows())
-        if (row.layer) types[row.layer->type] = {row.layer->keras_name, [&row](Options &) { return std::make_unique<Pointwise>(row); }};
+    for (const PointwiseLayer &layer : pointwise_layers())
+        types[layer.type] = {layer.keras_name, [&layer](Options &options) { return std::make_unique<Pointwise>(layer, options); }};
     return types;
 }
 

@@ -1,9 +1,14 @@
 #include "generators/pointwise.h"
 
+#include "generators/layers/activations.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/comparisons.h"
 #include "generators/layers/softmax_cross_entropy.h"
 #include "generators/layers/step_values.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
 
 namespace halcyon {
 namespace {
@@ -20,6 +25,11 @@ struct Operands {
     const Func &operator[](const char *name) const { return funcs.at(name); }
     Expr element(const char *name, const Place &at) const { return funcs.at(name)(at.c, at.x, at.y, at.n); }
     Expr channel(const char *name, const Place &at) const { return funcs.at(name)(at.c); }
+
+    float constant(std::string_view name) const {
+        const std::vector<RowConstant> &constants = find_row(link.row).constants;
+        return link.constants.at(std::size_t(std::ranges::find(constants, name, &RowConstant::name) - constants.begin()));
+    }
 };
 
 BoundLink relu(const Operands &) {
@@ -88,9 +98,147 @@ BoundLink one_hot_gradient(const Operands &operands) {
             {}};
 }
 
+/// What a value goes through without operands.
+template<Expr (*function)(const Expr &)>
+BoundLink of_value(const Operands &) {
+    return {[](const Expr &value, const Place &) { return function(value); }, {}, {}};
+}
+
+/// The gradient times the slope, which `slope` makes of the operand for each element.
+template<Expr (*slope)(const Expr &)>
+BoundLink times_slope(const Operands &operands) {
+    const std::string operand = find_row(operands.link.row).operands.front().name;
+    return {[=](const Expr &value, const Place &at) { return value * slope(operands.element(operand.c_str(), at)); }, {}, {}};
+}
+
+/// slope * x, and 0 of infinity where the slope is 0.
+Expr leaked(const Expr &x, float slope) { return slope == 0 ? Expr(0.0f) : slope * x; }
+
+BoundLink leaky_relu(const Operands &operands) {
+    const float slope = operands.constant("negative_slope");
+    return {[=](const Expr &value, const Place &) {
+                return unless_not_a_number(value, chosen(is_above(value, 0), value, leaked(value, slope)));
+            },
+            {},
+            {}};
+}
+
+BoundLink leaky_mask(const Operands &operands) {
+    const float slope = operands.constant("negative_slope");
+    return {[=](const Expr &value, const Place &at) {
+                const Expr of = operands.element("of", at);
+                return value * unless_not_a_number(of, select(is_above(of, 0), 1.0f, slope));
+            },
+            {},
+            {}};
+}
+
+/// Whether x, which is no NaN, reaches `most`, which may be infinite: then nothing does.
+Expr reaches(const Expr &x, float most) { return std::isinf(most) ? Expr(false) : bits_of(x) >= bits_of(Expr(most)); }
+
+BoundLink bounded_relu(const Operands &operands) {
+    const float most = operands.constant("max_value"), slope = operands.constant("negative_slope"),
+                threshold = operands.constant("threshold");
+    return {[=](const Expr &value, const Place &) {
+                const Expr above = chosen(reaches(value, most), most, value);
+                return unless_not_a_number(value, chosen(is_above(value, threshold), above, leaked(value - threshold, slope)));
+            },
+            {},
+            {}};
+}
+
+BoundLink bounded_mask(const Operands &operands) {
+    const float most = operands.constant("max_value"), slope = operands.constant("negative_slope");
+    return {[=](const Expr &value, const Place &at) {
+                const Expr of = operands.element("of", at);
+                return value * unless_not_a_number(of, select(reaches(of, most), 0.0f, is_above(of, 0), 1.0f, slope));
+            },
+            {},
+            {}};
+}
+
+// Klambauer et al., Self-normalizing neural networks, 2017.
+constexpr float selu_scale = 1.05070098f, selu_alpha = 1.67326324f;
+
+/// scale * value where that is positive, else scale * alpha * (exp(value) - 1).
+BoundLink exponential_linear(float scale, float alpha) {
+    return {[=](const Expr &value, const Place &) {
+                return chosen(is_above(value, 0), scale * value, scale * alpha * exponential_minus_one(value));
+            },
+            {},
+            {}};
+}
+
+BoundLink exponential_linear_gradient(const Operands &operands, float scale, float alpha) {
+    return {[=](const Expr &value, const Place &at) {
+                const Expr of = operands.element("of", at);
+                return value * unless_not_a_number(of, select(is_above(of, 0), scale, of + scale * alpha));
+            },
+            {},
+            {}};
+}
+
+BoundLink elu(const Operands &operands) { return exponential_linear(1, operands.constant("alpha")); }
+BoundLink elu_gradient(const Operands &operands) { return exponential_linear_gradient(operands, 1, operands.constant("alpha")); }
+BoundLink selu(const Operands &) { return exponential_linear(selu_scale, selu_alpha); }
+BoundLink selu_gradient(const Operands &operands) { return exponential_linear_gradient(operands, selu_scale, selu_alpha); }
+
+// Values of activations, and slopes of what their gradients read.
+
+Expr silu(const Expr &x) { return x * sigmoid(x); }
+Expr gelu(const Expr &x) { return x * normal_share(x); }
+Expr soft_sign(const Expr &x) { return x / (1.0f + magnitude(x)); }
+Expr hard_silu(const Expr &x) { return x * hard_sigmoid(x); }
+
+Expr sigmoid_slope(const Expr &of) { return of * (1.0f - of); }
+Expr tanh_slope(const Expr &of) { return (1.0f - of) * (1.0f + of); }
+Expr itself(const Expr &of) { return of; }
+Expr silu_slope(const Expr &x) { return sigmoid(x) * (1.0f + x * sigmoid(-x)); }
+Expr gelu_slope(const Expr &x) { return normal_share(x) + 0.398942280f * x * exponential(-0.5f * x * x); }
+
+Expr soft_sign_slope(const Expr &x) {
+    const Expr inverse = 1.0f / (1.0f + magnitude(x));
+    return inverse * inverse;
+}
+
+/// 1 / 6 where the output lies between 0 and 1.
+Expr hard_sigmoid_slope(const Expr &of) { return unless_not_a_number(of, select(is_above(of, 0) && !reaches(of, 1), 1.0f / 6, 0.0f)); }
+
+/// 0 up to -3, 1 from 3.
+Expr hard_silu_slope(const Expr &x) {
+    const Expr at = clamp(x, -3.0f, 3.0f);
+    return unless_not_a_number(x, select(at == -3.0f, 0.0f, at == 3.0f, 1.0f, at / 3.0f + 0.5f));
+}
+
 const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expressions = {
     {"relu", relu},
     {"mask", mask},
+    {"leakyrelu", leaky_relu},
+    {"leakymask", leaky_mask},
+    {"boundedrelu", bounded_relu},
+    {"boundedmask", bounded_mask},
+    {"elu", elu},
+    {"elugradient", elu_gradient},
+    {"selu", selu},
+    {"selugradient", selu_gradient},
+    {"sigmoid", of_value<sigmoid>},
+    {"sigmoidgradient", times_slope<sigmoid_slope>},
+    {"tanh", of_value<hyperbolic_tangent>},
+    {"tanhgradient", times_slope<tanh_slope>},
+    {"exponential", of_value<exponential>},
+    {"exponentialgradient", times_slope<itself>},
+    {"silu", of_value<silu>},
+    {"silugradient", times_slope<silu_slope>},
+    {"gelu", of_value<gelu>},
+    {"gelugradient", times_slope<gelu_slope>},
+    {"softplus", of_value<soft_plus>},
+    {"softplusgradient", times_slope<sigmoid>},
+    {"softsign", of_value<soft_sign>},
+    {"softsigngradient", times_slope<soft_sign_slope>},
+    {"hardsigmoid", of_value<hard_sigmoid>},
+    {"hardsigmoidgradient", times_slope<hard_sigmoid_slope>},
+    {"hardsilu", of_value<hard_silu>},
+    {"hardsilugradient", times_slope<hard_silu_slope>},
     {"affinemask", affine_mask},
     {"affine", affine},
     {"normgradient", norm_gradient},

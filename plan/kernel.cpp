@@ -132,6 +132,7 @@ std::string chain_tag(const Chain &chain) {
     for (const Link &link : chain) {
         tag += (tag.empty() ? "" : "_") + link.row;
         if (find_row(link.row).is_layer_of_dropout) tag += fmt::to_string(link.dropout);
+        for (const float constant : link.constants) tag += fmt::format("v{}", identifier(constant));
         if (link.same_as >= 0) tag += fmt::format("at{}", link.same_as);
     }
     return tag;
@@ -181,15 +182,21 @@ public:
         return number();
     }
 
-    /// What identifier() wrote.
-    float real() {
-        std::string text(text_.substr(0, text_.find('_')));
+    /// What identifier() wrote, up to one of `ends`.
+    float real(const char *ends) {
+        std::string text(text_.substr(0, text_.find_first_of(ends)));
         text_.remove_prefix(text.size());
         std::ranges::replace(text, 'm', '-');
         std::ranges::replace(text, 'p', '.');
         float value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) fail();
+        if (error != std::errc() || end != text.data() + text.size()) fail();
+        return value;
+    }
+
+    float finite() {
+        const float value = real("_");
+        if (!std::isfinite(value)) fail();
         return value;
     }
 
@@ -279,13 +286,13 @@ Shape read_shape(std::string_view text, const Core &core) {
         else if (reader.take("_n"))
             s.batch = reader.number();
         else if (reader.take("_z"))
-            s.image_scale = reader.real();
+            s.image_scale = reader.finite();
         else if (reader.take("_o"))
-            s.image_offset = reader.real();
+            s.image_offset = reader.finite();
         else if (reader.take("_e"))
-            s.epsilon = reader.real();
+            s.epsilon = reader.finite();
         else if (reader.take("_m"))
-            s.momentum = reader.real();
+            s.momentum = reader.finite();
         else
             Reader::fail();
     }
@@ -299,6 +306,11 @@ Link read_link(std::string_view text) {
         Link link{row.name};
         try {
             if (row.is_layer_of_dropout) link.dropout = reader.number();
+            for (const RowConstant &constant : row.constants) {
+                reader.expect("v");
+                link.constants.push_back(reader.real("va"));
+                if (!constant.takes(link.constants.back())) Reader::fail();
+            }
             if (reader.take("at")) link.same_as = reader.number();
         } catch (const std::invalid_argument &) {
             continue;  // the name of a row that begins like this one

@@ -75,7 +75,7 @@ Exactness exactness(const Kernel &kernel);
 ///
 /// Between the core and the shape stand the chains. One before an input begins with its name:
 /// "max_pool2d_fwd__input_affine__dropout1__..."; a link whose operand is another input says which, counted from 0: "mask" of input 1 is
-/// "maskat1".
+/// "maskat1". The constants of a link stand behind its name: "leakyreluv0p3".
 ///
 /// h, w, c: the input's rows, columns, channels; k: the output's channels; r, s: the window's rows and columns; t: strides and p: padding
 /// (above, left, below, right, or one number where all are equal) where there are any; the same again behind "pool" for a pool's; f: the

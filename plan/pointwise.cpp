@@ -3,18 +3,71 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace halcyon {
+
+namespace {
+
+RowGradient of_output(const std::string &row) { return {row, "of", RowGradient::Reads::output}; }
+RowGradient of_input(const std::string &row) { return {row, "at", RowGradient::Reads::input}; }
+
+/// What the numbers of an activation may be at most.
+constexpr double most = 1e12;
+
+const std::vector<RowConstant> slope = {{"negative_slope", 0.3, 0, most}};
+const std::vector<RowConstant> bounds = {
+    {"max_value", std::numeric_limits<double>::infinity(), 0, most}, {"negative_slope", 0, 0, most}, {"threshold", 0, 0, most}};
+const std::vector<RowConstant> alpha = {{"alpha", 1, 0, most}};
+
+}  // namespace
 
 const std::vector<PointwiseRow> &pointwise_rows() {
     using enum Beside;
     using enum Exactness;
     static const std::vector<PointwiseRow> rows = {
         // max(value, 0)
-        {"relu", {}, 1, exact, false, PointwiseLayer{"relu", "re_lu", "mask", "of", PointwiseLayer::Reads::output}},
+        {"relu", {}, 1, exact, false, of_output("mask")},
         // The gradient of a ReLU's input: value where `of`, the ReLU's output, is positive.
         {"mask", {{"of", element}}, 1, exact},
+        // value where it is positive, else negative_slope * value
+        {"leakyrelu", {}, 2, derived, false, of_output("leakymask"), slope},
+        {"leakymask", {{"of", element}}, 2, derived, false, {}, slope},
+        // value, at most max_value, where it is above the threshold; else negative_slope * (value - threshold)
+        {"boundedrelu", {}, 4, derived, false, of_output("boundedmask"), bounds},
+        {"boundedmask", {{"of", element}}, 3, derived, false, {}, bounds},
+        // value where it is positive, else alpha * (exp(value) - 1)
+        {"elu", {}, 20, derived, false, of_output("elugradient"), alpha},
+        {"elugradient", {{"of", element}}, 3, derived, false, {}, alpha},
+        // The same times a scale, whose scale and alpha keep the mean 0 and the variance 1.
+        {"selu", {}, 20, derived, false, of_output("selugradient")},
+        {"selugradient", {{"of", element}}, 3, derived},
+        // 1 / (1 + exp(-value))
+        {"sigmoid", {}, 20, derived, false, of_output("sigmoidgradient")},
+        {"sigmoidgradient", {{"of", element}}, 3, derived},
+        {"tanh", {}, 20, derived, false, of_output("tanhgradient")},
+        {"tanhgradient", {{"of", element}}, 3, derived},
+        {"exponential", {}, 18, derived, false, of_output("exponentialgradient")},
+        {"exponentialgradient", {{"of", element}}, 1, derived},
+        // value * sigmoid(value)
+        {"silu", {}, 21, derived, false, of_input("silugradient")},
+        {"silugradient", {{"at", element}}, 25, derived},
+        // value times the share of a normal distribution that is below it
+        {"gelu", {}, 45, derived, false, of_input("gelugradient")},
+        {"gelugradient", {{"at", element}}, 65, derived},
+        // log(1 + exp(value))
+        {"softplus", {}, 35, derived, false, of_input("softplusgradient")},
+        {"softplusgradient", {{"at", element}}, 20, derived},
+        // value / (1 + |value|)
+        {"softsign", {}, 3, derived, false, of_input("softsigngradient")},
+        {"softsigngradient", {{"at", element}}, 4, derived},
+        // min(max(value + 3, 0), 6) / 6
+        {"hardsigmoid", {}, 4, derived, false, of_output("hardsigmoidgradient")},
+        {"hardsigmoidgradient", {{"of", element}}, 3, derived},
+        // value times that
+        {"hardsilu", {}, 5, derived, false, of_input("hardsilugradient")},
+        {"hardsilugradient", {{"at", element}}, 5, derived},
         // scale * value + shift
         {"affine", {{"scale", channel}, {"shift", channel}}, 2, exact},
         // The same where `of` is what an affine function made the ReLU's input of.
@@ -42,6 +95,40 @@ const PointwiseRow &find_row(std::string_view name) {
     const auto row = std::ranges::find(pointwise_rows(), name, &PointwiseRow::name);
     if (row == pointwise_rows().end()) throw std::invalid_argument(fmt::format("there is no pointwise function \"{}\"", name));
     return *row;
+}
+
+const std::vector<Activation> &all_activations() {
+    const auto with = [](const std::string &row, std::vector<float> constants) {
+        return Link{.row = row, .constants = std::move(constants)};
+    };
+    static const std::vector<Activation> activations = {
+        {"elu", with("elu", {1})},
+        {"exponential", {"exponential"}},
+        {"gelu", {"gelu"}},
+        {"hard_sigmoid", {"hardsigmoid"}},
+        {"hard_silu", {"hardsilu"}},
+        {"hard_swish", {"hardsilu"}},
+        {"leaky_relu", with("leakyrelu", {0.2f})},
+        {"relu", {"relu"}},
+        {"relu6", with("boundedrelu", {6, 0, 0})},
+        {"selu", {"selu"}},
+        {"sigmoid", {"sigmoid"}},
+        {"silu", {"silu"}},
+        {"softplus", {"softplus"}},
+        {"softsign", {"softsign"}},
+        {"swish", {"silu"}},
+        {"tanh", {"tanh"}},
+    };
+    return activations;
+}
+
+const std::vector<PointwiseLayer> &pointwise_layers() {
+    static const std::vector<PointwiseLayer> layers = {
+        {"elu", "elu", "elu"},
+        {"leaky_relu", "leaky_re_lu", "leakyrelu"},
+        {"relu", "re_lu", "boundedrelu", "relu"},
+    };
+    return layers;
 }
 
 bool draws(const Chain &chain) { return std::ranges::find(chain, "dropout", &Link::row) != chain.end(); }

@@ -29,16 +29,20 @@ struct RowOperand {
     Beside beside;
 };
 
-/// A row that is a layer and an activation of its own.
-struct PointwiseLayer {
-    std::string type;        // in a model file: of a layer, and of an "activation"
-    std::string keras_name;  // what Keras calls the first such layer without a name
+/// A number in a row's expression: an option of the layer that it is, by Keras's name.
+struct RowConstant {
+    std::string name;
+    double otherwise;  // Keras's default of the layer; it may lie beyond the range
+    double low, high;
 
-    /// The row that makes the gradient of its input of that of its output, and that row's operand for each element: what this row made, or
-    /// what it was applied to.
-    enum class Reads { output, input };
-    std::string gradient, operand;
-    Reads reads;
+    bool takes(double value) const { return (value >= low && value <= high) || value == otherwise; }
+};
+
+/// The row that makes the gradient of a row's input of that of its output. It has the same constants.
+struct RowGradient {
+    std::string row;
+    std::string operand;  // its only one, for each element: what the row made, or what it was applied to
+    enum class Reads { output, input } reads;
 };
 
 struct PointwiseRow {
@@ -46,8 +50,9 @@ struct PointwiseRow {
     std::vector<RowOperand> operands;  // at most one for each element
     double flops;                      // a value
     Exactness exactness;
-    bool is_layer_of_dropout = false;  // it has a number: which of the network's dropout layers
-    std::optional<PointwiseLayer> layer = {};
+    bool is_layer_of_dropout = false;          // it has a number: which of the network's dropout layers
+    std::optional<RowGradient> gradient = {};  // of what can be a layer or an activation
+    std::vector<RowConstant> constants = {};
 };
 
 const std::vector<PointwiseRow> &pointwise_rows();
@@ -63,11 +68,29 @@ struct Link {
     /// The kernel's input that the operand for each element is the same as, by its place among the inputs; -1: an input of its own.
     int same_as = -1;
 
+    std::vector<float> constants = {};  // the row's, in its order
+
     bool operator==(const Link &) const = default;
 };
 
 /// Rows that are applied to a value one after the other.
 using Chain = std::vector<Link>;
+
+/// What "activation" can name in a model file, but for linear and softmax.
+struct Activation {
+    std::string name;  // Keras's
+    Link link;
+};
+const std::vector<Activation> &all_activations();
+
+/// A layer that is a row, with the row's constants as its options.
+struct PointwiseLayer {
+    std::string type;        // in a model file
+    std::string keras_name;  // what Keras calls the first such layer without a name
+    std::string row;
+    std::string plain_row = {};  // what it is where all constants have their defaults, if that is another
+};
+const std::vector<PointwiseLayer> &pointwise_layers();
 
 /// Whether a row of the chain drops: it draws random numbers.
 bool draws(const Chain &chain);

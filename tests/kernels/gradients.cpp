@@ -68,7 +68,7 @@ Jacobian finite_differences(const Differentiable &f, Arrays inputs, std::size_t 
         for (std::size_t j = 0; j < here.values.size(); j++) {
             const double right = (above.values[j] - here.values[j]) / h, left = (here.values[j] - below.values[j]) / h;
             slopes.push_back((left + right) / 2);
-            smooth.push_back(std::abs(right - left) < kink);
+            smooth.push_back(std::abs(right - left) < kink * std::max(1.0, std::abs(right)));
         }
         jacobian.slopes.push_back(slopes);
         jacobian.smooth.push_back(smooth);
@@ -169,13 +169,28 @@ Arrays convolution_inputs(const Shape &s, int images) {
 }
 
 /// A layer that is a row, with the gradient that its row names.
-Differentiable pointwise_layer(const PointwiseRow &row) {
-    const auto backward = [row](const Array &input) {
-        const bool reads_output = row.layer->reads == PointwiseLayer::Reads::output;
-        const Array read = reads_output ? applied({{{row.name}}}, input) : input;
-        return BoundRows{{{row.layer->gradient}, {{row.layer->operand, read}}}};
+Differentiable pointwise_layer(const Link &link) {
+    const auto backward = [link](const Array &input) {
+        const RowGradient &gradient = *find_row(link.row).gradient;
+        const Array read = gradient.reads == RowGradient::Reads::output ? applied({{link}}, input) : input;
+        return BoundRows{{{.row = gradient.row, .constants = link.constants}, {{gradient.operand, read}}}};
     };
-    return pass({{{row.name}}}, backward);
+    return pass({{link}}, backward);
+}
+
+/// All activations, and all layers with the defaults of their options and with others.
+std::vector<Link> pointwise_links() {
+    std::vector<Link> links;
+    for (const Activation &activation : all_activations()) links.push_back(activation.link);
+    for (const PointwiseLayer &layer : pointwise_layers()) {
+        std::vector<float> defaults, others;
+        for (const RowConstant &constant : find_row(layer.row).constants) {
+            defaults.push_back(float(constant.otherwise));
+            others.push_back(constant.name == "max_value" ? 3 : 0.25f);
+        }
+        for (const std::vector<float> &constants : {defaults, others}) links.push_back({.row = layer.row, .constants = constants});
+    }
+    return links;
 }
 
 /// The cores that pool: each "<layer>_fwd" slides a window over its one input. "<layer>_bwd" may read that as well.
@@ -437,10 +452,9 @@ TEST_CASE("gradients of rows") {
 TEST_CASE("gradients of layers that are rows") {
     Random random(14);
     const Array input = random.reals({3, 5, 4, 2}, -8, 8);
-    for (const PointwiseRow &row : pointwise_rows()) {
-        if (!row.layer) continue;
-        CAPTURE(row.name);
-        check(pointwise_layer(row), {input});
+    for (const Link &link : pointwise_links()) {
+        CAPTURE(link.row, link.constants);
+        check(pointwise_layer(link), {input});
     }
 }
 

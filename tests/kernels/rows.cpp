@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cfloat>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <stdexcept>
 
 namespace halcyon::oracle {
@@ -25,6 +27,10 @@ struct At {
     double value() const { return values(c, x, y, n); }
     double element(const char *name) const { return operands[name](c, x, y, n); }
     double channel(const char *name) const { return operands[name](c); }
+    double constant(std::string_view name) const {
+        const std::vector<RowConstant> &constants = find_row(operands.link.row).constants;
+        return operands.link.constants.at(std::size_t(std::ranges::find(constants, name, &RowConstant::name) - constants.begin()));
+    }
     const Array &step() const { return operands["step"]; }
     double population() const { return double(values.values.size()) / values.extent(0); }
 };
@@ -81,12 +87,142 @@ template<bool (*drops)(const At &)>
 constexpr Row mask = {[](const At &at) { return drops(at) ? 0.0 : at.value(); },
                       [](const At &at, double error, double) { return drops(at) ? 0.0 : error; }};
 
+// The activations, and the slopes of what their gradients read.
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double normal_share(double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; }
+double normal_density(double x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::numbers::pi); }
+
+double exponential_linear(double x, double scale, double alpha) { return scale * (x > 0 ? x : alpha * std::expm1(x)); }
+double exponential_linear_slope(double of, double scale, double alpha) { return of > 0 ? scale : of + scale * alpha; }
+
+constexpr double selu_scale = 1.0507009873554804934193349852946, selu_alpha = 1.6732632423543772848170429916717;
+
+double bounded_relu(double x, double most, double slope, double threshold) {
+    if (std::isnan(x)) return x;
+    if (x > threshold) return std::min(x, most);
+    return slope == 0 ? 0 : slope * (x - threshold);
+}
+double bounded_slope(double of, double most, double slope) {
+    if (std::isnan(of)) return of;
+    return of >= most && std::isfinite(most) ? 0 : of > 0 ? 1 : slope;
+}
+
+double leaky_slope(const At &at) { return bounded_slope(at.element("of"), HUGE_VAL, at.constant("negative_slope")); }
+double bounded_slope(const At &at) { return bounded_slope(at.element("of"), at.constant("max_value"), at.constant("negative_slope")); }
+double elu_slope(const At &at) { return exponential_linear_slope(at.element("of"), 1, at.constant("alpha")); }
+double selu_slope(const At &at) { return exponential_linear_slope(at.element("of"), selu_scale, selu_alpha); }
+
+double elu(const At &at) { return exponential_linear(at.value(), 1, at.constant("alpha")); }
+double selu(const At &at) { return exponential_linear(at.value(), selu_scale, selu_alpha); }
+double leaky_relu(const At &at) { return bounded_relu(at.value(), HUGE_VAL, at.constant("negative_slope"), 0); }
+double bounded_relu(const At &at) {
+    return bounded_relu(at.value(), at.constant("max_value"), at.constant("negative_slope"), at.constant("threshold"));
+}
+double hard_sigmoid(double x) { return std::isnan(x) ? x : std::clamp(x + 3, 0.0, 6.0) / 6; }
+double hard_silu(double x) { return x * hard_sigmoid(x); }
+double silu(double x) { return x * sigmoid(x); }
+double gelu(double x) { return x * normal_share(x); }
+double soft_plus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+double soft_sign(double x) { return x / (1 + std::abs(x)); }
+
+double sigmoid_slope(double of) { return of * (1 - of); }
+double tanh_slope(double of) { return 1 - of * of; }
+double exponential_slope(double of) { return of; }
+double silu_slope(double x) { return sigmoid(x) * (1 + x * sigmoid(-x)); }
+double gelu_slope(double x) { return normal_share(x) + x * normal_density(x); }
+double soft_sign_slope(double x) { return 1 / ((1 + std::abs(x)) * (1 + std::abs(x))); }
+
+double hard_silu_slope(double x) {
+    if (x <= -3 || x >= 3) return x > 0;
+    return x / 3 + 0.5;
+}
+
+double hard_sigmoid_slope(double of) {
+    if (std::isnan(of)) return of;
+    return of > 0 && of < 1 ? 1.0 / 6 : 0;
+}
+
+/// How many roundings the result of an activation may be off by: 4 ulp.
+constexpr double roundings = 8;
+
+// Of what.
+double of_itself(double, double result) { return std::abs(result); }
+double of_its_exponent(double x, double result) { return std::abs(result) * (1 + x * x / 2); }  // that of a normal distribution
+double of_a_sum(double, double) { return 1; }
+double of_a_sum_times(double x, double) { return std::abs(x); }
+
+/// `apply` at a value that is off by `error`: as far as it may move there, which a difference shows, for all of these have small second
+/// derivatives, and the roundings. What is below FLT_MIN may become 0.
+template<double (*apply)(const At &), double (*magnitude)(double x, double result)>
+double activation_error(const At &at, double error, double result) {
+    double moved = 0;
+    if (error > 0)
+        for (const double by : {-error, error}) {
+            Array values({1}, at.value() + by);
+            moved = std::max(moved, std::abs(apply({at.operands, values, 0, 0, 0, 0}) - result));
+        }
+    return 2 * moved + roundings * u * magnitude(at.value(), result) + FLT_MIN;
+}
+
+template<double (*apply)(const At &), double (*magnitude)(double x, double result) = of_itself>
+constexpr Row activation = {apply, activation_error<apply, magnitude>};
+
+template<double (*function)(double)>
+double of_value(const At &at) {
+    return function(at.value());
+}
+
+/// A gradient times a slope, which is off by as many roundings of its largest value.
+template<double (*slope)(const At &)>
+constexpr Row times_slope = {[](const At &at) { return at.value() * slope(at); },
+                             [](const At &at, double error, double) {
+                                 const double value = std::abs(at.value());
+                                 return std::abs(slope(at)) * error + roundings * u * value * std::max(1.0, std::abs(slope(at))) + FLT_MIN;
+                             }};
+
+template<double (*slope)(double)>
+double of_output(const At &at) {
+    return slope(at.element("of"));
+}
+
+template<double (*slope)(double)>
+double of_input(const At &at) {
+    return slope(at.element("at"));
+}
+
 bool is_rectified(const At &at) { return at.element("of") <= 0; }
 bool is_affine_rectified(const At &at) { return affine(at, at.element("of")) <= 0; }
 
 const std::map<std::string, Row, std::less<>> rows = {
     {"relu", {[](const At &at) { return std::max(at.value(), 0.0); }, keep}},
     {"mask", mask<is_rectified>},
+    {"leakyrelu", activation<leaky_relu>},
+    {"leakymask", times_slope<leaky_slope>},
+    {"boundedrelu", activation<bounded_relu>},
+    {"boundedmask", times_slope<bounded_slope>},
+    {"elu", activation<elu>},
+    {"elugradient", times_slope<elu_slope>},
+    {"selu", activation<selu>},
+    {"selugradient", times_slope<selu_slope>},
+    {"sigmoid", activation<of_value<sigmoid>>},
+    {"sigmoidgradient", times_slope<of_output<sigmoid_slope>>},
+    {"tanh", activation<of_value<std::tanh>>},
+    {"tanhgradient", times_slope<of_output<tanh_slope>>},
+    {"exponential", activation<of_value<std::exp>>},
+    {"exponentialgradient", times_slope<of_output<exponential_slope>>},
+    {"silu", activation<of_value<silu>>},
+    {"silugradient", times_slope<of_input<silu_slope>>},
+    {"gelu", activation<of_value<gelu>, of_its_exponent>},
+    {"gelugradient", times_slope<of_input<gelu_slope>>},
+    {"softplus", activation<of_value<soft_plus>>},
+    {"softplusgradient", times_slope<of_input<sigmoid>>},
+    {"softsign", activation<of_value<soft_sign>>},
+    {"softsigngradient", times_slope<of_input<soft_sign_slope>>},
+    {"hardsigmoid", activation<of_value<hard_sigmoid>, of_a_sum>},
+    {"hardsigmoidgradient", times_slope<of_output<hard_sigmoid_slope>>},
+    {"hardsilu", activation<of_value<hard_silu>, of_a_sum_times>},
+    {"hardsilugradient", times_slope<of_input<hard_silu_slope>>},
     {"affinemask", mask<is_affine_rectified>},
     {"affine", {[](const At &at) { return affine(at, at.value()); }, affine_error}},
     {"add",

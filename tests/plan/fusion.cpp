@@ -953,3 +953,14 @@ TEST_CASE("fused programs of random networks read what is written, write what th
     CHECK(chains > 40);
     CHECK(fewer > 1000);
 }
+
+TEST_CASE("an activation costs no pass behind a convolution, nor does its gradient, which has the same constants") {
+    const Model model = load_model(HALCYON_SOURCE_DIR "/tests/kernels/activations.json");
+    const Plan plan = make_plan(model, {.sets = select_sets({"x86_avx2"})});
+    std::set<std::string> works;
+    for (const CompiledKernel &compiled : plan.sets[0].kernels) works.insert(work_name(compiled.kernel));
+    for (const char *work :
+         {"conv2d_fwd__tanh", "conv2d_bwd_data__tanhgradient", "conv2d_fwd__leakyreluv0p2", "conv2d_bwd_data__leakymaskv0p2",
+          "conv2d_fwd__boundedreluv2v0p25v0p5", "conv2d_bwd_data__boundedmaskv2v0p25v0p5", "conv2d_bwd_data__gelugradient"})
+        CHECK(works.contains(work));
+}

@@ -377,12 +377,12 @@ TEST_CASE("the schema has the layers and options that the reader has") {
 
 TEST_CASE("unknown keys, missing keys and wrong types are named") {
     CHECK(message(R"({"type": "relu", "slope": 1})") ==
-          "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, inputs");
+          "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, inputs, max_value, negative_slope, threshold");
     CHECK(message(R"({"type": "dropout", "rate": 0.5})") ==
           "t.json: layers[0] \"dropout\": unknown key \"rate\"; the layer has type, name, inputs");
-    CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are add, average_pooling2d, "
-                                              "batch_normalization, conv2d, dense, dropout, flatten, global_average_pooling2d, "
-                                              "global_max_pooling2d, max_pooling2d, normalization, relu, rescaling");
+    CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are activation, add, average_pooling2d, "
+                                              "batch_normalization, conv2d, dense, dropout, elu, flatten, global_average_pooling2d, "
+                                              "global_max_pooling2d, leaky_relu, max_pooling2d, normalization, relu, rescaling");
     CHECK(message(R"({"type": "global_average_pooling2d", "keepdims": 1})") ==
           "t.json: layers[0] \"global_average_pooling2d\": \"keepdims\" must be true or false, not 1");
     CHECK(message(R"({"filters": 4})") == "t.json: layers[0]: the layer needs \"type\"");
@@ -394,8 +394,15 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
           "t.json: layers[0] \"conv2d\": \"kernel_size\" must be a whole number from 1 to 1000000, or [rows, columns], not [3,0]");
     CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "padding": "full"})") ==
           "t.json: layers[0] \"conv2d\": \"padding\" must be \"valid\" or \"same\", not \"full\"");
-    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "tanh"})") ==
-          "t.json: layers[0] \"conv2d\": \"activation\" must be \"linear\" or \"relu\" or \"softmax\", not \"tanh\"");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "tanhh"})")
+              .starts_with("t.json: layers[0] \"conv2d\": \"activation\" must be \"linear\" or \"elu\" or \"exponential\" or "));
+    CHECK(message(R"({"type": "activation"})") == "t.json: layers[0] \"activation\": the layer needs \"activation\"");
+    CHECK(message(R"({"type": "leaky_relu", "negative_slope": -1})") ==
+          "t.json: layers[0] \"leaky_re_lu\": \"negative_slope\" must be a number from 0 to 1e+12, not -1");
+    CHECK(message(R"({"type": "relu", "max_value": "6"})") ==
+          "t.json: layers[0] \"re_lu\": \"max_value\" must be a number from 0 to 1e+12, not \"6\"");
+    CHECK(message(R"({"type": "elu", "negative_slope": 1})") ==
+          "t.json: layers[0] \"elu\": unknown key \"negative_slope\"; the layer has type, name, inputs, alpha");
     CHECK(message(R"({"type": "batch_normalization", "momentum": 1.5})") ==
           "t.json: layers[0] \"batch_normalization\": \"momentum\" must be a number from 0 to 1, not 1.5");
     CHECK(message(R"({"type": "batch_normalization", "epsilon": 0})") ==

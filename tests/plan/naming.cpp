@@ -152,14 +152,19 @@ bool has_an_element_operand(const PointwiseRow &row) {
     return std::ranges::find(row.operands, Beside::element, &RowOperand::beside) != row.operands.end();
 }
 
-/// Every row as links: plain, of a later dropout layer, with an operand that is the kernel's first input.
+/// Every row as links: plain, of a later dropout layer, with an operand that is the kernel's first input; with the defaults of its
+/// constants, and with numbers that floats can hardly hold.
 std::vector<Link> all_links() {
     std::vector<Link> links;
-    for (const PointwiseRow &row : pointwise_rows()) {
-        links.push_back({row.name});
-        if (row.is_layer_of_dropout) links.push_back({row.name, 12});
-        if (has_an_element_operand(row)) links.push_back({row.name, 0, 0});
-    }
+    for (const PointwiseRow &row : pointwise_rows())
+        for (const float other : {0.0f, 1e-5f, 0.1f, 16777217.0f, std::nextafter(1e12f, 0.0f), std::numeric_limits<float>::denorm_min()}) {
+            std::vector<float> constants;
+            for (const RowConstant &constant : row.constants) constants.push_back(other == 0 ? float(constant.otherwise) : other);
+            links.push_back({.row = row.name, .constants = constants});
+            if (row.is_layer_of_dropout) links.push_back({.row = row.name, .dropout = 12, .constants = constants});
+            if (has_an_element_operand(row)) links.push_back({.row = row.name, .same_as = 0, .constants = constants});
+            if (constants.empty()) break;
+        }
     return links;
 }
 
@@ -332,7 +337,7 @@ TEST_CASE("what is no name is refused, with the reason") {
           "batch_norm_stats__h4w4c8_e", "batch_norm_stats__h4w4c8_e1p", "batch_norm_stats__h4w4c8_e1em05x",
           // chains that are nowhere, twice, out of order, of no row
           "conv2d_fwd__weights_relu__h8w8c3_k4r3s3", "conv2d_fwd__output_relu__h8w8c3_k4r3s3", "conv2d_fwd__relu__relu__h8w8c3_k4r3s3",
-          "conv2d_fwd__relu__input_relu__h8w8c3_k4r3s3", "conv2d_fwd__tanh__h8w8c3_k4r3s3", "conv2d_fwd__relu1__h8w8c3_k4r3s3",
+          "conv2d_fwd__relu__input_relu__h8w8c3_k4r3s3", "conv2d_fwd__sinh__h8w8c3_k4r3s3", "conv2d_fwd__relu1__h8w8c3_k4r3s3",
           "conv2d_fwd__dropout__h8w8c3_k4r3s3", "conv2d_fwd__dropout01__h8w8c3_k4r3s3", "conv2d_fwd__dropout-1__h8w8c3_k4r3s3",
           "sgd__relu__n896",
           // operands that are no inputs
