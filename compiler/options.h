@@ -37,6 +37,7 @@ public:
     double number(const char *key, double otherwise, double low, double high);
     /// One such number, or a list of them.
     std::vector<double> numbers(const char *key, double low, double high);
+    bool flag(const char *key, bool otherwise);
     std::string text(const char *key);
     std::vector<std::string> texts(const char *key);
     std::string choice(const char *key, const std::vector<std::string> &choices, const std::string &otherwise);

@@ -23,8 +23,12 @@ enum class Home {
     moving,       // the slab of moving statistics: saved, not trained
     optimizer,    // slabs laid out like `parameters`, one after the other: as many as an optimizer has at most
     prepared,     // what a program's first calls make of the weights, kept until these change
+    zeros, ones,  // what never changes, and begins at the offset 0: the bias of a layer that has none, the gamma of a batch norm without
     external,     // bound by the runtime by name, as Lowering::external() and lower_augmentation() list them
 };
+
+/// Whether what lies there never changes.
+constexpr bool is_constant(Home home) { return home == Home::zeros || home == Home::ones; }
 
 /// Offsets are multiples of this many bytes: a cache line, the widest vector, and what OpenCL devices ask of a part of a buffer (128 for
 /// PoCL, 512 for NVIDIA's). The largest batch multiplies those of activations, so that they stay multiples.

@@ -103,6 +103,36 @@ TEST_CASE("weights have Keras's shapes, initializers and fans, and are aligned")
     CHECK(slabs.extents[slabs.find("dense/kernel")] == std::vector<int>{10, 4, 6, 6});
 }
 
+TEST_CASE("layers without a bias, a scale or a center have no such weights, and their kernels read zeros and ones") {
+    const Model model = make_model(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "use_bias": false},
+        {"type": "batch_normalization", "scale": false, "center": false}, {"type": "flatten"}, {"type": "dense", "units": 10, "use_bias": false})");
+    const Slabs slabs = lay_out_slabs(model);
+    std::vector<std::string> names;
+    for (const Parameter &parameter : slabs.parameters) names.push_back(parameter.name);
+    CHECK(names == std::vector<std::string>{"conv2d/kernel", "batch_normalization/moving_mean", "batch_normalization/moving_variance",
+                                            "dense/kernel"});
+    const auto home = [](const Graph &graph, int value) { return graph.values[std::size_t(value)].home; };
+
+    const Graph training = lower_training(model, slabs);
+    for (const char *layer : {"conv2d", "dense"}) {
+        CHECK(home(training, find(training, "conv2d_fwd", layer).inputs["bias"]) == Home::zeros);
+        CHECK(home(training, find(training, "conv2d_bwd_weights", layer).outputs["d_bias"]) == Home::arena_fixed);
+    }
+    const Operation &statistics = find(training, "batch_norm_stats"), &sums = find(training, "batch_norm_bwd_stats");
+    CHECK(home(training, statistics.inputs["gamma"]) == Home::ones);
+    CHECK(home(training, statistics.inputs["beta"]) == Home::zeros);
+    for (const char *gradient : {"d_gamma", "d_beta"}) CHECK(home(training, sums.outputs[gradient]) == Home::arena_fixed);
+
+    // What is folded of constants and weights is prepared once.
+    Graph inference = lower_inference(model, slabs);
+    CHECK(inference.move_preparations_first() == 1);
+    CHECK(inference.operations[0].core == "batch_norm_fold");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "use_bias": 0})") ==
+          "t.json: layers[0] \"conv2d\": \"use_bias\" must be true or false, not 0");
+    CHECK(message(R"({"type": "batch_normalization", "scale": "no"})") ==
+          "t.json: layers[0] \"batch_normalization\": \"scale\" must be true or false, not \"no\"");
+}
+
 TEST_CASE("windows follow Keras's valid and same formulas") {
     const auto output = [](const std::string &options) {
         const Model model = make_model(R"({"type": "conv2d", "filters": 2, )" + options + "}, " + flatten + ", " + softmax);
