@@ -1,6 +1,7 @@
 #include "compiler/layers.h"
 
 #include "compiler/graph.h"
+#include "plan/initializers.h"
 #include "plan/shape.h"
 #include "plan/text.h"
 
@@ -76,6 +77,28 @@ std::string activation(Options &options) {
     return options.choice("activation", choices, "linear");
 }
 
+/// What a weight begins as: by the name of an initializer, or {"type": name, its options}.
+struct InitializerChoice {
+    std::string name;
+    std::vector<float> values = {};  // Parameter::values
+
+    InitializerChoice(Options &options, const char *key, const std::string &otherwise) {
+        std::vector<std::string> names;
+        for (const Initializer &initializer : all_initializers()) names.push_back(initializer.name);
+        if (!options.holds_object(key)) {
+            name = options.choice(key, names, otherwise);
+            for (const InitializerOption &option : find_initializer(name)->options) values.push_back(float(option.otherwise));
+            return;
+        }
+        Options own(options.object(key), key);
+        own.text("type");
+        name = own.choice("type", names, otherwise);
+        for (const InitializerOption &option : find_initializer(name)->options)
+            values.push_back(float(own.number(option.name.c_str(), option.otherwise, option.low, option.high)));
+        own.finish();
+    }
+};
+
 int lower_row(Lowering &lowering, const Layer &layer, const PointwiseRow &row, int input) {
     const int output = lowering.activation(layer.name, layer.out);
     lowering.apply(layer.name, {row.name}, input, output);
@@ -112,11 +135,22 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool 
 /// What conv2d and dense share: a convolution with a bias and an activation.
 class Convolution : public Layer {
 public:
-    explicit Convolution(Options &options) : use_bias_(options.flag("use_bias", true)), activation_(activation(options)) {}
+    explicit Convolution(Options &options)
+        : use_bias_(options.flag("use_bias", true)), activation_(activation(options)),
+          kernel_initializer_(options, "kernel_initializer", "glorot_uniform"), bias_initializer_(options, "bias_initializer", "zeros") {}
 
     std::vector<Weight> weights() const override {
-        std::vector<Weight> weights = {kernel()};
-        if (use_bias_) weights.push_back({"bias", {out.c}, {out.c}, true, "zeros"});
+        Weight weight = kernel();
+        weight.initializer = kernel_initializer_.name, weight.values = kernel_initializer_.values;
+        std::vector<Weight> weights = {weight};
+        if (use_bias_) {
+            Weight bias{"bias", {out.c}, {out.c}, true, bias_initializer_.name};
+            bias.values = bias_initializer_.values;
+            const Fans fans = find_initializer(bias.initializer)->fans;
+            if (fans == Fans::own) bias.fan_in = bias.fan_out = out.c;
+            if (fans == Fans::of_kernel) bias.fan_in = weight.fan_in, bias.fan_out = weight.fan_out;
+            weights.push_back(bias);
+        }
         return weights;
     }
 
@@ -127,12 +161,14 @@ public:
     }
 
 protected:
+    /// Its sizes; what it begins as is this class'.
     virtual Weight kernel() const = 0;
     virtual Shape shape() const = 0;
 
 private:
     bool use_bias_;
     std::string activation_;
+    InitializerChoice kernel_initializer_, bias_initializer_;
 };
 
 class Conv2d : public Convolution {
@@ -151,7 +187,7 @@ protected:
         const auto [h, w] = window_.size;
         const int c = in[0].c;
         const std::int64_t taps = std::int64_t(h) * w;
-        return {"kernel", {h, w, c, filters_}, {filters_, c, w, h}, true, "glorot_uniform", taps * c, taps * filters_};
+        return {"kernel", {h, w, c, filters_}, {filters_, c, w, h}, true, "", taps * c, taps * filters_};
     }
 
     Shape shape() const override { return window_.over(in[0], filters_); }
@@ -175,7 +211,7 @@ protected:
     Weight kernel() const override {
         const auto [h, w, c, flat] = in[0];
         const int features = h * w * c;
-        return {"kernel", {features, units_}, {units_, c, w, h}, true, "glorot_uniform", features, units_};
+        return {"kernel", {features, units_}, {units_, c, w, h}, true, "", features, units_};
     }
 
     Shape shape() const override { return Window{"kernel", {in[0].h, in[0].w}, {1, 1}, false}.over(in[0], units_); }

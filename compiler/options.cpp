@@ -125,6 +125,8 @@ const json &Options::object(const char *key) {
     return value;
 }
 
+bool Options::holds_object(const char *key) { return has(key) && json_[key].is_object(); }
+
 void Options::finish() const {
     for (const auto &[key, value] : json_.items())
         if (std::ranges::find(known_, key) == known_.end())

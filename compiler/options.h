@@ -43,6 +43,7 @@ public:
     std::string choice(const char *key, const std::vector<std::string> &choices, const std::string &otherwise);
     const nlohmann::json &array(const char *key);
     const nlohmann::json &object(const char *key);
+    bool holds_object(const char *key);
 
     /// Throws where there is a key that no reader asked for.
     void finish() const;
