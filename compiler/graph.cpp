@@ -166,16 +166,17 @@ Kernel Operation::kernel() const {
 std::vector<int> Operation::arguments() const { return values_of(*this, kernel()); }
 
 int Graph::move_preparations_first() {
-    std::vector<bool> is_constant;
-    for (const Buffer &value : values) is_constant.push_back(value.home == Home::parameters || value.home == Home::moving);
+    std::vector<bool> stays;
+    for (const Buffer &value : values)
+        stays.push_back(value.home == Home::parameters || value.home == Home::moving || is_constant(value.home));
     std::vector<Operation> preparations, others;
     for (Operation &operation : operations) {
-        if (!std::ranges::all_of(operation.values_read(), [&](int value) { return is_constant[value]; })) {
+        if (!std::ranges::all_of(operation.values_read(), [&](int value) { return stays[value]; })) {
             others.push_back(std::move(operation));
             continue;
         }
         for (const Operand &output : operation.outputs) {
-            is_constant[output.value] = true;
+            stays[output.value] = true;
             values[output.value].home = Home::prepared;
         }
         preparations.push_back(std::move(operation));
@@ -331,6 +332,10 @@ int Lowering::weight(const Layer &layer, const std::string &name) {
     return named_[full_name] = new_value(slab_part(full_name, slabs_.extents[index], parameter.home, parameter.offset));
 }
 
+int Lowering::constant(const Layer &layer, const std::string &name, Home home, int size) {
+    return new_value(slab_part(layer.name + "/" + name, {size}, home, 0));
+}
+
 int Lowering::external(const std::string &name, const std::string &type) {
     const auto known = named_.find(name);
     if (known != named_.end()) return known->second;
@@ -343,6 +348,7 @@ int Lowering::gradient(int value) {
     Buffer buffer = graph_.values[value];
     buffer.name = unique("d " + buffer.name);
     if (buffer.home == Home::parameters) buffer.home = Home::gradients;
+    if (is_constant(buffer.home)) buffer.home = Home::arena_fixed;
     return new_value(std::move(buffer));
 }
 

@@ -107,6 +107,9 @@ public:
     /// A weight of `layer`, by its short name; the same value whenever it is asked for.
     int weight(const Layer &layer, const std::string &name);
 
+    /// What stands for a weight that `layer` does without: `home` is zeros or ones. Its gradient is written and read by nobody else.
+    int constant(const Layer &layer, const std::string &name, Home home, int size);
+
     /// A value that the runtime binds by name: images, step, input; a batch's numbers among the images, image_indices, and among the
     /// labels, indices: augmented images have numbers of their own; and the loss's targets and metrics. Images are of either type.
     int external(const std::string &name, const std::string &type = "");

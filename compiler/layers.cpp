@@ -1,6 +1,7 @@
 #include "compiler/layers.h"
 
 #include "compiler/graph.h"
+#include "plan/initializers.h"
 #include "plan/shape.h"
 #include "plan/text.h"
 
@@ -75,6 +76,28 @@ std::string activation(Options &options) {
     return options.choice("activation", choices, "linear");
 }
 
+/// What a weight begins as: by the name of an initializer, or {"type": name, its options}.
+struct InitializerChoice {
+    std::string name;
+    std::vector<float> values = {};  // Parameter::values
+
+    InitializerChoice(Options &options, const char *key, const std::string &otherwise) {
+        std::vector<std::string> names;
+        for (const Initializer &initializer : all_initializers()) names.push_back(initializer.name);
+        if (!options.holds_object(key)) {
+            name = options.choice(key, names, otherwise);
+            for (const InitializerOption &option : find_initializer(name)->options) values.push_back(float(option.otherwise));
+            return;
+        }
+        Options own(options.object(key), key);
+        own.text("type");
+        name = own.choice("type", names, otherwise);
+        for (const InitializerOption &option : find_initializer(name)->options)
+            values.push_back(float(own.number(option.name.c_str(), option.otherwise, option.low, option.high)));
+        own.finish();
+    }
+};
+
 int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int input) {
     const int output = lowering.activation(layer.name, layer.out);
     lowering.apply(layer.name, {.row = link.row, .constants = link.constants}, input, output);
@@ -94,11 +117,11 @@ int lower_activation(Lowering &lowering, const Layer &layer, const std::string &
     return found == all_activations().end() ? input : lower_row(lowering, layer, found->link, input);
 }
 
-/// A convolution, which a dense layer is as well, with its activation.
-int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, const std::string &activation, int input) {
+/// A convolution, which a dense layer is as well, with its activation. A softmax is left to the loss.
+int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool use_bias, const std::string &activation, int input) {
     shape.batch = lowering.batch();
     const int weights = lowering.weight(layer, "kernel");
-    const int bias = lowering.weight(layer, "bias");
+    const int bias = use_bias ? lowering.weight(layer, "bias") : lowering.constant(layer, "bias", Home::zeros, shape.out_c);
     const int linear = lowering.activation(activation == "linear" ? layer.name : layer.name + "/linear", layer.out);
     lowering.call(layer.name, "conv2d_fwd", shape, {{"input", input}, {"weights", weights}, {"bias", bias}}, {{"output", linear}});
     lowering.on_backward(linear, [=, &lowering, &layer](int d_output) {
@@ -113,72 +136,99 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, const
     return lower_activation(lowering, layer, activation, linear);
 }
 
-class Conv2d : public Layer {
+/// What conv2d and dense share: a convolution with a bias and an activation.
+class Convolution : public Layer {
 public:
-    explicit Conv2d(Options &options)
-        : filters_(options.size("filters")), window_{"kernel", options.sizes("kernel_size"), options.sizes("strides", {1, 1}),
-                                                     same_padding(options)},
-          activation_(activation(options)) {}
-
-    FeatureMap infer() const override {
-        require_spatial(in[0]);
-        const Shape shape = window_.over(in[0], filters_);
-        return {shape.out_h, shape.out_w, shape.out_c};
-    }
+    explicit Convolution(Options &options)
+        : use_bias_(options.flag("use_bias", true)), activation_(activation(options)),
+          kernel_initializer_(options, "kernel_initializer", "glorot_uniform"), bias_initializer_(options, "bias_initializer", "zeros") {}
 
     std::vector<Weight> weights() const override {
-        const auto [h, w] = window_.size;
-        const int c = in[0].c;
-        const std::int64_t taps = std::int64_t(h) * w;
-        return {{"kernel", {h, w, c, filters_}, {filters_, c, w, h}, true, "glorot_uniform", taps * c, taps * filters_},
-                {"bias", {filters_}, {filters_}, true, "zeros"}};
+        Weight weight = kernel();
+        weight.initializer = kernel_initializer_.name, weight.values = kernel_initializer_.values;
+        std::vector<Weight> weights = {weight};
+        if (use_bias_) {
+            Weight bias{"bias", {out.c}, {out.c}, true, bias_initializer_.name};
+            bias.values = bias_initializer_.values;
+            const Fans fans = find_initializer(bias.initializer)->fans;
+            if (fans == Fans::own) bias.fan_in = bias.fan_out = out.c;
+            if (fans == Fans::of_kernel) bias.fan_in = weight.fan_in, bias.fan_out = weight.fan_out;
+            weights.push_back(bias);
+        }
+        return weights;
     }
 
     bool ends_in_softmax() const override { return activation_ == "softmax"; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        return lower_convolution(lowering, *this, window_.over(in[0], filters_), activation_, inputs[0]);
+        return lower_convolution(lowering, *this, shape(), use_bias_, activation_, inputs[0]);
     }
+
+protected:
+    /// Its sizes; what it begins as is this class'.
+    virtual Weight kernel() const = 0;
+    virtual Shape shape() const = 0;
+
+private:
+    bool use_bias_;
+    std::string activation_;
+    InitializerChoice kernel_initializer_, bias_initializer_;
+};
+
+class Conv2d : public Convolution {
+public:
+    explicit Conv2d(Options &options)
+        : Convolution(options), filters_(options.size("filters")), window_{"kernel", options.sizes("kernel_size"),
+                                                                           options.sizes("strides", {1, 1}), same_padding(options)} {}
+
+    FeatureMap infer() const override {
+        require_spatial(in[0]);
+        return {shape().out_h, shape().out_w, filters_};
+    }
+
+protected:
+    Weight kernel() const override {
+        const auto [h, w] = window_.size;
+        const int c = in[0].c;
+        const std::int64_t taps = std::int64_t(h) * w;
+        return {"kernel", {h, w, c, filters_}, {filters_, c, w, h}, true, "", taps * c, taps * filters_};
+    }
+
+    Shape shape() const override { return window_.over(in[0], filters_); }
 
 private:
     int filters_;
     Window window_;
-    std::string activation_;
 };
 
 /// A convolution whose kernel covers its whole input: Keras's (h*w*c, units) lies in memory as (h, w, c, units).
-class Dense : public Layer {
+class Dense : public Convolution {
 public:
-    explicit Dense(Options &options) : units_(options.size("units")), activation_(activation(options)) {}
+    explicit Dense(Options &options) : Convolution(options), units_(options.size("units")) {}
 
     FeatureMap infer() const override {
         if (!in[0].flat) throw std::invalid_argument(fmt::format("needs a flatten before it, its input is {}", to_string(in[0])));
         return {1, 1, units_, true};
     }
 
-    std::vector<Weight> weights() const override {
+protected:
+    Weight kernel() const override {
         const auto [h, w, c, flat] = in[0];
         const int features = h * w * c;
-        return {{"kernel", {features, units_}, {units_, c, w, h}, true, "glorot_uniform", features, units_},
-                {"bias", {units_}, {units_}, true, "zeros"}};
+        return {"kernel", {features, units_}, {units_, c, w, h}, true, "", features, units_};
     }
 
-    bool ends_in_softmax() const override { return activation_ == "softmax"; }
-
-    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        const Window everything{"kernel", {in[0].h, in[0].w}, {1, 1}, false};
-        return lower_convolution(lowering, *this, everything.over(in[0], units_), activation_, inputs[0]);
-    }
+    Shape shape() const override { return Window{"kernel", {in[0].h, in[0].w}, {1, 1}, false}.over(in[0], units_); }
 
 private:
     int units_;
-    std::string activation_;
 };
 
 class BatchNormalization : public Layer {
 public:
     explicit BatchNormalization(Options &options)
-        : momentum_(float(options.number("momentum", 0.99, 0, 1))), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))) {}
+        : momentum_(float(options.number("momentum", 0.99, 0, 1))), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))),
+          center_(options.flag("center", true)), scale_(options.flag("scale", true)) {}
 
     FeatureMap infer() const override {
         if (in[0].flat && (in[0].h > 1 || in[0].w > 1))
@@ -188,16 +238,19 @@ public:
 
     std::vector<Weight> weights() const override {
         const int c = in[0].c;
-        return {{"gamma", {c}, {c}, true, "ones"},
-                {"beta", {c}, {c}, true, "zeros"},
-                {"moving_mean", {c}, {c}, false, "zeros"},
-                {"moving_variance", {c}, {c}, false, "ones"}};
+        std::vector<Weight> weights;
+        if (scale_) weights.push_back({"gamma", {c}, {c}, true, "ones"});
+        if (center_) weights.push_back({"beta", {c}, {c}, true, "zeros"});
+        weights.push_back({"moving_mean", {c}, {c}, false, "zeros"});
+        weights.push_back({"moving_variance", {c}, {c}, false, "ones"});
+        return weights;
     }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int input = inputs[0];
         const Shape shape = elementwise(in[0]);
-        const int gamma = lowering.weight(*this, "gamma"), beta = lowering.weight(*this, "beta");
+        const int gamma = scale_ ? lowering.weight(*this, "gamma") : lowering.constant(*this, "gamma", Home::ones, in[0].c);
+        const int beta = center_ ? lowering.weight(*this, "beta") : lowering.constant(*this, "beta", Home::zeros, in[0].c);
         const int moving_mean = lowering.weight(*this, "moving_mean"), moving_variance = lowering.weight(*this, "moving_variance");
         const int scale = lowering.vector(name + "/scale", in[0].c), shift = lowering.vector(name + "/shift", in[0].c);
         const int output = lowering.activation(name, out);
@@ -244,6 +297,7 @@ public:
 
 private:
     float momentum_, epsilon_;
+    bool center_, scale_;
 };
 
 /// A pool's calls, of which the gradient may read the input again.

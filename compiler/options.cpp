@@ -85,6 +85,13 @@ std::vector<double> Options::numbers(const char *key, double low, double high) {
     return list;
 }
 
+bool Options::flag(const char *key, bool otherwise) {
+    if (!has(key)) return otherwise;
+    const json &value = get(key);
+    if (!value.is_boolean()) must_be(key, "true or false", value);
+    return value;
+}
+
 std::string Options::text(const char *key) {
     const json &value = get(key);
     if (!value.is_string()) must_be(key, "a string", value);
@@ -124,6 +131,8 @@ const json &Options::object(const char *key) {
     if (!value.is_object()) must_be(key, "an object", value);
     return value;
 }
+
+bool Options::holds_object(const char *key) { return has(key) && json_[key].is_object(); }
 
 void Options::finish() const {
     for (const auto &[key, value] : json_.items())

@@ -44,6 +44,7 @@ public:
     bool flag(const char *key, bool otherwise);
     const nlohmann::json &array(const char *key);
     const nlohmann::json &object(const char *key);
+    bool holds_object(const char *key);
 
     /// Throws where there is a key that no reader asked for.
     void finish() const;

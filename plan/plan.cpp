@@ -18,9 +18,16 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::pair<Home, const char *> homes[] = {
-    {Home::arena_batch, "arena_batch"}, {Home::arena_fixed, "arena_fixed"}, {Home::parameters, "parameters"},
-    {Home::gradients, "gradients"},     {Home::moving, "moving"},           {Home::optimizer, "optimizer"},
-    {Home::prepared, "prepared"},       {Home::external, "external"},
+    {Home::arena_batch, "arena_batch"},
+    {Home::arena_fixed, "arena_fixed"},
+    {Home::parameters, "parameters"},
+    {Home::gradients, "gradients"},
+    {Home::moving, "moving"},
+    {Home::optimizer, "optimizer"},
+    {Home::prepared, "prepared"},
+    {Home::zeros, "zeros"},
+    {Home::ones, "ones"},
+    {Home::external, "external"},
 };
 
 std::string home_name(Home home) {

@@ -23,8 +23,13 @@ enum class Home {
     moving,       // the slab of moving statistics: saved, not trained
     optimizer,    // slabs laid out like `parameters`, one after the other: as many as an optimizer has at most
     prepared,     // what a program's first calls make of the weights, kept until these change
+    zeros,        // what never changes, and begins at the offset 0: the bias of a layer without one, the beta of a batch norm
+    ones,         // the same: the gamma of a batch norm without one
     external,     // bound by the runtime by name, as Lowering::external() and lower_augmentation() list them
 };
+
+/// Whether what lies there never changes.
+constexpr bool is_constant(Home home) { return home == Home::zeros || home == Home::ones; }
 
 /// Offsets are multiples of this many bytes: a cache line, the widest vector, and what OpenCL devices ask of a part of a buffer (128 for
 /// PoCL, 512 for NVIDIA's). The largest batch multiplies those of activations, so that they stay multiples.
@@ -92,8 +97,8 @@ struct Parameter {
     Home home = Home::parameters;
     std::int64_t offset = 0;
 
-    /// What it begins as: "glorot_uniform", "zeros", "ones"; "given", the model file's own `values`; "image_mean" and "image_variance",
-    /// which are 0 and 1 until they are taken from the images to train on.
+    /// What it begins as: an initializer (plan/initializers.h), whose options `values` has; "given", the model file's own `values`;
+    /// "image_mean" and "image_variance", which are 0 and 1 until they are taken from the images to train on.
     std::string initializer;
     int fan_in = 0, fan_out = 0;
     std::vector<float> values = {};

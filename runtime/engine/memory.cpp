@@ -107,14 +107,18 @@ std::int64_t input_bytes(const Plan &plan) { return std::int64_t{4} * plan.in_h 
 /// Bytes of every home, of the batch's arena for one image.
 std::map<Home, std::int64_t> bytes_of_homes(const Plan &plan, const SetPlan &set) {
     std::int64_t arena_per_image = 0, arena_fixed = 0;
+    std::map<Home, std::int64_t> constants;
     for (const Program &program : set.programs) {
+        for (const Buffer &buffer : program.buffers)
+            if (is_constant(buffer.home)) constants[buffer.home] = std::max(constants[buffer.home], align_buffer(buffer.bytes));
         arena_per_image = std::max(arena_per_image, program.arena_bytes_per_image);
         arena_fixed = std::max(arena_fixed, program.arena_bytes_fixed);
     }
     return {{Home::arena_batch, arena_per_image},     {Home::arena_fixed, arena_fixed},
             {Home::parameters, plan.parameter_bytes}, {Home::gradients, plan.parameter_bytes},
             {Home::moving, plan.moving_bytes},        {Home::optimizer, most_optimizer_slots() * plan.parameter_bytes},
-            {Home::prepared, set.prepared_bytes}};
+            {Home::prepared, set.prepared_bytes},     {Home::zeros, constants[Home::zeros]},
+            {Home::ones, constants[Home::ones]}};
 }
 
 /// Images of which no buffer outgrows what a kernel can address.
@@ -125,6 +129,10 @@ std::int64_t addressable_batch(const SetPlan &set) {
             if (program.name != "infer_one" && std::ranges::any_of(buffer.extents, counts_images))
                 most = std::min(most, addressable_bytes / bytes_of(buffer, 1));
     return most;
+}
+
+std::span<float> floats_of(const TwinBlock &block) {
+    return {reinterpret_cast<float *>(block.host()), static_cast<std::size_t>(block.size()) / sizeof(float)};
 }
 
 std::string in_mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
@@ -155,6 +163,11 @@ Memory::Memory(const Plan &plan, const SetPlan &set, int max_batch, Session &ses
     bytes[Home::arena_batch] *= max_batch;
     for (int home = 0; home < static_cast<int>(Home::external); ++home)
         blocks_.emplace_back(device_of(set.set), session, bytes.at(static_cast<Home>(home)));
+    for (const auto &[home, value] : {std::pair(Home::zeros, 0.0F), std::pair(Home::ones, 1.0F)}) {
+        TwinBlock &constants = block(home);
+        std::ranges::fill(floats_of(constants), value);
+        constants.send(constants.size());
+    }
     clear_slabs();
 }
 
@@ -168,7 +181,7 @@ void Memory::clear_slabs() {
 std::span<float> Memory::slab(Home home) {
     TwinBlock &slab = block(home);
     if (!std::exchange(is_on_host_[static_cast<std::size_t>(home)], true)) slab.fetch(slab.size());
-    return {reinterpret_cast<float *>(slab.host()), static_cast<std::size_t>(slab.size()) / sizeof(float)};
+    return floats_of(slab);
 }
 
 void Memory::begin_run() {

@@ -119,6 +119,64 @@ TEST_CASE("global pools leave one pixel, flat unless keepdims") {
     CHECK(output(R"(, "keepdims": true)") == "1x1x3");
 }
 
+TEST_CASE("layers without a bias, a scale or a center have no such weights, and their kernels read zeros and ones") {
+    const Model model = make_model(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "use_bias": false},
+        {"type": "batch_normalization", "scale": false, "center": false}, {"type": "flatten"}, {"type": "dense", "units": 10, "use_bias": false})");
+    const Slabs slabs = lay_out_slabs(model);
+    std::vector<std::string> names;
+    for (const Parameter &parameter : slabs.parameters) names.push_back(parameter.name);
+    CHECK(names == std::vector<std::string>{"conv2d/kernel", "batch_normalization/moving_mean", "batch_normalization/moving_variance",
+                                            "dense/kernel"});
+    const auto home = [](const Graph &graph, int value) { return graph.values[std::size_t(value)].home; };
+
+    const Graph training = lower_training(model, slabs);
+    for (const char *layer : {"conv2d", "dense"}) {
+        CHECK(home(training, find(training, "conv2d_fwd", layer).inputs["bias"]) == Home::zeros);
+        CHECK(home(training, find(training, "conv2d_bwd_weights", layer).outputs["d_bias"]) == Home::arena_fixed);
+    }
+    const Operation &statistics = find(training, "batch_norm_stats"), &sums = find(training, "batch_norm_bwd_stats");
+    CHECK(home(training, statistics.inputs["gamma"]) == Home::ones);
+    CHECK(home(training, statistics.inputs["beta"]) == Home::zeros);
+    for (const char *gradient : {"d_gamma", "d_beta"}) CHECK(home(training, sums.outputs[gradient]) == Home::arena_fixed);
+
+    // What is folded of constants and weights is prepared once.
+    Graph inference = lower_inference(model, slabs);
+    CHECK(inference.move_preparations_first() == 1);
+    CHECK(inference.operations[0].core == "batch_norm_fold");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "use_bias": 0})") ==
+          "t.json: layers[0] \"conv2d\": \"use_bias\" must be true or false, not 0");
+    CHECK(message(R"({"type": "batch_normalization", "scale": "no"})") ==
+          "t.json: layers[0] \"batch_normalization\": \"scale\" must be true or false, not \"no\"");
+}
+
+TEST_CASE("initializers have Keras's options and defaults, and a bias its own fans or its kernel's") {
+    const auto parameters = [](const std::string &options) {
+        return lay_out_slabs(
+                   make_model(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, )" + options + "}, " + flatten + ", " + softmax))
+            .parameters;
+    };
+    const std::vector<Parameter> pytorch = parameters(R"("kernel_initializer": "pytorch", "bias_initializer": "pytorch")");
+    for (int i : {0, 1}) {
+        CHECK(pytorch[std::size_t(i)].initializer == "pytorch");
+        CHECK(pytorch[std::size_t(i)].fan_in == 27);
+    }
+    CHECK(parameters(R"("bias_initializer": "he_normal")")[1].fan_in == 4);
+    CHECK(parameters(R"("bias_initializer": "ones")")[1].fan_in == 0);
+    CHECK(parameters(R"("kernel_initializer": "random_uniform")")[0].values == std::vector<float>{-0.05f, 0.05f});
+    CHECK(parameters(R"("kernel_initializer": {"type": "truncated_normal", "stddev": 2})")[0].values == std::vector<float>{0, 2});
+    CHECK(parameters(R"("bias_initializer": {"type": "constant", "value": -1})")[1].values == std::vector<float>{-1});
+
+    const auto refused = [](const std::string &initializer) {
+        return message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "kernel_initializer": )" + initializer + "}");
+    };
+    const std::string where = "t.json: layers[0] \"conv2d\": ";
+    CHECK(refused(R"("uniform")").find(where + R"("kernel_initializer" must be "glorot_uniform" or )") == 0);
+    CHECK(refused("{}") == where + "kernel_initializer needs \"type\"");
+    CHECK(refused(R"({"type": "uniform"})").find(where + R"("type" must be "glorot_uniform" or )") == 0);
+    CHECK(refused(R"({"type": "random_normal", "stddev": -1})") == where + "\"stddev\" must be a number from 0 to 1e+12, not -1");
+    CHECK(refused(R"({"type": "zeros", "value": 1})") == where + "unknown key \"value\"; kernel_initializer has type");
+}
+
 TEST_CASE("windows follow Keras's valid and same formulas") {
     const auto output = [](const std::string &options) {
         const Model model = make_model(R"({"type": "conv2d", "filters": 2, )" + options + "}, " + flatten + ", " + softmax);

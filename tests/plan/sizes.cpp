@@ -26,7 +26,7 @@ double elements(const Buffer &buffer) {
 
 bool lies_within(const Buffer &buffer, std::int64_t end) { return buffer.offset >= 0 && buffer.bytes <= end - buffer.offset; }
 
-/// The size of what the buffer lies in; nothing where the runtime binds it.
+/// The size of what the buffer lies in; nothing where the runtime binds it or makes it as large as it must be.
 std::optional<std::int64_t> home_bytes(const Plan &plan, const SetPlan &set, const Program &program, Home home) {
     switch (home) {
     case Home::arena_batch:
@@ -42,6 +42,8 @@ std::optional<std::int64_t> home_bytes(const Plan &plan, const SetPlan &set, con
         return most_optimizer_slots() * plan.parameter_bytes;
     case Home::prepared:
         return set.prepared_bytes;
+    case Home::zeros:
+    case Home::ones:
     case Home::external:
         return {};
     }

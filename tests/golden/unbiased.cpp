@@ -1,0 +1,87 @@
+// unbiased.json beside Keras's layers, without the weights that layers may lack: make_unbiased.py says what is in the file and how it was
+// made.
+#include "halcyon_unbiased.h"
+
+#include "runtime/engine/machine.h"
+#include "runtime/engine/network.h"
+#include "runtime/weights/safetensors.h"
+#include "tests/catch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <vector>
+
+using namespace halcyon;
+
+namespace {
+
+using Floats = std::vector<float>;
+
+const TensorFile &golden() {
+    static const TensorFile file = read_safetensors(GOLDEN_FILE);
+    return file;
+}
+
+Floats tensor(const std::string &name) {
+    const std::span<const std::byte> bytes = golden().tensors.at(name).bytes;
+    Floats values(bytes.size() / sizeof(float));
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    return values;
+}
+
+/// Relative to the norm: float32 sums in another order.
+void check_close(std::span<const float> ours, const Floats &theirs, double tolerance) {
+    REQUIRE(ours.size() == theirs.size());
+    double distance = 0, norm = 0;
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+        distance += std::pow(double(ours[i]) - theirs[i], 2);
+        norm += std::pow(double(theirs[i]), 2);
+    }
+    CHECK(std::sqrt(distance) <= tolerance * std::sqrt(norm));
+}
+
+void check_set(const std::string &set) {
+    const Floats images = tensor("images"), labels = tensor("labels");
+    std::vector<std::uint8_t> bytes(images.begin(), images.end());
+    const std::vector<std::uint16_t> classes(labels.begin(), labels.end());
+    std::vector<std::int32_t> records(classes.size());
+    std::iota(records.begin(), records.end(), 0);
+    Network network(*halcyon_unbiased(), plan_of(*halcyon_unbiased()), set, 2, int(records.size()));
+    network.bind_data(bytes, classes);
+
+    // The same weights as Keras's, none missing and none more.
+    std::size_t weights = 0;
+    for (const auto &[name, unused] : golden().tensors)
+        weights += name.find('/') != std::string::npos && name.find(' ') == std::string::npos;
+    CHECK(network.plan().parameters.size() == weights);
+    for (const Parameter &parameter : network.plan().parameters)
+        std::ranges::copy(tensor(parameter.name), network.weight(parameter).begin());
+
+    network.infer(records);
+    check_close(network.probabilities(), tensor("probabilities"), 1e-5);
+    network.infer(std::vector<std::int32_t>{0});
+    const Floats all = tensor("probabilities");
+    check_close(network.probabilities(), {all.begin(), all.begin() + network.plan().classes}, 1e-5);
+
+    const double loss = network.gradients(records, StepValues{}).loss / double(records.size());
+    CHECK(std::abs(loss - tensor("loss")[0]) <= 1e-5 * loss);
+    for (const Parameter &parameter : network.plan().parameters) {
+        CAPTURE(parameter.name);
+        if (parameter.home == Home::parameters)
+            check_close(network.gradient(parameter), tensor("d " + parameter.name), 1e-4);
+        else
+            check_close(network.weight(parameter), tensor("moved " + parameter.name), 1e-5);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("layers agree with Keras's, on every set") {
+    for (const SetPlan &set : plan_of(*halcyon_unbiased()).sets) {
+        CAPTURE(set.set);
+        if (why_not(select_sets({set.set}).front()).empty()) check_set(set.set);
+    }
+}
