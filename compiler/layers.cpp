@@ -68,11 +68,11 @@ struct Window {
 
 bool same_padding(Options &options) { return options.choice("padding", {"valid", "same"}, "valid") == "same"; }
 
-std::string activation(Options &options) {
+std::string read_activation(Options &options) {
     std::vector<std::string> choices = {"linear"};
     for (const PointwiseRow &row : pointwise_rows())
         if (row.layer) choices.push_back(row.layer->type);
-    choices.push_back("softmax");
+    for (const char *left_to_the_loss : {"sigmoid", "softmax"}) choices.push_back(left_to_the_loss);
     return options.choice("activation", choices, "linear");
 }
 
@@ -88,7 +88,7 @@ int lower_row(Lowering &lowering, const Layer &layer, const PointwiseRow &row, i
     return output;
 }
 
-/// A convolution, which a dense layer is as well, with its activation. A softmax is left to the loss.
+/// A convolution, which a dense layer is as well, with its activation, unless that is left to the loss.
 int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, const std::string &activation, int input) {
     shape.batch = lowering.batch();
     const int weights = lowering.weight(layer, "kernel");
@@ -104,6 +104,7 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, const
         lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
         lowering.add_gradient(layer.name, input, d_input);
     });
+    if (layer.leaves_activation) return linear;
     for (const PointwiseRow &row : pointwise_rows())
         if (row.layer && row.layer->type == activation) return lower_row(lowering, layer, row, linear);
     return linear;
@@ -114,7 +115,7 @@ public:
     explicit Conv2d(Options &options)
         : filters_(options.size("filters")), window_{"kernel", options.sizes("kernel_size"), options.sizes("strides", {1, 1}),
                                                      same_padding(options)},
-          activation_(activation(options)) {}
+          activation_(read_activation(options)) {}
 
     FeatureMap infer() const override {
         require_spatial(in[0]);
@@ -130,7 +131,7 @@ public:
                 {"bias", {filters_}, {filters_}, true, "zeros"}};
     }
 
-    bool ends_in_softmax() const override { return activation_ == "softmax"; }
+    std::string activation() const override { return activation_; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         return lower_convolution(lowering, *this, window_.over(in[0], filters_), activation_, inputs[0]);
@@ -145,7 +146,7 @@ private:
 /// A convolution whose kernel covers its whole input: Keras's (h*w*c, units) lies in memory as (h, w, c, units).
 class Dense : public Layer {
 public:
-    explicit Dense(Options &options) : units_(options.size("units")), activation_(activation(options)) {}
+    explicit Dense(Options &options) : units_(options.size("units")), activation_(read_activation(options)) {}
 
     FeatureMap infer() const override {
         if (!in[0].flat) throw std::invalid_argument(fmt::format("needs a flatten before it, its input is {}", to_string(in[0])));
@@ -159,7 +160,7 @@ public:
                 {"bias", {units_}, {units_}, true, "zeros"}};
     }
 
-    bool ends_in_softmax() const override { return activation_ == "softmax"; }
+    std::string activation() const override { return activation_; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const Window everything{"kernel", {in[0].h, in[0].w}, {1, 1}, false};
