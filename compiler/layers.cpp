@@ -69,7 +69,7 @@ struct Window {
 
 bool same_padding(Options &options) { return options.choice("padding", {"valid", "same"}, "valid") == "same"; }
 
-std::string activation(Options &options) {
+std::string read_activation(Options &options) {
     std::vector<std::string> choices = {"linear"};
     for (const Activation &activation : all_activations()) choices.push_back(activation.name);
     choices.push_back("softmax");
@@ -111,18 +111,19 @@ int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int inpu
     return output;
 }
 
-/// `input` where the activation is linear, or a softmax, which is left to the loss.
-int lower_activation(Lowering &lowering, const Layer &layer, const std::string &activation, int input) {
-    const auto found = std::ranges::find(all_activations(), activation, &Activation::name);
+/// `input` where the activation is linear, or left to the loss.
+int lower_activation(Lowering &lowering, const Layer &layer, int input) {
+    if (layer.leaves_activation) return input;
+    const auto found = std::ranges::find(all_activations(), layer.activation(), &Activation::name);
     return found == all_activations().end() ? input : lower_row(lowering, layer, found->link, input);
 }
 
-/// A convolution, which a dense layer is as well, with its activation. A softmax is left to the loss.
-int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool use_bias, const std::string &activation, int input) {
+/// A convolution, which a dense layer is as well, with its activation, unless that is left to the loss.
+int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool use_bias, int input) {
     shape.batch = lowering.batch();
     const int weights = lowering.weight(layer, "kernel");
     const int bias = use_bias ? lowering.weight(layer, "bias") : lowering.constant(layer, "bias", Home::zeros, shape.out_c);
-    const int linear = lowering.activation(activation == "linear" ? layer.name : layer.name + "/linear", layer.out);
+    const int linear = lowering.activation(layer.activation() == "linear" ? layer.name : layer.name + "/linear", layer.out);
     lowering.call(layer.name, "conv2d_fwd", shape, {{"input", input}, {"weights", weights}, {"bias", bias}}, {{"output", linear}});
     lowering.on_backward(linear, [=, &lowering, &layer](int d_output) {
         // The weights first: the input dies here, and its gradient may take its place.
@@ -133,14 +134,14 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool 
         lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
         lowering.add_gradient(layer.name, input, d_input);
     });
-    return lower_activation(lowering, layer, activation, linear);
+    return lower_activation(lowering, layer, linear);
 }
 
 /// What conv2d and dense share: a convolution with a bias and an activation.
 class Convolution : public Layer {
 public:
     explicit Convolution(Options &options)
-        : use_bias_(options.flag("use_bias", true)), activation_(activation(options)),
+        : use_bias_(options.flag("use_bias", true)), activation_(read_activation(options)),
           kernel_initializer_(options, "kernel_initializer", "glorot_uniform"), bias_initializer_(options, "bias_initializer", "zeros") {}
 
     std::vector<Weight> weights() const override {
@@ -158,10 +159,10 @@ public:
         return weights;
     }
 
-    bool ends_in_softmax() const override { return activation_ == "softmax"; }
+    std::string activation() const override { return activation_; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        return lower_convolution(lowering, *this, shape(), use_bias_, activation_, inputs[0]);
+        return lower_convolution(lowering, *this, shape(), use_bias_, inputs[0]);
     }
 
 protected:
@@ -420,16 +421,14 @@ class ActivationLayer : public Layer {
 public:
     explicit ActivationLayer(Options &options) {
         options.text("activation");  // it must be there
-        activation_ = activation(options);
+        activation_ = read_activation(options);
     }
 
     FeatureMap infer() const override { return in[0]; }
-    bool ends_in_softmax() const override { return activation_ == "softmax"; }
+    std::string activation() const override { return activation_; }
     bool hands_on() const override { return activation_ == "linear"; }
 
-    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        return lower_activation(lowering, *this, activation_, inputs[0]);
-    }
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override { return lower_activation(lowering, *this, inputs[0]); }
 
 private:
     std::string activation_;

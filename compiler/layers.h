@@ -76,8 +76,11 @@ public:
     /// Adds what such a layer does. Throws std::invalid_argument with the reason where it can do no more.
     virtual void add_to(InputScaling &) const {}
 
-    /// True where the output goes through a softmax, which is left to the loss.
-    virtual bool ends_in_softmax() const { return false; }
+    /// The activation that the output goes through; "linear": none.
+    virtual std::string activation() const { return "linear"; }
+
+    /// Set where the loss takes the activation in.
+    bool leaves_activation = false;
 
     /// True where the output is the input, in another shape at most: what is left to the loss is left to it through such a layer as well.
     virtual bool hands_on() const { return false; }

@@ -17,50 +17,85 @@ Buffer bound(std::string name, std::string type, std::vector<int> extents) {
     return {.name = std::move(name), .type = std::move(type), .extents = std::move(extents), .home = Home::external};
 }
 
-/// Keras's with from_logits=True, the mean over the batch: it takes in the softmax that a model may end in.
-class SparseCategoricalCrossentropy : public Loss {
+/// What the losses of classes share: labels, probabilities, and the mean over the batch of what is computed from logits, as Keras's with
+/// from_logits=True.
+class Crossentropy : public Loss {
 public:
     void check() const override {
         if (in.h != 1 || in.w != 1)
-            throw std::invalid_argument(fmt::format(
-                "its output is {}x{}x{}, and the loss takes one pixel, whose channels are the classes: end in a dense layer, or "
-                "bring the rows and columns down to 1",
-                in.h, in.w, in.c));
-        if (in.c < 2 || in.c > most_classes)
-            throw std::invalid_argument(fmt::format("there can be 2 to {} classes, not {}", most_classes, in.c));
+            throw std::invalid_argument(fmt::format("its output is {}x{}x{}, and the loss takes one pixel, whose channels are the "
+                                                    "classes: end in a dense layer, or bring the rows and columns down to 1",
+                                                    in.h, in.w, in.c));
     }
 
     std::vector<Buffer> targets() const override { return {bound("labels", "uint16", {records_extent})}; }
 
     std::vector<Buffer> metrics() const override {
-        return {bound("probabilities", "float32", {in.c, 1, 1, batch_extent}), bound("loss", "float32", {batch_extent}),
+        return {bound("probabilities", "float32", {classes(), 1, 1, batch_extent}), bound("loss", "float32", {batch_extent}),
                 bound("correct", "float32", {batch_extent})};
     }
 
-    void lower_forward(Lowering &lowering, int output) const override {
+protected:
+    void call_forward(Lowering &lowering, const char *core, int output) const {
         Shape shape;
         shape.in_c = in.c;
         Operands inputs = read(lowering);
         inputs.insert("logits", output);
-        lowering.call("loss", "softmax_cross_entropy_fwd", shape, std::move(inputs),
+        lowering.call("loss", core, shape, std::move(inputs),
                       {{"probabilities", lowering.external("probabilities")},
                        {"loss", lowering.external("loss")},
                        {"correct", lowering.external("correct")}});
     }
 
-    void lower_backward(Lowering &lowering, int output) const override {
+    /// The gradient of `output` is what `row` makes of `value`.
+    static void apply_backward(Lowering &lowering, const char *row, int value, int output) {
         const int d_output = lowering.gradient(output);
-        lowering.apply("loss", {"onehotgradient", read(lowering)}, lowering.external("probabilities"), d_output);
+        lowering.apply("loss", {row, read(lowering)}, value, d_output);
         lowering.add_gradient("loss", output, d_output);
     }
 
 private:
-    static constexpr int most_classes = 65536;  // labels are uint16
-
     /// What both directions read beside activations.
     static Operands read(Lowering &lowering) {
         return {{"labels", lowering.external("labels")}, {"indices", lowering.external("indices")}, {"step", lowering.external("step")}};
     }
+};
+
+class SparseCategoricalCrossentropy : public Crossentropy {
+public:
+    std::string activation() const override { return "softmax"; }
+    int classes() const override { return in.c; }
+
+    void check() const override {
+        Crossentropy::check();
+        if (in.c < 2 || in.c > most_classes)
+            throw std::invalid_argument(fmt::format("there can be 2 to {} classes, not {}", most_classes, in.c));
+    }
+
+    void lower_forward(Lowering &lowering, int output) const override { call_forward(lowering, "softmax_cross_entropy_fwd", output); }
+
+    void lower_backward(Lowering &lowering, int output) const override {
+        apply_backward(lowering, "onehotgradient", lowering.external("probabilities"), output);
+    }
+
+private:
+    static constexpr int most_classes = 65536;  // labels are uint16
+};
+
+/// One logit tells two classes apart: that of class 1.
+class BinaryCrossentropy : public Crossentropy {
+public:
+    std::string activation() const override { return "sigmoid"; }
+    int classes() const override { return 2; }
+
+    void check() const override {
+        Crossentropy::check();
+        if (in.c != 1) throw std::invalid_argument(fmt::format("binary_crossentropy takes 1 unit, for classes 0 and 1, not {}", in.c));
+    }
+
+    void lower_forward(Lowering &lowering, int output) const override { call_forward(lowering, "sigmoid_cross_entropy_fwd", output); }
+
+    void lower_backward(Lowering &lowering, int output) const override { apply_backward(lowering, "binarygradient", output, output); }
 };
 
 template<typename L>
@@ -71,6 +106,7 @@ std::unique_ptr<Loss> make() {
 /// By Keras's names.
 const std::map<std::string, std::unique_ptr<Loss> (*)()> &losses() {
     static const std::map<std::string, std::unique_ptr<Loss> (*)()> losses = {
+        {"binary_crossentropy", make<BinaryCrossentropy>},
         {"sparse_categorical_crossentropy", make<SparseCategoricalCrossentropy>},
     };
     return losses;

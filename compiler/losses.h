@@ -6,6 +6,7 @@
 #include "plan/plan.h"
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace halcyon {
@@ -15,6 +16,12 @@ public:
     virtual ~Loss() = default;
 
     FeatureMap in;  // what the last layer makes
+
+    /// The activation of the last layer that it takes in: it is computed from logits.
+    virtual std::string activation() const = 0;
+
+    /// How many classes the labels tell apart: the probabilities of an image.
+    virtual int classes() const = 0;
 
     /// Throws std::invalid_argument with the reason where it cannot take `in`.
     virtual void check() const = 0;

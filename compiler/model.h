@@ -19,7 +19,7 @@ struct Model {
     std::unique_ptr<Loss> loss;
 
     /// The probabilities of an image.
-    int classes() const { return layers.back()->out.c; }
+    int classes() const { return loss->classes(); }
     /// What the layers at the beginning make of the image; nothing where it is none.
     std::optional<InputScaling> input_scaling() const;
     /// How many of the layers are dropouts; each has its own random stream and its own rate in the recipe.

@@ -85,13 +85,6 @@ std::vector<double> Options::numbers(const char *key, double low, double high) {
     return list;
 }
 
-bool Options::flag(const char *key, bool otherwise) {
-    if (!has(key)) return otherwise;
-    const json &value = get(key);
-    if (!value.is_boolean()) must_be(key, "true or false", value);
-    return value;
-}
-
 std::string Options::text(const char *key) {
     const json &value = get(key);
     if (!value.is_string()) must_be(key, "a string", value);

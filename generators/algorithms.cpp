@@ -13,6 +13,7 @@
 #include "generators/layers/max_pool2d.h"
 #include "generators/layers/optimizers.h"
 #include "generators/layers/pointwise_pass.h"
+#include "generators/layers/sigmoid_cross_entropy.h"
 #include "generators/layers/softmax_cross_entropy.h"
 
 namespace halcyon {
@@ -85,7 +86,8 @@ void conv2d_pool_fwd(KernelGenerator &k) {
 }
 
 /// The outputs of a loss, whose batch is the probabilities'.
-void bind_loss(KernelGenerator &k, const SoftmaxCrossEntropyForward &f) {
+template<typename Forward>
+void bind_loss(KernelGenerator &k, const Forward &f) {
     k.output("probabilities", f.probabilities);
     k.output("loss", f.loss);
     k.output("correct", f.correct);
@@ -299,6 +301,11 @@ void softmax_cross_entropy(KernelGenerator &k) {
                                              k.extent("labels", 0), k.extent("step", 0), k.shape()));
 }
 
+void sigmoid_cross_entropy_fwd(KernelGenerator &k) {
+    bind_loss(k, k.make<SigmoidCrossEntropyForward>(k.input("logits"), k.input("labels"), k.input("indices"), k.input("step"),
+                                                    k.extent("labels", 0), k.extent("step", 0)));
+}
+
 void optimizer_update(KernelGenerator &k) {
     k.slabs(k.make<OptimizerUpdate>(find_optimizer(k.core()), k.input("gradients"), k.input("step")).slabs);
 }
@@ -357,6 +364,7 @@ const Algorithms &algorithms() {
         {"average_pool2d_bwd", built_of<AveragePool2dBackward>(average_pool2d_bwd)},
         {"softmax_cross_entropy_fwd", built_of<SoftmaxCrossEntropyForward>(softmax_cross_entropy_fwd)},
         {"softmax_cross_entropy", built_of<SoftmaxCrossEntropy>(softmax_cross_entropy)},
+        {"sigmoid_cross_entropy_fwd", built_of<SigmoidCrossEntropyForward>(sigmoid_cross_entropy_fwd)},
     });
     return algorithms;
 }

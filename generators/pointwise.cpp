@@ -3,6 +3,7 @@
 #include "generators/layers/activations.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/comparisons.h"
+#include "generators/layers/sigmoid_cross_entropy.h"
 #include "generators/layers/softmax_cross_entropy.h"
 #include "generators/layers/step_values.h"
 
@@ -93,6 +94,15 @@ BoundLink one_hot_gradient(const Operands &operands) {
     return {[operands](const Expr &value, const Place &at) {
                 return logit_gradient(value, at.c, at.n, operands["labels"], operands["indices"], operands["step"], operands.of.records,
                                       operands.of.words, operands.of.channels);
+            },
+            {},
+            {}};
+}
+
+BoundLink binary_gradient(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) {
+                return binary_logit_gradient(value, at.n, operands["labels"], operands["indices"], operands["step"], operands.of.records,
+                                             operands.of.words);
             },
             {},
             {}};
@@ -247,6 +257,7 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"kept", kept},
     {"normalise", normalise},
     {"onehotgradient", one_hot_gradient},
+    {"binarygradient", binary_gradient},
 };
 
 }  // namespace

@@ -309,6 +309,15 @@ const std::vector<Core> &all_cores() {
          Constants::none,
          derived,
          per_input<7>},
+        // The same of one logit: the probabilities of both classes by the sigmoid of it.
+        {"sigmoid_cross_entropy_fwd",
+         with({{"logits", input}}, data),
+         with({{"probabilities", both_classes}}, loss),
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<40>},
     });
     return cores;
 }

@@ -21,6 +21,7 @@ enum class Role {
     out_channels,  // float32 (out_c)
     weights,       // float32 (out_c, in_c, kernel_w, kernel_h)
     tile_weights,  // the same, or in Winograd's tiles where the shape says so
+    both_classes,  // float32 (2, 1, 1, image)
     per_image,     // float32 (image)
     records,       // uint8 or, where the shape says so, float32 (in_c, in_w, in_h, record)
     images,        // the same of as many records as the batch has images

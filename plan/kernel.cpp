@@ -380,6 +380,8 @@ std::vector<int> extents_of(Role role, const Shape &s) {
         return {s.out_c, s.in_c, s.kernel_w, s.kernel_h};
     case Role::tile_weights:
         return s.weights();
+    case Role::both_classes:
+        return {2, 1, 1, batch_extent};
     case Role::per_image:
     case Role::indices:
         return {batch_extent};

@@ -87,6 +87,8 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         {"normalise", {{"center", channel}, {"factor", channel}}, 2, derived},
         // The gradient of the logits of softmax and cross-entropy: value is the class's probability.
         {"onehotgradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 3, derived},
+        // That of the logit of sigmoid and binary cross-entropy: value is the logit.
+        {"binarygradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 12, derived},
     };
     return rows;
 }

@@ -48,8 +48,11 @@ Array make_augment(const std::vector<int> &extents, const Shape &s, Random &rand
     return words;
 }
 
-/// Classes of a kernel that reads labels.
-int classes_of(const Kernel &kernel) { return kernel.core.starts_with("conv2d") ? kernel.shape.out_c : kernel.shape.in_c; }
+bool is_binary(const Kernel &kernel) {
+    return kernel.core == "sigmoid_cross_entropy_fwd" || std::ranges::any_of(kernel.chains, [](const auto &at) {
+               return std::ranges::find(at.second, "binarygradient", &Link::row) != at.second.end();
+           });
+}
 
 bool has_argument(const Kernel &kernel, std::string_view name) {
     return std::ranges::any_of(arguments_of(kernel), [&](const KernelArgument &argument) { return argument.name == name; });
@@ -167,7 +170,7 @@ void make_hard_logits(Array &logits) {
 }
 
 void fill_reals(Array &tensor, const Buffer &buffer, const Kernel &kernel, Random &random) {
-    const bool is_probability = buffer.name == "input" && has_argument(kernel, "labels");
+    const bool is_probability = buffer.name == "input" && has_argument(kernel, "labels") && !is_binary(kernel);
     for (double &value : tensor.values) value = is_positive(buffer.name) || is_probability ? random.real(0.25, 1) : random.real(-2, 2);
     if (kernel.core.starts_with("batch_norm_stats") && buffer.name == "input") make_hard(tensor);
     if (buffer.name == "logits") make_hard_logits(tensor);
@@ -178,6 +181,11 @@ void fill_reals(Array &tensor, const Buffer &buffer, const Kernel &kernel, Rando
 }
 
 }  // namespace
+
+int classes_of(const Kernel &kernel) {
+    if (is_binary(kernel)) return 2;
+    return kernel.core.starts_with("conv2d") ? kernel.shape.out_c : kernel.shape.in_c;
+}
 
 std::size_t Arguments::index(std::string_view name) const {
     const auto found = std::ranges::find(named, name, &KernelArgument::name);

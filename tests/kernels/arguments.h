@@ -31,6 +31,9 @@ private:
     std::size_t index(std::string_view name) const;
 };
 
+/// The classes of a kernel that reads labels.
+int classes_of(const Kernel &kernel);
+
 /// How many records the data set of the tests has; a batch may name one twice. Li2018 copies labels 32 at a time.
 constexpr int test_records = 37;
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -556,6 +557,27 @@ TEST_CASE("gradients of softmax with cross-entropy") {
                                  }};
     Random random(5);
     check(loss, {random.reals({classes, 1, 1, images}, -3, 3)});
+}
+
+TEST_CASE("gradients of sigmoid with binary cross-entropy") {
+    const int images = 4;
+    const Shape s{.in_c = 1};
+    const Array step = make_step(step_words(0, 2), 0, images, 2);
+    Array labels({3}), indices({images});
+    labels.values = {0, 1, 1};
+    indices.values = {2, 0, 1, 0};
+    const Differentiable loss = {[&](const Arrays &inputs) {
+                                     const Array losses = run("sigmoid_cross_entropy_fwd", s, {inputs[0], labels, indices, step})[1];
+                                     return Array({1}, std::accumulate(losses.values.begin(), losses.values.end(), 0.0) / images);
+                                 },
+                                 [&](const Arrays &inputs, const Array &upstream) {
+                                     const BoundRow binary{{"binarygradient"}, {{"labels", labels}, {"indices", indices}, {"step", step}}};
+                                     Array gradient = applied({binary}, inputs[0]);
+                                     for (double &value : gradient.values) value *= upstream(0);
+                                     return Arrays{gradient};
+                                 }};
+    Random random(5);
+    check(loss, {random.reals({1, 1, 1, images}, -3, 3)});
 }
 
 TEST_CASE("gradients of a convolution between two dropouts with their masks held, and of the ReLU before them") {

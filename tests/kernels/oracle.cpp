@@ -432,6 +432,19 @@ void conv2d_softmax_cross_entropy(const Shape &s, const Array &input, const Arra
     softmax_cross_entropy(s, logits, labels, indices, step, probabilities, loss, correct, d_logits);
 }
 
+void sigmoid_cross_entropy_fwd(const Shape &, const Array &logits, const Array &labels, const Array &indices, const Array &step,
+                               Array &probabilities, Array &loss, Array &correct) {
+    for (int n = 0; n < logits.extent(3); n++) {
+        const double logit = logits(0, 0, 0, n);
+        const int label = int(labels(int(indices(n))));
+        const double weight = label < 2 ? real(step, class_weight(step.extent(0), 2, label)) : not_a_number;
+        probabilities(0, 0, 0, n) = sigmoid(-logit), probabilities(1, 0, 0, n) = sigmoid(logit);
+        const double off = std::isfinite(logit) ? (label == 1 ? -logit : logit) : not_a_number;
+        loss(n) = weight * (std::max(off, 0.0) + std::log1p(std::exp(-std::abs(off))));
+        correct(n) = label == (comparable(logit) > 0);
+    }
+}
+
 using CoreOracle = void (*)(const Call &, std::vector<Array> &arguments);
 
 /// `function` with its arguments as one list: the shape, perhaps the call for its chains between, inputs and outputs.
@@ -482,6 +495,7 @@ CoreOracle find_oracle(std::string_view core) {
         {"average_pool2d_bwd", listed<average_pool2d_bwd>},
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
         {"softmax_cross_entropy", listed<softmax_cross_entropy>},
+        {"sigmoid_cross_entropy_fwd", listed<sigmoid_cross_entropy_fwd>},
     };
     if (std::ranges::find(all_optimizers(), core, &Optimizer::name) != all_optimizers().end()) return optimizer;
     const auto found = oracles.find(core);

@@ -100,6 +100,9 @@ double norm_gradient_error(double error, double d_output, double input, double g
 /// The gradient of a logit of softmax and cross-entropy.
 double one_hot_gradient(double probability, int c, int label, int classes, const Array &step);
 
+/// NaN of infinities as well.
+double sigmoid(double logit);
+
 /// A convolution's weights as they were before winograd_weights transformed them, where the shape says that they are.
 Array plain_weights(const Shape &shape, const Array &weights);
 

@@ -69,9 +69,17 @@ double norm_gradient_error_at(const At &at, double error, double) {
                                at.channel("d_gamma"), at.channel("d_beta"), at.population());
 }
 
-double one_hot_gradient_at(const At &at) {
-    return one_hot_gradient(at.value(), at.c, int(at.operands["labels"](int(at.operands["indices"](at.n)))), at.values.extent(0),
-                            at.step());
+int label_at(const At &at) { return int(at.operands["labels"](int(at.operands["indices"](at.n)))); }
+
+double one_hot_gradient_at(const At &at) { return one_hot_gradient(at.value(), at.c, label_at(at), at.values.extent(0), at.step()); }
+
+/// Of the one logit, whose sigmoid is class 1's probability.
+double binary_gradient_at(const At &at) { return one_hot_gradient(sigmoid(at.value()), 1, label_at(at), 2, at.step()); }
+
+/// exp() of the logit (tests/kernels/tolerances.cpp), and a sum, a quotient and two products; no slope of the sigmoid is above 1/4.
+double binary_gradient_error(const At &at, double error, double result) {
+    const double scale = std::abs(one_hot_gradient(1, label_at(at) + 1, label_at(at), 2, at.step()));
+    return scale * error / 4 + (3 * std::abs(at.value()) + 10) * u * std::abs(result) + std::numeric_limits<float>::min();
 }
 
 /// What a row makes of a value; and the error of that, given the error of the value and the exact result.
@@ -243,6 +251,7 @@ const std::map<std::string, Row, std::less<>> rows = {
       [](const At &, double error, double result) {
           return 3 * u * std::abs(result) + (error == 0 ? 0 : std::numeric_limits<double>::infinity());
       }}},
+    {"binarygradient", {binary_gradient_at, binary_gradient_error}},
 };
 
 const Row &find(const std::string &row) {
@@ -272,6 +281,8 @@ double one_hot_gradient(double probability, int c, int label, int classes, const
         label < classes ? real(step, class_weight(step.extent(0), classes, label)) : std::numeric_limits<double>::quiet_NaN();
     return (probability - (c == label)) * weight * real(step, step_inverse_batch);
 }
+
+double sigmoid(double logit) { return std::isfinite(logit) ? 1 / (1 + std::exp(-logit)) : std::numeric_limits<double>::quiet_NaN(); }
 
 void apply_row(const Call::Operands &operands, Array &values) {
     const Row &row = find(operands.link.row);

@@ -251,6 +251,17 @@ void conv2d_softmax_cross_entropy(const Shape &s, const Arguments &before, const
     softmax_cross_entropy(s, of_logits, after, tolerance);
 }
 
+/// exp() of the logit as above. A sum and a quotient make the probability of it, some ten roundings the loss.
+void sigmoid_cross_entropy_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    for (int n = 0; n < before["logits"].extent(3); n++) {
+        const double exponential = 3 * u * std::abs(before["logits"](0, 0, 0, n)) + function_error;
+        for (int c = 0; c < 2; c++)
+            tolerance["probabilities"](c, 0, 0, n) = (exponential + 3 * u) * after["probabilities"](c, 0, 0, n) + FLT_MIN;
+        tolerance["loss"](n) = (exponential + 10 * u) * after["loss"](n) + FLT_MIN;
+        tolerance["correct"](n) = 0;
+    }
+}
+
 /// By the arithmetic of its oracle, from slabs that are right.
 void optimizer(const Arguments &before, Arguments &tolerance) {
     const auto slabs = tolerance.tensors.begin() + std::ptrdiff_t(before.inputs());
@@ -302,6 +313,7 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"batch_norm_bwd", batch_norm_bwd},
     {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
     {"softmax_cross_entropy", softmax_cross_entropy},
+    {"sigmoid_cross_entropy_fwd", sigmoid_cross_entropy_fwd},
 };
 
 /// Takes the `errors` of `values` through the chain at a place, and the values as well.

@@ -396,6 +396,31 @@ TEST_CASE("softmax belongs to the end, and the end is one pixel of classes") {
     CHECK(message_of_text(model_text(R"({"type": "normalization"})", "1, 1, 3")) == nothing);
 }
 
+TEST_CASE("binary_crossentropy takes one unit, and the sigmoid behind it, for two classes") {
+    const auto ending = [](const std::string &end) {
+        std::string text = model_text(flatten + R"(, {"type": "dense", )" + end + "}");
+        const std::string loss = "sparse_categorical_crossentropy";
+        return text.replace(text.find(loss), loss.size(), "binary_crossentropy");
+    };
+    const auto lowered = [&](const std::string &end) {
+        const Model model = parse_model(ending(end), "t.json");
+        CHECK(model.classes() == 2);
+        return lower_training(model, lay_out_slabs(model)).operations;
+    };
+    const std::vector<Operation> with = lowered(R"("units": 1, "activation": "sigmoid")"), without = lowered(R"("units": 1)");
+    REQUIRE(with.size() == without.size());
+    for (std::size_t i = 0; i < with.size(); ++i) CHECK(with[i].kernel() == without[i].kernel());
+
+    const std::string dense = "t.json: layers[1] \"dense\": ";
+    CHECK(message_of_text(ending(R"("units": 2, "activation": "sigmoid")")) ==
+          dense + "binary_crossentropy takes 1 unit, for classes 0 and 1, not 2");
+    CHECK(message_of_text(ending(R"("units": 1, "activation": "softmax")")) == dense + "the loss takes in activation sigmoid, not softmax");
+    CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 4, "activation": "sigmoid"})")) ==
+          dense + "the loss takes in activation softmax, not sigmoid");
+    CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 4, "activation": "sigmoid"}, )" + softmax)) ==
+          dense + "only the last layer can have activation sigmoid, which the loss takes in; a flatten may follow");
+}
+
 TEST_CASE("names and inputs are checked") {
     CHECK(message(R"({"name": "a", "type": "relu"}, {"name": "a", "type": "relu"})") ==
           "t.json: layers[1] \"a\": the name is taken by layers[0]");
@@ -481,7 +506,7 @@ TEST_CASE("what is wrong outside the layers is named") {
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [], "loss": "sparse_categorical_crossentropy"})") ==
           "t.json: \"layers\" must be a list with something in it, not []");
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [1], "loss": "mse"})") ==
-          "t.json: \"loss\" must be \"sparse_categorical_crossentropy\", not \"mse\"");
+          "t.json: \"loss\" must be \"binary_crossentropy\" or \"sparse_categorical_crossentropy\", not \"mse\"");
 }
 
 TEST_CASE("a syntax error is found by its line") {

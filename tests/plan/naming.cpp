@@ -19,7 +19,7 @@ using namespace halcyon;
 
 namespace {
 
-/// Every kernel that the shipped network, the one of odd sizes and random ones need on any set, by name.
+/// Every kernel that the shipped network, those of the kernels' tests and random ones need on any set, by name.
 const std::map<std::string, Kernel> &planned_kernels() {
     static const std::map<std::string, Kernel> planned = [] {
         std::map<std::string, Kernel> kernels;
@@ -31,6 +31,7 @@ const std::map<std::string, Kernel> &planned_kernels() {
         add(cifar10());
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/ragged.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/normalised.json"));
+        add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/binary.json"));
         // More classes than a device's block makes with their loss.
         add(make_model(R"({"type": "flatten"}, {"type": "dense", "units": 255, "activation": "softmax"})"));
         std::mt19937 random(5);

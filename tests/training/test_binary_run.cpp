@@ -1,0 +1,51 @@
+// A run of tests/kernels/binary.json, a model of one unit, on pictures in folders of two classes.
+#include "tests/catch.h"
+#include "tests/data/picture_files.h"
+#include "tests/training/process.h"
+
+#include <nlohmann/json.hpp>
+
+using namespace halcyon;
+using namespace halcyon::tests;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string output_of(const std::vector<std::string> &arguments) {
+    const Result result = cifar10(arguments);
+    INFO(result.err);
+    REQUIRE(result.exit_code == 0);
+    return result.out;
+}
+
+}  // namespace
+
+TEST_CASE("one unit learns to tell two folders apart, and predicts the probabilities of both") {
+    const TemporaryFolder folder;
+    const std::string data = folder / "photos", run = folder / "run", weights = run + "/best.safetensors", recipe = folder / "recipe.json";
+    for (const char *split : {"train", "test"})
+        for (int i = 0; i < 8; ++i) {
+            write_picture(fs::path(data) / split / "cats" / (std::to_string(i) + ".png"), std::uint8_t(20 + 5 * i), 5, 4);
+            write_picture(fs::path(data) / split / "dogs" / (std::to_string(i) + ".png"), std::uint8_t(200 + 5 * i), 5, 4);
+        }
+    write_bytes(recipe, R"({"name": "mine", "epochs": 40, "batch": 8, "learning_rate": {"schedule": "constant", "peak": 0.02},
+                            "class_weights": {"cats": 2, "dogs": 1}})");
+    output_of({"train", "--data", data, "--out", run, "--threads", "2", "--recipe", recipe});
+    CHECK(json::parse(output_of({"evaluate", "--weights", weights, "--data", data, "--json"})).at("accuracy") == 1);
+    for (const char *name : {"cats", "dogs"}) {
+        const json line =
+            json::parse(output_of({"predict", "--weights", weights, "--json", "--top", "2", data + "/test/" + name + "/0.png"}));
+        const auto probabilities = line.at("probabilities").get<std::vector<double>>();
+        REQUIRE(probabilities.size() == 2);
+        CHECK(probabilities[0] + probabilities[1] == Approx(1));
+        CHECK(line.at("class") == name);
+        CHECK(line.at("top").size() == 2);
+        CHECK(probabilities[line.at("label").get<std::size_t>()] > 0.5);
+    }
+
+    write_picture(fs::path(data) / "train" / "foxes" / "0.png", 90, 5, 4);
+    const Result three = cifar10({"train", "--data", data, "--out", folder / "other", "--recipe", recipe});
+    CHECK(three.exit_code != 0);
+    CHECK(three.err.find("3 classes (cats, dogs, foxes), but the model has 2") != std::string::npos);
+}
