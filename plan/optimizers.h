@@ -58,7 +58,13 @@ struct Optimizer {
     /// What the host computes once for all weights: of the numbers of the `update`-th step, from 1. Null: nothing.
     void (*correct)(OptimizerNumbers &numbers, std::int64_t update) = nullptr;
 
-    /// The word of the step buffer that holds a setting, by its key. Throws std::logic_error where there is none.
+    /// Numbers that `correct` adds to the settings, behind them; with those at most most_optimizer_settings.
+    std::vector<std::string> computed = {};
+
+    /// A recipe has it as the optimizer `variant_of`, with the same settings, where the key `flag` is true. Empty: by its own name.
+    std::string variant_of = {}, flag = {};
+
+    /// The word of the step buffer that holds a setting or a computed number, by its key. Throws std::logic_error where there is none.
     int word_of(std::string_view key) const;
 };
 

@@ -5,12 +5,13 @@
 #include "runtime/training/builtin_recipes.h"
 #include "runtime/training/section.h"
 
-#include <cmath>
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <functional>
 #include <nlohmann/json.hpp>
-#include <numbers>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 
@@ -23,23 +24,22 @@ using nlohmann::ordered_json;
 // The kernels compute in float32, without denormal numbers, and Adam's rate is up to 10^7 times the recipe's in its first steps: within
 // these ranges, and those of the optimizers' settings, no number becomes zero, one or infinite there that was not.
 bool scale(double x) { return x >= 1e-30 && x <= 1e30; }
-bool below_one(double x) { return x == 0 || (x >= 1e-30 && x <= 0.9999999); }
 bool zero_or_scale(double x) { return x == 0 || scale(x); }
-bool factor(double x) { return x != 0 && below_one(x); }
-bool fraction(double x) { return x == 0 || (x >= 1e-30 && x <= 1); }
+bool factor(double x) { return x >= 1e-30 && x <= 0.9999999; }
 const char *const scale_range = "a number from 1e-30 to 1e30";
-const char *const below_one_range = "0 or a number from 1e-30 to 0.9999999";
 const char *const zero_or_scale_range = "0 or a number from 1e-30 to 1e30";
 const char *const factor_range = "a number from 1e-30 to 0.9999999";
-const char *const fraction_range = "0 or a number from 1e-30 to 1";
 
 // The kernels draw 16 random bits.
 bool dropout_rate(double x) { return x == 0 || (x >= 1.0 / 65536 && x <= 65535.0 / 65536); }
 const char *const dropout_range = "0 or a number from 1/65536 to 65535/65536";
 
-double parse_setting(Section &section, const OptimizerSetting &setting) {
+/// A setting of an optimizer's or a schedule's.
+double parse_setting(Section &section, const auto &setting) {
+    const std::optional<double> standard = setting.standard;
     const json *given = section.find(setting.key.c_str());
-    if (!given) return setting.standard;
+    if (!given && !standard) section.fail(setting.key, "must be there: " + to_string(setting.range));
+    if (!given) return *standard;
     if (!given->is_number() || !setting.range.holds(given->get<double>()))
         section.fail(setting.key, fmt::format("must be {}, not {}", to_string(setting.range), short_json(*given)));
     return *given;
@@ -47,10 +47,17 @@ double parse_setting(Section &section, const OptimizerSetting &setting) {
 
 OptimizerSettings parse_optimizer(const json &values, const std::string &where) {
     std::vector<std::string> names;
-    for (const Optimizer &known : all_optimizers()) names.push_back(known.name);
+    for (const Optimizer &known : all_optimizers())
+        if (known.flag.empty()) names.push_back(known.name);
     Section section(values, "optimizer", where);
     OptimizerSettings optimizer;
     section.choice("name", optimizer.name, names);
+    const std::string name = optimizer.name;
+    for (const Optimizer &variant : all_optimizers()) {
+        bool is_asked_for = false;
+        if (variant.variant_of == name) section.flag(variant.flag.c_str(), is_asked_for);
+        if (is_asked_for) optimizer.name = variant.name;
+    }
     optimizer.settings.clear();
     for (const OptimizerSetting &setting : find_optimizer(optimizer.name).settings)
         optimizer.settings.push_back(parse_setting(section, setting));
@@ -58,15 +65,31 @@ OptimizerSettings parse_optimizer(const json &values, const std::string &where) 
     return optimizer;
 }
 
+/// Epochs, each after the one before.
+std::vector<double> parse_milestones(Section &section) {
+    const json *given = section.find("milestones");
+    const auto is_epoch = [](const json &epoch) {
+        return epoch.is_number() && epoch.get<double>() > 0 && epoch.get<double>() <= largest_count;
+    };
+    if (!given || !given->is_array() || given->empty() || !std::ranges::all_of(*given, is_epoch) ||
+        !std::ranges::is_sorted(given->get<std::vector<double>>(), std::less_equal()))
+        section.fail("milestones", "must be a list of epochs, each later than the one before");
+    return *given;
+}
+
 LearningRate parse_learning_rate(const json &values, const std::string &where) {
+    std::vector<std::string> names;
+    for (const Schedule &known : all_schedules()) names.push_back(known.name);
     LearningRate rate;
     Section section(values, "learning_rate", where);
-    section.choice("schedule", rate.schedule, {"constant", "one_cycle"});
+    section.choice("schedule", rate.schedule, names);
     section.number("peak", rate.peak, scale, scale_range);
-    if (rate.schedule == "one_cycle") {
-        section.number("warmup", rate.warmup, below_one, below_one_range);
-        section.number("start", rate.start, fraction, fraction_range);
-    }
+    const Schedule &schedule = find_schedule(rate.schedule);
+    for (const ScheduleSetting &setting : schedule.settings) rate.settings.push_back(parse_setting(section, setting));
+    if (schedule.has_milestones) rate.milestones = parse_milestones(section);
+    std::string per = "step";
+    if (section.find("per")) section.choice("per", per, {"step", "epoch"});
+    rate.per_epoch = per == "epoch";
     section.refuse_unknown();
     return rate;
 }
@@ -122,9 +145,10 @@ ClassWeights parse_class_weights(const json &values, const std::string &where, c
 }
 
 ordered_json to_object(const OptimizerSettings &optimizer) {
-    const std::vector<OptimizerSetting> &known = find_optimizer(optimizer.name).settings;
-    ordered_json values = {{"name", optimizer.name}};
-    for (std::size_t i = 0; i < known.size(); ++i) values[known[i].key] = optimizer.settings.at(i);
+    const Optimizer &row = find_optimizer(optimizer.name);
+    ordered_json values = {{"name", row.flag.empty() ? row.name : row.variant_of}};
+    if (!row.flag.empty()) values[row.flag] = true;
+    for (std::size_t i = 0; i < row.settings.size(); ++i) values[row.settings[i].key] = optimizer.settings.at(i);
     return values;
 }
 
@@ -195,10 +219,10 @@ std::string to_json(const Recipe &recipe) {
     values["optimizer"] = to_object(recipe.optimizer);
     values["learning_rate"]["schedule"] = rate.schedule;
     values["learning_rate"]["peak"] = rate.peak;
-    if (rate.schedule == "one_cycle") {
-        values["learning_rate"]["warmup"] = rate.warmup;
-        values["learning_rate"]["start"] = rate.start;
-    }
+    const std::vector<ScheduleSetting> &settings = find_schedule(rate.schedule).settings;
+    for (std::size_t i = 0; i < settings.size(); ++i) values["learning_rate"][settings[i].key] = rate.settings.at(i);
+    if (!rate.milestones.empty()) values["learning_rate"]["milestones"] = rate.milestones;
+    if (rate.per_epoch) values["learning_rate"]["per"] = "epoch";
     values["epochs"] = recipe.epochs;
     values["batch"] = recipe.batch;
     std::visit([&values](const auto &rates) { values["dropout"] = rates; }, recipe.dropout);
@@ -215,13 +239,6 @@ std::vector<std::string> recipe_names() {
     std::vector<std::string> names;
     for (const auto &[name, text] : builtin_recipes()) names.push_back(name);
     return names;
-}
-
-double learning_rate(const LearningRate &rate, std::int64_t step, std::int64_t total_steps) {
-    if (rate.schedule == "constant") return rate.peak;
-    const double warmup_steps = rate.warmup * double(total_steps);
-    if (double(step) < warmup_steps) return rate.peak * (rate.start + (1 - rate.start) * double(step) / warmup_steps);
-    return rate.peak * (1 + std::cos(std::numbers::pi * (double(step) - warmup_steps) / (double(total_steps) - warmup_steps))) / 2;
 }
 
 std::vector<double> dropout_rates(const Recipe &recipe, int layers) {

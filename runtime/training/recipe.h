@@ -4,6 +4,7 @@
 
 #include "plan/optimizers.h"
 #include "runtime/training/augment.h"
+#include "runtime/training/learning_rate.h"
 
 #include <cstdint>
 #include <map>
@@ -19,14 +20,6 @@ namespace halcyon {
 struct OptimizerSettings {
     std::string name = "adam";
     std::vector<double> settings = standard_settings(find_optimizer("adam"));
-};
-
-/// "constant": always `peak`. "one_cycle": from start*peak up to `peak`, then down to zero; see learning_rate().
-struct LearningRate {
-    std::string schedule = "constant";
-    double peak = 1e-3;
-    double warmup = 0.2;  // one_cycle: the fraction of all steps on the way up
-    double start = 0.1;   // one_cycle: the first step's rate, as a fraction of the peak
 };
 
 /// One rate for every dropout layer, or one a layer in the model's order.
@@ -88,11 +81,6 @@ std::string to_json(const Recipe &recipe);
 
 /// The names of the built-in recipes, in alphabetical order.
 std::vector<std::string> recipe_names();
-
-/// The rate of `step`, from 0 to total_steps - 1. With w = warmup * total_steps, "one_cycle" is
-///   step < w:  peak * (start + (1 - start) * step / w)
-///   else:      peak * (1 + cos(pi * (step - w) / (total_steps - w))) / 2
-double learning_rate(const LearningRate &rate, std::int64_t step, std::int64_t total_steps);
 
 /// The dropout rate of each of the model's dropout layers. Throws std::runtime_error where the recipe lists another number of rates.
 std::vector<double> dropout_rates(const Recipe &recipe, int layers);

@@ -140,7 +140,8 @@ void Trainer::choose_records(std::vector<std::int32_t> &records, int position, i
 /// The learning rate of a step of the epoch in progress.
 double Trainer::rate_of(std::int64_t step) const {
     if (config_.recipe.reduce_on_plateau) return reduced_rate(config_.recipe, state_.plateau.reductions);
-    return learning_rate(config_.recipe.learning_rate, step, config_.steps_per_epoch() * config_.recipe.epochs);
+    const std::int64_t steps_per_epoch = config_.steps_per_epoch();
+    return learning_rate(config_.recipe.learning_rate, {step, steps_per_epoch, steps_per_epoch * config_.recipe.epochs});
 }
 
 /// What the kernels read of the recipe and of the state, `index` steps from now.

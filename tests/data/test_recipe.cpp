@@ -12,7 +12,7 @@ using namespace halcyon;
 
 namespace {
 
-const LearningRate one_cycle = {.schedule = "one_cycle", .peak = 5e-3, .warmup = 0.2, .start = 0.1};
+const LearningRate one_cycle = {.schedule = "one_cycle", .peak = 5e-3, .settings = {0.2, 0.1}};
 
 /// A dozen roundings of numbers up to `magnitude`.
 bool close(double a, double b, double magnitude) { return std::abs(a - b) <= 12 * std::numeric_limits<double>::epsilon() * magnitude; }
@@ -21,10 +21,17 @@ std::string refusal(const std::string &text) {
     return message_of([&] { parse_recipe(text, "my.json"); });
 }
 
+std::string schedule_names() {
+    std::string names;
+    for (const Schedule &schedule : all_schedules()) names += (names.empty() ? "" : " or ") + schedule.name;
+    return names;
+}
+
 /// "adam or sgd"
 std::string optimizer_names() {
     std::string names;
-    for (const Optimizer &optimizer : all_optimizers()) names += (names.empty() ? "" : " or ") + optimizer.name;
+    for (const Optimizer &optimizer : all_optimizers())
+        if (optimizer.flag.empty()) names += (names.empty() ? "" : " or ") + optimizer.name;
     return names;
 }
 
@@ -45,7 +52,22 @@ TEST_CASE("keras is Keras's fit") {
     CHECK(recipe.optimizer.settings == std::vector<double>{0.9, 0.999, 1e-7});
     CHECK((recipe.epochs == 10 && recipe.batch == 64 && recipe.flip == 0));
     CHECK(dropout_rates(recipe, 4) == std::vector<double>{0.25, 0.25, 0.25, 0.25});
-    for (int step : {0, 1, 7819}) CHECK(learning_rate(recipe.learning_rate, step, 7820) == 1e-3);
+    for (int step : {0, 1, 7819}) CHECK(learning_rate(recipe.learning_rate, {step, 7820, 7820}) == 1e-3);
+}
+
+TEST_CASE("Schedules are Keras's and PyTorch's") {
+    for (const auto &row : nlohmann::json::parse(read_bytes(SCHEDULES))) {
+        const auto given = row["learning_rate"];
+        CAPTURE(given.dump());
+        const Recipe recipe = parse_recipe(nlohmann::json{{"learning_rate", given}}.dump(), "my.json");
+        CHECK(to_json(parse_recipe(to_json(recipe), "my.json")) == to_json(recipe));
+        const auto rates = row["rates"].get<std::vector<double>>();
+        const std::int64_t steps_per_epoch = 10, total = std::int64_t(rates.size());
+        for (std::int64_t step = 0; step < total; ++step) {
+            CAPTURE(step);
+            CHECK(close(learning_rate(recipe.learning_rate, {step, steps_per_epoch, total}), rates[std::size_t(step)], rates[0]));
+        }
+    }
 }
 
 TEST_CASE("onecycle is linear up and a cosine down") {
@@ -53,11 +75,11 @@ TEST_CASE("onecycle is linear up and a cosine down") {
     CHECK((recipe.epochs == 10 && recipe.batch == 64 && recipe.flip == 0.5));
     CHECK(dropout_rates(recipe, 4) == std::vector<double>{0.05, 0.05, 0.1, 0.1});
     const LearningRate &rate = recipe.learning_rate;
-    CHECK(close(learning_rate(rate, 0, 1000), 5e-4, 5e-3));
-    CHECK(close(learning_rate(rate, 100, 1000), 2.75e-3, 5e-3));
-    CHECK(close(learning_rate(rate, 200, 1000), 5e-3, 5e-3));
-    CHECK(close(learning_rate(rate, 600, 1000), 2.5e-3, 5e-3));
-    CHECK(close(learning_rate(rate, 1000, 1000), 0, 5e-3));
+    CHECK(close(learning_rate(rate, {0, 1000, 1000}), 5e-4, 5e-3));
+    CHECK(close(learning_rate(rate, {100, 1000, 1000}), 2.75e-3, 5e-3));
+    CHECK(close(learning_rate(rate, {200, 1000, 1000}), 5e-3, 5e-3));
+    CHECK(close(learning_rate(rate, {600, 1000, 1000}), 2.5e-3, 5e-3));
+    CHECK(close(learning_rate(rate, {1000, 1000, 1000}), 0, 5e-3));
 }
 
 TEST_CASE("One cycle rises, then falls, and is never zero or over its peak, however short") {
@@ -65,15 +87,15 @@ TEST_CASE("One cycle rises, then falls, and is never zero or over its peak, howe
     CAPTURE(total);
     int turns = 0;
     for (int step = 0; step < total; step++) {
-        const double rate = learning_rate(one_cycle, step, total);
+        const double rate = learning_rate(one_cycle, {step, total, total});
         CHECK((rate > 0 && rate <= one_cycle.peak));
         if (step > 1) {
-            const double before = learning_rate(one_cycle, step - 1, total);
-            turns += (rate > before) != (before > learning_rate(one_cycle, step - 2, total));
+            const double before = learning_rate(one_cycle, {step - 1, total, total});
+            turns += (rate > before) != (before > learning_rate(one_cycle, {step - 2, total, total}));
         }
     }
     CHECK(turns <= 1);
-    CHECK(learning_rate({.schedule = "one_cycle", .peak = 1, .warmup = 0, .start = 0.1}, 0, total) == 1);
+    CHECK(learning_rate({.schedule = "one_cycle", .peak = 1, .settings = {0, 0.1}}, {0, total, total}) == 1);
 }
 
 TEST_CASE("A recipe survives its JSON") {
@@ -163,7 +185,12 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
         {R"({"optimizer": {"name": "adam", "beta_1": 1}})", "optimizer.beta_1 must be"},
         {R"({"optimizer": {"name": "adam", "epsilon": 0}})", "optimizer.epsilon must be a number from 1e-30 to 1e30, not 0"},
         {R"({"learning_rate": 1e-3})", "learning_rate must be an object"},
-        {R"({"learning_rate": {"schedule": "step"}})", "learning_rate.schedule must be constant or one_cycle"},
+        {R"({"learning_rate": {"schedule": "stairs"}})", "learning_rate.schedule must be constant or one_cycle or step or multi_step or"},
+        {R"({"learning_rate": {"schedule": "step"}})", "learning_rate.step_size must be there: a number from 1 to 1e+12"},
+        {R"({"learning_rate": {"schedule": "multi_step", "milestones": [3, 2]}})",
+         "learning_rate.milestones must be a list of epochs, each later than the one before"},
+        {R"({"learning_rate": {"schedule": "multi_step", "milestones": []}})", "learning_rate.milestones must be a list of epochs"},
+        {R"({"learning_rate": {"schedule": "cosine", "per": "batch"}})", "learning_rate.per must be step or epoch"},
         {R"({"learning_rate": {"schedule": "constant", "peak": 0}})", "learning_rate.peak must be a number from 1e-30 to 1e30, not 0"},
         {R"({"learning_rate": {"schedule": "constant", "warmup": 0.1}})", "learning_rate.warmup is no key"},
         {R"({"learning_rate": {"schedule": "one_cycle", "warmup": 1}})", "learning_rate.warmup must be"},
@@ -206,13 +233,18 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
 TEST_CASE("The schema has the rows of the optimizers") {
     const auto schema = nlohmann::json::parse(read_bytes(RECIPES "/recipe.schema.json"));
     const nlohmann::json &kinds = schema["properties"]["optimizer"]["oneOf"];
-    REQUIRE(kinds.size() == all_optimizers().size());
-    for (std::size_t i = 0; i < kinds.size(); i++) {
-        const Optimizer &optimizer = all_optimizers()[i];
-        const nlohmann::json &properties = kinds[i]["properties"];
+    std::size_t known = 0;
+    for (const Optimizer &optimizer : all_optimizers()) {
         CAPTURE(optimizer.name);
-        CHECK(properties["name"]["const"] == optimizer.name);
-        CHECK(properties.size() == 1 + optimizer.settings.size());
+        const std::string name = optimizer.flag.empty() ? optimizer.name : optimizer.variant_of;
+        const auto kind = std::ranges::find_if(kinds, [&](const nlohmann::json &k) { return k["properties"]["name"]["const"] == name; });
+        REQUIRE(kind != kinds.end());
+        const nlohmann::json &properties = (*kind)["properties"];
+        known += optimizer.flag.empty() ? 1 : 0;
+        std::size_t flags = 0;
+        for (const Optimizer &variant : all_optimizers()) flags += variant.variant_of == name ? 1 : 0;
+        CHECK(properties.size() == 1 + flags + optimizer.settings.size());
+        if (!optimizer.flag.empty()) CHECK(properties[optimizer.flag]["default"] == false);
         for (const OptimizerSetting &setting : optimizer.settings) {
             CAPTURE(setting.key);
             REQUIRE(properties.contains(setting.key));
@@ -229,6 +261,22 @@ TEST_CASE("The schema has the rows of the optimizers") {
                 CHECK(limits(range));
         }
     }
+    CHECK(kinds.size() == known);
+}
+
+TEST_CASE("A flag makes a variant of an optimizer") {
+    for (const std::string flag : {R"("name": "sgd", "nesterov")", R"("name": "rmsprop", "centered")"}) {
+        const auto named = [&](const std::string &value) {
+            return parse_recipe(R"({"optimizer": {)" + flag + ": " + value + "}}", "r.json");
+        };
+        const Recipe with = named("true"), without = named("false");
+        CHECK(find_optimizer(with.optimizer.name).variant_of == without.optimizer.name);
+        CHECK(parse_recipe(to_json(with), "r.json").optimizer.name == with.optimizer.name);
+        CHECK(with.optimizer.settings == without.optimizer.settings);
+    }
+    CHECK(one_line_with(refusal(R"({"optimizer": {"name": "adam", "nesterov": true}})"), {"my.json: optimizer.nesterov is no key"}));
+    CHECK(one_line_with(refusal(R"({"optimizer": {"name": "sgd_nesterov"}})"),
+                        {"my.json: optimizer.name must be adam or adamw or sgd or rmsprop"}));
 }
 
 TEST_CASE("The schema knows the keys that the parser knows") {
@@ -246,10 +294,17 @@ TEST_CASE("The schema knows the keys that the parser knows") {
         }
     }
     for (const std::string section : {"optimizer", "learning_rate"}) {
+        std::string kinds;
         for (const auto &kind : schema["properties"][section]["oneOf"]) {
             const std::string required = kind["required"][0];
+            kinds += (kinds.empty() ? "" : " or ") + kind["properties"][required]["const"].get<std::string>();
             nlohmann::json recipe;
             recipe[section][required] = kind["properties"][required]["const"];
+            for (const nlohmann::json &key : kind["required"])
+                if (key == "milestones")
+                    recipe[section][key] = {1};
+                else if (key != required)
+                    recipe[section][key] = 1;
             recipe[section]["?"] = 0;
             const std::string known = refusal(recipe.dump());
             for (const auto &[key, value] : kind["properties"].items()) {
@@ -257,5 +312,6 @@ TEST_CASE("The schema knows the keys that the parser knows") {
                 CHECK(known.find(key) != std::string::npos);
             }
         }
+        CHECK(kinds == (section == "optimizer" ? optimizer_names() : schedule_names()));
     }
 }

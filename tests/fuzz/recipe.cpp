@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
         for (const int layers : {0, 1, 3}) unless_refused([&] { dropout_rates(recipe, layers); });
         for (const std::int64_t steps : {1, 2, 100})
             for (std::int64_t step = 0; step < steps; ++step) {
-                const double rate = learning_rate(recipe.learning_rate, step, steps);
+                const double rate = learning_rate(recipe.learning_rate, {step, (steps + 1) / 2, steps});
                 expect(std::isfinite(rate) && rate >= 0, "every step has a rate");
             }
     });

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes optimizers.safetensors: ten steps of Keras's optimizers in float64, for optimizers.cpp to repeat.
 
-    pip install keras torch numpy safetensors
-    KERAS_BACKEND=torch python3 make_optimizers.py
+    pip install keras tensorflow-cpu numpy safetensors
+    KERAS_BACKEND=tensorflow python3 make_optimizers.py
 
 Its tensors:
 
@@ -23,10 +23,18 @@ HERE = pathlib.Path(__file__).resolve().parent
 STEPS, WEIGHTS = 10, 64
 
 ADAM = {"learning_rate": 2**-7, "beta_1": 0.875, "beta_2": 0.96875, "epsilon": 2**-10}
+SGD = {"learning_rate": 2**-7, "momentum": 0.875}
+RMSPROP = {"learning_rate": 2**-7, "rho": 0.875, "epsilon": 2**-6}
 OPTIMIZERS = {
     "adam": ("Adam", ADAM),
     "adamw": ("AdamW", {**ADAM, "weight_decay": 2**-2}),
-    "sgd": ("SGD", {"learning_rate": 2**-7, "momentum": 0.875}),
+    "sgd": ("SGD", {**SGD, "weight_decay": 2**-2}),
+    "sgd_nesterov": ("SGD", {**SGD, "weight_decay": 2**-3, "nesterov": True}),
+    "rmsprop": ("RMSprop", {**RMSPROP, "momentum": 0.5, "weight_decay": 2**-3}),
+    "rmsprop_centered": ("RMSprop", {**RMSPROP, "momentum": 0, "weight_decay": 2**-3, "centered": True}),
+    "adagrad": ("Adagrad", {"learning_rate": 2**-5, "initial_accumulator_value": 0.125, "epsilon": 2**-10, "weight_decay": 2**-3}),
+    "adadelta": ("Adadelta", {"learning_rate": 1.0, "rho": 0.875, "epsilon": 2**-10, "weight_decay": 2**-3}),
+    "nadam": ("Nadam", ADAM),
 }
 
 

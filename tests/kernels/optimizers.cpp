@@ -39,10 +39,71 @@ const auto adamw = [](const auto &step, const auto &g, auto &w) {
     adam(step, g, w);
 };
 
+const auto decay = [](const auto &step, auto &p) { p = p - step.setting("weight_decay") * p; };
+
 const auto sgd = [](const auto &step, const auto &g, auto &w) {
     auto &p = w[0], &velocity = w[1];
-    velocity = step.setting("momentum") * velocity - step.learning_rate() * g;
+    velocity = step.setting("momentum") * velocity - step.learning_rate() * (g + step.setting("l2") * p);
+    decay(step, p);
     p = p + velocity;
+};
+
+const auto sgd_nesterov = [](const auto &step, const auto &g, auto &w) {
+    auto &p = w[0], &velocity = w[1];
+    const auto moved = step.learning_rate() * (g + step.setting("l2") * p);
+    velocity = step.setting("momentum") * velocity - moved;
+    decay(step, p);
+    p = p + (step.setting("momentum") * velocity - moved);
+};
+
+const auto fade = [](const auto &step, auto &mean, const auto &value) {
+    mean = step.setting("rho") * mean + (1 - step.setting("rho")) * value;
+};
+
+const auto rmsprop = [](const auto &step, const auto &g, auto &w) {
+    using std::sqrt;
+    auto &p = w[0], &velocity = w[1], &momentum = w[2];
+    fade(step, velocity, g * g);
+    momentum = step.setting("momentum") * momentum + step.learning_rate() * g / sqrt(velocity + step.setting("epsilon"));
+    decay(step, p);
+    p = p - momentum;
+};
+
+const auto rmsprop_centered = [](const auto &step, const auto &g, auto &w) {
+    using std::sqrt;
+    auto &p = w[0], &velocity = w[1], &momentum = w[2], &average = w[3];
+    fade(step, velocity, g * g);
+    fade(step, average, g);
+    const auto variance = velocity - average * average;
+    momentum = step.setting("momentum") * momentum + step.learning_rate() * g / sqrt(variance + step.setting("epsilon"));
+    decay(step, p);
+    p = p - momentum;
+};
+
+const auto adagrad = [](const auto &step, const auto &g, auto &w) {
+    using std::sqrt;
+    auto &p = w[0], &accumulator = w[1];
+    accumulator = accumulator + g * g;
+    decay(step, p);
+    p = p - step.learning_rate() * g / sqrt(accumulator + step.setting("epsilon"));
+};
+
+const auto adadelta = [](const auto &step, const auto &g, auto &w) {
+    using std::sqrt;
+    auto &p = w[0], &of_gradients = w[1], &of_deltas = w[2];
+    fade(step, of_gradients, g * g);
+    const auto delta = sqrt(of_deltas + step.setting("epsilon")) * g / sqrt(of_gradients + step.setting("epsilon"));
+    fade(step, of_deltas, delta * delta);
+    decay(step, p);
+    p = p - step.learning_rate() * delta;
+};
+
+const auto nadam = [](const auto &step, const auto &g, auto &w) {
+    using std::sqrt;
+    auto &p = w[0], &m = w[1], &v = w[2];
+    m = m + (g - m) * (1 - step.setting("beta_1"));
+    v = v + (g * g - v) * (1 - step.setting("beta_2"));
+    p = p - (step.learning_rate() * m + step.setting("gradient_rate") * g) / (sqrt(v) + step.setting("epsilon"));
 };
 
 template<typename Number>
@@ -51,14 +112,20 @@ using Update = std::function<void(const Step<Number> &, const Number &g, std::ve
 struct OptimizerOracle {
     Update<double> exactly;
     Update<Rounded> rounded;
-    std::vector<float> settings;  // of the tests
+    std::vector<float> settings;  // of the tests, and behind them what the host computes
 };
 
 const OptimizerOracle &oracle_of(const Optimizer &optimizer) {
     static const std::map<std::string, OptimizerOracle> oracles = {
         {"adam", {adam, adam, {0.9F, 0.999F, 0.01F}}},  // a large epsilon shows whether it is added to the root or under it
         {"adamw", {adamw, adamw, {0.9F, 0.999F, 0.01F, 0.125F}}},
-        {"sgd", {sgd, sgd, {0.5F}}},
+        {"sgd", {sgd, sgd, {0.5F, 0.125F, 0.25F}}},
+        {"sgd_nesterov", {sgd_nesterov, sgd_nesterov, {0.5F, 0.125F, 0.25F}}},
+        {"rmsprop", {rmsprop, rmsprop, {0.9F, 0.5F, 0.01F, 0.125F}}},
+        {"rmsprop_centered", {rmsprop_centered, rmsprop_centered, {0.9F, 0.5F, 0.5F, 0.125F}}},
+        {"adagrad", {adagrad, adagrad, {0.1F, 0.01F, 0.125F}}},
+        {"adadelta", {adadelta, adadelta, {0.9F, 0.01F, 0.125F}}},
+        {"nadam", {nadam, nadam, {0.9F, 0.999F, 0.01F, 0.02F}}},
     };
     const auto found = oracles.find(optimizer.name);
     if (found == oracles.end())
@@ -96,8 +163,7 @@ void update(const Optimizer &optimizer, std::vector<Array> &arguments, std::vect
 
 void set_test_settings(const Optimizer &optimizer, Array &step) {
     const std::vector<float> &settings = oracle_of(optimizer).settings;
-    for (std::size_t i = 0; i < settings.size(); i++)
-        step(optimizer.word_of(optimizer.settings.at(i).key)) = std::bit_cast<std::uint32_t>(settings[i]);
+    for (std::size_t i = 0; i < settings.size(); i++) step(step_first_setting + int(i)) = std::bit_cast<std::uint32_t>(settings[i]);
 }
 
 }  // namespace halcyon::oracle

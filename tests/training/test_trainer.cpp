@@ -209,7 +209,7 @@ TEST_CASE("a step has what the recipe says") {
         values.position = std::uint32_t(first);
         values.flip_probability = 0.5F;
         values.dropout_rates = {0.1F, 0.2F, 0.3F, 0.4F};
-        values.learning_rate = float(learning_rate(config.recipe.learning_rate, step, 2 * tiny_steps));
+        values.learning_rate = float(learning_rate(config.recipe.learning_rate, {step, tiny_steps, 2 * tiny_steps}));
         values.update = step + 1;
         values.settings.assign(config.recipe.optimizer.settings.begin(), config.recipe.optimizer.settings.end());
         network->gradients(records, values);
