@@ -27,7 +27,8 @@ struct OptimizerStep {
     Halide::Expr setting(std::string_view key) const { return step_float(step, optimizer.word_of(key)); }
 };
 
-/// The parameter and the slots afterwards.
+/// The parameter and the slots afterwards, of which each reads itself and those behind it: Halide 21 stores them one by one, in this order,
+/// where a slot is read inside a call, such as sqrt() (its SplitTuples looks into calls from version 22 on).
 using OptimizerExpression = std::vector<Halide::Expr> (*)(const OptimizerStep &);
 
 /// m += (g - m) * (1 - beta_1), v += (g^2 - v) * (1 - beta_2), p -= learning_rate * m / (sqrt(v) + epsilon); the learning rate in the step
@@ -73,17 +74,17 @@ inline Halide::Expr fading_mean(const OptimizerStep &s, const Halide::Expr &mean
 
 /// v = the fading mean of g^2, m = momentum * m + learning_rate * g / sqrt(v + epsilon), p -= m
 inline std::vector<Halide::Expr> rmsprop(const OptimizerStep &s) {
-    const Halide::Expr new_v = fading_mean(s, s.before[1], s.g * s.g);
-    const Halide::Expr new_m = s.setting("momentum") * s.before[2] + s.learning_rate() * s.g / sqrt(new_v + s.setting("epsilon"));
-    return {decayed(s) - new_m, new_v, new_m};
+    const Halide::Expr new_v = fading_mean(s, s.before[2], s.g * s.g);
+    const Halide::Expr new_m = s.setting("momentum") * s.before[1] + s.learning_rate() * s.g / sqrt(new_v + s.setting("epsilon"));
+    return {decayed(s) - new_m, new_m, new_v};
 }
 
 /// The same with the variance of g in the place of its mean square.
 inline std::vector<Halide::Expr> rmsprop_centered(const OptimizerStep &s) {
-    const Halide::Expr new_v = fading_mean(s, s.before[1], s.g * s.g), new_mean = fading_mean(s, s.before[3], s.g);
+    const Halide::Expr new_v = fading_mean(s, s.before[2], s.g * s.g), new_mean = fading_mean(s, s.before[3], s.g);
     const Halide::Expr variance = new_v - new_mean * new_mean;
-    const Halide::Expr new_m = s.setting("momentum") * s.before[2] + s.learning_rate() * s.g / sqrt(variance + s.setting("epsilon"));
-    return {decayed(s) - new_m, new_v, new_m, new_mean};
+    const Halide::Expr new_m = s.setting("momentum") * s.before[1] + s.learning_rate() * s.g / sqrt(variance + s.setting("epsilon"));
+    return {decayed(s) - new_m, new_m, new_v, new_mean};
 }
 
 /// a += g^2, p -= learning_rate * g / sqrt(a + epsilon); the epsilon in the step buffer includes the initial accumulator value.
@@ -94,10 +95,10 @@ inline std::vector<Halide::Expr> adagrad(const OptimizerStep &s) {
 
 /// a = the fading mean of g^2, d = sqrt(u + epsilon) * g / sqrt(a + epsilon), u = the fading mean of d^2, p -= learning_rate * d
 inline std::vector<Halide::Expr> adadelta(const OptimizerStep &s) {
-    const Halide::Expr epsilon = s.setting("epsilon"), u = s.before[2];
-    const Halide::Expr new_a = fading_mean(s, s.before[1], s.g * s.g);
+    const Halide::Expr epsilon = s.setting("epsilon"), u = s.before[1];
+    const Halide::Expr new_a = fading_mean(s, s.before[2], s.g * s.g);
     const Halide::Expr d = sqrt(u + epsilon) * s.g / sqrt(new_a + epsilon);
-    return {decayed(s) - s.learning_rate() * d, new_a, fading_mean(s, u, d * d)};
+    return {decayed(s) - s.learning_rate() * d, fading_mean(s, u, d * d), new_a};
 }
 
 /// m and v as adam(), p -= (learning_rate * m + gradient_rate * g) / (sqrt(v) + epsilon); the numbers in the step buffer include the

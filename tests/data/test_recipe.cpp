@@ -62,10 +62,11 @@ TEST_CASE("Schedules are Keras's and PyTorch's") {
         const Recipe recipe = parse_recipe(nlohmann::json{{"learning_rate", given}}.dump(), "my.json");
         CHECK(to_json(parse_recipe(to_json(recipe), "my.json")) == to_json(recipe));
         const auto rates = row["rates"].get<std::vector<double>>();
+        const double peak = given["peak"];  // Keras's schedules compute in float32
         const std::int64_t steps_per_epoch = 10, total = std::int64_t(rates.size());
         for (std::int64_t step = 0; step < total; ++step) {
             CAPTURE(step);
-            CHECK(close(learning_rate(recipe.learning_rate, {step, steps_per_epoch, total}), rates[std::size_t(step)], rates[0]));
+            CHECK(std::abs(learning_rate(recipe.learning_rate, {step, steps_per_epoch, total}) - rates[std::size_t(step)]) <= 1e-6 * peak);
         }
     }
 }
@@ -180,13 +181,13 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
         {R"({"dropout": [0.1, -0.1]})", "dropout must be 0 or a number from 1/65536 to 65535/65536, not -0.1"},
         {R"({"optimizer": "adam"})", "optimizer must be an object"},
         {R"({"optimizer": {}})", "optimizer.name must be " + optimizer_names() + ", and is missing"},
-        {R"({"optimizer": {"name": "adagrad"}})", "optimizer.name must be " + optimizer_names() + ", not \"adagrad\""},
+        {R"({"optimizer": {"name": "adamax"}})", "optimizer.name must be " + optimizer_names() + ", not \"adamax\""},
         {R"({"optimizer": {"name": "adam", "momentum": 0.9}})", "optimizer.momentum is no key here"},
         {R"({"optimizer": {"name": "adam", "beta_1": 1}})", "optimizer.beta_1 must be"},
         {R"({"optimizer": {"name": "adam", "epsilon": 0}})", "optimizer.epsilon must be a number from 1e-30 to 1e30, not 0"},
         {R"({"learning_rate": 1e-3})", "learning_rate must be an object"},
         {R"({"learning_rate": {"schedule": "stairs"}})", "learning_rate.schedule must be constant or one_cycle or step or multi_step or"},
-        {R"({"learning_rate": {"schedule": "step"}})", "learning_rate.step_size must be there: a number from 1 to 1e+12"},
+        {R"({"learning_rate": {"schedule": "step"}})", "learning_rate.step_size must be there: a number from 1 to 1000000000000"},
         {R"({"learning_rate": {"schedule": "multi_step", "milestones": [3, 2]}})",
          "learning_rate.milestones must be a list of epochs, each later than the one before"},
         {R"({"learning_rate": {"schedule": "multi_step", "milestones": []}})", "learning_rate.milestones must be a list of epochs"},

@@ -62,7 +62,7 @@ const auto fade = [](const auto &step, auto &mean, const auto &value) {
 
 const auto rmsprop = [](const auto &step, const auto &g, auto &w) {
     using std::sqrt;
-    auto &p = w[0], &velocity = w[1], &momentum = w[2];
+    auto &p = w[0], &momentum = w[1], &velocity = w[2];
     fade(step, velocity, g * g);
     momentum = step.setting("momentum") * momentum + step.learning_rate() * g / sqrt(velocity + step.setting("epsilon"));
     decay(step, p);
@@ -71,7 +71,7 @@ const auto rmsprop = [](const auto &step, const auto &g, auto &w) {
 
 const auto rmsprop_centered = [](const auto &step, const auto &g, auto &w) {
     using std::sqrt;
-    auto &p = w[0], &velocity = w[1], &momentum = w[2], &average = w[3];
+    auto &p = w[0], &momentum = w[1], &velocity = w[2], &average = w[3];
     fade(step, velocity, g * g);
     fade(step, average, g);
     const auto variance = velocity - average * average;
@@ -90,7 +90,7 @@ const auto adagrad = [](const auto &step, const auto &g, auto &w) {
 
 const auto adadelta = [](const auto &step, const auto &g, auto &w) {
     using std::sqrt;
-    auto &p = w[0], &of_gradients = w[1], &of_deltas = w[2];
+    auto &p = w[0], &of_deltas = w[1], &of_gradients = w[2];
     fade(step, of_gradients, g * g);
     const auto delta = sqrt(of_deltas + step.setting("epsilon")) * g / sqrt(of_gradients + step.setting("epsilon"));
     fade(step, of_deltas, delta * delta);
