@@ -154,13 +154,15 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
 }
 
 void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen) {
-    CLI::App *command =
-        program.add_subcommand("evaluate", "Print the loss and accuracy of weights on the test images, or on those to validate on");
+    CLI::App *command = program.add_subcommand("evaluate", "Print how good weights are on the test images, or on those to validate on");
     const auto options = std::make_shared<EvaluateOptions>();
     command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
     add_data(*command, "--data", options->data);
     command->add_option("--batch", options->batch, "Images at a time")->check(up_to(largest_count))->type_name("N")->capture_default_str();
     command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME")->capture_default_str();
+    command->add_option("--top", options->top, "Count an image as right among its K likeliest classes, too; default: 5 of more classes")
+        ->check(up_to(std::numeric_limits<int>::max()))
+        ->type_name("K");
     command->add_flag("--json", options->json, "Print one JSON object");
     command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
     command->callback([&model, &chosen, options, command] {

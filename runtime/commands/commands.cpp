@@ -76,6 +76,10 @@ LoadedWeights load_named_weights(const std::string &path, Network &network, Nonf
     return loaded;
 }
 
+void require_top(int top, const Plan &plan) {
+    if (top > plan.classes) throw std::runtime_error(fmt::format("--top {}: the model {} has {} classes", top, plan.model, plan.classes));
+}
+
 void print_json(const nlohmann::ordered_json &value) {
     fmt::print("{}\n", value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }

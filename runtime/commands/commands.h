@@ -42,6 +42,7 @@ struct EvaluateOptions {
     DataOptions data;
     std::string weights, schedule = "auto";
     int batch = 64;
+    std::optional<int> top;  // whether the class is among so many likeliest ones; default: 5 where there are more classes
     bool json = false, allow_nonfinite = false;
 };
 
@@ -128,6 +129,9 @@ LoadedWeights load_named_weights(const std::string &path, Network &network, Nonf
 
 /// Throws std::runtime_error where these images are bytes and the weights of this file were trained on floats, or the reverse.
 void require_same_type(const TrainingImages &trained_on, bool floats, const std::string &images, const std::string &weights);
+
+/// Throws std::runtime_error where the model has fewer than `top` classes.
+void require_top(int top, const Plan &plan);
 
 /// Prints a value on one line. JSON is UTF-8: bytes of a name that are not become U+FFFD.
 void print_json(const nlohmann::ordered_json &value);

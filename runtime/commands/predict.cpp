@@ -182,8 +182,7 @@ bool are_finite(std::span<const float> values) {
 
 int run_predict(const halcyon_model &model, const PredictOptions &options) {
     Plan plan = plan_of(model);
-    if (options.top > plan.classes)
-        throw std::runtime_error(fmt::format("--top {}: the model {} has {} classes", options.top, plan.model, plan.classes));
+    require_top(options.top, plan);
     const std::unique_ptr<Images> images = choose_images(options, plan);
     const std::size_t count = images->names().size(), most = std::min(largest_batch, count);
     const Set &set = choose_set("auto", compiled_sets(plan));

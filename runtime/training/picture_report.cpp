@@ -60,7 +60,7 @@ void mirror(std::span<std::uint8_t> pixels, const Dataset &data) {
                              pixels.begin() + std::ptrdiff_t(right));
 }
 
-/// The mistakes in a batch of the last infer().
+/// The mistakes in a batch.
 void add_mistakes(std::vector<Mistake> &mistakes, const Dataset &data, std::span<const std::int32_t> records,
                   std::span<const float> probabilities) {
     const std::size_t classes = probabilities.size() / records.size();
@@ -87,16 +87,12 @@ Picture draw_batch(const Dataset &data, std::span<const std::int32_t> records, c
 }
 
 std::optional<std::vector<Mistake>> find_mistakes(Network &network, const PlacedData &placed, const Dataset &data,
-                                                  std::span<const std::int32_t> records, const std::function<bool()> &stop_requested) {
-    network.bind_data(placed);
+                                                  std::span<const std::int32_t> records, const StopRequested &stop_requested) {
     std::vector<Mistake> mistakes;
-    while (!records.empty()) {
-        if (stop_requested()) return std::nullopt;
-        const auto batch = records.first(std::min(records.size(), static_cast<std::size_t>(network.max_batch())));
-        network.infer(batch);
-        add_mistakes(mistakes, data, batch, network.probabilities());
-        records = records.subspan(batch.size());
-    }
+    const auto add = [&](std::span<const std::int32_t> batch, std::span<const float> probabilities) {
+        add_mistakes(mistakes, data, batch, probabilities);
+    };
+    if (!evaluate(network, placed, records, stop_requested, add)) return std::nullopt;
     std::ranges::stable_sort(mistakes, std::ranges::greater(), &Mistake::probability);
     mistakes.resize(std::min(mistakes.size(), most_reported));
     return mistakes;

@@ -3,12 +3,11 @@
 
 #include "runtime/data/dataset.h"
 #include "runtime/data/picture.h"
-#include "runtime/engine/network.h"
+#include "runtime/training/evaluation.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -34,10 +33,9 @@ struct Mistake {
 };
 
 /// Which of these records of `placed`, which is `data` where the network reads it, the network takes for another class: those that it is
-/// surest of first, equal ones in the records' order, at most `most_reported`. Nothing where `stop_requested`, which is asked before every
-/// batch, stopped it.
+/// surest of first, equal ones in the records' order, at most `most_reported`. Nothing where it was stopped.
 std::optional<std::vector<Mistake>> find_mistakes(Network &network, const PlacedData &placed, const Dataset &data,
-                                                  std::span<const std::int32_t> records, const std::function<bool()> &stop_requested);
+                                                  std::span<const std::int32_t> records, const StopRequested &stop_requested);
 
 /// The images, each with "cat > dog 98 %": its class, the one that it is taken for, and how sure the network is. There is at least one,
 /// and `data` can be drawn.

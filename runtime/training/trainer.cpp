@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -301,30 +300,6 @@ void Trainer::save() const {
 
 TrainingImages Trainer::images_trained_on() const {
     return {data_.train.class_names, config_.data_settings.pictures, data_.train.pixels.are_floats()};
-}
-
-PlacedData place(Network &network, const Dataset &data) { return network.place(data.pixels.records(), data.labels); }
-
-std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, std::span<const std::int32_t> records,
-                                   const StopRequested &stop_requested) {
-    network.bind_data(data);
-    BatchResult sums;
-    for (std::span<const std::int32_t> rest = records; !rest.empty();) {
-        if (stop_requested()) return std::nullopt;
-        const std::size_t batch = std::min(rest.size(), static_cast<std::size_t>(network.max_batch()));
-        const BatchResult result = network.infer(rest.first(batch));
-        sums.loss += result.loss;
-        sums.correct += result.correct;
-        rest = rest.subspan(batch);
-    }
-    const auto images = static_cast<int>(records.size());
-    return Evaluation{sums.loss / images, double(sums.correct) / images, images};
-}
-
-std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, const StopRequested &stop_requested) {
-    std::vector<std::int32_t> records(static_cast<std::size_t>(data.records()));
-    std::iota(records.begin(), records.end(), 0);
-    return evaluate(network, data, records, stop_requested);
 }
 
 }  // namespace halcyon

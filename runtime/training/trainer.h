@@ -7,28 +7,18 @@
 #include "runtime/engine/network.h"
 #include "runtime/engine/random.h"
 #include "runtime/training/augment.h"
+#include "runtime/training/evaluation.h"
 #include "runtime/training/picture_report.h"
 #include "runtime/training/progress.h"
 #include "runtime/training/run_folder.h"
 #include "runtime/weights/checkpoint.h"
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
 
 namespace halcyon {
-
-/// Asked between steps; true: stop here.
-using StopRequested = std::function<bool()>;
-
-/// Means over a data set.
-struct Evaluation {
-    double loss = 0;
-    double accuracy = 0;  // in 0..1
-    int images = 0;
-};
 
 /// The images of a run.
 struct RunData {
@@ -54,17 +44,6 @@ std::vector<double> require_fits(const RunConfig &config, const RunData &data);
 
 /// Whether a run is at its end: its epochs are trained, or it stopped early.
 bool is_finished(const Recipe &recipe, const TrainingState &state);
-
-/// A data set where the kernels of `network` read it; on the host `data` must outlive its use.
-PlacedData place(Network &network, const Dataset &data);
-
-/// The network's loss and accuracy on these records of `data`, in batches of its max_batch(); nothing where it was stopped.
-std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, std::span<const std::int32_t> records,
-                                   const StopRequested &stop_requested);
-
-/// The same on all records.
-std::optional<Evaluation> evaluate(
-    Network &network, const PlacedData &data, const StopRequested &stop_requested = [] { return false; });
 
 /// The optimizer that a recipe names.
 const Optimizer &optimizer_of(const Recipe &recipe);

@@ -38,11 +38,11 @@ TEST_CASE("an unknown or malformed option exits 2") {
         Arguments{"train", "--validation-split", "0"}, Arguments{"train", "--validation-split", "1"},
         Arguments{"train", "--validation-split", "nan"}, Arguments{"train", "--validation-split", "x"},
         Arguments{"train", "--validation-split", "0.2", "--no-evaluate"}, Arguments{"train", "--seed", "-1"},
-        Arguments{"train", "--seed", "4294967296"}, Arguments{"evaluate"}, Arguments{"predict", "--weights", "w"},
-        Arguments{"predict", "--weights", "w", "--records", "3"}, Arguments{"predict", "--weights", "w", "--records", "3:2"},
-        Arguments{"predict", "--weights", "w", "--data", "d", "a.png"}, Arguments{"predict", "--weights", "w", "--records", "0:1", "a.png"},
-        Arguments{"predict", "--weights", "w", "a.png", "--top", "0"}, Arguments{"predict", "--weights", "w", "a.png", "--json", "--csv"},
-        Arguments{"summary", "--jsno"});
+        Arguments{"train", "--seed", "4294967296"}, Arguments{"evaluate"}, Arguments{"evaluate", "--weights", "w", "--top", "0"},
+        Arguments{"predict", "--weights", "w"}, Arguments{"predict", "--weights", "w", "--records", "3"},
+        Arguments{"predict", "--weights", "w", "--records", "3:2"}, Arguments{"predict", "--weights", "w", "--data", "d", "a.png"},
+        Arguments{"predict", "--weights", "w", "--records", "0:1", "a.png"}, Arguments{"predict", "--weights", "w", "a.png", "--top", "0"},
+        Arguments{"predict", "--weights", "w", "a.png", "--json", "--csv"}, Arguments{"summary", "--jsno"});
     CHECK(not_refused(cifar10(arguments), 2) == "");
 }
 
@@ -144,6 +144,41 @@ TEST_CASE("an output folder that cannot be written is found before training") {
     CHECK((read_bytes(work.weights) == before));
 }
 
+namespace {
+
+/// The 24 test images are of the classes that the synthetic set begins with.
+void check_scores(const json &evaluation, const Arguments &evaluate) {
+    const Dataset test = make_synthetic(Split::test, 24);
+    REQUIRE(evaluation.at("classes").size() == 10);
+    REQUIRE(evaluation.at("confusion").size() == 10);
+    int right = 0;
+    for (std::size_t label = 0; label < 10; ++label) {
+        const json &scores = evaluation.at("classes").at(label);
+        const auto row = evaluation.at("confusion").at(label).get<std::vector<int>>();
+        CHECK(scores.at("images") == std::ranges::count(test.labels, label));
+        CHECK(scores.at("images") == std::accumulate(row.begin(), row.end(), 0));
+        right += row.at(label);
+    }
+    CHECK(evaluation.at("classes").at(9).at("class") == "truck");
+    CHECK(evaluation.at("accuracy") == right / 24.0);
+    CHECK(evaluation.at("weighted").at("recall").get<double>() == Approx(right / 24.0));
+    CHECK(evaluation.at("top_k") == 5);
+    CHECK(evaluation.at("zero_division") == 0);
+    CHECK(!evaluation.contains("auc"));
+
+    const json one = json::parse(cifar10(evaluate + Arguments{"--json", "--top", "1"}).out);
+    CHECK(one.at("top_k_accuracy") == evaluation.at("accuracy"));
+    CHECK(json::parse(cifar10(evaluate + Arguments{"--json", "--top", "10"}).out).at("top_k_accuracy") == 1);
+    CHECK(not_refused(cifar10(evaluate + Arguments{"--top", "11"}), 1, {"--top 11", "10 classes"}) == "");
+    const std::string text = cifar10(evaluate).out;
+    for (const char *part : {"standard error", "\ntop 5 ", "precision", "\ntruck ", "\nmean by images ", "\ntaken for ", "\n 9  truck "})
+        CHECK(text.find(part) != std::string::npos);
+    for (const json &scores : evaluation.at("classes"))
+        if (scores.at("predicted") == 0) CHECK(text.find("precision is not defined") != std::string::npos);
+}
+
+}  // namespace
+
 TEST_CASE("a run writes its folder, and evaluate and predict take what it wrote") {
     const Workplace work;
     const Result trained = cifar10(work.train + Arguments{"--out", work.run});
@@ -169,8 +204,7 @@ TEST_CASE("a run writes its folder, and evaluate and predict take what it wrote"
     CHECK(evaluation.at("images") == 24);
     CHECK(evaluation.at("accuracy") == metrics[1].at("val_accuracy"));
     CHECK(evaluation.at("loss").is_number());
-    CHECK(cifar10({"evaluate", "--weights", run / "best.safetensors", "--data", work.data}).out.find("standard error") !=
-          std::string::npos);
+    check_scores(evaluation, {"evaluate", "--weights", run / "last.safetensors", "--data", work.data});
 
     write_png(work.folder / "grey.png", 32);
     const Result predicted = cifar10({"predict", "--weights", run / "best.safetensors", work.folder / "grey.png", "--json"});

@@ -92,7 +92,10 @@ TEST_CASE("results that are not finite are no results") {
     CHECK(json::parse(failed.out).contains("error"));
     CHECK(!json::parse(failed.out).contains("probabilities"));
 
-    CHECK(json::parse(cifar10(evaluate + as_json + allowed).out).at("loss").is_null());
+    const json evaluation = json::parse(cifar10(evaluate + as_json + allowed).out);
+    CHECK(evaluation.at("loss").is_null());
+    CHECK(!evaluation.contains("classes"));
+    CHECK(cifar10(evaluate + allowed).out.find("no scores by class") != std::string::npos);
     const json prediction = json::parse(cifar10(predict + as_json + allowed).out);
     CHECK(prediction.at("label").is_null());
     CHECK(prediction.at("class").is_null());
