@@ -3,6 +3,7 @@
 #include "compiler/graph.h"
 #include "plan/initializers.h"
 #include "plan/shape.h"
+#include "plan/step.h"
 #include "plan/text.h"
 
 #include <fmt/format.h>
@@ -367,12 +368,13 @@ private:
     bool keepdims_;
 };
 
-/// Its rate belongs to the recipe. Its gradient is dropped by the same row: the same elements fall to the same random numbers.
+/// Its gradient is dropped by the same row: the same elements fall to the same random numbers.
 class Dropout : public Layer {
 public:
-    explicit Dropout(Options &) {}
+    explicit Dropout(Options &options) : rate_(options.number("rate", 0, is_dropout_rate, dropout_rate_range)) {}
 
     FeatureMap infer() const override { return in[0]; }
+    std::optional<double> dropout_rate() const override { return rate_; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int input = inputs[0];
@@ -387,6 +389,9 @@ public:
         });
         return output;
     }
+
+private:
+    double rate_;
 };
 
 /// Neither a kernel nor a copy: what comes after it reads (c, x, y, n).
