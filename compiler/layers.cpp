@@ -371,7 +371,8 @@ private:
 /// Its gradient is dropped by the same row: the same elements fall to the same random numbers.
 class Dropout : public Layer {
 public:
-    explicit Dropout(Options &options) : rate_(options.number("rate", 0, is_dropout_rate, dropout_rate_range)) {}
+    explicit Dropout(Options &options, std::string row = "dropout")
+        : row_(std::move(row)), rate_(options.number("rate", 0, is_dropout_rate, dropout_rate_range)) {}
 
     FeatureMap infer() const override { return in[0]; }
     std::optional<double> dropout_rate() const override { return rate_; }
@@ -379,7 +380,7 @@ public:
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int input = inputs[0];
         if (!lowering.training()) return input;
-        const AppliedLink dropout{"dropout", {{"step", lowering.external("step")}}, lowering.next_dropout()};
+        const AppliedLink dropout{row_, {{"step", lowering.external("step")}}, lowering.next_dropout()};
         const int output = lowering.activation(name, out);
         lowering.apply(name, dropout, input, output);
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
@@ -391,7 +392,19 @@ public:
     }
 
 private:
+    std::string row_;
     double rate_;
+};
+
+/// The same, but each channel of an image is dropped or kept as one.
+class SpatialDropout2d : public Dropout {
+public:
+    explicit SpatialDropout2d(Options &options) : Dropout(options, "spatialdropout") {}
+
+    FeatureMap infer() const override {
+        require_spatial(in[0]);
+        return in[0];
+    }
 };
 
 /// Neither a kernel nor a copy: what comes after it reads (c, x, y, n).
@@ -561,6 +574,7 @@ std::map<std::string, LayerType> all_layer_types() {
         {"max_pooling2d", layer_type<Pooling2d<lower_max_pool>>("max_pooling2d")},
         {"normalization", layer_type<Normalization>("normalization")},
         {"rescaling", layer_type<Rescaling>("rescaling")},
+        {"spatial_dropout2d", layer_type<SpatialDropout2d>("spatial_dropout2d")},
     };
     for (const PointwiseLayer &layer : pointwise_layers())
         types[layer.type] = {layer.keras_name, [&layer](Options &options) { return std::make_unique<Pointwise>(layer, options); }};
