@@ -389,14 +389,14 @@ std::optional<Fusion> sums_through_pool(Fusing &f, int at) {
 /// The gradient through a dropout and the ReLU before it: what the dropout made is positive where the ReLU's output was and was kept, so
 /// that no random numbers are drawn, and nothing else reads what the ReLU wrote.
 std::optional<Fusion> dropout_with_mask(Fusing &f, int at) {
-    if (!applies(f.at(at), {"dropout"})) return {};
+    if (!applies(f.at(at), {"dropout"}) && !applies(f.at(at), {"spatialdropout"})) return {};
     const std::optional<int> reader = f.only_reader(f.at(at).outputs["output"], "pointwise");
     if (!reader || !applies(f.at(*reader), {"mask"})) return {};
     const AppliedLink dropout = f.at(at).chain("output").front();
     const int rectified = f.at(*reader).chain("output").front().operands["of"];
     const std::vector<int> of_rectified = f.readers(rectified);
     const auto forward = std::ranges::find_if(of_rectified, [&](int i) {
-        return applies(f.at(i), {"dropout"}) && f.at(i).inputs["input"] == rectified && f.at(i).chain("output").front() == dropout;
+        return applies(f.at(i), {dropout.row}) && f.at(i).inputs["input"] == rectified && f.at(i).chain("output").front() == dropout;
     });
     if (forward == of_rectified.end()) return {};
     const std::string line = fmt::format("{} and {} are one pass by what the dropout made", call_of(f.at(at)), call_of(f.at(*reader)));

@@ -44,7 +44,7 @@ Buffer external_buffer(const Model &model, const std::string &name) {
     else if (name == "indices" || name == "image_indices")
         set("int32", {batch_extent});
     else if (name == "step")
-        set("uint32", {step_words(model.dropout_layers(), model.classes())});
+        set("uint32", {step_words(int(model.dropout_rates().size()), model.classes())});
     else if (name == "input")
         set("float32", {image.c, image.w, image.h, batch_extent});
     else

@@ -3,6 +3,7 @@
 #include "compiler/graph.h"
 #include "plan/initializers.h"
 #include "plan/shape.h"
+#include "plan/step.h"
 #include "plan/text.h"
 
 #include <fmt/format.h>
@@ -367,17 +368,19 @@ private:
     bool keepdims_;
 };
 
-/// Its rate belongs to the recipe. Its gradient is dropped by the same row: the same elements fall to the same random numbers.
+/// Its gradient is dropped by the same row: the same elements fall to the same random numbers.
 class Dropout : public Layer {
 public:
-    explicit Dropout(Options &) {}
+    explicit Dropout(Options &options, std::string row = "dropout")
+        : row_(std::move(row)), rate_(options.number("rate", 0, is_dropout_rate, dropout_rate_range)) {}
 
     FeatureMap infer() const override { return in[0]; }
+    std::optional<double> dropout_rate() const override { return rate_; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int input = inputs[0];
         if (!lowering.training()) return input;
-        const AppliedLink dropout{"dropout", {{"step", lowering.external("step")}}, lowering.next_dropout()};
+        const AppliedLink dropout{row_, {{"step", lowering.external("step")}}, lowering.next_dropout()};
         const int output = lowering.activation(name, out);
         lowering.apply(name, dropout, input, output);
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
@@ -386,6 +389,21 @@ public:
             lowering.add_gradient(name, input, d_input);
         });
         return output;
+    }
+
+private:
+    std::string row_;
+    double rate_;
+};
+
+/// The same, but each channel of an image is dropped or kept as one.
+class SpatialDropout2d : public Dropout {
+public:
+    explicit SpatialDropout2d(Options &options) : Dropout(options, "spatialdropout") {}
+
+    FeatureMap infer() const override {
+        require_spatial(in[0]);
+        return in[0];
     }
 };
 
@@ -556,6 +574,7 @@ std::map<std::string, LayerType> all_layer_types() {
         {"max_pooling2d", layer_type<Pooling2d<lower_max_pool>>("max_pooling2d")},
         {"normalization", layer_type<Normalization>("normalization")},
         {"rescaling", layer_type<Rescaling>("rescaling")},
+        {"spatial_dropout2d", layer_type<SpatialDropout2d>("spatial_dropout2d")},
     };
     for (const PointwiseLayer &layer : pointwise_layers())
         types[layer.type] = {layer.keras_name, [&layer](Options &options) { return std::make_unique<Pointwise>(layer, options); }};

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,6 +82,9 @@ public:
 
     /// Set where the loss takes the activation in.
     bool leaves_activation = false;
+
+    /// Of a layer that drops: its own rate, which a recipe's is taken before.
+    virtual std::optional<double> dropout_rate() const { return {}; }
 
     /// True where the output is the input, in another shape at most: what is left to the loss is left to it through such a layer as well.
     virtual bool hands_on() const { return false; }

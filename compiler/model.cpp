@@ -245,8 +245,11 @@ std::optional<InputScaling> Model::input_scaling() const {
     return scaling;
 }
 
-int Model::dropout_layers() const {
-    return int(std::ranges::count_if(layers, [](const auto &layer) { return layer->type == "dropout"; }));
+std::vector<double> Model::dropout_rates() const {
+    std::vector<double> rates;
+    for (const auto &layer : layers)
+        if (const auto rate = layer->dropout_rate()) rates.push_back(*rate);
+    return rates;
 }
 
 Model parse_model(std::string_view text, const std::string &file) {

@@ -22,8 +22,8 @@ struct Model {
     int classes() const { return loss->classes(); }
     /// What the layers at the beginning make of the image; nothing where it is none.
     std::optional<InputScaling> input_scaling() const;
-    /// How many of the layers are dropouts; each has its own random stream and its own rate in the recipe.
-    int dropout_layers() const;
+    /// The own rates of the layers that drop; each of these has its own random stream.
+    std::vector<double> dropout_rates() const;
 };
 
 /// `file` names the text in messages. Throws std::runtime_error with one line: the file, the layer and the reason, or the file and line

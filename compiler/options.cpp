@@ -77,6 +77,13 @@ double Options::number(const char *key, double low, double high) {
 
 double Options::number(const char *key, double otherwise, double low, double high) { return has(key) ? number(key, low, high) : otherwise; }
 
+double Options::number(const char *key, double otherwise, bool (*accepts)(double), const char *range) {
+    if (!has(key)) return otherwise;
+    const json &value = get(key);
+    if (!value.is_number() || !accepts(value.get<double>())) must_be(key, range, value);
+    return value;
+}
+
 std::vector<double> Options::numbers(const char *key, double low, double high) {
     const json &value = get(key);
     const json list = value.is_array() ? value : json::array({value});

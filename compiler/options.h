@@ -35,6 +35,8 @@ public:
     /// A number from `low` to `high`.
     double number(const char *key, double low, double high);
     double number(const char *key, double otherwise, double low, double high);
+    /// A number that `accepts` takes; `range` says in words which those are.
+    double number(const char *key, double otherwise, bool (*accepts)(double), const char *range);
     /// One such number, or a list of them.
     std::vector<double> numbers(const char *key, double low, double high);
     std::string text(const char *key);

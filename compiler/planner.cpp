@@ -270,7 +270,9 @@ Plan make_plan(const Model &model, const PlanOptions &options) {
     plan.model = model.name;
     plan.in_h = model.input.h, plan.in_w = model.input.w, plan.in_c = model.input.c;
     plan.classes = model.classes();
-    plan.dropout_layers = model.dropout_layers();
+    const std::vector<double> rates = model.dropout_rates();
+    plan.dropout_layers = int(rates.size());
+    if (std::ranges::any_of(rates, [](double rate) { return rate != 0; })) plan.dropout_rates = rates;
     plan.layers = summarize(model);
     plan.parameters = slabs.parameters;
     plan.trainable = slabs.trainable;

@@ -70,8 +70,9 @@ BoundLink add(const Operands &operands) {
 
 Expr scale_of(const Operands &operands) { return step_float(operands["step"], dropout_scale(operands.link.dropout)); }
 
+template<bool spatial>
 BoundLink dropout(const Operands &operands) {
-    const DropoutMask mask(operands["step"], operands.link.dropout, operands.of.channels, operands.of.width);
+    const DropoutMask mask(operands["step"], operands.link.dropout, spatial, operands.of.channels, operands.of.width);
     return {
         [=](const Expr &value, const Place &at) { return select(mask.dropped(at.c, at.x, at.y, at.n), 0.0f, value * scale_of(operands)); },
         {},
@@ -253,7 +254,8 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"affine", affine},
     {"normgradient", norm_gradient},
     {"add", add},
-    {"dropout", dropout},
+    {"dropout", dropout<false>},
+    {"spatialdropout", dropout<true>},
     {"kept", kept},
     {"normalise", normalise},
     {"onehotgradient", one_hot_gradient},

@@ -272,6 +272,7 @@ Plan parse(const Json &json) {
     plan.in_h = input[0], plan.in_w = input[1], plan.in_c = input[2];
     plan.classes = json.at("classes");
     plan.dropout_layers = json.at("dropout_layers");
+    if (json.contains("dropout_rates")) plan.dropout_rates = json["dropout_rates"].get<std::vector<double>>();
     plan.trainable = json.at("trainable");
     plan.non_trainable = json.at("non_trainable");
     plan.parameter_bytes = json.at("parameter_bytes");
@@ -289,18 +290,19 @@ std::string to_json(const Plan &plan) {
     for (const LayerSummary &layer : plan.layers) layers.push_back(write_layer(layer));
     for (const Parameter &parameter : plan.parameters) parameters.push_back(write_parameter(parameter));
     for (const SetPlan &set : plan.sets) sets.push_back(write_set(set));
-    const Json json = {{"version", plan.version},
-                       {"model", plan.model},
-                       {"input", {plan.in_h, plan.in_w, plan.in_c}},
-                       {"classes", plan.classes},
-                       {"dropout_layers", plan.dropout_layers},
-                       {"trainable", plan.trainable},
-                       {"non_trainable", plan.non_trainable},
-                       {"parameter_bytes", plan.parameter_bytes},
-                       {"moving_bytes", plan.moving_bytes},
-                       {"layers", layers},
-                       {"parameters", parameters},
-                       {"sets", sets}};
+    Json json = {{"version", plan.version},
+                 {"model", plan.model},
+                 {"input", {plan.in_h, plan.in_w, plan.in_c}},
+                 {"classes", plan.classes},
+                 {"dropout_layers", plan.dropout_layers}};
+    if (!plan.dropout_rates.empty()) json["dropout_rates"] = plan.dropout_rates;
+    json.update({{"trainable", plan.trainable},
+                 {"non_trainable", plan.non_trainable},
+                 {"parameter_bytes", plan.parameter_bytes},
+                 {"moving_bytes", plan.moving_bytes},
+                 {"layers", layers},
+                 {"parameters", parameters},
+                 {"sets", sets}});
     std::string text;
     print(text, json, 0);
     return text + "\n";

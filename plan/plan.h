@@ -115,6 +115,7 @@ struct Plan {
     std::string model;
     int in_h = 0, in_w = 0, in_c = 0, classes = 0;
     int dropout_layers = 0;
+    std::vector<double> dropout_rates;  // those layers' own; empty where all are 0
     std::vector<LayerSummary> layers;
     std::vector<Parameter> parameters;
     std::int64_t trainable = 0, non_trainable = 0;       // numbers of weights

@@ -81,6 +81,8 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         {"add", {{"addend", element}}, 1, exact},
         // 0 where the element is dropped, else value times the layer's scale. It is its own gradient.
         {"dropout", {{"step", step}}, 1, derived, true},
+        // The same, where all of an image's channel is dropped or kept.
+        {"spatialdropout", {{"step", step}}, 1, derived, true},
         // value times that scale: the gradient through a dropout, where a mask behind it drops what was dropped
         {"kept", {{"step", step}}, 1, derived, true},
         // (value - center) * factor
@@ -133,6 +135,8 @@ const std::vector<PointwiseLayer> &pointwise_layers() {
     return layers;
 }
 
-bool draws(const Chain &chain) { return std::ranges::find(chain, "dropout", &Link::row) != chain.end(); }
+bool draws(const Chain &chain) {
+    return std::ranges::any_of(chain, [](const Link &link) { return link.row == "dropout" || link.row == "spatialdropout"; });
+}
 
 }  // namespace halcyon

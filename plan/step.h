@@ -22,6 +22,10 @@ enum StepField : int {
 /// uint32: an element is dropped where its 16 random bits are below it: round(rate * 65536).
 constexpr int dropout_threshold(int layer) { return step_first_dropout + 2 * layer; }
 
+/// The rates that these 16 bits tell from 0 and from 1.
+constexpr bool is_dropout_rate(double rate) { return rate == 0 || (rate >= 1.0 / 65536 && rate <= 65535.0 / 65536); }
+constexpr const char *dropout_rate_range = "0 or a number from 1/65536 to 65535/65536";
+
 /// float: what kept elements are multiplied by: 1 / (1 - rate).
 constexpr int dropout_scale(int layer) { return step_first_dropout + 2 * layer + 1; }
 

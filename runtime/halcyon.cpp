@@ -110,7 +110,7 @@ TrainingStep training_step(const Plan &plan, std::span<const std::int32_t> recor
     training.values.update = step.update;
     training.values.learning_rate = step.learning_rate;
     training.values.flip_probability = step.flip_probability;
-    training.values.dropout_rates.assign(static_cast<std::size_t>(plan.dropout_layers), step.dropout_rate);
+    if (step.dropout_rate != 0) training.values.dropout_rates.assign(static_cast<std::size_t>(plan.dropout_layers), step.dropout_rate);
     return training;
 }
 

@@ -31,7 +31,7 @@ typedef struct halcyon_step {
     uint32_t seed;          /* with `update` it decides what is dropped and flipped */
     int64_t update;         /* 1 .. 2^32 - 1, one more in every step */
     float learning_rate;    /* finite, at least 0; 0.001 is Keras's for Adam */
-    float dropout_rate;     /* of every dropout layer, 0 .. 0.99999, in steps of 1/65536 */
+    float dropout_rate;     /* of every dropout layer, 0 .. 0.99999, in steps of 1/65536; 0: each layer's own */
     float flip_probability; /* of mirroring an image, 0 .. 1 */
 
     const char *optimizer; /* by its name in a recipe, with Keras's constants, the same in all steps; null: "adam" */

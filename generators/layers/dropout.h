@@ -11,16 +11,18 @@ namespace halcyon {
 /// Which elements of an activation a dropout layer drops: those whose 16 random bits are below the layer's threshold. At rate 0 it is none.
 ///
 /// The channels are cut into four lanes of `quarter` channels, the last ones perhaps shorter: channel c is element c % quarter of lane
-/// c / quarter. A pair of random words serves the same element of all four lanes, 16 bits each.
+/// c / quarter. A pair of random words serves the same element of all four lanes, 16 bits each. A spatial dropout has the words of an
+/// image's first pixel at all of them.
 class DropoutMask {
 public:
     Halide::Var x{"x"}, y{"y"}, n{"n"}, element{"element"};
     int quarter;
     Halide::Func key{"key"}, words{"words"};
 
-    DropoutMask(const Halide::Func &step, int layer, int channels, int width)
+    DropoutMask(const Halide::Func &step, int layer, bool spatial, int channels, int width)
         : quarter((channels + 3) / 4), threshold_(step_word(step, dropout_threshold(layer))) {
-        const Halide::Expr counter = Halide::cast<uint32_t>((y * width + x) * quarter + element);
+        const Halide::Expr pixel = spatial ? Halide::Expr(0) : y * width + x;
+        const Halide::Expr counter = Halide::cast<uint32_t>(pixel * quarter + element);
         key() = stream_key(step, stream_first_dropout + layer);
         const auto pair = philox2x32({place_in_epoch(step, n), counter}, key());
         words(element, x, y, n) = Halide::Tuple(pair[0], pair[1]);

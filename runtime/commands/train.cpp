@@ -76,7 +76,7 @@ Recipe resolve_recipe(const TrainOptions &options, const Plan &plan) {
     if (options.epochs) recipe.epochs = *options.epochs;
     if (options.batch) recipe.batch = *options.batch;
     if (options.no_dropout) recipe.dropout = 0.0;
-    recipe.dropout = dropout_rates(recipe, plan.dropout_layers);
+    recipe.dropout = dropout_rates(recipe, plan);
     return recipe;
 }
 
@@ -222,7 +222,7 @@ void refuse_changes(const TrainOptions &options, const RunConfig &run, const Pla
             require(option.c_str(), "", false, change);
     require("--no-shuffle", "", !run.shuffle, "the run shuffles");
     require("--no-evaluate", "", !run.evaluate, "the run evaluates");
-    const std::vector<double> rates = dropout_rates(run.recipe, plan.dropout_layers);
+    const std::vector<double> rates = dropout_rates(run.recipe, plan);
     require("--no-dropout", "", std::ranges::all_of(rates, [](double rate) { return rate == 0; }), "the run drops out");
     if (std::ranges::find(options.data.given, "--recipe") == options.data.given.end()) return;
     Recipe recipe = resolve_recipe(options, plan);

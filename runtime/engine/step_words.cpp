@@ -29,7 +29,9 @@ void write_dropout(Words words, const Plan &plan, const std::vector<float> &rate
     if (!rates.empty() && rates.size() != static_cast<std::size_t>(plan.dropout_layers))
         throw std::invalid_argument(fmt::format("{} dropout rates for {} dropout layers", rates.size(), plan.dropout_layers));
     for (int layer = 0; layer < plan.dropout_layers; ++layer) {
-        const float rate = rates.empty() ? 0.0F : rates[static_cast<std::size_t>(layer)];
+        const auto place = static_cast<std::size_t>(layer);
+        const float own = plan.dropout_rates.empty() ? 0.0F : static_cast<float>(plan.dropout_rates.at(place));
+        const float rate = rates.empty() ? own : rates[place];
         require(rate >= 0 && rate < 1 && chance_of(rate) < 65536, "dropout rate", rate, "from 0 to 0.99999");
         set_word(words, dropout_threshold(layer), chance_of(rate));
         set_word(words, dropout_scale(layer), 1.0F / (1.0F - rate));

@@ -20,7 +20,7 @@ struct StepValues {
     int global_batch = 0;        // images whose mean loss is differentiated, no fewer than the batch's; 0: those of this batch
 
     float flip_probability = 0;             // of mirroring an image, 0..1
-    std::vector<float> dropout_rates = {};  // one for each of the plan's dropout layers, 0 <= rate, round(65536 rate) < 65536; empty: none
+    std::vector<float> dropout_rates = {};  // one for each dropout layer, 0 <= rate, round(65536 rate) < 65536; empty: the plan's own
 
     std::vector<float> class_weights = {};  // what an image's loss is multiplied by, by its class, finite and at least 0; empty: all 1
 

@@ -2,6 +2,7 @@
 
 #include "plan/files.h"
 #include "plan/json.h"
+#include "plan/step.h"
 #include "runtime/training/builtin_recipes.h"
 #include "runtime/training/section.h"
 
@@ -29,10 +30,6 @@ bool factor(double x) { return x >= 1e-30 && x <= 0.9999999; }
 const char *const scale_range = "a number from 1e-30 to 1e30";
 const char *const zero_or_scale_range = "0 or a number from 1e-30 to 1e30";
 const char *const factor_range = "a number from 1e-30 to 0.9999999";
-
-// The kernels draw 16 random bits.
-bool dropout_rate(double x) { return x == 0 || (x >= 1.0 / 65536 && x <= 65535.0 / 65536); }
-const char *const dropout_range = "0 or a number from 1/65536 to 65535/65536";
 
 /// A setting of an optimizer's or a schedule's.
 double parse_setting(Section &section, const auto &setting) {
@@ -95,7 +92,7 @@ LearningRate parse_learning_rate(const json &values, const std::string &where) {
 }
 
 Dropout parse_dropout(const json &values, const Section &section) {
-    const auto checked = [&](const json &rate) { return section.checked(rate, "dropout", dropout_rate, dropout_range); };
+    const auto checked = [&](const json &rate) { return section.checked(rate, "dropout", is_dropout_rate, dropout_rate_range); };
     if (!values.is_array()) return checked(values);
     std::vector<double> rates;
     for (const json &rate : values) rates.push_back(checked(rate));
@@ -225,7 +222,7 @@ std::string to_json(const Recipe &recipe) {
     if (rate.per_epoch) values["learning_rate"]["per"] = "epoch";
     values["epochs"] = recipe.epochs;
     values["batch"] = recipe.batch;
-    std::visit([&values](const auto &rates) { values["dropout"] = rates; }, recipe.dropout);
+    if (recipe.dropout) std::visit([&values](const auto &rates) { values["dropout"] = rates; }, *recipe.dropout);
     values["flip"] = recipe.flip;
     if (recipe.augment != Augmentation()) values["augment"] = to_json(recipe.augment);
     if (const ordered_json weights = std::visit(ClassWeightsToJson(), recipe.class_weights); !weights.is_null())
@@ -241,14 +238,15 @@ std::vector<std::string> recipe_names() {
     return names;
 }
 
-std::vector<double> dropout_rates(const Recipe &recipe, int layers) {
-    const auto count = static_cast<std::size_t>(layers);
-    if (const double *rate = std::get_if<double>(&recipe.dropout)) return std::vector<double>(count, *rate);
-    const auto &rates = std::get<std::vector<double>>(recipe.dropout);
+std::vector<double> dropout_rates(const Recipe &recipe, const Plan &plan) {
+    const auto count = static_cast<std::size_t>(plan.dropout_layers);
+    if (!recipe.dropout) return plan.dropout_rates.empty() ? std::vector<double>(count, 0) : plan.dropout_rates;
+    if (const double *rate = std::get_if<double>(&*recipe.dropout)) return std::vector<double>(count, *rate);
+    const auto &rates = std::get<std::vector<double>>(*recipe.dropout);
     if (rates.size() != count)
         throw std::runtime_error(
             fmt::format("recipe {}: {} dropout rates, but the model has {} dropout layers; list one rate a layer, or give a number for all",
-                        recipe.name, rates.size(), layers));
+                        recipe.name, rates.size(), count));
     return rates;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plan/optimizers.h"
+#include "plan/plan.h"
 #include "runtime/training/augment.h"
 #include "runtime/training/learning_rate.h"
 
@@ -62,8 +63,8 @@ struct Recipe {
     LearningRate learning_rate;
     int epochs = 10;
     int batch = 64;
-    Dropout dropout = 0.0;  // each rate 0, or 1/65536 to 65535/65536
-    double flip = 0;        // the probability with which an image is mirrored left to right, in [0, 1]
+    std::optional<Dropout> dropout;  // none: each layer's own rate
+    double flip = 0;                 // the probability with which an image is mirrored left to right, in [0, 1]
     Augmentation augment;
     ClassWeights class_weights;
     std::optional<EarlyStopping> early_stopping;
@@ -82,7 +83,8 @@ std::string to_json(const Recipe &recipe);
 /// The names of the built-in recipes, in alphabetical order.
 std::vector<std::string> recipe_names();
 
-/// The dropout rate of each of the model's dropout layers. Throws std::runtime_error where the recipe lists another number of rates.
-std::vector<double> dropout_rates(const Recipe &recipe, int layers);
+/// The rate of each of the plan's dropout layers: the recipe's, or its own where that gives none. Throws std::runtime_error where the
+/// recipe lists another number of rates.
+std::vector<double> dropout_rates(const Recipe &recipe, const Plan &plan);
 
 }  // namespace halcyon

@@ -63,7 +63,7 @@ Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data,
       train_data_(place(network, data.train)) {
     const Recipe &recipe = config.recipe;
     const std::vector<double> weights = require_fits(config, data);
-    const std::vector<double> rates = dropout_rates(recipe, network.plan().dropout_layers);
+    const std::vector<double> rates = dropout_rates(recipe, network.plan());
     TrainingStep step;
     step.values.seed = config.seed;
     step.values.flip_probability = static_cast<float>(recipe.flip);

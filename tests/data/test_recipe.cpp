@@ -21,6 +21,14 @@ std::string refusal(const std::string &text) {
     return message_of([&] { parse_recipe(text, "my.json"); });
 }
 
+/// A plan with so many dropout layers, and what they have of their own.
+Plan with_dropouts(int layers, const std::vector<double> &own = {}) {
+    Plan plan;
+    plan.dropout_layers = layers;
+    plan.dropout_rates = own;
+    return plan;
+}
+
 std::string schedule_names() {
     std::string names;
     for (const Schedule &schedule : all_schedules()) names += (names.empty() ? "" : " or ") + schedule.name;
@@ -51,7 +59,7 @@ TEST_CASE("keras is Keras's fit") {
     CHECK(recipe.optimizer.name == "adam");
     CHECK(recipe.optimizer.settings == std::vector<double>{0.9, 0.999, 1e-7});
     CHECK((recipe.epochs == 10 && recipe.batch == 64 && recipe.flip == 0));
-    CHECK(dropout_rates(recipe, 4) == std::vector<double>{0.25, 0.25, 0.25, 0.25});
+    CHECK(dropout_rates(recipe, with_dropouts(4)) == std::vector<double>{0.25, 0.25, 0.25, 0.25});
     for (int step : {0, 1, 7819}) CHECK(learning_rate(recipe.learning_rate, {step, 7820, 7820}) == 1e-3);
 }
 
@@ -74,7 +82,7 @@ TEST_CASE("Schedules are Keras's and PyTorch's") {
 TEST_CASE("onecycle is linear up and a cosine down") {
     const Recipe recipe = load_recipe("onecycle");
     CHECK((recipe.epochs == 10 && recipe.batch == 64 && recipe.flip == 0.5));
-    CHECK(dropout_rates(recipe, 4) == std::vector<double>{0.05, 0.05, 0.1, 0.1});
+    CHECK(dropout_rates(recipe, with_dropouts(4)) == std::vector<double>{0.05, 0.05, 0.1, 0.1});
     const LearningRate &rate = recipe.learning_rate;
     CHECK(close(learning_rate(rate, {0, 1000, 1000}), 5e-4, 5e-3));
     CHECK(close(learning_rate(rate, {100, 1000, 1000}), 2.75e-3, 5e-3));
@@ -149,13 +157,23 @@ TEST_CASE("A chance is at least one in the 65536 that are told apart") {
 
 TEST_CASE("A recipe's rates must fit the model") {
     const Recipe recipe = parse_recipe(R"({"name":"mine","dropout":[0.1,0.2,0.3]})", "it");
-    CHECK(dropout_rates(recipe, 3) == std::vector<double>{0.1, 0.2, 0.3});
-    CHECK(one_line_with(message_of([&] { dropout_rates(recipe, 4); }), {"recipe mine: 3 dropout rates", "4 dropout layers"}));
-    CHECK(dropout_rates(Recipe(), 2) == std::vector<double>{0, 0});
+    CHECK(dropout_rates(recipe, with_dropouts(3)) == std::vector<double>{0.1, 0.2, 0.3});
+    CHECK(
+        one_line_with(message_of([&] { dropout_rates(recipe, with_dropouts(4)); }), {"recipe mine: 3 dropout rates", "4 dropout layers"}));
+    CHECK(dropout_rates(Recipe(), with_dropouts(2)) == std::vector<double>{0, 0});
     const Recipe one = parse_recipe(R"({"name":"one","dropout":[0.1]})", "it"), all = parse_recipe(R"({"dropout":0.1})", "it");
-    CHECK(one_line_with(message_of([&] { dropout_rates(one, 4); }), {"recipe one: 1 dropout rates", "4 dropout layers"}));
-    CHECK(dropout_rates(one, 1) == std::vector<double>{0.1});
-    CHECK(dropout_rates(all, 2) == std::vector<double>{0.1, 0.1});
+    CHECK(one_line_with(message_of([&] { dropout_rates(one, with_dropouts(4)); }), {"recipe one: 1 dropout rates", "4 dropout layers"}));
+    CHECK(dropout_rates(one, with_dropouts(1)) == std::vector<double>{0.1});
+    CHECK(dropout_rates(all, with_dropouts(2)) == std::vector<double>{0.1, 0.1});
+}
+
+TEST_CASE("A recipe's rates are taken before the layers' own") {
+    const Plan plan = with_dropouts(2, {0.5, 0});
+    const auto rates = [&](const std::string &text) { return dropout_rates(parse_recipe(text, "it"), plan); };
+    CHECK(rates(R"({})") == std::vector<double>{0.5, 0});
+    CHECK(rates(R"({"dropout":0})") == std::vector<double>{0, 0});
+    CHECK(rates(R"({"dropout":0.1})") == std::vector<double>{0.1, 0.1});
+    CHECK(rates(R"({"dropout":[0.1,0.2]})") == std::vector<double>{0.1, 0.2});
 }
 
 TEST_CASE("What is wrong with a recipe is said in one line, with its key") {

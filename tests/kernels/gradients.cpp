@@ -141,6 +141,7 @@ BoundRow affine_mask(const Array &of, const Array &scale, const Array &shift) {
 BoundRow add(const Array &addend) { return {{"add"}, {{"addend", addend}}}; }
 BoundRow normalise(const Array &center, const Array &factor) { return {{"normalise"}, {{"center", center}, {"factor", factor}}}; }
 BoundRow dropout(const Array &step, int layer = 0) { return {{"dropout", layer}, {{"step", step}}}; }
+BoundRow spatial_dropout(const Array &step, int layer = 0) { return {{"spatialdropout", layer}, {{"step", step}}}; }
 BoundRow kept(const Array &step, int layer = 0) { return {{"kept", layer}, {{"step", step}}}; }
 
 /// Rows whose gradient is that of other rows, which may depend on what they read.
@@ -432,7 +433,8 @@ TEST_CASE("gradients of rows") {
     check(rectified, {input});
     check(pass({affine(scale, shift)}, [=](const Array &) { return BoundRows{scaled(scale)}; }), {input});
     check(pass({normalise(shift, scale)}, [=](const Array &) { return BoundRows{scaled(scale)}; }), {input});
-    check(pass({dropout(step, 1)}, [=](const Array &) { return BoundRows{dropout(step, 1)}; }), {input});
+    for (const BoundRow &row : {dropout(step, 1), spatial_dropout(step, 1)})
+        check(pass({row}, [=](const Array &) { return BoundRows{row}; }), {input});
     // What an affine function made, masked by what it is made of.
     check(pass({affine(scale, shift), relu},
                [=](const Array &values) {
@@ -475,8 +477,10 @@ TEST_CASE("rows that save a pass are the rows that they stand for") {
     const Array scale = random.reals({6}, -2, 2), shift = random.reals({6}, -1, 1), step = make_step(step_words(2, 0), 0.4, 3);
     CHECK(applied({affine_mask(input, scale, shift)}, gradient).values ==
           applied({mask(applied({affine(scale, shift), relu}, input))}, gradient).values);
-    const Array rectified = applied({relu}, input), dropped = applied({dropout(step, 1)}, rectified);
-    CHECK(applied({kept(step, 1), mask(dropped)}, gradient).values == applied({dropout(step, 1), mask(rectified)}, gradient).values);
+    const Array rectified = applied({relu}, input);
+    for (const BoundRow &row : {dropout(step, 1), spatial_dropout(step, 1)})
+        CHECK(applied({kept(step, 1), mask(applied({row}, rectified))}, gradient).values ==
+              applied({row, mask(rectified)}, gradient).values);
 }
 
 TEST_CASE("gradients of pooling") {

@@ -38,11 +38,13 @@ struct At {
 std::uint32_t word(const Array &step, int field) { return std::uint32_t(step(field)); }
 double real(const Array &step, int field) { return std::bit_cast<float>(word(step, field)); }
 
+template<bool spatial>
 bool is_dropped(const At &at) {
     const Array &step = at.step();
     const int layer = at.operands.link.dropout, quarter = (at.values.extent(0) + 3) / 4;
     const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_dropout + layer);
-    const std::uint32_t element = (at.y * at.values.extent(1) + at.x) * quarter + at.c % quarter, lane = at.c / quarter;
+    const std::uint32_t pixel = spatial ? 0 : at.y * at.values.extent(1) + at.x;
+    const std::uint32_t element = pixel * quarter + at.c % quarter, lane = at.c / quarter;
     const std::uint32_t pair = philox2x32({word(step, step_position) + at.n, element}, key)[lane / 2];
     return (lane % 2 ? pair >> 16 : pair & 0xFFFF) < word(step, dropout_threshold(layer));
 }
@@ -94,6 +96,11 @@ double keep(const At &, double error, double) { return error; }
 template<bool (*drops)(const At &)>
 constexpr Row mask = {[](const At &at) { return drops(at) ? 0.0 : at.value(); },
                       [](const At &at, double error, double) { return drops(at) ? 0.0 : error; }};
+
+/// What is dropped is exactly 0, the rest is scaled.
+template<bool (*drops)(const At &)>
+constexpr Row dropout = {[](const At &at) { return drops(at) ? 0.0 : at.value() * scale_of(at); },
+                         [](const At &at, double error, double result) { return drops(at) ? 0.0 : scaled_error(at, error, result); }};
 
 // The activations, and the slopes of what their gradients read.
 
@@ -238,10 +245,8 @@ const std::map<std::string, Row, std::less<>> rows = {
       // Of several sums behind each other the compiler may take another pair first: twice what either rounding is at most.
       [](const At &at, double error, double) { return error + 2 * u * (std::abs(at.value()) + std::abs(at.element("addend"))); }}},
     {"kept", {[](const At &at) { return at.value() * scale_of(at); }, scaled_error}},
-    // What is dropped is exactly 0.
-    {"dropout",
-     {[](const At &at) { return is_dropped(at) ? 0.0 : at.value() * scale_of(at); },
-      [](const At &at, double error, double result) { return is_dropped(at) ? 0.0 : scaled_error(at, error, result); }}},
+    {"dropout", dropout<is_dropped<false>>},
+    {"spatialdropout", dropout<is_dropped<true>>},
     {"normgradient", {norm_gradient_at, norm_gradient_error_at}},
     // A difference and a product, and the division by 255 behind them: tests/kernels/tolerances.cpp counts all of input_fwd's.
     {"normalise", {[](const At &at) { return (at.value() - at.channel("center")) * at.channel("factor"); }, keep}},

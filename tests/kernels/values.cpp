@@ -170,6 +170,23 @@ TEST_CASE("dropout drops the share it is asked for and keeps the mean") {
     CHECK(applied({{{"kept"}, {{"step", step}}}}, Array({1}, 3))(0) == 3 * scale);
 }
 
+TEST_CASE("spatial dropout drops whole channels of images, the share it is asked for, and keeps the mean") {
+    const Array step = make_step(step_words(1, 0), 0.25, 1);
+    const Array dropped = applied({{{"spatialdropout"}, {{"step", step}}}}, Array({30, 2, 3, 1000}, 1));
+    const double scale = float(1 / 0.75);
+    double sum = 0;
+    for (int n = 0; n < 1000; n++)
+        for (int c = 0; c < 30; c++) {
+            const double value = dropped(c, 0, 0, n);
+            CHECK((value == 0 || value == scale));
+            for (int y = 0; y < 3; y++)
+                for (int x = 0; x < 2; x++) CHECK(dropped(c, x, y, n) == value);
+            sum += value;
+        }
+    // 30000 channels: the mean's deviation is sqrt(0.25 / 0.75 / 30000) = 0.0033.
+    CHECK(std::abs(sum / 30000 - 1) < 4 * 0.0033);
+}
+
 TEST_CASE("each dropout layer has its own rate and its own random numbers") {
     Array step = make_step(step_words(2, 0), 0.5, 1);
     const auto dropped = [&](int layer) { return applied({{{"dropout", layer}, {{"step", step}}}}, Array({64}, 1)).values; };

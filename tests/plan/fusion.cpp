@@ -623,6 +623,12 @@ TEST_CASE("a ReLU before a dropout is masked by what the dropout made, and what 
         CHECK(kept[0].chain("output")[0].dropout == 1);
         CHECK(kept[1].chain("output")[0].dropout == 0);
     }
+    SECTION("a spatial one too") {
+        Graph spatial = training_graph(conv_relu + ", " + conv_relu + R"(, {"type": "spatial_dropout2d"})");
+        fuse_soundly(spatial);
+        CHECK(count(spatial, "conv2d_bwd_data d_input[kept, mask]") == 1);
+        CHECK(count(spatial, "conv2d_fwd output[relu, spatialdropout]") == 1);
+    }
     SECTION("not where anything lies between, or others read the ReLU") {
         for (
             const std::string &layers :

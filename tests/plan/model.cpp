@@ -80,6 +80,18 @@ TEST_CASE("cifar10 has Keras's names, shapes and parameter counts") {
     CHECK(plan.non_trainable == 832);
     CHECK(plan.classes == 10);
     CHECK(plan.dropout_layers == 4);
+    CHECK(plan.dropout_rates.empty());
+}
+
+TEST_CASE("dropout layers may have rates of their own") {
+    const auto plan = [](const std::string &layers) {
+        return make_plan(make_model(layers + ", " + flatten + ", " + softmax), {.sets = {}});
+    };
+    const Plan own = plan(R"({"type": "dropout", "rate": 0.3}, {"type": "dropout"})"), none = plan(R"({"type": "dropout", "rate": 0})");
+    CHECK(own.dropout_layers == 2);
+    CHECK(own.dropout_rates == std::vector<double>{0.3, 0});
+    CHECK(none.dropout_layers == 1);
+    CHECK(none.dropout_rates.empty());
 }
 
 TEST_CASE("weights have Keras's shapes, initializers and fans, and are aligned") {
@@ -460,11 +472,15 @@ TEST_CASE("the schema has the layers and options that the reader has") {
 TEST_CASE("unknown keys, missing keys and wrong types are named") {
     CHECK(message(R"({"type": "relu", "slope": 1})") ==
           "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, inputs, max_value, negative_slope, threshold");
-    CHECK(message(R"({"type": "dropout", "rate": 0.5})") ==
-          "t.json: layers[0] \"dropout\": unknown key \"rate\"; the layer has type, name, inputs");
+    CHECK(message(flatten + R"(, {"type": "spatial_dropout2d"})").starts_with("t.json: layers[1] \"spatial_dropout2d\": "));
+    for (const char *rate : {"1", "1e-5", "-0.1", "\"0.5\""})
+        CHECK(message(fmt::format(R"({{"type": "dropout", "rate": {}}})", rate)) ==
+              fmt::format("t.json: layers[0] \"dropout\": \"rate\" must be 0 or a number from 1/65536 to 65535/65536, not {}",
+                          nlohmann::json::parse(rate).dump()));
     CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are activation, add, average_pooling2d, "
                                               "batch_normalization, conv2d, dense, dropout, elu, flatten, global_average_pooling2d, "
-                                              "global_max_pooling2d, leaky_relu, max_pooling2d, normalization, relu, rescaling");
+                                              "global_max_pooling2d, leaky_relu, max_pooling2d, normalization, relu, rescaling, "
+                                              "spatial_dropout2d");
     CHECK(message(R"({"type": "global_average_pooling2d", "keepdims": 1})") ==
           "t.json: layers[0] \"global_average_pooling2d\": \"keepdims\" must be true or false, not 1");
     CHECK(message(R"({"filters": 4})") == "t.json: layers[0]: the layer needs \"type\"");

@@ -295,10 +295,11 @@ TEST_CASE("plan.json reads back as the same plan") {
     texts.push_back(to_json(make_plan(cifar10(), {.sets = all_sets(), .all_entries = true})));
     for (int round = 0; round < 10; ++round)
         texts.push_back(to_json(make_plan(random_model(random, 8), {.sets = all_sets(), .menu = tuned_menu})));
-    texts.push_back(
-        to_json(make_plan(make_model(R"({"type": "batch_normalization", "momentum": 0.123, "epsilon": 1e-5}, {"type": "flatten"},
+    texts.push_back(to_json(make_plan(
+        make_model(
+            R"({"type": "batch_normalization", "momentum": 0.123, "epsilon": 1e-5}, {"type": "dropout", "rate": 0.3}, {"type": "flatten"},
         {"type": "dense", "units": 3, "activation": "softmax"})"),
-                          {.sets = all_sets()})));
+        {.sets = all_sets()})));
     for (const std::string &text : texts) {
         const Plan plan = parse_plan(text);
         CHECK(to_json(plan) == text);
@@ -309,6 +310,7 @@ TEST_CASE("plan.json reads back as the same plan") {
     REQUIRE(stats != kernels.end());
     CHECK(stats->kernel.shape.momentum == 0.123f);
     CHECK(stats->kernel.shape.epsilon == 1e-5f);
+    CHECK(plan.dropout_rates == std::vector<double>{0.3});
 }
 
 TEST_CASE("a plan that cannot be read says so") {

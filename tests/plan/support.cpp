@@ -81,7 +81,7 @@ Model random_model(std::mt19937 &random, int size) {
             equal.push_back(add("relu", "", {any()}));
             break;
         case 3:
-            equal.push_back(add("dropout", "", {any()}));
+            equal.push_back(add(below(2) ? "dropout" : "spatial_dropout2d", "", {any()}));
             break;
         case 4:
             equal.push_back(add("add", "", {any(), any()}));

@@ -23,7 +23,8 @@ struct Handle {
     halcyon_network *network = nullptr;
     halcyon_status opened;
 
-    explicit Handle(const char *schedule = "auto", int max_batch = 4) : opened(halcyon_open(&library, schedule, 2, max_batch, &network)) {}
+    explicit Handle(const char *schedule = "auto", int max_batch = 4, const halcyon::Plan &plan = tiny_plan())
+        : model(plan), opened(halcyon_open(&library, schedule, 2, max_batch, &network)) {}
     ~Handle() { halcyon_close(network); }
 
     std::string error() const { return halcyon_last_error(network); }
@@ -193,6 +194,20 @@ TEST_CASE("a step that is out of range is refused and changes nothing") {
     REQUIRE(halcyon_predict(handle.network, images, 2, after) == HALCYON_OK);
     CHECK(std::ranges::equal(before, after));
     CHECK(refusal(&halcyon_step::update, (std::int64_t{1} << 32) - 1) == "");
+}
+
+TEST_CASE("a step without a dropout rate leaves the layers their own") {
+    halcyon::Plan plan = tiny_plan();
+    plan.dropout_rates = {2};  // which the step buffer refuses
+    Handle handle("auto", 4, plan);
+    REQUIRE(halcyon_initialize(handle.network, 1) == HALCYON_OK);
+    const std::uint8_t images[4] = {1, 2, 3, 4};
+    const std::uint16_t labels[2] = {0, 1};
+    halcyon_step step = good_step();
+    CHECK(halcyon_train_step(handle.network, images, labels, 2, &step, nullptr) == HALCYON_FAILED);
+    CHECK(contains(handle.error(), "a dropout rate of 2"));
+    step.dropout_rate = 0.5F;
+    CHECK(halcyon_train_step(handle.network, images, labels, 2, &step, nullptr) == HALCYON_OK);
 }
 
 TEST_CASE("numbers that are none are failures") {

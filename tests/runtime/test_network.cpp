@@ -1,7 +1,9 @@
 #include "runtime/engine/network.h"
 
 #include "plan/augment.h"
+#include "plan/step.h"
 #include "runtime/engine/random.h"
+#include "runtime/engine/step_words.h"
 #include "tests/catch.h"
 #include "tests/runtime/tiny_model.h"
 
@@ -313,6 +315,20 @@ TEST_CASE("values of a step out of range are refused before anything is changed"
     CHECK(refusal(sgd, {.settings = {0, 0, 1}}) == "3 settings for the 1 of sgd");
     CHECK(copy(f.network.parameter_slab()) == before);
     CHECK(refusal(adam, {.dropout_rates = {0.9999F}, .learning_rate = 0, .update = std::numeric_limits<std::int64_t>::max()}) == "");
+}
+
+TEST_CASE("a step that gives no dropout rates takes the layers' own") {
+    Plan plan = tiny_plan();
+    const auto threshold = [&](const StepValues &values) {
+        std::vector<std::uint32_t> words(std::size_t(step_words(plan.dropout_layers, plan.classes)));
+        write_step(words, plan, values, 1);
+        return words[std::size_t(dropout_threshold(0))];
+    };
+    CHECK(threshold({}) == 0);
+    plan.dropout_rates = {0.25};
+    CHECK(threshold({}) == 16384);
+    CHECK(threshold({.dropout_rates = {0.5F}}) == 32768);
+    CHECK(threshold({.dropout_rates = {0}}) == 0);
 }
 
 TEST_CASE("data that kernels cannot read is refused when it is bound") {
