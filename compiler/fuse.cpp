@@ -190,6 +190,47 @@ Fusion merge(Fusing &f, int at, int other, Operation merged) {
 
 // Rewrites: what changes the algebra.
 
+/// Zeros around the input of one convolution, as many as its window reaches into, are that convolution's padding.
+std::optional<Fusion> zeros_into_convolution(Fusing &f, int at) {
+    const Shape zeros = f.at(at).shape;
+    if (f.at(at).core != "window_sum2d_fwd" || zeros.kernel_h != 1 || zeros.kernel_w != 1 || !zeros.padded()) return {};
+    std::vector<int> convolutions = f.readers(f.at(at).outputs["output"]);
+    if (convolutions.empty() || f.at(convolutions[0]).core != "conv2d_fwd" || convolutions.size() > 2) return {};
+    std::optional<int> backward;  // takes the zeros' gradient away
+    if (convolutions.size() == 2) {
+        if (f.at(convolutions[1]).core != "conv2d_bwd_weights") return {};
+        for (const int reader : f.readers(f.at(convolutions[1]).inputs["d_output"])) {
+            const Operation &data = f.at(reader);
+            if (data.core != "conv2d_bwd_data" || data.inputs["weights"] != f.at(convolutions[0]).inputs["weights"]) continue;
+            backward = f.only_reader(data.outputs["d_input"], "window_sum2d_bwd");
+            if (!backward) return {};
+            convolutions.push_back(reader);
+        }
+    }
+
+    const std::string both = fmt::format("{} and {}", call_of(f.at(at)), call_of(f.at(convolutions[0])));
+    std::vector<Operation> merged;
+    for (const int i : convolutions) {
+        Operation convolution = f.at(i);
+        Shape &s = convolution.shape;
+        s.in_h = zeros.in_h, s.in_w = zeros.in_w;
+        s.pad_top += zeros.pad_top, s.pad_left += zeros.pad_left;
+        if (std::max(s.pad_top, s.pad_bottom()) >= s.kernel_h || std::max(s.pad_left, s.pad_right()) >= s.kernel_w)
+            return Fusion{false, fmt::format("{} stay apart: a window would hold zeros alone", both)};
+        if (convolution.core == "conv2d_bwd_data")
+            convolution.outputs = {{"d_input", f.at(*backward).outputs["d_input"]}};
+        else
+            convolution.inputs.replace("input", f.at(at).inputs["input"]);
+        const Verdict tuned = f.ask_instead_of(f.at(i), convolution);
+        if (!tuned.taken) return Fusion{false, fmt::format("{} stay apart: {}", both, tuned.line)};
+        merged.push_back(std::move(convolution));
+    }
+    for (std::size_t i = 0; i < convolutions.size(); ++i) f.change(convolutions[i]) = std::move(merged[i]);
+    f.erase(at);
+    if (backward) f.erase(*backward);
+    return Fusion{true, fmt::format("{} are one call, with padding", both)};
+}
+
 /// A maximum over ReLUs is the ReLU of the maximum, whose gradient the pool passes on: of a window that has nothing positive there is none.
 /// Behind a pool a ReLU has fewer values, and the pool and its gradient read what a batch norm made.
 std::optional<Fusion> relu_behind_pool(Fusing &f, int at) {
@@ -714,8 +755,8 @@ void apply(const std::vector<Rule> &rules, Fusing &f, std::vector<Fusion> &fusio
 std::vector<Fusion> fuse(Graph &graph, const Set &set, const PlanOptions &options) {
     Fusing fusing(graph, set, options);
     std::vector<Fusion> fusions;
-    apply({relu_behind_pool, batch_norm_into_previous_convolution, batch_norm_into_convolution, batch_norm_into_trained_convolution,
-           sums_through_pool, dropout_with_mask, loss_with_gradient},
+    apply({zeros_into_convolution, relu_behind_pool, batch_norm_into_previous_convolution, batch_norm_into_convolution,
+           batch_norm_into_trained_convolution, sums_through_pool, dropout_with_mask, loss_with_gradient},
           fusing, fusions);
     place_passes(fusing, fusions);
     apply({transform_weights, convolution_with_pool, convolution_with_loss, statistics_with_pass, gradient_with_pass,

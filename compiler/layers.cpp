@@ -32,12 +32,22 @@ void require_spatial(const FeatureMap &in) {
     if (in.flat) throw std::invalid_argument(fmt::format("needs rows, columns and channels, but its input is flat ({})", to_string(in)));
 }
 
+/// Rows above and below, columns left and right of a layer's input, or as many as "same" asks for.
+struct Padding {
+    bool same = false;
+    int top = 0, bottom = 0, left = 0, right = 0;
+
+    static Padding of(const std::array<int, 4> &margins) { return {false, margins[0], margins[1], margins[2], margins[3]}; }
+    int largest_of_rows() const { return std::max(top, bottom); }
+    int largest_of_columns() const { return std::max(left, right); }
+};
+
 /// The window of a convolution or a pool, as a model file names it.
 struct Window {
     std::string what;  // "kernel" or "pool", for messages
     std::array<int, 2> size;
     std::array<int, 2> strides;
-    bool same;
+    Padding padding = {};
 
     /// The sizes and padding of a kernel, by Keras's rules. Throws std::invalid_argument where the window does not fit.
     Shape over(const FeatureMap &in, int out_c) const {
@@ -47,17 +57,22 @@ struct Window {
         shape.out_c = out_c;
         shape.kernel_h = size[0], shape.kernel_w = size[1];
         shape.stride_h = strides[0], shape.stride_w = strides[1];
-        if (same) {
+        if (padding.same) {
             shape.out_h = (in.h + strides[0] - 1) / strides[0];
             shape.out_w = (in.w + strides[1] - 1) / strides[1];
             // The smaller half of the padding comes first.
             shape.pad_top = std::max((shape.out_h - 1) * strides[0] + size[0] - in.h, 0) / 2;
             shape.pad_left = std::max((shape.out_w - 1) * strides[1] + size[1] - in.w, 0) / 2;
         } else {
-            if (size[0] > in.h || size[1] > in.w)
-                throw std::invalid_argument(fmt::format("{} does not fit in its {}x{} input", name(), in.h, in.w));
-            shape.out_h = (in.h - size[0]) / strides[0] + 1;
-            shape.out_w = (in.w - size[1]) / strides[1] + 1;
+            // Every window holds a value, so that a pool has something to take the maximum or the mean of.
+            if (padding.largest_of_rows() >= size[0] || padding.largest_of_columns() >= size[1])
+                throw std::invalid_argument(fmt::format("\"padding\" must be smaller than {}", name()));
+            const int rows = padding.top + in.h + padding.bottom, columns = padding.left + in.w + padding.right;
+            if (size[0] > rows || size[1] > columns)
+                throw std::invalid_argument(fmt::format("{} does not fit in its {}x{} input", name(), rows, columns));
+            shape.out_h = (rows - size[0]) / strides[0] + 1;
+            shape.out_w = (columns - size[1]) / strides[1] + 1;
+            shape.pad_top = padding.top, shape.pad_left = padding.left;
         }
         return shape;
     }
@@ -68,7 +83,10 @@ struct Window {
     }
 };
 
-bool same_padding(Options &options) { return options.choice("padding", {"valid", "same"}, "valid") == "same"; }
+Padding read_padding(Options &options) {
+    if (options.holds_array("padding")) return Padding::of(options.margins("padding"));
+    return {.same = options.choice("padding", {"valid", "same"}, "valid") == "same"};
+}
 
 std::string read_activation(Options &options) {
     std::vector<std::string> choices = {"linear"};
@@ -181,7 +199,7 @@ class Conv2d : public Convolution {
 public:
     explicit Conv2d(Options &options)
         : Convolution(options), filters_(options.size("filters")), window_{"kernel", options.sizes("kernel_size"),
-                                                                           options.sizes("strides", {1, 1}), same_padding(options)} {}
+                                                                           options.sizes("strides", {1, 1}), read_padding(options)} {}
 
     FeatureMap infer() const override {
         require_spatial(in[0]);
@@ -220,7 +238,7 @@ protected:
         return {"kernel", {features, units_}, {units_, c, w, h}, true, "", features, units_};
     }
 
-    Shape shape() const override { return Window{"kernel", {in[0].h, in[0].w}, {1, 1}, false}.over(in[0], units_); }
+    Shape shape() const override { return Window{"kernel", {in[0].h, in[0].w}, {1, 1}}.over(in[0], units_); }
 
 private:
     int units_;
@@ -314,15 +332,23 @@ int lower_max_pool(Lowering &lowering, const Layer &layer, const Shape &shape, i
     return output;
 }
 
-int lower_average_pool(Lowering &lowering, const Layer &layer, const Shape &shape, int input) {
+/// A call with one input and one output, whatever it names them, and the call that takes the gradient back.
+int lower_linear(Lowering &lowering, const Layer &layer, const char *core, const char *backward, const Shape &shape, int input) {
+    const auto call = [=, &lowering, &layer](const char *of, int from, int to) {
+        lowering.call(layer.name, of, shape, {{find_core(of).inputs.front().name, from}}, {{find_core(of).outputs.front().name, to}});
+    };
     const int output = lowering.activation(layer.name, layer.out);
-    lowering.call(layer.name, "average_pool2d_fwd", shape, {{"input", input}}, {{"output", output}});
+    call(core, input, output);
     lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
         const int d_input = lowering.gradient(input);
-        lowering.call(layer.name, "average_pool2d_bwd", shape, {{"d_output", d_output}}, {{"d_input", d_input}});
+        call(backward, d_output, d_input);
         lowering.add_gradient(layer.name, input, d_input);
     });
     return output;
+}
+
+int lower_average_pool(Lowering &lowering, const Layer &layer, const Shape &shape, int input) {
+    return lower_linear(lowering, layer, "average_pool2d_fwd", "average_pool2d_bwd", shape, input);
 }
 
 /// A window that slides over each channel. What becomes of it is `lower_window`'s.
@@ -331,7 +357,7 @@ class Pooling2d : public Layer {
 public:
     explicit Pooling2d(Options &options) {
         const std::array<int, 2> pool = options.sizes("pool_size", {2, 2});
-        window_ = {"pool", pool, options.sizes("strides", pool), same_padding(options)};
+        window_ = {"pool", pool, options.sizes("strides", pool), read_padding(options)};
     }
 
     FeatureMap infer() const override {
@@ -361,11 +387,56 @@ public:
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const std::array<int, 2> everything = {in[0].h, in[0].w};
-        return lower_window(lowering, *this, Window{"pool", everything, everything, false}.over(in[0], in[0].c), inputs[0]);
+        return lower_window(lowering, *this, Window{"pool", everything, everything}.over(in[0], in[0].c), inputs[0]);
     }
 
 private:
     bool keepdims_;
+};
+
+/// Zeros around the rows and columns: the sums of windows of one tap, of which the outer ones hold nothing.
+class ZeroPadding2d : public Layer {
+public:
+    explicit ZeroPadding2d(Options &options) : padding_(Padding::of(options.margins_of_axes("padding", {1, 1, 1, 1}))) {}
+
+    FeatureMap infer() const override {
+        require_spatial(in[0]);
+        return {padding_.top + in[0].h + padding_.bottom, padding_.left + in[0].w + padding_.right, in[0].c};
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        Shape shape = elementwise(in[0]);
+        shape.out_h = out.h, shape.out_w = out.w, shape.out_c = out.c;
+        shape.pad_top = padding_.top, shape.pad_left = padding_.left;
+        return lower_linear(lowering, *this, "window_sum2d_fwd", "window_sum2d_bwd", shape, inputs[0]);
+    }
+
+private:
+    Padding padding_;
+};
+
+/// Every pixel becomes a window of its size: what the gradient of a sum over windows does. Its own gradient is that sum.
+class UpSampling2d : public Layer {
+public:
+    explicit UpSampling2d(Options &options) : size_(options.sizes("size", {2, 2})) {
+        options.choice("interpolation", {"nearest"}, "nearest");
+    }
+
+    FeatureMap infer() const override {
+        require_spatial(in[0]);
+        const std::int64_t rows = std::int64_t{in[0].h} * size_[0], columns = std::int64_t{in[0].w} * size_[1];
+        if (std::max(rows, columns) > largest_size)
+            throw std::invalid_argument(fmt::format("makes {}x{} pixels; the most is {} of each", rows, columns, largest_size));
+        return {int(rows), int(columns), in[0].c};
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const Shape shape = Window{"size", size_, size_}.over(out, out.c);
+        return lower_linear(lowering, *this, "window_sum2d_bwd", "window_sum2d_fwd", shape, inputs[0]);
+    }
+
+private:
+    std::array<int, 2> size_;
 };
 
 /// Its gradient is dropped by the same row: the same elements fall to the same random numbers.
@@ -575,6 +646,8 @@ std::map<std::string, LayerType> all_layer_types() {
         {"normalization", layer_type<Normalization>("normalization")},
         {"rescaling", layer_type<Rescaling>("rescaling")},
         {"spatial_dropout2d", layer_type<SpatialDropout2d>("spatial_dropout2d")},
+        {"up_sampling2d", layer_type<UpSampling2d>("up_sampling2d")},
+        {"zero_padding2d", layer_type<ZeroPadding2d>("zero_padding2d")},
     };
     for (const PointwiseLayer &layer : pointwise_layers())
         types[layer.type] = {layer.keras_name, [&layer](Options &options) { return std::make_unique<Pointwise>(layer, options); }};

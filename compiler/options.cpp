@@ -21,6 +21,12 @@ bool is_size(const json &value) {
     return size >= 1 && size <= largest_size;
 }
 
+bool is_margin(const json &value) { return is_size(value) || (value.is_number_unsigned() && value.get<std::uint64_t>() == 0); }
+
+bool are_margins(const json &value, std::size_t count) {
+    return value.is_array() && value.size() == count && std::ranges::all_of(value, is_margin);
+}
+
 bool is_between(const json &value, double low, double high) {
     const double number = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
     return number >= low && number <= high;
@@ -61,6 +67,24 @@ std::array<int, 2> Options::sizes(const char *key) {
 }
 
 std::array<int, 2> Options::sizes(const char *key, std::array<int, 2> otherwise) { return has(key) ? sizes(key) : otherwise; }
+
+std::array<int, 4> Options::margins(const char *key) {
+    const json &value = get(key);
+    if (!are_margins(value, 4))
+        must_be(key, fmt::format("[top, bottom, left, right], each a whole number from 0 to {}", largest_size), value);
+    return {value[0], value[1], value[2], value[3]};
+}
+
+std::array<int, 4> Options::margins_of_axes(const char *key, std::array<int, 4> otherwise) {
+    if (!has(key)) return otherwise;
+    const json &value = get(key);
+    if (is_margin(value)) return {value, value, value, value};
+    if (are_margins(value, 2)) return {value[0], value[0], value[1], value[1]};
+    const bool by_sides = value.is_array() && value.size() == 2 && are_margins(value[0], 2) && are_margins(value[1], 2);
+    if (!by_sides)
+        must_be(key, fmt::format("a whole number from 0 to {}, [rows, columns] or [[top, bottom], [left, right]]", largest_size), value);
+    return {value[0][0], value[0][1], value[1][0], value[1][1]};
+}
 
 std::array<int, 3> Options::shape(const char *key) {
     const json &value = get(key);
@@ -133,6 +157,8 @@ const json &Options::object(const char *key) {
 }
 
 bool Options::holds_object(const char *key) { return has(key) && json_[key].is_object(); }
+
+bool Options::holds_array(const char *key) { return has(key) && json_[key].is_array(); }
 
 void Options::finish() const {
     for (const auto &[key, value] : json_.items())

@@ -30,6 +30,10 @@ public:
     /// One size, or two as [rows, columns]; one stands for both.
     std::array<int, 2> sizes(const char *key);
     std::array<int, 2> sizes(const char *key, std::array<int, 2> otherwise);
+    /// What lies around rows and columns, each a whole number from 0 to largest_size: [top, bottom, left, right].
+    std::array<int, 4> margins(const char *key);
+    /// The same as Keras has it: one number, [rows, columns] or [[top, bottom], [left, right]].
+    std::array<int, 4> margins_of_axes(const char *key, std::array<int, 4> otherwise);
     /// Three sizes: [rows, columns, channels].
     std::array<int, 3> shape(const char *key);
     /// A number from `low` to `high`.
@@ -47,6 +51,7 @@ public:
     const nlohmann::json &array(const char *key);
     const nlohmann::json &object(const char *key);
     bool holds_object(const char *key);
+    bool holds_array(const char *key);
 
     /// Throws where there is a key that no reader asked for.
     void finish() const;

@@ -281,13 +281,15 @@ void max_pool2d_bwd(KernelGenerator &k) {
     k.chained_output("d_input", f.d_input);
 }
 
-void average_pool2d_fwd(KernelGenerator &k) {
-    auto &f = k.make<AveragePool2dForward>(k.input("input"), k.shape());
+template<bool averages>
+void window_sum2d_fwd(KernelGenerator &k) {
+    auto &f = k.make<WindowSum2dForward<averages>>(k.input("input"), k.shape());
     k.chained_output("output", f.output);
 }
 
-void average_pool2d_bwd(KernelGenerator &k) {
-    auto &f = k.make<AveragePool2dBackward>(k.input("d_output"), k.shape());
+template<bool averages>
+void window_sum2d_bwd(KernelGenerator &k) {
+    auto &f = k.make<WindowSum2dBackward<averages>>(k.input("d_output"), k.shape());
     k.chained_output("d_input", f.d_input);
 }
 
@@ -360,8 +362,10 @@ const Algorithms &algorithms() {
         {"batch_norm_pool_bwd", built_of<BatchNormPoolBackward>(batch_norm_pool_bwd)},
         {"max_pool2d_fwd", built_of<MaxPool2dForward>(max_pool2d_fwd)},
         {"max_pool2d_bwd", built_of<MaxPool2dBackward>(max_pool2d_bwd)},
-        {"average_pool2d_fwd", built_of<AveragePool2dForward>(average_pool2d_fwd)},
-        {"average_pool2d_bwd", built_of<AveragePool2dBackward>(average_pool2d_bwd)},
+        {"average_pool2d_fwd", built_of<WindowSum2dForward<true>>(window_sum2d_fwd<true>)},
+        {"average_pool2d_bwd", built_of<WindowSum2dBackward<true>>(window_sum2d_bwd<true>)},
+        {"window_sum2d_fwd", built_of<WindowSum2dForward<false>>(window_sum2d_fwd<false>)},
+        {"window_sum2d_bwd", built_of<WindowSum2dBackward<false>>(window_sum2d_bwd<false>)},
         {"softmax_cross_entropy_fwd", built_of<SoftmaxCrossEntropyForward>(softmax_cross_entropy_fwd)},
         {"softmax_cross_entropy", built_of<SoftmaxCrossEntropy>(softmax_cross_entropy)},
         {"sigmoid_cross_entropy_fwd", built_of<SigmoidCrossEntropyForward>(sigmoid_cross_entropy_fwd)},

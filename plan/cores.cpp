@@ -291,6 +291,11 @@ const std::vector<Core> &all_cores() {
         // The gradient to the taps of each window, in equal shares.
         {"average_pool2d_bwd", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::window, Constants::none, derived, window},
 
+        // The sum over windows. Of windows of one tap it is the input with zeros around it.
+        {"window_sum2d_fwd", {{"input", input}}, {{"output", output}}, {}, Sizes::window, Constants::none, exact, window},
+        // The gradient to each tap of a window: each output as large as its window.
+        {"window_sum2d_bwd", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::window, Constants::none, exact, window},
+
         // Softmax, and each image's loss times its class's weight, and whether its label is the first largest; the logits' gradient as
         // well.
         {"softmax_cross_entropy_fwd",

@@ -5,28 +5,38 @@
 namespace halcyon {
 namespace {
 
-void forward_vectors(AveragePool2dForward &f, const Shape &s, const Set &) {
+template<bool averages>
+void forward_vectors(WindowSum2dForward<averages> &f, const Shape &s, const Set &) {
     vector_threads(f.output, f.c, f.x, f.y, f.n, s.in_c);
     window_in_vectors(f.sum, f.taps, {f.output, thread}, f.c, s);
 }
 
-void backward_vectors(AveragePool2dBackward &f, const Shape &s, const Set &) {
+template<bool averages>
+void backward_vectors(WindowSum2dBackward<averages> &f, const Shape &s, const Set &) {
     vector_threads(f.d_input, f.c, f.x, f.y, f.n, s.in_c);
     in_vectors(f.sum, {f.d_input, thread}, f.c);
 }
 
-void gpu_reference(AveragePool2dForward &f) {
+template<bool averages>
+void gpu_reference(WindowSum2dForward<averages> &f) {
     element_threads(f.output, f.c, f.x, f.y, f.n);
     f.sum.compute_at(f.output, thread);
 }
 
-void gpu_reference(AveragePool2dBackward &f) {
+template<bool averages>
+void gpu_reference(WindowSum2dBackward<averages> &f) {
     element_threads(f.d_input, f.c, f.x, f.y, f.n);
     f.sum.compute_at(f.d_input, thread);
 }
 
-const Schedules<AveragePool2dForward> forward_schedules{{"vectors", forward_vectors}, {"gpu_reference", gpu_reference}};
-const Schedules<AveragePool2dBackward> backward_schedules{{"vectors", backward_vectors}, {"gpu_reference", gpu_reference}};
+template<bool averages>
+struct WindowSchedules {
+    Schedules<WindowSum2dForward<averages>> forward{{"vectors", forward_vectors<averages>}, {"gpu_reference", gpu_reference<averages>}};
+    Schedules<WindowSum2dBackward<averages>> backward{{"vectors", backward_vectors<averages>}, {"gpu_reference", gpu_reference<averages>}};
+};
+
+const WindowSchedules<true> of_means;
+const WindowSchedules<false> of_sums;
 
 }  // namespace
 }  // namespace halcyon

@@ -5,18 +5,26 @@
 namespace halcyon {
 namespace {
 
-void reference(AveragePool2dForward &f) {
+template<bool averages>
+void reference(WindowSum2dForward<averages> &f) {
     f.output.parallel(f.n);
     f.sum.compute_at(f.output, f.c);
 }
 
-void reference(AveragePool2dBackward &f) {
+template<bool averages>
+void reference(WindowSum2dBackward<averages> &f) {
     f.d_input.parallel(f.n);
     f.sum.compute_at(f.d_input, f.c);
 }
 
-const Schedules<AveragePool2dForward> forward_schedules{{"reference", reference}};
-const Schedules<AveragePool2dBackward> backward_schedules{{"reference", reference}};
+template<bool averages>
+struct WindowSchedules {
+    Schedules<WindowSum2dForward<averages>> forward{{"reference", reference<averages>}};
+    Schedules<WindowSum2dBackward<averages>> backward{{"reference", reference<averages>}};
+};
+
+const WindowSchedules<true> of_means;
+const WindowSchedules<false> of_sums;
 
 }  // namespace
 }  // namespace halcyon

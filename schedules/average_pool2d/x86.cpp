@@ -7,14 +7,19 @@
 namespace halcyon {
 namespace {
 
-void forward_channel_vectors(AveragePool2dForward &f, const Shape &s, const Set &set) {
+template<bool averages>
+void forward_channel_vectors(WindowSum2dForward<averages> &f, const Shape &s, const Set &set) {
     windows_in_registers(f.output, f.sum, f.taps, s, set);
 }
 
-void forward_image_blocks(AveragePool2dForward &f, const Shape &s, const Set &set) { image_blocks(f.output, f.sum, f.taps, s, set); }
+template<bool averages>
+void forward_image_blocks(WindowSum2dForward<averages> &f, const Shape &s, const Set &set) {
+    image_blocks(f.output, f.sum, f.taps, s, set);
+}
 
 /// Every pixel adds up its shares of up to 4 vectors of channels in registers.
-void backward_channel_vectors(AveragePool2dBackward &f, const Shape &s, const Set &set) {
+template<bool averages>
+void backward_channel_vectors(WindowSum2dBackward<averages> &f, const Shape &s, const Set &set) {
     const int vector = channel_vector(s.in_c, set);
     const Halide::Var co{"co"}, ci{"ci"};
     f.d_input.split(f.c, co, ci, channel_block(s.in_c, vector, 4), Halide::TailStrategy::ShiftInwards)
@@ -26,9 +31,15 @@ void backward_channel_vectors(AveragePool2dBackward &f, const Shape &s, const Se
     f.sum.update().reorder(f.c, f.windows.x, f.windows.y).vectorize(f.c, vector).unroll(f.c);
 }
 
-const Schedules<AveragePool2dForward> forward_schedules{{"channel_vectors", forward_channel_vectors},
-                                                        {"image_blocks", forward_image_blocks}};
-const Schedules<AveragePool2dBackward> backward_schedules{{"channel_vectors", backward_channel_vectors}};
+template<bool averages>
+struct WindowSchedules {
+    Schedules<WindowSum2dForward<averages>> forward{{"channel_vectors", forward_channel_vectors<averages>},
+                                                    {"image_blocks", forward_image_blocks<averages>}};
+    Schedules<WindowSum2dBackward<averages>> backward{{"channel_vectors", backward_channel_vectors<averages>}};
+};
+
+const WindowSchedules<true> of_means;
+const WindowSchedules<false> of_sums;
 
 }  // namespace
 }  // namespace halcyon

@@ -47,6 +47,13 @@ CASES: dict[str, tuple[list[tuple[int, int, int]], list[Layer]]] = {
     "global_average_pooling2d keepdims": ([(5, 4, 3)], [{"type": "global_average_pooling2d", "keepdims": True}]),
     "max_pooling2d": ([(5, 6, 3)], [{"type": "max_pooling2d"}]),
     "max_pooling2d same": ([(5, 6, 3)], [{"type": "max_pooling2d", "pool_size": 3, "strides": [2, 1], "padding": "same"}]),
+    "average_pooling2d padding": ([(5, 6, 3)], [{"type": "average_pooling2d", "pool_size": 3, "strides": 2, "padding": [1, 2, 0, 1]}]),
+    "max_pooling2d padding": ([(5, 6, 3)], [{"type": "max_pooling2d", "pool_size": [3, 2], "strides": 2, "padding": [2, 0, 1, 1]}]),
+    "zero_padding2d": ([(3, 4, 2)], [{"type": "zero_padding2d"}]),
+    "zero_padding2d axes": ([(3, 4, 2)], [{"type": "zero_padding2d", "padding": [0, 2]}]),
+    "zero_padding2d sides": ([(3, 4, 2)], [{"type": "zero_padding2d", "padding": [[1, 0], [2, 3]]}]),
+    "up_sampling2d": ([(3, 4, 2)], [{"type": "up_sampling2d"}]),
+    "up_sampling2d size": ([(3, 2, 2)], [{"type": "up_sampling2d", "size": [1, 3], "interpolation": "nearest"}]),
     "global_max_pooling2d": ([(5, 4, 3)], [{"type": "global_max_pooling2d"}]),
     "global_max_pooling2d keepdims": ([(5, 4, 3)], [{"type": "global_max_pooling2d", "keepdims": True}]),
 }
@@ -56,13 +63,31 @@ KERAS_TYPES = {
     "global_average_pooling2d": keras.layers.GlobalAveragePooling2D,
     "global_max_pooling2d": keras.layers.GlobalMaxPooling2D,
     "max_pooling2d": keras.layers.MaxPooling2D,
+    "up_sampling2d": keras.layers.UpSampling2D,
+    "zero_padding2d": keras.layers.ZeroPadding2D,
 }
+
+POOLS = ("average_pooling2d", "max_pooling2d")
+
+
+def padded(value: Any, margins: list[int], by: float) -> Any:
+    top, bottom, left, right = margins
+    return keras.ops.pad(value, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=by)
+
+
+def padded_pool(pool: keras.layers.Layer, type_: str, margins: list[int]) -> Callable[[list[Any]], Any]:
+    if type_ == "max_pooling2d":
+        return lambda values: pool(padded(values[0], margins, -np.inf))
+    return lambda values: pool(padded(values[0], margins, 0)) / pool(padded(keras.ops.ones_like(values[0]), margins, 0))
 
 
 def function_of(layer: Layer) -> Callable[[list[Any]], Any]:
     """Keras's layer, with the model file's options under their own names."""
     options = {key: value for key, value in layer.items() if key not in ("type", "inputs")}
+    margins = options.pop("padding") if layer["type"] in POOLS and isinstance(options.get("padding"), list) else None
     made = KERAS_TYPES[layer["type"]](**options, dtype="float64")
+    if margins is not None:
+        return padded_pool(made, layer["type"], margins)
     return lambda values: made(values[0] if len(values) == 1 else values)
 
 

@@ -355,6 +355,20 @@ void average_pool2d_bwd(const Shape &s, const Array &d_output, Array &d_input) {
     });
 }
 
+void window_sum2d_fwd(const Shape &s, const Array &input, Array &output) {
+    clear(output);
+    for_each_element(output, [&](int c, int x, int y, int n) {
+        for_each_tap(s, x, y, [&](int in_x, int in_y, int, int) { output(c, x, y, n) += input(c, in_x, in_y, n); });
+    });
+}
+
+void window_sum2d_bwd(const Shape &s, const Array &d_output, Array &d_input) {
+    clear(d_input);
+    for_each_element(d_output, [&](int c, int x, int y, int n) {
+        for_each_tap(s, x, y, [&](int in_x, int in_y, int, int) { d_input(c, in_x, in_y, n) += d_output(c, x, y, n); });
+    });
+}
+
 void batch_norm_stats_pool_fwd(const Shape &s, const Call &call, const Array &input, const Array &gamma, const Array &beta, Array &mean,
                                Array &inv_std, Array &scale, Array &shift, Array &moving_mean, Array &moving_variance, Array &output) {
     batch_norm_stats(s, input, gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
@@ -493,6 +507,8 @@ CoreOracle find_oracle(std::string_view core) {
         {"max_pool2d_bwd", listed<max_pool2d_bwd>},
         {"average_pool2d_fwd", listed<average_pool2d_fwd>},
         {"average_pool2d_bwd", listed<average_pool2d_bwd>},
+        {"window_sum2d_fwd", listed<window_sum2d_fwd>},
+        {"window_sum2d_bwd", listed<window_sum2d_bwd>},
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
         {"softmax_cross_entropy", listed<softmax_cross_entropy>},
         {"sigmoid_cross_entropy_fwd", listed<sigmoid_cross_entropy_fwd>},

@@ -480,7 +480,8 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
     CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are activation, add, average_pooling2d, "
                                               "batch_normalization, conv2d, dense, dropout, elu, flatten, global_average_pooling2d, "
                                               "global_max_pooling2d, leaky_relu, max_pooling2d, normalization, relu, rescaling, "
-                                              "spatial_dropout2d");
+                                              "spatial_dropout2d, 
+up_sampling2d, zero_padding2d");
     CHECK(message(R"({"type": "global_average_pooling2d", "keepdims": 1})") ==
           "t.json: layers[0] \"global_average_pooling2d\": \"keepdims\" must be true or false, not 1");
     CHECK(message(R"({"filters": 4})") == "t.json: layers[0]: the layer needs \"type\"");
@@ -492,6 +493,21 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
           "t.json: layers[0] \"conv2d\": \"kernel_size\" must be a whole number from 1 to 1000000, or [rows, columns], not [3,0]");
     CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "padding": "full"})") ==
           "t.json: layers[0] \"conv2d\": \"padding\" must be \"valid\" or \"same\", not \"full\"");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "padding": [1, 1]})") ==
+          "t.json: layers[0] \"conv2d\": \"padding\" must be [top, bottom, left, right], each a whole number from 0 to 1000000, not [1,1]");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "padding": [1, 3, 1, 1]})") ==
+          "t.json: layers[0] \"conv2d\": \"padding\" must be smaller than kernel 3");
+    CHECK(message(R"({"type": "max_pooling2d", "pool_size": [3, 2], "padding": [0, 0, 2, 0]})") ==
+          "t.json: layers[0] \"max_pooling2d\": \"padding\" must be smaller than pool 3x2");
+    CHECK(message(R"({"type": "max_pooling2d", "pool_size": 20, "padding": [1, 2, 0, 3]})") ==
+          "t.json: layers[0] \"max_pooling2d\": pool 20 does not fit in its 11x11 input");
+    CHECK(message(R"({"type": "zero_padding2d", "padding": [1, -1]})") ==
+          "t.json: layers[0] \"zero_padding2d\": \"padding\" must be a whole number from 0 to 1000000, [rows, columns] or "
+          "[[top, bottom], [left, right]], not [1,-1]");
+    CHECK(message(R"({"type": "up_sampling2d", "size": [2, 200000]})") ==
+          "t.json: layers[0] \"up_sampling2d\": makes 16x1600000 pixels; the most is 1000000 of each");
+    CHECK(message(R"({"type": "up_sampling2d", "interpolation": "bilinear"})") ==
+          "t.json: layers[0] \"up_sampling2d\": \"interpolation\" must be \"nearest\", not \"bilinear\"");
     CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "tanhh"})")
               .starts_with("t.json: layers[0] \"conv2d\": \"activation\" must be \"linear\" or \"elu\" or \"exponential\" or "));
     CHECK(message(R"({"type": "activation"})") == "t.json: layers[0] \"activation\": the layer needs \"activation\"");
