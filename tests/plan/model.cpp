@@ -480,8 +480,7 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
     CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are activation, add, average_pooling2d, "
                                               "batch_normalization, conv2d, dense, dropout, elu, flatten, global_average_pooling2d, "
                                               "global_max_pooling2d, leaky_relu, max_pooling2d, normalization, relu, rescaling, "
-                                              "spatial_dropout2d, 
-up_sampling2d, zero_padding2d");
+                                              "spatial_dropout2d, up_sampling2d, zero_padding2d");
     CHECK(message(R"({"type": "global_average_pooling2d", "keepdims": 1})") ==
           "t.json: layers[0] \"global_average_pooling2d\": \"keepdims\" must be true or false, not 1");
     CHECK(message(R"({"filters": 4})") == "t.json: layers[0]: the layer needs \"type\"");
