@@ -59,7 +59,7 @@ const std::vector<Optimizer> &all_optimizers() {
     const OptimizerSetting weight_decay = {"weight_decay", 0, zero_or_scale}, momentum = {"momentum", 0, below_one};
     const std::vector<OptimizerSetting> sgd = {momentum, weight_decay, {"l2", 0, zero_or_scale}};
     const std::vector<OptimizerSetting> rmsprop = {{"rho", 0.9, below_one}, momentum, epsilon, weight_decay};
-    const std::vector<StateSlot> rms = {{"momentum", "momentum"}, {"velocity", "velocity"}};
+    const std::vector<StateSlot> rms = {{"momentum", "momentum"}, {"mean_square", "velocity"}};
     static const std::vector<Optimizer> optimizers = {
         {"adam", moments, {beta_1, beta_2, epsilon}, 12, derived, correct_bias},
         {"adamw", moments, {beta_1, beta_2, epsilon, {"weight_decay", 0.004, zero_or_scale}}, 14, derived, correct_bias_and_decay},

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 
 namespace halcyon {
@@ -150,7 +151,9 @@ bool is_rectified(const Kernel &kernel, const std::string &argument) {
 }
 
 bool is_positive(const std::string &name) {
-    return name.ends_with("inv_std") || name == "moving_variance" || name == "variance" || name == "second_moment";
+    static const std::set<std::string> names = {"accumulated_delta", "accumulated_gradient", "accumulator", "mean_square",
+                                                "moving_variance",   "second_moment",        "variance"};
+    return name.ends_with("inv_std") || names.contains(name);
 }
 
 /// What batch statistics find hard: a mean that is large beside the deviation, no deviation at all.
@@ -171,7 +174,10 @@ void make_hard_logits(Array &logits) {
 
 void fill_reals(Array &tensor, const Buffer &buffer, const Kernel &kernel, Random &random) {
     const bool is_probability = buffer.name == "input" && has_argument(kernel, "labels") && !is_binary(kernel);
-    for (double &value : tensor.values) value = is_positive(buffer.name) || is_probability ? random.real(0.25, 1) : random.real(-2, 2);
+    // Its square is at most the smallest mean of squares.
+    const double most = buffer.name == "average_gradient" ? 0.5 : 2;
+    for (double &value : tensor.values)
+        value = is_positive(buffer.name) || is_probability ? random.real(0.25, 1) : random.real(-most, most);
     if (kernel.core.starts_with("batch_norm_stats") && buffer.name == "input") make_hard(tensor);
     if (buffer.name == "logits") make_hard_logits(tensor);
     if (buffer.name.ends_with("gamma") && !buffer.name.ends_with("d_gamma")) tensor.values.back() = 0;
