@@ -101,11 +101,9 @@ const Optimizer &find_optimizer(std::string_view name) {
 }
 
 int Optimizer::word_of(std::string_view key) const {
-    std::vector<std::string_view> keys;
-    for (const OptimizerSetting &setting : settings) keys.push_back(setting.key);
-    keys.insert(keys.end(), computed.begin(), computed.end());
-    const auto place = std::ranges::find(keys, key) - keys.begin();
-    if (place >= std::min<std::ptrdiff_t>(std::ssize(keys), most_optimizer_settings))
+    auto place = std::ranges::find(settings, key, &OptimizerSetting::key) - settings.begin();
+    if (place == std::ssize(settings)) place += std::ranges::find(computed, key) - computed.begin();
+    if (place >= std::min<std::ptrdiff_t>(std::ssize(settings) + std::ssize(computed), most_optimizer_settings))
         throw std::logic_error(fmt::format("the step buffer has no word for the {} of {}", key, name));
     return step_first_setting + static_cast<int>(place);
 }

@@ -140,20 +140,22 @@ constexpr std::size_t first_slab = 2;
 
 void update(const Optimizer &optimizer, std::vector<Array> &arguments) {
     const Step<double> step{optimizer, arguments.at(1)};
+    const Update<double> &of_a_weight = oracle_of(optimizer).exactly;
     std::vector<double> w(1 + optimizer.slots.size());
     for (int i = 0; i < arguments[0].extent(0); i++) {
         for (std::size_t slab = 0; slab < w.size(); slab++) w[slab] = arguments.at(first_slab + slab)(i);
-        oracle_of(optimizer).exactly(step, arguments[0](i), w);
+        of_a_weight(step, arguments[0](i), w);
         for (std::size_t slab = 0; slab < w.size(); slab++) arguments[first_slab + slab](i) = w[slab];
     }
 }
 
 void update(const Optimizer &optimizer, std::vector<Array> &arguments, std::vector<Array> &errors) {
     const Step<Rounded> step{optimizer, arguments.at(1)};
+    const Update<Rounded> &of_a_weight = oracle_of(optimizer).rounded;
     std::vector<Rounded> w(1 + optimizer.slots.size());
     for (int i = 0; i < arguments[0].extent(0); i++) {
         for (std::size_t slab = 0; slab < w.size(); slab++) w[slab] = {arguments.at(first_slab + slab)(i), errors.at(slab)(i)};
-        oracle_of(optimizer).rounded(step, arguments[0](i), w);
+        of_a_weight(step, arguments[0](i), w);
         for (std::size_t slab = 0; slab < w.size(); slab++) {
             arguments[first_slab + slab](i) = w[slab].value;
             errors[slab](i) = w[slab].error;
