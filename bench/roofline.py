@@ -32,7 +32,7 @@ KINDS = {
 
 
 # The functions of a pass that are applied to gradients alone; a dropout is its own gradient, and counts as forward.
-OF_GRADIENTS = ("mask", "affinemask", "kept", "normgradient", "onehotgradient")
+OF_GRADIENTS = ("mask", "affinemask", "kept", "normgradient", "onehotgradient", "penalised")
 
 
 def kind(kernel, shape):
@@ -44,7 +44,7 @@ def kind(kernel, shape):
     if shape.startswith("n"):
         return "optimizer"
     of_gradients = any(link.startswith(OF_GRADIENTS) for chain in chains for link in chain.split("_"))
-    backward = "bwd" in core or (core == "pointwise" and of_gradients)
+    backward = "bwd" in core or (core.startswith("pointwise") and of_gradients)
     return "other, backward" if backward else "other, forward"
 
 

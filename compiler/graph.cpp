@@ -358,6 +358,14 @@ void Lowering::append(Operation operation) {
     graph_.operations.push_back(std::move(operation));
 }
 
+int Lowering::unfinished_gradient(int weight) {
+    Buffer buffer = graph_.values[weight];
+    buffer.name = unique("d " + buffer.name + " unfinished");
+    buffer.home = Home::arena_fixed;
+    buffer.offset = 0;
+    return new_value(std::move(buffer));
+}
+
 void Lowering::call(const std::string &layer, const std::string &core, const Shape &shape, Operands inputs, Operands outputs) {
     append({core, layer, shape, std::move(inputs), std::move(outputs)});
 }
@@ -367,6 +375,13 @@ void Lowering::apply(const std::string &layer, AppliedLink link, int input, int 
     Shape shape;
     shape.in_c = extents[0], shape.in_w = extents[1], shape.in_h = extents[2];
     append({"pointwise", layer, shape, {{"input", input}}, {{"output", output}}, {{"output", {std::move(link)}}}});
+}
+
+void Lowering::apply_to_weights(const std::string &layer, AppliedLink link, const Shape &shape, int input, int output) {
+    Shape weights;
+    weights.in_c = shape.in_c, weights.out_c = shape.out_c;
+    weights.in_h = weights.kernel_h = shape.kernel_h, weights.in_w = weights.kernel_w = shape.kernel_w;
+    append({"pointwise_weights", layer, weights, {{"input", input}}, {{"output", output}}, {{"output", {std::move(link)}}}});
 }
 
 void Lowering::on_backward(int value, std::function<void(int)> backward) {
@@ -389,6 +404,7 @@ void Lowering::add_gradient(const std::string &layer, int value, int gradient) {
 void Lowering::run_backward() {
     for (auto step = tape_.rbegin(); step != tape_.rend(); ++step)
         if (gradients_[step->value]) step->backward(*gradients_[step->value]);
+    for (const std::function<void()> &finish : finish_) finish();
 }
 
 }  // namespace halcyon

@@ -117,6 +117,9 @@ public:
     /// A new value that holds a gradient of `value`. A weight's lies in the slab of gradients, where the weight lies in its own.
     int gradient(int value);
 
+    /// A new value like a weight, for what becomes its gradient when the backward pass is over.
+    int unfinished_gradient(int weight);
+
     /// The number of the next dropout layer.
     int next_dropout() { return dropouts_++; }
 
@@ -125,16 +128,22 @@ public:
     /// A pass that applies one row to `input`, over (c, x, y, n), and writes `output`.
     void apply(const std::string &layer, AppliedLink link, int input, int output);
 
+    /// The same over a convolution's weights, which `shape` has.
+    void apply_to_weights(const std::string &layer, AppliedLink link, const Shape &shape, int input, int output);
+
     /// True where something trainable lies before `value`.
     bool wants_gradient(int value) const { return wants_gradient_[value]; }
 
     /// In training: `backward` is called with the gradient of `value`, if there is one, after everything that reads `value` had its turn.
     void on_backward(int value, std::function<void(int gradient)> backward);
 
+    /// In training: `finish` is called once the backward pass is over, when the gradients of all weights are there.
+    void on_gradients(std::function<void()> finish) { finish_.push_back(std::move(finish)); }
+
     /// Adds `gradient` to what has arrived for `value` so far; `layer` is where it comes from.
     void add_gradient(const std::string &layer, int value, int gradient);
 
-    /// Calls what on_backward() was given, last first.
+    /// Calls what on_backward() was given, last first, then what on_gradients() was.
     void run_backward();
 
     Graph finish() && { return std::move(graph_); }
@@ -155,6 +164,7 @@ private:
     int batch_;
     Graph graph_;
     int dropouts_ = 0;
+    std::vector<std::function<void()>> finish_;
     std::map<std::string, int> named_;           // weights and externals
     std::map<std::string, int> uses_;            // of each name
     std::vector<bool> wants_gradient_;           // by value

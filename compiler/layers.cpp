@@ -117,6 +117,29 @@ struct InitializerChoice {
     }
 };
 
+/// What a weight adds to the loss, l1 |w| + l2 w^2: the name of a regularizer, or {"type": name, its options}.
+struct RegularizerChoice {
+    float l1 = 0, l2 = 0;
+
+    RegularizerChoice(Options &options, const char *key) {
+        if (!options.has(key)) return;
+        const std::vector<std::string> names = {"l1", "l2", "l1_l2"};
+        static const nlohmann::json no_options = nlohmann::json::object();
+        const bool has_options = options.holds_object(key);
+        Options own(has_options ? options.object(key) : no_options, key);
+        if (has_options) own.text("type");
+        const std::string type = has_options ? own.choice("type", names, "") : options.choice(key, names, "");
+        const auto factor = [&](const char *name) {
+            return float(own.number(name, type == name ? 0.01 : 0, 0, find_row("penalised").constants.front().high));
+        };
+        if (type != "l2") l1 = factor("l1");
+        if (type != "l1") l2 = factor("l2");
+        own.finish();
+    }
+
+    bool is_none() const { return l1 == 0 && l2 == 0; }
+};
+
 int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int input) {
     const int output = lowering.activation(layer.name, layer.out);
     lowering.apply(layer.name, {.row = link.row, .constants = link.constants}, input, output);
@@ -138,16 +161,22 @@ int lower_activation(Lowering &lowering, const Layer &layer, int input) {
 }
 
 /// A convolution, which a dense layer is as well, with its activation, unless that is left to the loss.
-int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool use_bias, int input) {
+int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool use_bias, const RegularizerChoice &regularizer, int input) {
     shape.batch = lowering.batch();
     const int weights = lowering.weight(layer, "kernel");
     const int bias = use_bias ? lowering.weight(layer, "bias") : lowering.constant(layer, "bias", Home::zeros, shape.out_c);
     const int linear = lowering.activation(layer.activation() == "linear" ? layer.name : layer.name + "/linear", layer.out);
     lowering.call(layer.name, "conv2d_fwd", shape, {{"input", input}, {"weights", weights}, {"bias", bias}}, {{"output", linear}});
     lowering.on_backward(linear, [=, &lowering, &layer](int d_output) {
+        const int d_loss = regularizer.is_none() ? lowering.gradient(weights) : lowering.unfinished_gradient(weights);
         // The weights first: the input dies here, and its gradient may take its place.
         lowering.call(layer.name, "conv2d_bwd_weights", shape, {{"input", input}, {"d_output", d_output}},
-                      {{"d_weights", lowering.gradient(weights)}, {"d_bias", lowering.gradient(bias)}});
+                      {{"d_weights", d_loss}, {"d_bias", lowering.gradient(bias)}});
+        if (!regularizer.is_none())
+            lowering.on_gradients([=, &lowering, &layer] {
+                const AppliedLink penalty{"penalised", {{"of", weights}}, 0, {regularizer.l1, regularizer.l2}};
+                lowering.apply_to_weights(layer.name, penalty, shape, d_loss, lowering.gradient(weights));
+            });
         if (!lowering.wants_gradient(input)) return;
         const int d_input = lowering.gradient(input);
         lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
@@ -161,7 +190,8 @@ class Convolution : public Layer {
 public:
     explicit Convolution(Options &options)
         : use_bias_(options.flag("use_bias", true)), activation_(read_activation(options)),
-          kernel_initializer_(options, "kernel_initializer", "glorot_uniform"), bias_initializer_(options, "bias_initializer", "zeros") {}
+          kernel_initializer_(options, "kernel_initializer", "glorot_uniform"), bias_initializer_(options, "bias_initializer", "zeros"),
+          kernel_regularizer_(options, "kernel_regularizer") {}
 
     std::vector<Weight> weights() const override {
         Weight weight = kernel();
@@ -181,7 +211,7 @@ public:
     std::string activation() const override { return activation_; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        return lower_convolution(lowering, *this, shape(), use_bias_, inputs[0]);
+        return lower_convolution(lowering, *this, shape(), use_bias_, kernel_regularizer_, inputs[0]);
     }
 
 protected:
@@ -193,6 +223,7 @@ private:
     bool use_bias_;
     std::string activation_;
     InitializerChoice kernel_initializer_, bias_initializer_;
+    RegularizerChoice kernel_regularizer_;
 };
 
 class Conv2d : public Convolution {

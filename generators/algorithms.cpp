@@ -200,8 +200,9 @@ void conv2d_pool_bwd_weights(KernelGenerator &k) {
     k.place("row_sums", f.weights.row_sums);
 }
 
+template<typename Pass>
 void pointwise(KernelGenerator &k) {
-    auto &f = k.make<PointwisePass>(k.input("input"), k.chain("output"));
+    auto &f = k.make<Pass>(k.input("input"), k.chain("output"));
     k.output("output", f.output);
 }
 
@@ -351,7 +352,8 @@ const Algorithms &algorithms() {
          built_of<Conv2dBackwardWeights, Conv2dBackwardWeightsByRows, Conv2dBackwardWeightsWinograd, Conv2dBackwardWeightsStaged>(
              conv2d_bwd_weights)},
         {"conv2d_pool_bwd_weights", built_of<Conv2dPoolBackwardWeights>(conv2d_pool_bwd_weights)},
-        {"pointwise", built_of<PointwisePass>(pointwise)},
+        {"pointwise", built_of<PointwisePass>(pointwise<PointwisePass>)},
+        {"pointwise_weights", built_of<PointwiseWeights>(pointwise<PointwiseWeights>)},
         {"batch_norm_stats", built_of<BatchNormStats>(batch_norm_stats)},
         {"batch_norm_stats_fwd", built_of<BatchNormStatsForward>(batch_norm_stats_fwd)},
         {"batch_norm_stats_pool_fwd", built_of<BatchNormStatsPoolForward>(batch_norm_stats_pool_fwd)},

@@ -83,6 +83,20 @@ BoundLink kept(const Operands &operands) {
     return {[operands](const Expr &value, const Place &) { return value * scale_of(operands); }, {}, {}};
 }
 
+BoundLink penalised(const Operands &operands) {
+    const float l1 = operands.constant("l1"), l2 = operands.constant("l2");
+    return {[=](const Expr &value, const Place &at) {
+                const Expr of = operands.element("of", at);
+                const Expr sign = unless_not_a_number(of, select(magnitude_bits(of) == 0, 0.0f, bits_of(of) < 0, -1.0f, 1.0f));
+                Expr sum = value;
+                if (l1 != 0) sum += l1 * sign;
+                if (l2 != 0) sum += (2 * l2) * of;
+                return sum;
+            },
+            {},
+            {}};
+}
+
 BoundLink normalise(const Operands &operands) {
     return {[operands](const Expr &value, const Place &at) {
                 return (value - operands.channel("center", at)) * operands.channel("factor", at);
@@ -257,6 +271,7 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"dropout", dropout<false>},
     {"spatialdropout", dropout<true>},
     {"kept", kept},
+    {"penalised", penalised},
     {"normalise", normalise},
     {"onehotgradient", one_hot_gradient},
     {"binarygradient", binary_gradient},

@@ -203,6 +203,8 @@ const std::vector<Core> &all_cores() {
 
         // A pass of its own for pointwise functions.
         {"pointwise", {{"input", input}}, {{"output", input}}, {}, Sizes::activation, Constants::none, exact, per_input<0>},
+        // The same over a convolution's weights.
+        {"pointwise_weights", {{"input", weights}}, {{"output", weights}}, {}, Sizes::weights, Constants::none, exact, per_weight<0>},
 
         // The batch's mean and 1/std, the scale and shift they make, the moving statistics.
         {"batch_norm_stats",

@@ -20,6 +20,7 @@ const std::vector<RowConstant> slope = {{"negative_slope", 0.3, 0, most}};
 const std::vector<RowConstant> bounds = {
     {"max_value", std::numeric_limits<double>::infinity(), 0, most}, {"negative_slope", 0, 0, most}, {"threshold", 0, 0, most}};
 const std::vector<RowConstant> alpha = {{"alpha", 1, 0, most}};
+const std::vector<RowConstant> penalties = {{"l1", 0, 0, most}, {"l2", 0, 0, most}};
 
 }  // namespace
 
@@ -85,6 +86,8 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         {"spatialdropout", {{"step", step}}, 1, derived, true},
         // value times that scale: the gradient through a dropout, where a mask behind it drops what was dropped
         {"kept", {{"step", step}}, 1, derived, true},
+        // value, the gradient of the weight `of`, with that of l1 |of| + l2 of^2
+        {"penalised", {{"of", element}}, 4, derived, false, {}, penalties},
         // (value - center) * factor
         {"normalise", {{"center", channel}, {"factor", channel}}, 2, derived},
         // The gradient of the logits of softmax and cross-entropy: value is the class's probability.

@@ -37,7 +37,8 @@ typedef struct halcyon_step {
     const char *optimizer; /* by its name in a recipe, with Keras's constants, the same in all steps; null: "adam" */
 
     /* Called with `user` between the backward pass and the update; null: not. It may read and change the `count` gradients of the mean
-     * loss, those of all weights in one piece: here they are combined with other machines', or clipped. They are valid during the call.
+     * loss and the regularizers' penalties, those of all weights in one piece: here they are averaged with other machines', or clipped.
+     * They are valid during the call.
      * Where the network runs on a device they are the host's copy, and go back there for the update. Anything but 0 ends the step before
      * the update, and halcyon_train_step() returns it. It must not throw, nor call a function with the same handle. */
     int (*after_gradients)(void *user, float *gradients, size_t count);

@@ -1,4 +1,4 @@
-// A pass over an activation that only applies a chain to it.
+// Passes that only apply a chain to what they read.
 #pragma once
 
 #include "generators/pointwise.h"
@@ -7,6 +7,7 @@
 
 namespace halcyon {
 
+/// Over an activation.
 struct PointwisePass {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     BoundChain chain;
@@ -15,6 +16,11 @@ struct PointwisePass {
     PointwisePass(const Halide::Func &input, const BoundChain &chain) : chain(chain) {
         output(c, x, y, n) = chain(input(c, x, y, n), {c, x, y, n});
     }
+};
+
+/// Over a convolution's weights: c is the output channel, x the input channel, y and n are the column and the row.
+struct PointwiseWeights : PointwisePass {
+    using PointwisePass::PointwisePass;
 };
 
 }  // namespace halcyon

@@ -12,6 +12,12 @@ std::vector<KernelMenu> pointwise_menus() {
               {"vectors", on_device, nullptr, any_that_draws_nothing},
               {"autoscheduled", by_autoscheduler, nullptr, any_chain},
               reference,
+              gpu_reference}},
+            {"pointwise_weights",
+             {{"channel_vectors", on_x86, nullptr, any_that_draws_nothing},
+              {"vectors", on_device, nullptr, any_that_draws_nothing},
+              {"autoscheduled", by_autoscheduler, nullptr, any_chain},
+              reference,
               gpu_reference}}};
 }
 

@@ -18,7 +18,14 @@ void pass_channel_vectors(PointwisePass &f, const Shape &s, const Set &set) { ch
 
 void pass_lanes(PointwisePass &f, const Shape &s, const Set &set) { lanes(f.output, f.chain, s.in_c, s.in_w, s.in_h, set); }
 
+/// As of one image: input channels and columns are its pixels.
+void weight_vectors(PointwiseWeights &f, const Shape &s, const Set &set) {
+    const Shape over{.in_h = s.kernel_w, .in_w = s.in_c, .in_c = s.out_c};
+    channel_vectors(f.output, f.c, f.x, f.y, f.n, over, set);
+}
+
 const Schedules<PointwisePass> schedules{{"channel_vectors", pass_channel_vectors}, {"lanes", pass_lanes}};
+const Schedules<PointwiseWeights> of_weights{{"channel_vectors", weight_vectors}};
 
 }  // namespace
 }  // namespace halcyon

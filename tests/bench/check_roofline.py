@@ -45,6 +45,7 @@ for kernel, kind in {
     "max_pool2d_bwd__input_affine__normgradientat1_maskat1": "other, backward",
     "max_pool2d_fwd__input_affine__dropout0": "other, forward",
     "pointwise__affine_relu_dropout0": "other, forward",
+    "pointwise_weights__penalisedv0v0p01": "other, backward",
     "pointwise__kept0_mask": "other, backward",
     "pointwise__maskat1": "other, backward",
     "sgd": "optimizer",

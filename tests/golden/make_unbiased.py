@@ -10,8 +10,8 @@ Images, labels and weights are random. Its tensors:
     labels                       (n)
     <layer>/<weight>                           before the step; moving statistics too
     probabilities                (n, classes)  in inference
-    loss                         (1)           of a step of training, the mean
-    d <layer>/<weight>                         its gradients
+    loss                         (1)           of a step of training, the mean, without the regularizers' penalties
+    d <layer>/<weight>                         the gradients of its sum with these
     moved <layer>/<weight>                     the moving statistics after it
 """
 
@@ -36,10 +36,20 @@ KERAS_CLASSES = {
 }
 
 
+KERAS_REGULARIZERS = {"l1": keras.regularizers.L1, "l2": keras.regularizers.L2, "l1_l2": keras.regularizers.L1L2}
+
+
+def make_regularizer(description: str | dict[str, typing.Any]) -> keras.regularizers.Regularizer:
+    options = {"type": description} if isinstance(description, str) else dict(description)
+    return KERAS_REGULARIZERS[options.pop("type")](**options)
+
+
 def make_model() -> keras.Model:
     layers = [keras.Input(MODEL["input"]["shape"])]
     for layer in MODEL["layers"]:
         options = {key: value for key, value in layer.items() if key != "type"}
+        if "kernel_regularizer" in options:
+            options["kernel_regularizer"] = make_regularizer(options["kernel_regularizer"])
         layers.append(KERAS_CLASSES[layer["type"]](**options))
     return keras.Sequential(layers)
 
@@ -61,11 +71,12 @@ def main() -> None:
 
     def loss_of(trainable: list[jax.Array]) -> tuple[jax.Array, typing.Any]:
         values = [variable.value for variable in model.non_trainable_variables]
-        probabilities, moved = model.stateless_call(trainable, values, images / 255, training=True)
-        return keras.ops.mean(keras.losses.sparse_categorical_crossentropy(labels, probabilities)), moved
+        probabilities, moved, penalties = model.stateless_call(trainable, values, images / 255, training=True, return_losses=True)
+        loss = keras.ops.mean(keras.losses.sparse_categorical_crossentropy(labels, probabilities))
+        return loss + sum(penalties), (loss, moved)
 
     trainable = [variable.value for variable in model.trainable_variables]
-    (loss, moved), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
+    (_, (loss, moved)), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
     tensors["loss"] = np.array([loss])
     for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
         tensors["d " + weight.path.removeprefix("sequential/")] = gradient

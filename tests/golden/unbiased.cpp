@@ -1,5 +1,5 @@
-// unbiased.json beside Keras's layers, without the weights that layers may lack: make_unbiased.py says what is in the file and how it was
-// made.
+// unbiased.json beside Keras's layers, without the weights that layers may lack, and with regularizers: make_unbiased.py says what is in
+// the file and how it was made.
 #include "halcyon_unbiased.h"
 
 #include "runtime/engine/machine.h"

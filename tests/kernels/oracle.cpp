@@ -495,6 +495,7 @@ CoreOracle find_oracle(std::string_view core) {
         {"conv2d_bwd_weights", listed<conv2d_bwd_weights>},
         {"conv2d_pool_bwd_weights", listed<conv2d_pool_bwd_weights>},
         {"pointwise", listed<pointwise>},
+        {"pointwise_weights", listed<pointwise>},
         {"batch_norm_stats", listed<batch_norm_stats>},
         {"batch_norm_stats_fwd", listed<batch_norm_stats_fwd>},
         {"batch_norm_stats_pool_fwd", listed<batch_norm_stats_pool_fwd>},

@@ -102,6 +102,16 @@ template<bool (*drops)(const At &)>
 constexpr Row dropout = {[](const At &at) { return drops(at) ? 0.0 : at.value() * scale_of(at); },
                          [](const At &at, double error, double result) { return drops(at) ? 0.0 : scaled_error(at, error, result); }};
 
+double penalty_gradient(const At &at) {
+    const double w = at.element("of"), sign = w > 0 ? 1 : w < 0 ? -1 : w, l1 = at.constant("l1"), l2 = at.constant("l2");
+    return (l1 == 0 ? 0 : l1 * sign) + (l2 == 0 ? 0 : 2 * l2 * w);
+}
+
+/// A product and two sums.
+double penalised_error(const At &at, double error, double) {
+    return error + 3 * u * (std::abs(at.value()) + at.constant("l1") + 2 * at.constant("l2") * std::abs(at.element("of")));
+}
+
 // The activations, and the slopes of what their gradients read.
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -247,6 +257,7 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"kept", {[](const At &at) { return at.value() * scale_of(at); }, scaled_error}},
     {"dropout", dropout<is_dropped<false>>},
     {"spatialdropout", dropout<is_dropped<true>>},
+    {"penalised", {[](const At &at) { return at.value() + penalty_gradient(at); }, penalised_error}},
     {"normgradient", {norm_gradient_at, norm_gradient_error_at}},
     // A difference and a product, and the division by 255 behind them: tests/kernels/tolerances.cpp counts all of input_fwd's.
     {"normalise", {[](const At &at) { return (at.value() - at.channel("center")) * at.channel("factor"); }, keep}},

@@ -196,6 +196,17 @@ TEST_CASE("each dropout layer has its own rate and its own random numbers") {
     CHECK(dropped(1) == Values(64, 1));
 }
 
+TEST_CASE("a penalty adds l1 times a weight's sign and twice l2 times the weight to its gradient") {
+    const Array of = list({-2, 0, 3});
+    const auto penalised = [&](float l1, float l2) {
+        const Link link{.row = "penalised", .constants = {l1, l2}};
+        return applied({{link, {{"of", of}}}}, list({10, 20, 30})).values;
+    };
+    CHECK(penalised(0.5f, 0) == Values{9.5, 20, 30.5});
+    CHECK(penalised(0, 0.25f) == Values{9, 20, 31.5});
+    CHECK(penalised(0.5f, 0.25f) == Values{8.5, 20, 32});
+}
+
 TEST_CASE("softmax, its loss and its first largest class") {
     const Shape s{.in_c = 3};
     Array logits({3, 1, 1, 2});

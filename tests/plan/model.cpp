@@ -469,6 +469,40 @@ TEST_CASE("the schema has the layers and options that the reader has") {
     CHECK(listed_behind(message(R"({"type": "?"})"), "there are ") == types);
 }
 
+TEST_CASE("a kernel's regularizer adds to its gradient when the backward pass is over, and to no other's") {
+    const auto of_kernel = [](const std::string &regularizer) {
+        const Model model =
+            make_model(fmt::format(R"({{"type": "conv2d", "filters": 4, "kernel_size": 3, "kernel_regularizer": {}}}, )", regularizer) +
+                       flatten + ", " + softmax);
+        return lower_training(model, lay_out_slabs(model));
+    };
+    const auto constants = [&](const std::string &regularizer) {
+        return find(of_kernel(regularizer), "pointwise_weights output[penalised]").chain("output").front().constants;
+    };
+    CHECK(constants(R"("l1")") == std::vector<float>{0.01f, 0});
+    CHECK(constants(R"("l2")") == std::vector<float>{0, 0.01f});
+    CHECK(constants(R"({"type": "l2"})") == std::vector<float>{0, 0.01f});
+    CHECK(constants(R"({"type": "l1", "l1": 0.5})") == std::vector<float>{0.5f, 0});
+    CHECK(constants(R"({"type": "l1_l2", "l1": 0.5, "l2": 2})") == std::vector<float>{0.5f, 2});
+    const Graph graph = of_kernel(R"("l2")");
+    const Operation &penalty = graph.operations.back();
+    REQUIRE(name_of(penalty) == "pointwise_weights output[penalised]");
+    CHECK(penalty.inputs["input"] == find(graph, "conv2d_bwd_weights", "conv2d").outputs["d_weights"]);
+    CHECK(graph.values[std::size_t(penalty.inputs["input"])].home == Home::arena_fixed);
+    CHECK(graph.values[std::size_t(penalty.outputs["output"])].home == Home::gradients);
+    CHECK(graph.values[std::size_t(penalty.outputs["output"])].name == "d conv2d/kernel");
+    CHECK(count(of_kernel(R"({"type": "l1_l2"})"), "pointwise_weights output[penalised]") == 0);
+
+    const auto refusal = [](const std::string &regularizer) {
+        return message(fmt::format(R"({{"type": "conv2d", "filters": 4, "kernel_size": 3, "kernel_regularizer": {}}})", regularizer));
+    };
+    const std::string where = "t.json: layers[0] \"conv2d\": ";
+    CHECK(refusal(R"("l3")") == where + R"("kernel_regularizer" must be "l1" or "l2" or "l1_l2", not "l3")");
+    CHECK(refusal(R"({"l2": 1})") == where + R"(kernel_regularizer needs "type")");
+    CHECK(refusal(R"({"type": "l2", "l2": -1})") == where + R"("l2" must be a number from 0 to 1e+12, not -1)");
+    CHECK(refusal(R"({"type": "l2", "l1": 1})") == where + R"(unknown key "l1"; kernel_regularizer has type, l2)");
+}
+
 TEST_CASE("unknown keys, missing keys and wrong types are named") {
     CHECK(message(R"({"type": "relu", "slope": 1})") ==
           "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, inputs, max_value, negative_slope, threshold");

@@ -62,7 +62,8 @@ Model random_model(std::mt19937 &random, int size) {
     };
     const auto convolution = [&](const std::string &input) {
         return add("conv2d",
-                   fmt::format(R"(, "filters": 4, "kernel_size": 3, "padding": "same", "activation": "{}")", below(2) ? "relu" : "linear"),
+                   fmt::format(R"(, "filters": 4, "kernel_size": 3, "padding": "same", "activation": "{}"{})", below(2) ? "relu" : "linear",
+                               below(4) ? "" : R"(, "kernel_regularizer": "l2")"),
                    {input});
     };
 
