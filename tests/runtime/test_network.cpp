@@ -197,7 +197,7 @@ TEST_CASE("sgd gets the learning rate as it is, and its velocity is the first sl
     Fixture f;
     std::ranges::fill(f.network.gradient_slab(), 1.0F);
     for (int i = 0; i < 2; ++i)
-        f.network.update(find_optimizer("sgd"), StepValues{.learning_rate = 0.5F, .update = 7, .settings = {0.25F}});
+        f.network.update(find_optimizer("sgd"), StepValues{.learning_rate = 0.5F, .update = 7, .settings = {0.25F, 0, 0}});
     CHECK(copy(f.weight("dense/bias")) == Floats{1 - 0.5F - 0.625F, -0.5F - 0.625F});
     CHECK(copy(f.network.optimizer_state(parameter(f.network, "dense/bias"), 0)) == Floats{-0.625F, -0.625F});
 }
@@ -308,11 +308,11 @@ TEST_CASE("values of a step out of range are refused before anything is changed"
     for (const float fraction : {-0.1F, 1.0F, nan}) {
         CHECK(contains(refusal(adam, {.settings = {fraction, 0, 1e-7F}}), "beta_1"));
         CHECK(contains(refusal(adam, {.settings = {0, fraction, 1e-7F}}), "beta_2"));
-        CHECK(contains(refusal(sgd, {.settings = {fraction}}), "momentum"));
+        CHECK(contains(refusal(sgd, {.settings = {fraction, 0, 0}}), "momentum"));
     }
     for (const float epsilon : {0.0F, -1e-7F, 1e-40F, nan, infinity})
         CHECK(contains(refusal(adam, {.settings = {0, 0, epsilon}}), "epsilon"));
-    CHECK(refusal(sgd, {.settings = {0, 0, 1}}) == "3 settings for the 1 of sgd");
+    CHECK(refusal(sgd, {.settings = {0, 1}}) == "2 settings for the 3 of sgd");
     CHECK(copy(f.network.parameter_slab()) == before);
     CHECK(refusal(adam, {.dropout_rates = {0.9999F}, .learning_rate = 0, .update = std::numeric_limits<std::int64_t>::max()}) == "");
 }

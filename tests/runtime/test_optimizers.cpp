@@ -46,7 +46,7 @@ TEST_CASE("the rows of the optimizers are sound") {
         }
         CHECK(find_core(optimizer.name).outputs.size() == 1 + optimizer.slots.size());
     }
-    CHECK_THROWS_AS(find_optimizer("adagrad"), std::invalid_argument);
+    CHECK_THROWS_AS(find_optimizer("adamax"), std::invalid_argument);
     CHECK_THROWS_AS(find_optimizer("sgd").word_of("beta_1"), std::logic_error);
 }
 
@@ -66,7 +66,8 @@ TEST_CASE("a range holds in float32 what it holds in double") {
 }
 
 TEST_CASE("the step buffer has the settings in the row's order, and what the host makes of them") {
-    CHECK(words_of(find_optimizer("sgd"), {.learning_rate = 0.25F, .settings = {0.5F}}) == std::vector<float>{0.25F, 0.5F, 0, 0, 0});
+    CHECK(words_of(find_optimizer("sgd"), {.learning_rate = 0.25F, .settings = {0.5F, 2, 3}}) ==
+          std::vector<float>{0.25F, 0.5F, 0.5F, 3, 0});  // weight_decay times the learning rate
     CHECK(words_of(find_optimizer("sgd"), {.learning_rate = 0.25F}) == std::vector<float>{0.25F, 0, 0, 0, 0});
     // sqrt(1 - 0.75) / (1 - 0.5)
     CHECK(words_of(find_optimizer("adam"), {.learning_rate = 0.25F, .settings = {0.5F, 0.75F, 1}}) ==

@@ -190,7 +190,7 @@ TEST_CASE("a step has what the recipe says") {
     config.seed = 7;
     config.evaluate = false;
     config.recipe.dropout = std::vector{0.1, 0.2, 0.3, 0.4};
-    config.recipe.optimizer = GENERATE(OptimizerSettings{"adam", {0.8, 0.95, 1e-4}}, OptimizerSettings{"sgd", {0.7}});
+    config.recipe.optimizer = GENERATE(OptimizerSettings{"adam", {0.8, 0.95, 1e-4}}, OptimizerSettings{"sgd", {0.7, 0.001, 0.002}});
     const Run run = make_run(temporary / "run", config);
     train(run, 2);
 
@@ -481,7 +481,7 @@ TEST_CASE("a limit takes the first of the images that are not held out") {
 TEST_CASE("what is called after the gradients is called in every step, and ends the training with what it throws") {
     const TemporaryFolder temporary;
     RunConfig whole = tiny_config(2), half = whole;
-    whole.recipe.optimizer = half.recipe.optimizer = {.name = "sgd", .settings = {0.5}};
+    whole.recipe.optimizer = half.recipe.optimizer = {.name = "sgd", .settings = {0.5, 0, 0}};
     whole.recipe.learning_rate = {.schedule = "constant", .peak = 0.02};
     half.recipe.learning_rate = {.schedule = "constant", .peak = 0.01};
     const Run halved = make_run(temporary / "halved", whole), plain = make_run(temporary / "plain", half),
@@ -507,7 +507,7 @@ TEST_CASE("what is called after the gradients is called in every step, and ends 
 TEST_CASE("class weights multiply the loss and its gradient, and validation is without them") {
     const TemporaryFolder temporary;
     RunConfig plain = tiny_config(2);
-    plain.recipe.optimizer = {.name = "sgd", .settings = {0.5}};
+    plain.recipe.optimizer = {.name = "sgd", .settings = {0.5, 0, 0}};
     plain.recipe.learning_rate = {.schedule = "constant", .peak = 0.02};
     const Run one = make_run(temporary / "one", plain);
     train(one, 2);
