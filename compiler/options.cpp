@@ -93,6 +93,15 @@ std::array<int, 3> Options::shape(const char *key) {
     return {value[0], value[1], value[2]};
 }
 
+std::vector<int> Options::target_shape(const char *key) {
+    const json &value = get(key);
+    const auto is_rest = [](const json &item) { return item.is_number_integer() && item.get<std::int64_t>() == -1; };
+    const bool good = value.is_array() && (value.size() == 1 || value.size() == 3) && std::ranges::count_if(value, is_rest) <= 1 &&
+                      std::ranges::all_of(value, [&](const json &item) { return is_size(item) || is_rest(item); });
+    if (!good) must_be(key, "[features] or [rows, columns, channels], of which one may be -1", value);
+    return value;
+}
+
 double Options::number(const char *key, double low, double high) {
     const json &value = get(key);
     if (!is_between(value, low, high)) must_be(key, fmt::format("a number from {:g} to {:g}", low, high), value);

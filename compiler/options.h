@@ -36,6 +36,8 @@ public:
     std::array<int, 4> margins_of_axes(const char *key, std::array<int, 4> otherwise);
     /// Three sizes: [rows, columns, channels].
     std::array<int, 3> shape(const char *key);
+    /// One size, or three as [rows, columns, channels]; -1 stands for at most one of them.
+    std::vector<int> target_shape(const char *key);
     /// A number from `low` to `high`.
     double number(const char *key, double low, double high);
     double number(const char *key, double otherwise, double low, double high);

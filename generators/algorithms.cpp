@@ -4,6 +4,7 @@
 #include "generators/layers/average_pool2d.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
+#include "generators/layers/concatenate.h"
 #include "generators/layers/conv2d.h"
 #include "generators/layers/conv2d_pool.h"
 #include "generators/layers/conv2d_softmax_cross_entropy.h"
@@ -294,6 +295,21 @@ void window_sum2d_bwd(KernelGenerator &k) {
     k.chained_output("d_input", f.d_input);
 }
 
+void concatenate(KernelGenerator &k) {
+    auto &f = k.make<Concatenate>(k.input("first"), k.input("second"), k.shape());
+    k.chained_output("output", f.output);
+}
+
+void first_channels(KernelGenerator &k) {
+    auto &f = k.make<SomeChannels>(k.input("d_output"), 0);
+    k.chained_output("d_input", f.d_input);
+}
+
+void last_channels(KernelGenerator &k) {
+    auto &f = k.make<SomeChannels>(k.input("d_output"), k.shape().out_c - k.shape().in_c);
+    k.chained_output("d_input", f.d_input);
+}
+
 void softmax_cross_entropy_fwd(KernelGenerator &k) {
     bind_loss(k, k.make<SoftmaxCrossEntropyForward>(k.input("logits"), k.input("labels"), k.input("indices"), k.input("step"),
                                                     k.extent("labels", 0), k.extent("step", 0), k.shape()));
@@ -368,6 +384,9 @@ const Algorithms &algorithms() {
         {"average_pool2d_bwd", built_of<WindowSum2dBackward<true>>(window_sum2d_bwd<true>)},
         {"window_sum2d_fwd", built_of<WindowSum2dForward<false>>(window_sum2d_fwd<false>)},
         {"window_sum2d_bwd", built_of<WindowSum2dBackward<false>>(window_sum2d_bwd<false>)},
+        {"concatenate", built_of<Concatenate>(concatenate)},
+        {"first_channels", built_of<SomeChannels>(first_channels)},
+        {"last_channels", built_of<SomeChannels>(last_channels)},
         {"softmax_cross_entropy_fwd", built_of<SoftmaxCrossEntropyForward>(softmax_cross_entropy_fwd)},
         {"softmax_cross_entropy", built_of<SoftmaxCrossEntropy>(softmax_cross_entropy)},
         {"sigmoid_cross_entropy_fwd", built_of<SigmoidCrossEntropyForward>(sigmoid_cross_entropy_fwd)},

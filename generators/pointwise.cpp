@@ -25,6 +25,7 @@ struct Operands {
 
     const Func &operator[](const char *name) const { return funcs.at(name); }
     Expr element(const char *name, const Place &at) const { return funcs.at(name)(at.c, at.x, at.y, at.n); }
+    Expr image(const char *name, const Place &at) const { return funcs.at(name)(at.c, 0, 0, at.n); }
     Expr channel(const char *name, const Place &at) const { return funcs.at(name)(at.c); }
 
     float constant(std::string_view name) const {
@@ -66,6 +67,43 @@ BoundLink norm_gradient(const Operands &operands) {
 
 BoundLink add(const Operands &operands) {
     return {[operands](const Expr &value, const Place &at) { return value + operands.element("addend", at); }, {}, {}};
+}
+
+BoundLink subtract(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) { return value - operands.element("subtrahend", at); }, {}, {}};
+}
+
+BoundLink multiply(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) { return value * operands.element("by", at); }, {}, {}};
+}
+
+BoundLink gate(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) { return value * operands.image("by", at); }, {}, {}};
+}
+
+BoundLink times(const Operands &operands) {
+    const float factor = operands.constant("factor");
+    return {[factor](const Expr &value, const Place &) { return value * factor; }, {}, {}};
+}
+
+/// NaN where either is.
+BoundLink maximum(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) {
+                const Expr other = operands.element("other", at);
+                return unless_not_a_number(value, chosen(comparable(value) > comparable(other), value, other));
+            },
+            {},
+            {}};
+}
+
+BoundLink larger(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) {
+                const Expr margin = operands.element("margin", at);
+                const Expr passes = chosen(is_above(margin, 0), value, 0.0f);
+                return unless_not_a_number(margin, chosen(magnitude_bits(margin) == 0, 0.5f * value, passes));
+            },
+            {},
+            {}};
 }
 
 Expr scale_of(const Operands &operands) { return step_float(operands["step"], dropout_scale(operands.link.dropout)); }
@@ -268,6 +306,12 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"affine", affine},
     {"normgradient", norm_gradient},
     {"add", add},
+    {"subtract", subtract},
+    {"multiply", multiply},
+    {"gate", gate},
+    {"times", times},
+    {"maximum", maximum},
+    {"larger", larger},
     {"dropout", dropout<false>},
     {"spatialdropout", dropout<true>},
     {"kept", kept},

@@ -24,6 +24,9 @@ double chosen_statistics(const Shape &s) { return window(s) + 4 * outputs(s); }
 double statistics_and_window(const Shape &s) { return 4 * inputs(s) + window(s); }
 double gradients_and_window(const Shape &s) { return 4 * inputs(s) + chosen_statistics(s); }
 
+/// What only copies.
+double none(const Shape &) { return 0; }
+
 double convolution_and_loss(const Shape &s) { return convolution(s) + 7 * outputs(s); }
 double convolution_and_pool(const Shape &s) { return convolution(s) + window(s.pool()); }
 
@@ -297,6 +300,19 @@ const std::vector<Core> &all_cores() {
         {"window_sum2d_fwd", {{"input", input}}, {{"output", output}}, {}, Sizes::window, Constants::none, exact, window},
         // The gradient to each tap of a window: each output as large as its window.
         {"window_sum2d_bwd", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::window, Constants::none, exact, window},
+
+        // The channels of two inputs, one behind the other.
+        {"concatenate",
+         {{"first", input}, {"second", others}},
+         {{"output", output}},
+         {},
+         Sizes::concatenation,
+         Constants::none,
+         exact,
+         none},
+        // The gradients of an input: the first channels, or the last.
+        {"first_channels", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::concatenation, Constants::none, exact, none},
+        {"last_channels", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::concatenation, Constants::none, exact, none},
 
         // Softmax, and each image's loss times its class's weight, and whether its label is the first largest; the logits' gradient as
         // well.

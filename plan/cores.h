@@ -16,7 +16,10 @@ namespace halcyon {
 enum class Role {
     input,         // float32 (in_c, in_w, in_h, image): activations that the layer reads, or their gradient
     output,        // float32 (out_c, out_w, out_h, image)
+    others,        // float32 (out_c - in_c, in_w, in_h, image): the channels of a concatenation that the input has not
     pooled,        // float32 (out_c, pooled_w, pooled_h, image)
+    in_images,     // float32 (in_c, 1, 1, image)
+    out_images,    // float32 (out_c, 1, 1, image)
     in_channels,   // float32 (in_c)
     out_channels,  // float32 (out_c)
     weights,       // float32 (out_c, in_c, kernel_w, kernel_h)
@@ -42,6 +45,7 @@ struct Argument {
 enum class Sizes {
     activation,          // in_h, in_w, in_c
     window,              // a pool's: out_c is in_c
+    concatenation,       // in_h, in_w, in_c, out_c
     convolution,         // out_c as well; tile and batch
     pooled_convolution,  // a pool behind a convolution as well
     weights,             // in_c, out_c and the window; tile

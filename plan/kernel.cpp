@@ -42,6 +42,8 @@ Role role_of(const RowOperand &operand, Role place) {
         return place;
     case Beside::channel:
         return place == Role::input ? Role::in_channels : Role::out_channels;
+    case Beside::image:
+        return place == Role::input ? Role::in_images : Role::out_images;
     case Beside::labels:
         return Role::labels;
     case Beside::indices:
@@ -54,7 +56,9 @@ Role role_of(const RowOperand &operand, Role place) {
 
 bool is_activation(Role role) { return role == Role::input || role == Role::output || role == Role::pooled; }
 
-bool is_shared(const RowOperand &operand) { return operand.beside != Beside::element && operand.beside != Beside::channel; }
+bool is_shared(const RowOperand &operand) {
+    return operand.beside == Beside::labels || operand.beside == Beside::indices || operand.beside == Beside::step;
+}
 
 /// Calls `visit(place, chain)` for each chain, in the order of the core's inputs, values between and outputs.
 template<typename Visit>
@@ -101,6 +105,8 @@ std::string sizes_tag(const Core &core, const Shape &s) {
         return map;
     case Sizes::window:
         return fmt::format("{}_{}", map, window_tag(s));
+    case Sizes::concatenation:
+        return fmt::format("{}_k{}", map, s.out_c);
     case Sizes::convolution:
         return fmt::format("{}_k{}{}", map, s.out_c, window_tag(s));
     case Sizes::pooled_convolution:
@@ -244,6 +250,11 @@ Shape read_sizes(Reader &reader, Sizes sizes) {
         reader.expect("_");
         read_window(reader, s);
         break;
+    case Sizes::concatenation:
+        read_map(reader, s);
+        s.out_h = s.in_h, s.out_w = s.in_w, s.out_c = reader.number_after("_k");
+        if (s.out_c <= s.in_c) Reader::fail();
+        break;
     case Sizes::convolution:
     case Sizes::pooled_convolution:
         read_map(reader, s);
@@ -372,8 +383,14 @@ std::vector<int> extents_of(Role role, const Shape &s) {
         return {s.in_c, s.in_w, s.in_h, batch_extent};
     case Role::output:
         return {s.out_c, s.out_w, s.out_h, batch_extent};
+    case Role::others:
+        return {s.out_c - s.in_c, s.in_w, s.in_h, batch_extent};
     case Role::pooled:
         return {s.out_c, s.pooled_w, s.pooled_h, batch_extent};
+    case Role::in_images:
+        return {s.in_c, 1, 1, batch_extent};
+    case Role::out_images:
+        return {s.out_c, 1, 1, batch_extent};
     case Role::in_channels:
         return {s.in_c};
     case Role::out_channels:

@@ -80,6 +80,18 @@ const std::vector<PointwiseRow> &pointwise_rows() {
          derived},
         // value + addend
         {"add", {{"addend", element}}, 1, exact},
+        // value - subtrahend
+        {"subtract", {{"subtrahend", element}}, 1, exact},
+        // value * by
+        {"multiply", {{"by", element}}, 1, exact},
+        // The same of all rows and columns.
+        {"gate", {{"by", image}}, 1, exact},
+        // value * factor
+        {"times", {}, 1, derived, false, {}, {{"factor", 1, -most, most}}},
+        // The larger of value and other.
+        {"maximum", {{"other", element}}, 1, exact},
+        // The gradient of what is larger by `margin`; of equals, half of it.
+        {"larger", {{"margin", element}}, 2, exact},
         // 0 where the element is dropped, else value times the layer's scale. It is its own gradient.
         {"dropout", {{"step", step}}, 1, derived, true},
         // The same, where all of an image's channel is dropped or kept.

@@ -19,6 +19,7 @@ enum class Exactness {
 enum class Beside {
     element,  // a float for each value: an activation of the same extents
     channel,  // a float for each channel
+    image,    // a float for each channel of each image
     labels,   // the data set's classes
     indices,  // the record of each image of the batch
     step,     // the step buffer

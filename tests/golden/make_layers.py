@@ -54,11 +54,27 @@ CASES: dict[str, tuple[list[tuple[int, int, int]], list[Layer]]] = {
     "zero_padding2d sides": ([(3, 4, 2)], [{"type": "zero_padding2d", "padding": [[1, 0], [2, 3]]}]),
     "up_sampling2d": ([(3, 4, 2)], [{"type": "up_sampling2d"}]),
     "up_sampling2d size": ([(3, 2, 2)], [{"type": "up_sampling2d", "size": [1, 3], "interpolation": "nearest"}]),
+    "add": ([(3, 2, 4), (3, 2, 4)], [{"type": "add", "inputs": ["x0", "x1"]}]),
+    "average": ([(3, 2, 4)] * 3, [{"type": "average", "inputs": ["x0", "x1", "x2"]}]),
+    "subtract": ([(3, 2, 4), (3, 2, 4)], [{"type": "subtract", "inputs": ["x1", "x0"]}]),
+    "maximum": ([(3, 2, 4)] * 3, [{"type": "maximum", "inputs": ["x0", "x1", "x2"]}]),
+    "maximum ties": ([(3, 2, 4)] * 2, [{"type": "maximum", "inputs": ["x0", "x1"]}]),
+    "multiply": ([(3, 2, 4)] * 3, [{"type": "multiply", "inputs": ["x0", "x1", "x2"]}]),
+    "multiply gate": ([(1, 1, 4), (3, 2, 4)], [{"type": "multiply", "inputs": ["x0", "x1"]}]),
+    "concatenate": ([(3, 2, 4), (3, 2, 1), (3, 2, 3)], [{"type": "concatenate", "inputs": ["x0", "x1", "x2"]}]),
+    "reshape": ([(3, 2, 4)], [{"type": "reshape", "target_shape": [-1]}, {"type": "reshape", "target_shape": [3, -1, 4]}]),
     "global_max_pooling2d": ([(5, 4, 3)], [{"type": "global_max_pooling2d"}]),
     "global_max_pooling2d keepdims": ([(5, 4, 3)], [{"type": "global_max_pooling2d", "keepdims": True}]),
 }
 
 KERAS_TYPES = {
+    "add": keras.layers.Add,
+    "average": keras.layers.Average,
+    "concatenate": keras.layers.Concatenate,
+    "maximum": keras.layers.Maximum,
+    "multiply": keras.layers.Multiply,
+    "reshape": keras.layers.Reshape,
+    "subtract": keras.layers.Subtract,
     "average_pooling2d": keras.layers.AveragePooling2D,
     "global_average_pooling2d": keras.layers.GlobalAveragePooling2D,
     "global_max_pooling2d": keras.layers.GlobalMaxPooling2D,
@@ -99,8 +115,9 @@ def run(layers: list[Layer], inputs: list[Any]) -> Any:
     return output
 
 
-def tensors_of(shapes: list[tuple[int, int, int]], layers: list[Layer], random: np.random.Generator) -> Tensors:
+def tensors_of(shapes: list[tuple[int, int, int]], layers: list[Layer], ties: bool, random: np.random.Generator) -> Tensors:
     inputs = [random.normal(0, 1, (IMAGES, *shape)) for shape in shapes]
+    inputs = [np.round(values) for values in inputs] if ties else inputs
     output, backward = jax.vjp(lambda *values: run(layers, list(values)), *inputs)
     d_output = random.normal(0, 1, output.shape)
     tensors = {f"x{i}": value for i, value in enumerate(inputs)} | {"output": output, "d_output": d_output}
@@ -113,7 +130,7 @@ def main() -> None:
     random = np.random.default_rng(1)
     tensors, metadata = {}, {"keras": keras.__version__, "jax": jax.__version__}
     for case, (shapes, layers) in CASES.items():
-        tensors |= {f"{case}/{name}": value for name, value in tensors_of(shapes, layers, random).items()}
+        tensors |= {f"{case}/{name}": value for name, value in tensors_of(shapes, layers, case.endswith("ties"), random).items()}
         metadata[case] = json.dumps(layers)
     save_file(tensors, HERE / "layers.safetensors", metadata)
 

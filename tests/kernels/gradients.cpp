@@ -470,6 +470,18 @@ TEST_CASE("gradients of a sum") {
     check(sum, {random.reals({3, 2, 2, 2}, -1, 1), random.reals({3, 2, 2, 2}, -1, 1)});
 }
 
+TEST_CASE("gradients of a concatenation") {
+    Random random(8);
+    const Shape first{.in_h = 2, .in_w = 3, .in_c = 4, .out_h = 2, .out_w = 3, .out_c = 7};
+    Shape last = first;
+    last.in_c = 3;
+    const Differentiable both = {[=](const Arrays &inputs) { return run("concatenate", first, inputs)[0]; },
+                                 [=](const Arrays &, const Array &upstream) {
+                                     return Arrays{run("first_channels", first, {upstream})[0], run("last_channels", last, {upstream})[0]};
+                                 }};
+    check(both, {random.reals({4, 3, 2, 2}, -1, 1), random.reals({3, 3, 2, 2}, -1, 1)});
+}
+
 TEST_CASE("rows that save a pass are the rows that they stand for") {
     const std::vector<int> extents = {6, 3, 2, 3};
     Random random(6);

@@ -369,6 +369,21 @@ void window_sum2d_bwd(const Shape &s, const Array &d_output, Array &d_input) {
     });
 }
 
+void concatenate(const Shape &, const Array &first, const Array &second, Array &output) {
+    const int channels = first.extent(0);
+    for_each_element(
+        output, [&](int c, int x, int y, int n) { output(c, x, y, n) = c < channels ? first(c, x, y, n) : second(c - channels, x, y, n); });
+}
+
+void first_channels(const Shape &, const Array &d_output, Array &d_input) {
+    for_each_element(d_input, [&](int c, int x, int y, int n) { d_input(c, x, y, n) = d_output(c, x, y, n); });
+}
+
+void last_channels(const Shape &, const Array &d_output, Array &d_input) {
+    const int others = d_output.extent(0) - d_input.extent(0);
+    for_each_element(d_input, [&](int c, int x, int y, int n) { d_input(c, x, y, n) = d_output(others + c, x, y, n); });
+}
+
 void batch_norm_stats_pool_fwd(const Shape &s, const Call &call, const Array &input, const Array &gamma, const Array &beta, Array &mean,
                                Array &inv_std, Array &scale, Array &shift, Array &moving_mean, Array &moving_variance, Array &output) {
     batch_norm_stats(s, input, gamma, beta, mean, inv_std, scale, shift, moving_mean, moving_variance);
@@ -510,6 +525,9 @@ CoreOracle find_oracle(std::string_view core) {
         {"average_pool2d_bwd", listed<average_pool2d_bwd>},
         {"window_sum2d_fwd", listed<window_sum2d_fwd>},
         {"window_sum2d_bwd", listed<window_sum2d_bwd>},
+        {"concatenate", listed<concatenate>},
+        {"first_channels", listed<first_channels>},
+        {"last_channels", listed<last_channels>},
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
         {"softmax_cross_entropy", listed<softmax_cross_entropy>},
         {"sigmoid_cross_entropy_fwd", listed<sigmoid_cross_entropy_fwd>},

@@ -26,6 +26,7 @@ struct At {
 
     double value() const { return values(c, x, y, n); }
     double element(const char *name) const { return operands[name](c, x, y, n); }
+    double image(const char *name) const { return operands[name](c, 0, 0, n); }
     double channel(const char *name) const { return operands[name](c); }
     double constant(std::string_view name) const {
         const std::vector<RowConstant> &constants = find_row(operands.link.row).constants;
@@ -216,6 +217,28 @@ double of_input(const At &at) {
     return slope(at.element("at"));
 }
 
+/// A product with a factor that does not round: one rounding.
+template<double (*factor)(const At &)>
+constexpr Row product = {
+    [](const At &at) { return at.value() * factor(at); },
+    [](const At &at, double error, double result) { return std::abs(factor(at)) * error + u * std::abs(result) + FLT_MIN; }};
+
+double times_element(const At &at) { return at.element("by"); }
+double times_image(const At &at) { return at.image("by"); }
+double times_constant(const At &at) { return at.constant("factor"); }
+
+double maximum(const At &at) {
+    if (std::isnan(at.value())) return at.value();
+    return at.value() > at.element("other") ? at.value() : at.element("other");
+}
+
+/// Of a value: all, half or nothing.
+double larger(const At &at) {
+    const double margin = at.element("margin");
+    if (std::isnan(margin)) return margin;
+    return margin > 0 ? at.value() : margin == 0 ? at.value() / 2 : 0;
+}
+
 bool is_rectified(const At &at) { return at.element("of") <= 0; }
 bool is_affine_rectified(const At &at) { return affine(at, at.element("of")) <= 0; }
 
@@ -254,6 +277,14 @@ const std::map<std::string, Row, std::less<>> rows = {
      {[](const At &at) { return at.value() + at.element("addend"); },
       // Of several sums behind each other the compiler may take another pair first: twice what either rounding is at most.
       [](const At &at, double error, double) { return error + 2 * u * (std::abs(at.value()) + std::abs(at.element("addend"))); }}},
+    {"subtract",
+     {[](const At &at) { return at.value() - at.element("subtrahend"); },
+      [](const At &at, double error, double) { return error + 2 * u * (std::abs(at.value()) + std::abs(at.element("subtrahend"))); }}},
+    {"multiply", product<times_element>},
+    {"gate", product<times_image>},
+    {"times", product<times_constant>},
+    {"maximum", {maximum, keep}},
+    {"larger", {larger, keep}},
     {"kept", {[](const At &at) { return at.value() * scale_of(at); }, scaled_error}},
     {"dropout", dropout<is_dropped<false>>},
     {"spatialdropout", dropout<is_dropped<true>>},

@@ -461,7 +461,10 @@ TEST_CASE("the schema has the layers and options that the reader has") {
         std::set<std::string> keys = {"type", "name", "inputs"};
         for (const auto &[key, option] : options.items()) keys.insert(key);
         for (const nlohmann::json &key : layer.value("required", nlohmann::json::array()))
-            if (key != "inputs") given[key] = key == "activation" ? nlohmann::json("relu") : nlohmann::json(1);
+            if (key != "inputs")
+                given[key] = key == "activation"     ? nlohmann::json("relu")
+                             : key == "target_shape" ? nlohmann::json::array({-1})
+                                                     : nlohmann::json(1);
         CAPTURE(given);
         CHECK(listed_behind(message(given.dump()), "the layer has ") == keys);
         types.insert(given["type"]);
@@ -511,10 +514,11 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
         CHECK(message(fmt::format(R"({{"type": "dropout", "rate": {}}})", rate)) ==
               fmt::format("t.json: layers[0] \"dropout\": \"rate\" must be 0 or a number from 1/65536 to 65535/65536, not {}",
                           nlohmann::json::parse(rate).dump()));
-    CHECK(message(R"({"type": "conv3d"})") == "t.json: layers[0]: unknown type \"conv3d\"; there are activation, add, average_pooling2d, "
-                                              "batch_normalization, conv2d, dense, dropout, elu, flatten, global_average_pooling2d, "
-                                              "global_max_pooling2d, leaky_relu, max_pooling2d, normalization, relu, rescaling, "
-                                              "spatial_dropout2d, up_sampling2d, zero_padding2d");
+    CHECK(message(R"({"type": "conv3d"})") ==
+          "t.json: layers[0]: unknown type \"conv3d\"; there are activation, add, average, "
+          "average_pooling2d, batch_normalization, concatenate, conv2d, dense, dropout, elu, flatten, "
+          "global_average_pooling2d, global_max_pooling2d, leaky_relu, max_pooling2d, maximum, "
+          "multiply, normalization, relu, rescaling, reshape, spatial_dropout2d, subtract, up_sampling2d, zero_padding2d");
     CHECK(message(R"({"type": "global_average_pooling2d", "keepdims": 1})") ==
           "t.json: layers[0] \"global_average_pooling2d\": \"keepdims\" must be true or false, not 1");
     CHECK(message(R"({"filters": 4})") == "t.json: layers[0]: the layer needs \"type\"");
@@ -554,6 +558,26 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
           "t.json: layers[0] \"batch_normalization\": \"momentum\" must be a number from 0 to 1, not 1.5");
     CHECK(message(R"({"type": "batch_normalization", "epsilon": 0})") ==
           "t.json: layers[0] \"batch_normalization\": \"epsilon\" must be a number from 1e-12 to 1, not 0");
+}
+
+TEST_CASE("what layers of several inputs and reshape cannot take is named") {
+    const std::string gate = R"({"type": "global_average_pooling2d", "name": "gate"}, )";
+    const auto of = [](const std::string &type, const std::string &inputs) {
+        return R"({"type": ")" + type + R"(", "inputs": [)" + inputs + "]}";
+    };
+    CHECK(message(gate + of("concatenate", R"("input", "gate")")) == "t.json: layers[1] \"concatenate\": cannot concatenate 8x8x3 and 3");
+    CHECK(message(gate + of("subtract", R"("input", "input", "input")")) == "t.json: layers[1] \"subtract\": takes two inputs, has 3");
+    CHECK(message(gate + of("maximum", R"("input", "gate")")) == "t.json: layers[1] \"maximum\": cannot compare 8x8x3 and 3");
+    CHECK(message(gate + of("average", R"("gate", "input")")) == "t.json: layers[1] \"average\": cannot average 3 and 8x8x3");
+    CHECK(message(R"({"type": "conv2d", "filters": 2, "kernel_size": 8, "name": "two"}, )" + of("multiply", R"("two", "input")")) ==
+          "t.json: layers[1] \"multiply\": cannot multiply 1x1x2 and 8x8x3");
+    CHECK(message(R"({"type": "flatten", "name": "flat"}, )" + of("concatenate", R"("flat", "flat")")) ==
+          "t.json: layers[1] \"concatenate\": cannot concatenate what flatten made of rows and columns; put it before the flatten");
+    CHECK(message(R"({"type": "reshape", "target_shape": [4, 16, -1]})") ==
+          "t.json: layers[0] \"reshape\": cannot reshape 8x8x3 to [4, 16, -1]: only to [192] or [8, 8, 3]");
+    CHECK(message(R"({"type": "reshape", "target_shape": [-1, 8, -1]})") ==
+          "t.json: layers[0] \"reshape\": \"target_shape\" must be [features] or [rows, columns, channels], of which one may be -1, not "
+          "[-1,8,-1]");
 }
 
 TEST_CASE("what is wrong outside the layers is named") {
@@ -619,7 +643,7 @@ TEST_CASE("long texts of a file are cut in messages") {
          {R"({"name": ")" + text + R"(", "type": "relu"})", R"({"type": ")" + text + R"("})", R"({"type": "relu", ")" + text + R"(": 1})",
           R"({"type": "relu", "inputs": [")" + text + R"("]})", R"({"type": "conv2d", "kernel_size": 1, "filters": ")" + text + R"("})"}) {
         CHECK(message(layer).starts_with("t.json: layers[0]"));
-        CHECK(message(layer).size() < 400);
+        CHECK(message(layer).size() < 500);
     }
     CHECK(
         message(R"({"type": "relu", "name": ")" + std::string(101, 'a') + R"("})").ends_with("a...\": a name has at most 100 characters"));

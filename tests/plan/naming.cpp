@@ -79,6 +79,10 @@ std::vector<Field> fields_of(const Core &core) {
         add(map), add(window);
         fields[2].change = [](Shape &s) { s.out_c = ++s.in_c; };
         break;
+    case Sizes::concatenation:
+        add({{"in_h", [](Shape &s) { s.out_h = ++s.in_h; }}, {"in_w", [](Shape &s) { s.out_w = ++s.in_w; }}});
+        add({field("in_c", &Shape::in_c), field("out_c", &Shape::out_c)});
+        break;
     case Sizes::convolution:
         add(map), add(window), add(convolution);
         break;
@@ -118,6 +122,8 @@ bool can_be(const Core &core, const Shape &s) {
     case Sizes::window:
     case Sizes::convolution:
         return is_whole(s);
+    case Sizes::concatenation:
+        return s.out_c > s.in_c;
     case Sizes::pooled_convolution:
         return is_whole(s) && is_whole(s.pool());
     default:
