@@ -654,7 +654,8 @@ std::optional<Fusion> loss_with_gradient(Fusing &f, int at) {
     const Operation &loss = f.at(at);
     if (loss.core != "softmax_cross_entropy_fwd") return {};
     const std::vector<int> readers = f.readers(loss.outputs["probabilities"]);
-    if (readers.size() != 1 || !applies(f.at(readers[0]), {"onehotgradient"})) return {};
+    const char *gradient = loss.shape.label_smoothing > 0 ? "smoothedonehotgradient" : "onehotgradient";
+    if (readers.size() != 1 || !applies(f.at(readers[0]), {gradient})) return {};
     Operation merged = loss;
     merged.core = "softmax_cross_entropy";
     merged.outputs.insert("d_logits", f.at(readers[0]).outputs["output"]);
@@ -669,6 +670,7 @@ std::optional<Fusion> convolution_with_loss(Fusing &f, int at) {
     if (!reader) return {};
     Operation merged = convolution;
     merged.core = "conv2d_softmax_cross_entropy";
+    merged.shape.label_smoothing = f.at(*reader).shape.label_smoothing;
     for (const char *input : {"labels", "indices", "step"}) merged.inputs.insert(input, f.at(*reader).inputs[input]);
     merged.outputs = f.at(*reader).outputs;
     return merge(f, at, *reader, std::move(merged));

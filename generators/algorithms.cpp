@@ -322,7 +322,7 @@ void softmax_cross_entropy(KernelGenerator &k) {
 
 void sigmoid_cross_entropy_fwd(KernelGenerator &k) {
     bind_loss(k, k.make<SigmoidCrossEntropyForward>(k.input("logits"), k.input("labels"), k.input("indices"), k.input("step"),
-                                                    k.extent("labels", 0), k.extent("step", 0)));
+                                                    k.extent("labels", 0), k.extent("step", 0), k.shape()));
 }
 
 void optimizer_update(KernelGenerator &k) {

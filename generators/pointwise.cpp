@@ -143,10 +143,13 @@ BoundLink normalise(const Operands &operands) {
             {}};
 }
 
+/// Of a loss's labels; 0 where the row has none.
+float label_smoothing_of(const Operands &operands) { return operands.link.constants.empty() ? 0 : operands.constant("label_smoothing"); }
+
 BoundLink one_hot_gradient(const Operands &operands) {
     return {[operands](const Expr &value, const Place &at) {
                 return logit_gradient(value, at.c, at.n, operands["labels"], operands["indices"], operands["step"], operands.of.records,
-                                      operands.of.words, operands.of.channels);
+                                      operands.of.words, operands.of.channels, label_smoothing_of(operands));
             },
             {},
             {}};
@@ -155,7 +158,7 @@ BoundLink one_hot_gradient(const Operands &operands) {
 BoundLink binary_gradient(const Operands &operands) {
     return {[operands](const Expr &value, const Place &at) {
                 return binary_logit_gradient(value, at.n, operands["labels"], operands["indices"], operands["step"], operands.of.records,
-                                             operands.of.words);
+                                             operands.of.words, label_smoothing_of(operands));
             },
             {},
             {}};
@@ -319,6 +322,8 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"normalise", normalise},
     {"onehotgradient", one_hot_gradient},
     {"binarygradient", binary_gradient},
+    {"smoothedonehotgradient", one_hot_gradient},
+    {"smoothedbinarygradient", binary_gradient},
 };
 
 }  // namespace

@@ -128,6 +128,7 @@ std::string shape_tag(const Core &core, const Shape &s) {
     if (s.floats) tag += "_floats";
     if (s.image_scale != 0) tag += "_z" + identifier(s.image_scale);
     if (s.image_offset != 0) tag += "_o" + identifier(s.image_offset);
+    if (s.label_smoothing != 0) tag += "_s" + identifier(s.label_smoothing);
     if (core.constants != Constants::none && s.epsilon != default_epsilon) tag += "_e" + identifier(s.epsilon);
     if (core.constants == Constants::epsilon_and_momentum && s.momentum != default_momentum) tag += "_m" + identifier(s.momentum);
     return tag;
@@ -300,6 +301,8 @@ Shape read_shape(std::string_view text, const Core &core) {
             s.image_scale = reader.finite();
         else if (reader.take("_o"))
             s.image_offset = reader.finite();
+        else if (reader.take("_s"))
+            s.label_smoothing = reader.finite();
         else if (reader.take("_e"))
             s.epsilon = reader.finite();
         else if (reader.take("_m"))

@@ -19,6 +19,7 @@ constexpr double most = 1e12;
 const std::vector<RowConstant> slope = {{"negative_slope", 0.3, 0, most}};
 const std::vector<RowConstant> bounds = {
     {"max_value", std::numeric_limits<double>::infinity(), 0, most}, {"negative_slope", 0, 0, most}, {"threshold", 0, 0, most}};
+const std::vector<RowConstant> smoothing = {{"label_smoothing", 0, 0, 1}};
 const std::vector<RowConstant> alpha = {{"alpha", 1, 0, most}};
 const std::vector<RowConstant> penalties = {{"l1", 0, 0, most}, {"l2", 0, 0, most}};
 
@@ -106,6 +107,9 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         {"onehotgradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 3, derived},
         // That of the logit of sigmoid and binary cross-entropy: value is the logit.
         {"binarygradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 12, derived},
+        // Both with labels of which a share is spread over all classes.
+        {"smoothedonehotgradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 3, derived, false, {}, smoothing},
+        {"smoothedbinarygradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 13, derived, false, {}, smoothing},
     };
     return rows;
 }

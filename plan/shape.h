@@ -42,6 +42,9 @@ struct Shape {
     // bytes are then divided by 255, floats stay as they are.
     float image_scale = 0, image_offset = 0;
 
+    // The share of an image's label that a loss spreads over all classes.
+    float label_smoothing = 0;
+
     // Batch normalisation's constants, as Keras defines them.
     float epsilon = 0, momentum = 0;
 

@@ -16,6 +16,7 @@ namespace halcyon {
 inline Shape pooled_shape(const Shape &s) {
     Shape out;
     out.in_h = s.out_h, out.in_w = s.out_w, out.in_c = s.out_c;
+    out.label_smoothing = s.label_smoothing;
     return out;
 }
 

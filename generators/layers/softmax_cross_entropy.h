@@ -16,9 +16,9 @@ inline Halide::Expr label_of(const Halide::Func &labels, const Halide::Func &ind
     return Halide::cast<int>(labels(clamp(indices(n), 0, records - 1)));
 }
 
-/// probabilities = softmax, loss = -weight(label) * log of the label's probability, correct = 1 where the label is the first largest logit,
-/// else 0. The largest logit is subtracted before every exp, so that none overflows. Where that is infinite or NaN, all probabilities are
-/// NaN: Halide's exp() makes 0 of NaN, and its log() a number.
+/// probabilities = softmax, loss = -weight(label) * the mean of the probabilities' logarithms by target(), which without label smoothing is
+/// that of the label's, correct = 1 where the label is the first largest logit, else 0. The largest logit is subtracted before every exp,
+/// so that none overflows. Where that is infinite or NaN, all probabilities are NaN: Halide's exp() makes 0 of NaN, and its log() a number.
 struct SoftmaxCrossEntropyForward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::RDom classes;
@@ -40,21 +40,30 @@ struct SoftmaxCrossEntropyForward {
         const Halide::Expr label = label_of(labels, indices, records, n), is_defined = is_finite_number(best(n)[0]);
         softmax(c, x, y, n) = or_not_a_number(is_defined, exponential(c, n) / sum(n));
         probabilities(c, x, y, n) = softmax(c, x, y, n);
-        const Halide::Expr below_best = logits(clamp(label, 0, s.in_c - 1), 0, 0, n) - best(n)[0];
+        Halide::Expr below_best = logits(clamp(label, 0, s.in_c - 1), 0, 0, n) - best(n)[0];
+        if (s.label_smoothing > 0)
+            below_best = (1 - s.label_smoothing) * below_best +
+                         s.label_smoothing / float(s.in_c) * Halide::sum(logits(classes, 0, 0, n) - best(n)[0], "below_best");
         const Halide::Expr weighted = (log(sum(n)) - below_best) * class_weight_of(step, words, s.in_c, label);
         loss(n) = or_not_a_number(is_defined && label < s.in_c, weighted);
         correct(n) = select(label == best(n)[1], 1.0f, 0.0f);
     }
 };
 
-/// (probability - one_hot(label)) * weight(label) / images in the batch, as of Keras's class_weight: not over the sum of weights, which is
-/// what PyTorch divides by.
+/// What a class's probability is to be: 1 or 0, of which label smoothing spreads a share over all classes.
+inline Halide::Expr target(const Halide::Expr &is_label, int classes, float label_smoothing) {
+    const float share = label_smoothing / float(classes);
+    return select(is_label, 1 - label_smoothing + share, share);
+}
+
+/// (probability - target) * weight(label) / images in the batch, as of Keras's class_weight: not over the sum of weights, which is what
+/// PyTorch divides by.
 inline Halide::Expr logit_gradient(const Halide::Expr &probability, const Halide::Expr &c, const Halide::Expr &n,
                                    const Halide::Func &labels, const Halide::Func &indices, const Halide::Func &step,
-                                   const Halide::Expr &records, const Halide::Expr &words, int classes) {
-    const Halide::Expr label = label_of(labels, indices, records, n), one_hot = select(c == label, 1.0f, 0.0f);
+                                   const Halide::Expr &records, const Halide::Expr &words, int classes, float label_smoothing) {
+    const Halide::Expr label = label_of(labels, indices, records, n), wanted = target(c == label, classes, label_smoothing);
     const Halide::Expr scale = step_float(step, step_inverse_batch) * class_weight_of(step, words, classes, label);
-    return or_not_a_number(label < classes, (probability - one_hot) * scale);
+    return or_not_a_number(label < classes, (probability - wanted) * scale);
 }
 
 /// d_logits = logit_gradient(probabilities)
@@ -64,7 +73,8 @@ struct SoftmaxCrossEntropyBackward {
 
     SoftmaxCrossEntropyBackward(const Halide::Func &probabilities, const Halide::Func &labels, const Halide::Func &indices,
                                 const Halide::Func &step, const Halide::Expr &records, const Halide::Expr &words, const Shape &s) {
-        d_logits(c, x, y, n) = logit_gradient(probabilities(c, x, y, n), c, n, labels, indices, step, records, words, s.in_c);
+        d_logits(c, x, y, n) =
+            logit_gradient(probabilities(c, x, y, n), c, n, labels, indices, step, records, words, s.in_c, s.label_smoothing);
     }
 };
 

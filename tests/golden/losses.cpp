@@ -1,11 +1,14 @@
-// The binary cross-entropy beside Keras's: make_losses.py says what is in the file and how it was made. The network is one unit, whose
-// one weight that is not 0 is that of an image's first value, the logit.
+// The cross-entropies beside Keras's: make_losses.py says what is in the file and how it was made. The network of the binary one is one
+// unit, whose one weight that is not 0 is that of an image's first value, the logit. Smoothed labels and several classes are held to the
+// oracles, which the kernels' tests hold the kernels to.
 #include "halcyon_binary.h"
 
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
+#include "tests/kernels/data.h"
+#include "tests/kernels/run.h"
 
 #include <algorithm>
 #include <cfloat>
@@ -33,6 +36,62 @@ std::vector<T> tensor(const std::string &name) {
 bool near(double ours, double theirs, double logit) {
     const double u = FLT_EPSILON / 2;
     return std::abs(ours - theirs) <= (3 * std::abs(logit) + 16) * u * std::abs(theirs) + FLT_MIN;
+}
+
+using oracle::Array;
+
+/// A step in which all classes weigh 1, and gradients are those of the sum over the batch.
+Array plain_step(int classes) {
+    const int words = step_words(0, classes);
+    Array step = make_step(words, 0, 1);
+    for (int label = 0; label < classes; ++label) set_real(step, class_weight(words, classes, label), 1);
+    return step;
+}
+
+Array list(const std::vector<double> &values) {
+    Array array({static_cast<int>(values.size())});
+    array.values = values;
+    return array;
+}
+
+/// Logits, a row of classes an image.
+Array logits_of(int classes, const std::vector<double> &values) {
+    Array array({classes, 1, 1, static_cast<int>(values.size()) / classes});
+    array.values = values;
+    return array;
+}
+
+void check_binary(float smoothing, const std::string &golden) {
+    const std::vector<float> floats = tensor<float>("logits");
+    const Array logits = logits_of(1, {floats.begin(), floats.end()}), indices({logits.extent(3)}), step = plain_step(2);
+    for (const int label : {0, 1}) {
+        const Array labels = list({double(label)});
+        const std::string prefix = golden + std::to_string(label);
+        const auto losses = tensor<double>(prefix + "/losses"), gradients = tensor<double>(prefix + "/gradients");
+        const Array loss = run("sigmoid_cross_entropy_fwd", {.in_c = 1, .label_smoothing = smoothing}, {logits, labels, indices, step})[1];
+        const Array gradient = applied({loss_gradient("binarygradient", smoothing, labels, indices, step)}, logits);
+        for (std::size_t i = 0; i < floats.size(); ++i) {
+            CAPTURE(label, floats[i]);
+            CHECK(near(loss.values[i], losses[i], floats[i]));
+            CHECK(gradient.values[i] == Approx(gradients[i]).epsilon(1e-12).margin(1e-15));
+        }
+    }
+}
+
+void check_categorical(float smoothing, const std::string &golden) {
+    const auto losses = tensor<double>(golden + "losses"), gradients = tensor<double>(golden + "gradients");
+    const int images = static_cast<int>(losses.size()), classes = static_cast<int>(gradients.size() / losses.size());
+    const Array logits = logits_of(classes, tensor<double>("categorical/logits")), labels = list(tensor<double>("categorical/labels"));
+    Array indices({images});
+    for (int n = 0; n < images; ++n) indices(n) = n;
+    const Array step = plain_step(classes);
+    const auto outputs = run("softmax_cross_entropy", {.in_c = classes, .label_smoothing = smoothing}, {logits, labels, indices, step});
+    const Array apart = applied({loss_gradient("onehotgradient", smoothing, labels, indices, step)}, outputs[0]);
+    for (std::size_t i = 0; i < losses.size(); ++i) CHECK(outputs[1].values[i] == Approx(losses[i]).epsilon(1e-12));
+    for (std::size_t i = 0; i < gradients.size(); ++i) {
+        CHECK(outputs[3].values[i] == Approx(gradients[i]).epsilon(1e-12).margin(1e-15));
+        CHECK(apart.values[i] == outputs[3].values[i]);
+    }
 }
 
 void check_set(const std::string &set) {
@@ -79,4 +138,11 @@ TEST_CASE("binary cross-entropy, its gradient and its probabilities agree with K
         CAPTURE(set.set);
         if (why_not(select_sets({set.set}).front()).empty()) check_set(set.set);
     }
+}
+
+TEST_CASE("the oracles of the cross-entropies and of their gradients are Keras's, with smoothed labels too") {
+    check_binary(0, "");
+    check_binary(0.25F, "smoothed/");
+    check_categorical(0, "categorical/");
+    check_categorical(0.25F, "categorical/smoothed/");
 }

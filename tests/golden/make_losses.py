@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes losses.safetensors: Keras's binary cross-entropy of single logits, for losses.cpp to repeat.
+"""Writes losses.safetensors: Keras's cross-entropies of logits, for losses.cpp to repeat.
 
     pip install keras jax numpy safetensors
     KERAS_BACKEND=jax JAX_ENABLE_X64=1 python3 make_losses.py
@@ -9,35 +9,68 @@ Its tensors, for each logit:
     logits                      (n)  exact in float32
     probabilities               (n)  of class 1
     LABEL/{losses,gradients}    (n)  of the image alone, with label 0 or 1; gradients are those of the logit
+    smoothed/LABEL/...          (n)  the same with label smoothing of 1/4
 
-The logits go from -100 to 100, where the loss is 100 or, below FLT_MIN, 0. Keras's loss rounds to float32, its gradients are float64.
+The logits go from -100 to 100, where the loss is 100 or, below FLT_MIN, 0. And of several classes, with and without that smoothing:
+
+    categorical/logits                              (images, classes)
+    categorical/labels                              (images)
+    categorical/losses, .../gradients               (images), (images, classes)
+    categorical/smoothed/losses, .../gradients      the same with label smoothing of 1/4
+
+Keras's loss of single logits rounds to float32, the rest is float64.
 """
 
+import os
 import pathlib
 
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import jax
+import keras
 import numpy as np
+from safetensors.numpy import save_file
 
 HERE = pathlib.Path(__file__).resolve().parent
+SMOOTHING = {"": 0.0, "smoothed/": 0.25}
+Tensors = dict[str, np.ndarray]
+
+
+def binary() -> Tensors:
+    positive = [0, 2**-20, 2**-6, 0.25, 0.5, 1, 1.5, 2, 3, 5, 8, 12, 17, 24, 40, 64, 80, 100]
+    logits = np.array([-value for value in reversed(positive)] + positive[1:], np.float32)
+    tensors = {"logits": logits, "probabilities": np.asarray(keras.ops.sigmoid(logits.astype(np.float64)))}
+    for prefix, smoothing in SMOOTHING.items():
+        crossentropy = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing, dtype="float64")
+        for label in (0, 1):
+
+            def loss(logit: jax.Array, label: int = label, crossentropy: keras.losses.Loss = crossentropy) -> jax.Array:
+                return crossentropy(np.array([[label]], np.float64), logit.reshape(1, 1))
+
+            tensors[f"{prefix}{label}/losses"] = np.array([loss(logit) for logit in logits.astype(np.float64)])
+            tensors[f"{prefix}{label}/gradients"] = np.array([jax.grad(loss)(logit) for logit in logits.astype(np.float64)])
+    return tensors
+
+
+def categorical() -> Tensors:
+    generator = np.random.default_rng(1)
+    logits = generator.integers(-64, 65, (12, 5)) / 16
+    labels = np.arange(12) % 5
+    tensors = {"categorical/logits": logits, "categorical/labels": labels.astype(np.float64)}
+    one_hot = np.eye(5)[labels]
+    for prefix, smoothing in SMOOTHING.items():
+
+        def losses(logits: jax.Array, smoothing: float = smoothing) -> jax.Array:
+            return keras.losses.categorical_crossentropy(one_hot, logits, from_logits=True, label_smoothing=smoothing)
+
+        tensors[f"categorical/{prefix}losses"] = np.asarray(losses(jax.numpy.asarray(logits)))
+        tensors[f"categorical/{prefix}gradients"] = np.asarray(jax.grad(lambda x: losses(x).sum())(jax.numpy.asarray(logits)))
+    return tensors
 
 
 def main() -> None:
-    import jax
-    import keras
-    from safetensors.numpy import save_file
-
     keras.config.set_floatx("float64")
-    positive = [0, 2**-20, 2**-6, 0.25, 0.5, 1, 1.5, 2, 3, 5, 8, 12, 17, 24, 40, 64, 80, 100]
-    logits = np.array([-value for value in reversed(positive)] + positive[1:], np.float32)
-    binary = keras.losses.BinaryCrossentropy(from_logits=True, dtype="float64")
-    tensors = {"logits": logits, "probabilities": np.asarray(keras.ops.sigmoid(logits.astype(np.float64)))}
-    for label in (0, 1):
-
-        def loss(logit, label: int = label):
-            return binary(np.array([[label]], np.float64), logit.reshape(1, 1))
-
-        tensors[f"{label}/losses"] = np.array([loss(logit) for logit in logits.astype(np.float64)])
-        tensors[f"{label}/gradients"] = np.array([jax.grad(loss)(logit) for logit in logits.astype(np.float64)])
-    save_file(tensors, HERE / "losses.safetensors", {"keras": keras.__version__, "jax": jax.__version__})
+    save_file(binary() | categorical(), HERE / "losses.safetensors", {"keras": keras.__version__, "jax": jax.__version__})
 
 
 if __name__ == "__main__":

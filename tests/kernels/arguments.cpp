@@ -51,7 +51,7 @@ Array make_augment(const std::vector<int> &extents, const Shape &s, Random &rand
 
 bool is_binary(const Kernel &kernel) {
     return kernel.core == "sigmoid_cross_entropy_fwd" || std::ranges::any_of(kernel.chains, [](const auto &at) {
-               return std::ranges::find(at.second, "binarygradient", &Link::row) != at.second.end();
+               return std::ranges::any_of(at.second, [](const Link &link) { return link.row.ends_with("binarygradient"); });
            });
 }
 

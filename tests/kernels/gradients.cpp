@@ -553,7 +553,9 @@ TEST_CASE("gradients of a convolution's weights through the batch normalisation 
 
 TEST_CASE("gradients of softmax with cross-entropy") {
     const int classes = 5, images = 4;
-    const Shape s{.in_c = classes};
+    const float smoothing = GENERATE(0.0f, 0.1f);
+    CAPTURE(smoothing);
+    const Shape s{.in_c = classes, .label_smoothing = smoothing};
     const Array step = make_step(step_words(0, classes), 0, images, classes);
     Array labels({6}), indices({images});
     labels.values = {4, 0, 2, 2, 1, 3};
@@ -566,8 +568,8 @@ TEST_CASE("gradients of softmax with cross-entropy") {
                                      return mean;
                                  },
                                  [&](const Arrays &inputs, const Array &upstream) {
-                                     const BoundRow one_hot{{"onehotgradient"}, {{"labels", labels}, {"indices", indices}, {"step", step}}};
-                                     Array gradient = applied({one_hot}, softmax(inputs[0])[0]);
+                                     Array gradient = applied({loss_gradient("onehotgradient", smoothing, labels, indices, step)},
+                                                              softmax(inputs[0])[0]);
                                      for (double &value : gradient.values) value *= upstream(0);
                                      return Arrays{gradient};
                                  }};
@@ -577,7 +579,9 @@ TEST_CASE("gradients of softmax with cross-entropy") {
 
 TEST_CASE("gradients of sigmoid with binary cross-entropy") {
     const int images = 4;
-    const Shape s{.in_c = 1};
+    const float smoothing = GENERATE(0.0f, 0.1f);
+    CAPTURE(smoothing);
+    const Shape s{.in_c = 1, .label_smoothing = smoothing};
     const Array step = make_step(step_words(0, 2), 0, images, 2);
     Array labels({3}), indices({images});
     labels.values = {0, 1, 1};
@@ -587,8 +591,8 @@ TEST_CASE("gradients of sigmoid with binary cross-entropy") {
                                      return Array({1}, std::accumulate(losses.values.begin(), losses.values.end(), 0.0) / images);
                                  },
                                  [&](const Arrays &inputs, const Array &upstream) {
-                                     const BoundRow binary{{"binarygradient"}, {{"labels", labels}, {"indices", indices}, {"step", step}}};
-                                     Array gradient = applied({binary}, inputs[0]);
+                                     Array gradient =
+                                         applied({loss_gradient("binarygradient", smoothing, labels, indices, step)}, inputs[0]);
                                      for (double &value : gradient.values) value *= upstream(0);
                                      return Arrays{gradient};
                                  }};
@@ -702,7 +706,10 @@ TEST_CASE("what is made in one call is what its parts make") {
 
 TEST_CASE("the loss, its gradient and the convolution that makes the logits are the same in one call") {
     const int classes = 5, images = 4;
-    const Shape s = window_shape(2, 1, 3, classes, 2, 1, 1, 1, false), logits_shape{.in_c = classes};
+    const float smoothing = GENERATE(0.0f, 0.1f);
+    Shape s = window_shape(2, 1, 3, classes, 2, 1, 1, 1, false);
+    s.label_smoothing = smoothing;
+    const Shape logits_shape{.in_c = classes, .label_smoothing = smoothing};
     Random random(10);
     const Array input = random.reals({3, 1, 2, images}, -1, 1), weights = random.reals(s.weights(), -3, 3),
                 bias = random.reals({classes}, -1, 1);
@@ -712,7 +719,7 @@ TEST_CASE("the loss, its gradient and the convolution that makes the logits are 
     indices.values = {5, 0, 2, 5};
     const Array logits = run("conv2d_fwd", s, {input, weights, bias})[0];
     Arrays parts = run("softmax_cross_entropy_fwd", logits_shape, {logits, labels, indices, step});
-    parts.push_back(applied({{{"onehotgradient"}, {{"labels", labels}, {"indices", indices}, {"step", step}}}}, parts[0]));
+    parts.push_back(applied({loss_gradient("onehotgradient", smoothing, labels, indices, step)}, parts[0]));
     check_equal(run("softmax_cross_entropy", logits_shape, {logits, labels, indices, step}), parts);
     check_equal(run("conv2d_softmax_cross_entropy", s, {input, weights, bias, labels, indices, step}), parts);
 }

@@ -425,9 +425,10 @@ void conv2d_pool_bwd_weights(const Shape &s, const Call &call, const Array &inpu
 
 void pointwise(const Shape &, const Array &input, Array &output) { output.values = input.values; }
 
-void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &labels, const Array &indices, const Array &step,
+void softmax_cross_entropy_fwd(const Shape &s, const Array &logits, const Array &labels, const Array &indices, const Array &step,
                                Array &probabilities, Array &loss, Array &correct) {
     const int classes = logits.extent(0);
+    const double smoothing = s.label_smoothing;
     for (int n = 0; n < logits.extent(3); n++) {
         int first_largest = 0;
         for (int c = 0; c < logits.extent(0); c++)
@@ -440,7 +441,11 @@ void softmax_cross_entropy_fwd(const Shape &, const Array &logits, const Array &
 
         const int label = int(labels(int(indices(n))));
         const double weight = label < classes ? real(step, class_weight(step.extent(0), classes, label)) : not_a_number;
-        loss(n) = weight * (std::log(sum) + logits(first_largest, 0, 0, n) - logits(std::min(label, classes - 1), 0, 0, n));
+        const double log_sum = std::log(sum) + logits(first_largest, 0, 0, n);
+        loss(n) = (1 - smoothing) * (log_sum - logits(std::min(label, classes - 1), 0, 0, n));
+        if (smoothing > 0)
+            for (int c = 0; c < classes; c++) loss(n) += smoothing / classes * (log_sum - logits(c, 0, 0, n));
+        loss(n) *= weight;
         correct(n) = label == first_largest;
     }
 }
@@ -449,7 +454,8 @@ void softmax_cross_entropy(const Shape &s, const Array &logits, const Array &lab
                            Array &probabilities, Array &loss, Array &correct, Array &d_logits) {
     softmax_cross_entropy_fwd(s, logits, labels, indices, step, probabilities, loss, correct);
     for_each_element(d_logits, [&](int c, int x, int y, int n) {
-        d_logits(c, x, y, n) = one_hot_gradient(probabilities(c, x, y, n), c, int(labels(int(indices(n)))), d_logits.extent(0), step);
+        d_logits(c, x, y, n) =
+            one_hot_gradient(probabilities(c, x, y, n), c, int(labels(int(indices(n)))), d_logits.extent(0), step, s.label_smoothing);
     });
 }
 
@@ -461,7 +467,7 @@ void conv2d_softmax_cross_entropy(const Shape &s, const Array &input, const Arra
     softmax_cross_entropy(s, logits, labels, indices, step, probabilities, loss, correct, d_logits);
 }
 
-void sigmoid_cross_entropy_fwd(const Shape &, const Array &logits, const Array &labels, const Array &indices, const Array &step,
+void sigmoid_cross_entropy_fwd(const Shape &s, const Array &logits, const Array &labels, const Array &indices, const Array &step,
                                Array &probabilities, Array &loss, Array &correct) {
     for (int n = 0; n < logits.extent(3); n++) {
         const double logit = logits(0, 0, 0, n);
@@ -469,7 +475,7 @@ void sigmoid_cross_entropy_fwd(const Shape &, const Array &logits, const Array &
         const double weight = label < 2 ? real(step, class_weight(step.extent(0), 2, label)) : not_a_number;
         probabilities(0, 0, 0, n) = sigmoid(-logit), probabilities(1, 0, 0, n) = sigmoid(logit);
         const double off = std::isfinite(logit) ? (label == 1 ? -logit : logit) : not_a_number;
-        loss(n) = weight * (std::max(off, 0.0) + std::log1p(std::exp(-std::abs(off))));
+        loss(n) = weight * (std::max(off, 0.0) + std::log1p(std::exp(-std::abs(off))) - s.label_smoothing / 2 * off);
         correct(n) = label == (comparable(logit) > 0);
     }
 }

@@ -98,7 +98,7 @@ double norm_gradient_error(double error, double d_output, double input, double g
                            double d_beta, double population);
 
 /// The gradient of a logit of softmax and cross-entropy.
-double one_hot_gradient(double probability, int c, int label, int classes, const Array &step);
+double one_hot_gradient(double probability, int c, int label, int classes, const Array &step, double label_smoothing);
 
 /// NaN of infinities as well.
 double sigmoid(double logit);

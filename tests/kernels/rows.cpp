@@ -74,15 +74,33 @@ double norm_gradient_error_at(const At &at, double error, double) {
 
 int label_at(const At &at) { return int(at.operands["labels"](int(at.operands["indices"](at.n)))); }
 
-double one_hot_gradient_at(const At &at) { return one_hot_gradient(at.value(), at.c, label_at(at), at.values.extent(0), at.step()); }
+double label_smoothing_at(const At &at) { return at.operands.link.constants.empty() ? 0 : at.constant("label_smoothing"); }
+
+double one_hot_gradient_at(const At &at) {
+    return one_hot_gradient(at.value(), at.c, label_at(at), at.values.extent(0), at.step(), label_smoothing_at(at));
+}
 
 /// Of the one logit, whose sigmoid is class 1's probability.
-double binary_gradient_at(const At &at) { return one_hot_gradient(sigmoid(at.value()), 1, label_at(at), 2, at.step()); }
+double binary_gradient_at(const At &at) {
+    return one_hot_gradient(sigmoid(at.value()), 1, label_at(at), 2, at.step(), label_smoothing_at(at));
+}
 
-/// exp() of the logit (tests/kernels/tolerances.cpp), and a sum, a quotient and two products; no slope of the sigmoid is above 1/4.
+/// What a difference to the target is multiplied with.
+double gradient_scale(const At &at) {
+    return std::abs(one_hot_gradient(1, label_at(at) + 1, label_at(at), label_at(at) + 2, at.step(), 0));
+}
+
+/// A difference and two products, from a value that is right; smoothed targets, which are at most 1, have three roundings.
+double one_hot_gradient_error(const At &at, double error, double result) {
+    if (error != 0) return std::numeric_limits<double>::infinity();
+    return 3 * u * (std::abs(result) + (label_smoothing_at(at) > 0 ? gradient_scale(at) : 0));
+}
+
+/// exp() of the logit (tests/kernels/tolerances.cpp), and a sum, a quotient, a difference and two products; no slope of the sigmoid is
+/// above 1/4. The sigmoid is less than the result and what smoothing takes from it.
 double binary_gradient_error(const At &at, double error, double result) {
-    const double scale = std::abs(one_hot_gradient(1, label_at(at) + 1, label_at(at), 2, at.step()));
-    return scale * error / 4 + (3 * std::abs(at.value()) + 10) * u * std::abs(result) + std::numeric_limits<float>::min();
+    const double scale = gradient_scale(at), sigmoid = std::abs(result) + label_smoothing_at(at) / 2 * scale;
+    return scale * error / 4 + (3 * std::abs(at.value()) + 10) * u * sigmoid + std::numeric_limits<float>::min();
 }
 
 /// What a row makes of a value; and the error of that, given the error of the value and the exact result.
@@ -292,13 +310,10 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"normgradient", {norm_gradient_at, norm_gradient_error_at}},
     // A difference and a product, and the division by 255 behind them: tests/kernels/tolerances.cpp counts all of input_fwd's.
     {"normalise", {[](const At &at) { return (at.value() - at.channel("center")) * at.channel("factor"); }, keep}},
-    // A difference and two products.
-    {"onehotgradient",
-     {one_hot_gradient_at,
-      [](const At &, double error, double result) {
-          return 3 * u * std::abs(result) + (error == 0 ? 0 : std::numeric_limits<double>::infinity());
-      }}},
+    {"onehotgradient", {one_hot_gradient_at, one_hot_gradient_error}},
     {"binarygradient", {binary_gradient_at, binary_gradient_error}},
+    {"smoothedonehotgradient", {one_hot_gradient_at, one_hot_gradient_error}},
+    {"smoothedbinarygradient", {binary_gradient_at, binary_gradient_error}},
 };
 
 const Row &find(const std::string &row) {
@@ -323,10 +338,11 @@ double norm_gradient_error(double error, double d_output, double input, double g
     return std::abs(gamma * inv_std) * (error + 9 * u * magnitude);
 }
 
-double one_hot_gradient(double probability, int c, int label, int classes, const Array &step) {
+double one_hot_gradient(double probability, int c, int label, int classes, const Array &step, double label_smoothing) {
     const double weight =
         label < classes ? real(step, class_weight(step.extent(0), classes, label)) : std::numeric_limits<double>::quiet_NaN();
-    return (probability - (c == label)) * weight * real(step, step_inverse_batch);
+    const double target = (1 - label_smoothing) * (c == label) + label_smoothing / classes;
+    return (probability - target) * weight * real(step, step_inverse_batch);
 }
 
 double sigmoid(double logit) { return std::isfinite(logit) ? 1 / (1 + std::exp(-logit)) : std::numeric_limits<double>::quiet_NaN(); }

@@ -28,6 +28,14 @@ inline oracle::Array applied(const BoundRows &rows, oracle::Array values) {
     return values;
 }
 
+/// The row that makes the gradient of a loss's logits.
+inline BoundRow loss_gradient(const std::string &row, float label_smoothing, const oracle::Array &labels, const oracle::Array &indices,
+                              const oracle::Array &step) {
+    Link link{row};
+    if (label_smoothing > 0) link.row = "smoothed" + row, link.constants = {label_smoothing};
+    return {link, {{"labels", labels}, {"indices", indices}, {"step", step}}};
+}
+
 using BoundChains = std::map<std::string, BoundRows>;
 
 inline Kernel kernel_of(const std::string &core, const Shape &shape, const BoundChains &chains) {

@@ -206,8 +206,9 @@ double class_weight_of(const Arguments &arguments, int classes, int n) {
 
 /// The exponent d = logit - largest is rounded, and Halide's exp() takes a multiple of ln 2 from it in float, where both the product and
 /// the constant are rounded: absolute errors of up to 3 u |d|, relative ones of exp(d). In the sum of C such terms, whose largest is 1,
-/// they are at most 3 u C max(|d| exp(d)) = 3 u C / e. Below FLT_MIN the result may be flushed to 0.
-void softmax_cross_entropy_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+/// they are at most 3 u C max(|d| exp(d)) = 3 u C / e. Below FLT_MIN the result may be flushed to 0. With label smoothing the loss has a
+/// sum over all logits more, times a constant, and another constant before the label's.
+void softmax_cross_entropy_fwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     const Array &logits = before["logits"];
     const int classes = logits.extent(0);
     const double sum_relative = 3 * u * classes * std::exp(-1) + function_error + sum_error(classes, 1);
@@ -220,24 +221,32 @@ void softmax_cross_entropy_fwd(const Shape &, const Arguments &before, const Arg
         }
         const int label = int(before["labels"](int(before["indices"](n))));
         const double weight = class_weight_of(before, classes, n), unweighted = after["loss"](n) / weight;
-        const double logit = logits(label, 0, 0, n), log_sum = unweighted - (largest - logit);
+        const double logit = logits(label, 0, 0, n), smoothing = s.label_smoothing;
+        double below_largest = (1 - smoothing) * (largest - logit), smoothed = 0;
+        for (int c = 0; c < classes; c++) {
+            below_largest += smoothing / classes * (largest - logits(c, 0, 0, n));
+            smoothed += smoothing / classes * (std::abs(largest) + std::abs(logits(c, 0, 0, n)));
+        }
+        const double log_sum = unweighted - below_largest;
         // The three terms may be added in any order (Halide allows it), so that a partial sum is as large as a logit.
-        const double magnitude = 2 * (std::abs(largest) + std::abs(logit)) + unweighted;
-        const double error = sum_relative + function_error * log_sum + u * magnitude + FLT_MIN;
+        const double magnitude = (smoothing > 0 ? 4 : 2) * (std::abs(largest) + std::abs(logit)) + unweighted;
+        const double error = sum_relative + function_error * log_sum + u * magnitude + sum_error(classes + 6, smoothed) + FLT_MIN;
         tolerance["loss"](n) = weight * error + u * after["loss"](n);
         tolerance["correct"](n) = 0;
     }
 }
 
-/// The logits' gradient is a difference and two products, of probabilities that are not rounded to the ones that the oracle takes.
+/// The logits' gradient is a difference and two products, of probabilities that are not rounded to the ones that the oracle takes. Smoothed
+/// targets, which are at most 1, have three roundings.
 void softmax_cross_entropy(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     softmax_cross_entropy_fwd(s, before, after, tolerance);
     relative(3 * u, after["d_logits"], tolerance["d_logits"]);
-    const double inverse_batch = real(before["step"], step_inverse_batch);
+    const double inverse_batch = real(before["step"], step_inverse_batch), target = s.label_smoothing > 0 ? 3 * u : 0;
     Array &d_logits = tolerance["d_logits"];
     for (int n = 0; n < d_logits.extent(3); n++)
         for (int c = 0; c < d_logits.extent(0); c++)
-            d_logits(c, 0, 0, n) += inverse_batch * class_weight_of(before, d_logits.extent(0), n) * tolerance["probabilities"](c, 0, 0, n);
+            d_logits(c, 0, 0, n) +=
+                inverse_batch * class_weight_of(before, d_logits.extent(0), n) * (tolerance["probabilities"](c, 0, 0, n) + target);
 }
 
 /// The same of logits that are exact sums.
@@ -251,13 +260,15 @@ void conv2d_softmax_cross_entropy(const Shape &s, const Arguments &before, const
     softmax_cross_entropy(s, of_logits, after, tolerance);
 }
 
-/// exp() of the logit as above. A sum and a quotient make the probability of it, some ten roundings the loss.
-void sigmoid_cross_entropy_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+/// exp() of the logit as above. A sum and a quotient make the probability of it, some ten roundings the loss and what smoothing takes from
+/// it.
+void sigmoid_cross_entropy_fwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     for (int n = 0; n < before["logits"].extent(3); n++) {
-        const double exponential = 3 * u * std::abs(before["logits"](0, 0, 0, n)) + function_error;
+        const double logit = std::abs(before["logits"](0, 0, 0, n)), exponential = 3 * u * logit + function_error;
+        const double smoothed = class_weight_of(before, 2, n) * s.label_smoothing / 2 * logit;
         for (int c = 0; c < 2; c++)
             tolerance["probabilities"](c, 0, 0, n) = (exponential + 3 * u) * after["probabilities"](c, 0, 0, n) + FLT_MIN;
-        tolerance["loss"](n) = (exponential + 10 * u) * after["loss"](n) + FLT_MIN;
+        tolerance["loss"](n) = (exponential + 10 * u) * (std::abs(after["loss"](n)) + smoothed) + FLT_MIN;
         tolerance["correct"](n) = 0;
     }
 }

@@ -432,6 +432,49 @@ TEST_CASE("binary_crossentropy takes one unit, and the sigmoid behind it, for tw
     CHECK_NOTHROW(parse_model(model_text(flatten + R"(, {"type": "dense", "units": 4, "activation": "sigmoid"}, )" + softmax), "t.json"));
 }
 
+TEST_CASE("a loss smooths labels by its option, in training and in inference") {
+    const auto ending = [](const std::string &dense, const std::string &loss) {
+        std::string text = model_text(flatten + R"(, {"type": "dense", )" + dense + "}");
+        const std::string plain = "\"sparse_categorical_crossentropy\"";
+        return text.replace(text.find(plain), plain.size(), loss);
+    };
+    const auto works = [&](const std::string &dense, const std::string &loss, const char *set) {
+        const Plan plan = make_plan(parse_model(ending(dense, loss), "t.json"), {.sets = select_sets({set})});
+        std::set<std::string> names;
+        for (const CompiledKernel &compiled : plan.sets[0].kernels)
+            if (const std::string name = kernel_name(compiled.kernel);
+                name.find("cross_entropy") != name.npos || name.find("gradient") != name.npos)
+                names.insert(name);
+        return names;
+    };
+    using Names = std::set<std::string>;
+    const std::string four = R"("units": 4)", one = R"("units": 1)";
+    const std::string smoothed = R"({"type": "sparse_categorical_crossentropy", "label_smoothing": 0.1})";
+    CHECK(works(four, smoothed, "reference") ==
+          Names{"softmax_cross_entropy_fwd__h1w1c4_s0p1", "pointwise__smoothedonehotgradientv0p1__h1w1c4"});
+    CHECK(works(four, smoothed, "cuda") ==
+          Names{"softmax_cross_entropy_fwd__h1w1c4_s0p1", "conv2d_softmax_cross_entropy__h8w8c3_k4r8s8_s0p1"});
+    CHECK(works(one, R"({"type": "binary_crossentropy", "label_smoothing": 0.25})", "reference") ==
+          Names{"sigmoid_cross_entropy_fwd__h1w1c1_s0p25", "pointwise__smoothedbinarygradientv0p25__h1w1c1"});
+
+    // None is none, and one-hot labels are the classes.
+    const std::string plain = R"("sparse_categorical_crossentropy")";
+    for (const char *same : {R"({"type": "sparse_categorical_crossentropy"})",
+                             R"({"type": "categorical_crossentropy", "label_smoothing": 0})", R"("categorical_crossentropy")"})
+        for (const char *set : {"reference", "cuda"}) CHECK(works(four, same, set) == works(four, plain, set));
+
+    const auto refusal = [&](const std::string &loss) { return message_of_text(ending(four, loss)); };
+    CHECK(refusal(R"({"type": "sparse_categorical_crossentropy", "label_smoothing": 1.5})") ==
+          "t.json: \"label_smoothing\" must be a number from 0 to 1, not 1.5");
+    CHECK(refusal(R"({"type": "sparse_categorical_crossentropy", "label_smoothing": "0.1"})") ==
+          "t.json: \"label_smoothing\" must be a number from 0 to 1, not \"0.1\"");
+    CHECK(refusal(R"({"label_smoothing": 0.1})") == "t.json: loss needs \"type\"");
+    CHECK(refusal(R"({"type": "categorical_crossentropy", "smoothing": 0.1})") ==
+          "t.json: unknown key \"smoothing\"; loss has type, label_smoothing");
+    CHECK(refusal(R"({"type": "mse"})") == "t.json: \"type\" must be \"binary_crossentropy\" or \"categorical_crossentropy\" or "
+                                           "\"sparse_categorical_crossentropy\", not \"mse\"");
+}
+
 TEST_CASE("names and inputs are checked") {
     CHECK(message(R"({"name": "a", "type": "relu"}, {"name": "a", "type": "relu"})") ==
           "t.json: layers[1] \"a\": the name is taken by layers[0]");
@@ -594,7 +637,8 @@ TEST_CASE("what is wrong outside the layers is named") {
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [], "loss": "sparse_categorical_crossentropy"})") ==
           "t.json: \"layers\" must be a list with something in it, not []");
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [1], "loss": "mse"})") ==
-          "t.json: \"loss\" must be \"binary_crossentropy\" or \"sparse_categorical_crossentropy\", not \"mse\"");
+          "t.json: \"loss\" must be \"binary_crossentropy\" or \"categorical_crossentropy\" or \"sparse_categorical_crossentropy\", not "
+          "\"mse\"");
 }
 
 TEST_CASE("a syntax error is found by its line") {

@@ -108,6 +108,7 @@ std::vector<Field> fields_of(const Core &core) {
     if (core.name == "input_fwd" || core.name == "augment") add({{"floats", [](Shape &s) { s.floats = 1 - s.floats; }}});
     if (core.name == "input_fwd" || core.name == "normalization_fold")
         add({field("image_scale", &Shape::image_scale), field("image_offset", &Shape::image_offset)});
+    if (core.name.find("cross_entropy") != std::string::npos) add({field("label_smoothing", &Shape::label_smoothing)});
     return fields;
 }
 
@@ -166,6 +167,8 @@ std::vector<Link> all_links() {
     std::vector<Link> links;
     for (const PointwiseRow &row : pointwise_rows())
         for (const float other : {0.0f, 1e-5f, 0.1f, 16777217.0f, std::nextafter(1e12f, 0.0f), std::numeric_limits<float>::denorm_min()}) {
+            const auto takes = [&](const RowConstant &constant) { return other == 0 || constant.takes(other); };
+            if (!std::ranges::all_of(row.constants, takes)) continue;
             std::vector<float> constants;
             for (const RowConstant &constant : row.constants) constants.push_back(other == 0 ? float(constant.otherwise) : other);
             links.push_back({.row = row.name, .constants = constants});
@@ -266,6 +269,9 @@ TEST_CASE("names say the shape, and only what the core has of it") {
     one.tile = 4, one.batch = 1;
     CHECK(name("conv2d_pool_fwd", one, {{"convolution", {{"relu"}, {"affine"}}}}) ==
           "conv2d_pool_fwd__convolution_relu_affine__h13w13c64_k32r3s3_pool_r2s2_t2_p0_0_1_1_f4_n1");
+    CHECK(name("softmax_cross_entropy", {.in_c = 10, .label_smoothing = 0.1f}) == "softmax_cross_entropy__h1w1c10_s0p1");
+    CHECK(name("pointwise", {.in_c = 10}, {{"output", {{.row = "smoothedonehotgradient", .constants = {0.1f}}}}}) ==
+          "pointwise__smoothedonehotgradientv0p1__h1w1c10");
     Shape weights{.in_h = 3, .in_w = 3, .in_c = 64, .out_c = 32, .kernel_h = 3, .kernel_w = 3};
     CHECK(name("conv2d_fold", weights) == "conv2d_fold__c64_k32r3s3");
     CHECK(name("conv2d_fold_bwd", weights) == "conv2d_fold_bwd__c64_k32r3s3");
@@ -311,12 +317,14 @@ TEST_CASE("names of odd numbers read back") {
                                     0.5f, 3.4e38f, 1e12f, -1,    -0.25f, -1.17549e-38f, 1.4e-45f, 7.0f / 3};
     const auto any = [&] { return random() % 3 ? odd[random() % odd.size()] : float(random()) / 1e9f; };
     for (int round = 0; round < 1000; ++round) {
-        Kernel stats{"batch_norm_stats", {}}, fold{"batch_norm_fold", {}}, input{"input_fwd", {}}, center{"normalization_fold", {}};
+        Kernel stats{"batch_norm_stats", {}}, fold{"batch_norm_fold", {}}, input{"input_fwd", {}}, center{"normalization_fold", {}},
+            loss{"softmax_cross_entropy_fwd", {}};
         stats.shape.epsilon = any(), stats.shape.momentum = any();
         fold.shape.epsilon = any();
         input.shape.image_scale = any(), input.shape.image_offset = any(), input.shape.floats = int(random() % 2);
         center.shape.image_scale = any(), center.shape.image_offset = any();
-        for (const Kernel &kernel : {stats, fold, input, center}) {
+        loss.shape.label_smoothing = any();
+        for (const Kernel &kernel : {stats, fold, input, center, loss}) {
             const std::string name = kernel_name(kernel);
             CAPTURE(name);
             CHECK(parse_kernel_name(name) == kernel);
