@@ -5,6 +5,7 @@
 #include "runtime/engine/machine.h"
 #include "runtime/engine/session.h"
 #include "runtime/engine/tensor.h"
+#include "runtime/engine/threads.h"
 #include "runtime/model.h"
 #include "tests/catch.h"
 #include "tests/devices/device_calls.h"
@@ -202,6 +203,7 @@ Arguments call(const CompiledKernel &compiled, const Set &set, const Arguments &
     std::vector<void *> argv = {&user_context};
     for (const auto &buffer : buffers) argv.push_back(buffer->get());
     const halide_device_interface_t *device = device_of(set.name);
+    const FlushDenormals flush_denormals;  // as the threads of a session do
     const int code = device ? call_on_device(compiled, buffers, before.inputs(), argv, device, session)
                             : find_compiled(compiled.symbol).call(argv.data());
     INFO(session.take_error());
