@@ -363,6 +363,31 @@ TEST_CASE("the mask of a ReLU that is gone into its readers is made of the affin
 
 // Rewrites
 
+TEST_CASE("zeros before a convolution are its padding, forward and backward, where no window holds zeros alone") {
+    const std::string valid = convolution("linear", 4, "valid");
+    const auto padded = [&](int zeros) { return conv + fmt::format(R"(, {{"type": "zero_padding2d", "padding": {}}}, )", zeros) + valid; };
+    Graph training = training_graph(padded(2)), inference = inference_graph(padded(2));
+    for (Graph *graph : {&training, &inference}) {
+        fuse_soundly(*graph);
+        int convolutions = 0;
+        for (const Operation &call : graph->operations) {
+            CHECK(call.layer != "zero_padding2d");
+            if (call.layer != "conv2d_1" || !call.core.starts_with("conv2d")) continue;
+            convolutions++;
+            CHECK(call.shape.in_h == 8);
+            CHECK((call.shape.pad_top == 2 && call.shape.pad_left == 2 && call.shape.pad_bottom() == 2 && call.shape.pad_right() == 2));
+        }
+        CHECK(convolutions == (graph == &training ? 3 : 1));
+    }
+
+    CHECK(contains(fused_calls(training_graph(padded(3))), "zero_padding2d: window_sum2d_fwd"));
+    const std::string two = conv + R"(, {"type": "zero_padding2d", "name": "zeros"}, )" + valid +
+                            R"(, {"type": "conv2d", "filters": 4, "kernel_size": 3, "inputs": ["zeros"]}, )" +
+                            R"({"type": "add", "inputs": ["conv2d_1", "conv2d_2"]})";
+    CHECK(contains(fused_calls(training_graph(two)), "zeros: window_sum2d_fwd"));
+    CHECK(contains(fused_calls(inference_graph(two)), "zeros: window_sum2d_fwd"));
+}
+
 TEST_CASE("a ReLU between a batch norm and a pool goes behind the pool, forward and backward") {
     const std::string layers = conv + ", " + conv + ", " + batch_norm + ", " + relu + ", " + pool;
     Graph graph = training_graph(layers);
