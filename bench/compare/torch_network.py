@@ -58,7 +58,7 @@ def conv2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Sh
     counts, before, after = placed(layer, shape, kernel, stride)
     # nn.Conv2d pads both sides alike; where Keras does not, a pass of its own does.
     padding = [] if before == after else [nn.ZeroPad2d((before[1], after[1], before[0], after[0]))]
-    convolution = nn.Conv2d(shape[2], layer["filters"], kernel, stride, 0 if padding else before)
+    convolution = nn.Conv2d(shape[2], layer["filters"], kernel, stride, 0 if padding else before, bias=layer.get("use_bias", True))
     return activated([*padding, convolution], layer), (*counts, layer["filters"])
 
 
@@ -75,6 +75,21 @@ def max_pooling2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Modu
     return [nn.MaxPool2d(kernel, stride, ceil_mode=any(after))], (*counts, shape[2])
 
 
+def average_pooling2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    kernel = pair(layer.get("pool_size", 2))
+    stride = pair(layer.get("strides", list(kernel)))
+    counts, before, after = placed(layer, shape, kernel, stride)
+    if before != after:
+        raise SystemExit(f"torch_network.py: average_pooling2d pads {before} and {after}, which PyTorch cannot do; add it here")
+    return [nn.AvgPool2d(kernel, stride, before, count_include_pad=False)], (*counts, shape[2])
+
+
+def global_average_pooling2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    if layer.get("keepdims", False):
+        return [nn.AdaptiveAvgPool2d(1)], (1, 1, shape[2])
+    return [nn.AdaptiveAvgPool2d(1), Flatten()], (shape[2],)
+
+
 def dropout(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
     return [nn.Dropout(rate)], shape
 
@@ -84,7 +99,7 @@ def flatten(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], S
 
 
 def dense(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
-    return activated([nn.Linear(shape[0], layer["units"])], layer), (layer["units"],)
+    return activated([nn.Linear(shape[0], layer["units"], bias=layer.get("use_bias", True))], layer), (layer["units"],)
 
 
 def relu(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
@@ -96,8 +111,8 @@ def add(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape
 
 
 LAYERS = {
-    "conv2d": conv2d, "batch_normalization": batch_normalization, "max_pooling2d": max_pooling2d, "dropout": dropout,
-    "flatten": flatten, "dense": dense, "relu": relu, "add": add,
+    "conv2d": conv2d, "batch_normalization": batch_normalization, "max_pooling2d": max_pooling2d, "average_pooling2d": average_pooling2d,
+    "global_average_pooling2d": global_average_pooling2d, "dropout": dropout, "flatten": flatten, "dense": dense, "relu": relu, "add": add,
 }  # fmt: skip
 FIELDS = {
     nn.Conv2d: {"kernel": "weight", "bias": "bias"},
@@ -146,7 +161,9 @@ class Network(nn.Module):
                 modules[0].inplace = kinds.get(inputs[0]) in REPLACEABLE and readers[inputs[0]] == 1
             self.parts.extend(modules)
             self.steps.append((name, inputs, modules))
-            self.tensors |= {f"{name}/{field}": (module, own) for module in modules for field, own in FIELDS.get(type(module), {}).items()}
+            for module in modules:
+                fields = {field: own for field, own in FIELDS.get(type(module), {}).items() if getattr(module, own) is not None}
+                self.tensors |= {f"{name}/{field}": (module, own) for field, own in fields.items()}
             kinds[name] = kind
         self.last_readers = self.find_last_readers()
 
