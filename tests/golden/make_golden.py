@@ -74,12 +74,12 @@ def keras_network(rates):
 
     rates = iter(rates)
     make = {
-        "conv2d": lambda l: keras.layers.Conv2D(l["filters"], l["kernel_size"], activation=l["activation"]),
-        "batch_normalization": lambda l: keras.layers.BatchNormalization(),
-        "max_pooling2d": lambda l: keras.layers.MaxPooling2D(l["pool_size"], padding=l.get("padding", "valid")),
-        "dropout": lambda l: keras.layers.Dropout(next(rates)),
-        "flatten": lambda l: keras.layers.Flatten(),
-        "dense": lambda l: keras.layers.Dense(l["units"], activation=l["activation"]),
+        "conv2d": lambda layer: keras.layers.Conv2D(layer["filters"], layer["kernel_size"], activation=layer["activation"]),
+        "batch_normalization": lambda layer: keras.layers.BatchNormalization(),
+        "max_pooling2d": lambda layer: keras.layers.MaxPooling2D(layer["pool_size"], padding=layer.get("padding", "valid")),
+        "dropout": lambda layer: keras.layers.Dropout(next(rates)),
+        "flatten": lambda layer: keras.layers.Flatten(),
+        "dense": lambda layer: keras.layers.Dense(layer["units"], activation=layer["activation"]),
     }
     keras.utils.clear_session(free_memory=False)  # names start at conv2d again
     model = json.loads(MODEL.read_text())
