@@ -389,6 +389,7 @@ void Lowering::on_backward(int value, std::function<void(int)> backward) {
 }
 
 void Lowering::add_gradient(const std::string &layer, int value, int gradient) {
+    if (!wants_gradient(value)) return;
     std::optional<int> &sum = gradients_[value];
     if (!sum) {
         sum = gradient;

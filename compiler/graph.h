@@ -140,7 +140,7 @@ public:
     /// In training: `finish` is called once the backward pass is over, when the gradients of all weights are there.
     void on_gradients(std::function<void()> finish) { finish_.push_back(std::move(finish)); }
 
-    /// Adds `gradient` to what has arrived for `value` so far; `layer` is where it comes from.
+    /// Adds `gradient` to what has arrived for `value` so far, where that wants one; `layer` is where it comes from.
     void add_gradient(const std::string &layer, int value, int gradient);
 
     /// Calls what on_backward() was given, last first, then what on_gradients() was.

@@ -577,6 +577,14 @@ private:
     std::string activation_;
 };
 
+/// What makes one value of several.
+class Merge : public Layer {
+public:
+    explicit Merge(Options &) {}
+
+    bool takes_many() const override { return true; }
+};
+
 /// The shape that all have.
 FeatureMap one_shape(const std::vector<FeatureMap> &in, const char *verb) {
     for (const FeatureMap &map : in)
@@ -594,28 +602,25 @@ int sum_of(Lowering &lowering, const Layer &layer, const std::vector<int> &input
     return sum;
 }
 
-class Add : public Layer {
+class Add : public Merge {
 public:
-    explicit Add(Options &) {}
+    using Merge::Merge;
 
-    bool takes_many() const override { return true; }
     FeatureMap infer() const override { return one_shape(in, "add"); }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int sum = sum_of(lowering, *this, inputs);
         lowering.on_backward(sum, [=, this, &lowering](int d_output) {
-            for (int input : inputs)
-                if (lowering.wants_gradient(input)) lowering.add_gradient(name, input, d_output);
+            for (int input : inputs) lowering.add_gradient(name, input, d_output);
         });
         return sum;
     }
 };
 
-class Average : public Layer {
+class Average : public Merge {
 public:
-    explicit Average(Options &) {}
+    using Merge::Merge;
 
-    bool takes_many() const override { return true; }
     FeatureMap infer() const override { return one_shape(in, "average"); }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
@@ -625,18 +630,15 @@ public:
         lowering.on_backward(mean, [=, this, &lowering](int d_mean) {
             const int d_input = lowering.gradient(mean);
             lowering.apply(name, share, d_mean, d_input);
-            for (int input : inputs)
-                if (lowering.wants_gradient(input)) lowering.add_gradient(name, input, d_input);
+            for (int input : inputs) lowering.add_gradient(name, input, d_input);
         });
         return mean;
     }
 };
 
-class Subtract : public Layer {
+class Subtract : public Merge {
 public:
-    explicit Subtract(Options &) {}
-
-    bool takes_many() const override { return true; }
+    using Merge::Merge;
 
     FeatureMap infer() const override {
         if (in.size() != 2) throw std::invalid_argument(fmt::format("takes two inputs, has {}", in.size()));
@@ -647,7 +649,7 @@ public:
         const int output = lowering.activation(name, out);
         lowering.apply(name, {"subtract", {{"subtrahend", inputs[1]}}}, inputs[0], output);
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
-            if (lowering.wants_gradient(inputs[0])) lowering.add_gradient(name, inputs[0], d_output);
+            lowering.add_gradient(name, inputs[0], d_output);
             if (!lowering.wants_gradient(inputs[1])) return;
             const int d_input = lowering.gradient(inputs[1]);
             lowering.apply(name, {.row = "times", .constants = {-1}}, d_output, d_input);
@@ -658,11 +660,10 @@ public:
 };
 
 /// Of what is equal, either has half of the gradient.
-class Maximum : public Layer {
+class Maximum : public Merge {
 public:
-    explicit Maximum(Options &) {}
+    using Merge::Merge;
 
-    bool takes_many() const override { return true; }
     FeatureMap infer() const override { return one_shape(in, "compare"); }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
@@ -679,7 +680,7 @@ private:
             const int margin = lowering.gradient(output), d_first = lowering.gradient(first);
             lowering.apply(name, {"subtract", {{"subtrahend", second}}}, first, margin);
             lowering.apply(name, {"larger", {{"margin", margin}}}, d_output, d_first);
-            if (lowering.wants_gradient(first)) lowering.add_gradient(name, first, d_first);
+            lowering.add_gradient(name, first, d_first);
             if (!lowering.wants_gradient(second)) return;
             const int d_second = lowering.gradient(second);
             lowering.apply(name, {"subtract", {{"subtrahend", d_first}}}, d_output, d_second);
@@ -690,11 +691,9 @@ private:
 };
 
 /// Inputs of one pixel are the same for all rows and columns.
-class Multiply : public Layer {
+class Multiply : public Merge {
 public:
-    explicit Multiply(Options &) {}
-
-    bool takes_many() const override { return true; }
+    using Merge::Merge;
 
     FeatureMap infer() const override {
         FeatureMap largest = in[0];
@@ -742,11 +741,9 @@ private:
 };
 
 /// Along the channels.
-class Concatenate : public Layer {
+class Concatenate : public Merge {
 public:
-    explicit Concatenate(Options &) {}
-
-    bool takes_many() const override { return true; }
+    using Merge::Merge;
 
     FeatureMap infer() const override {
         std::int64_t channels = 0;
