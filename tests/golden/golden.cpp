@@ -7,10 +7,10 @@
 #include "runtime/engine/random.h"
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
+#include "tests/tensors.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -29,12 +29,7 @@ class Golden {
 public:
     Golden() : file_(read_safetensors(GOLDEN_FILE)) {}
 
-    Floats tensor(const std::string &name) const {
-        const std::span<const std::byte> bytes = file_.tensors.at(name).bytes;
-        Floats values(bytes.size() / sizeof(float));
-        std::memcpy(values.data(), bytes.data(), bytes.size());
-        return values;
-    }
+    Floats tensor(const std::string &name) const { return tensor_values<float>(file_, name); }
 
     std::uint32_t number(const std::string &key) const { return static_cast<std::uint32_t>(std::stoul(file_.metadata.at(key))); }
 

@@ -4,13 +4,13 @@
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/kernels/oracle.h"
+#include "tests/tensors.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
@@ -25,12 +25,7 @@ const TensorFile &golden() {
     return file;
 }
 
-std::vector<double> values_of(const std::string &name) {
-    const std::span<const std::byte> bytes = golden().tensors.at(name).bytes;
-    std::vector<double> values(bytes.size() / sizeof(double));
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    return values;
-}
+std::vector<double> values_of(const std::string &name) { return tensor_values<double>(golden(), name); }
 
 /// The layers between convolutions that stand for the inputs, so that these want gradients, and a layer that makes classes.
 Model model_of(const std::string &layers, const std::vector<std::vector<std::int64_t>> &inputs) {

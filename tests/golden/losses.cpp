@@ -9,11 +9,11 @@
 #include "tests/catch.h"
 #include "tests/kernels/data.h"
 #include "tests/kernels/run.h"
+#include "tests/tensors.h"
 
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -26,10 +26,7 @@ constexpr std::size_t image_values = 5 * 4 * 3;
 template<typename T>
 std::vector<T> tensor(const std::string &name) {
     static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    const std::span<const std::byte> bytes = file.tensors.at(name).bytes;
-    std::vector<T> values(bytes.size() / sizeof(T));
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    return values;
+    return tensor_values<T>(file, name);
 }
 
 /// exp() takes a multiple of ln 2 from a float of the logit's size; what is below FLT_MIN may be 0.

@@ -9,6 +9,7 @@
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
+#include "tests/tensors.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -16,7 +17,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -31,10 +31,7 @@ using Floats = std::vector<float>;
 
 Floats tensor(const std::string &name) {
     static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    const std::span<const std::byte> bytes = file.tensors.at(name).bytes;
-    Floats values(bytes.size() / sizeof(float));
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    return values;
+    return tensor_values<float>(file, name);
 }
 
 Dataset data_of(const Floats &images, bool floats) {

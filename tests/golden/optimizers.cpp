@@ -7,12 +7,12 @@
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/kernels/optimizers.h"
+#include "tests/tensors.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,10 +30,7 @@ const TensorFile &golden() {
 
 template<typename T>
 std::vector<T> tensor(const std::string &name) {
-    const std::span<const std::byte> bytes = golden().tensors.at(name).bytes;
-    std::vector<T> values(bytes.size() / sizeof(T));
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    return values;
+    return tensor_values<T>(golden(), name);
 }
 
 StepValues values_of(const Optimizer &optimizer) {

@@ -6,10 +6,10 @@
 #include "runtime/engine/network.h"
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
+#include "tests/tensors.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -25,12 +25,7 @@ const TensorFile &golden() {
     return file;
 }
 
-Floats tensor(const std::string &name) {
-    const std::span<const std::byte> bytes = golden().tensors.at(name).bytes;
-    Floats values(bytes.size() / sizeof(float));
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    return values;
-}
+Floats tensor(const std::string &name) { return tensor_values<float>(golden(), name); }
 
 /// Relative to the norm: float32 sums in another order.
 void check_close(std::span<const float> ours, const Floats &theirs, double tolerance) {

@@ -5,16 +5,15 @@
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/kernels/oracle.h"
+#include "tests/tensors.h"
 
 #include <Halide.h>
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <map>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -94,9 +93,9 @@ const TensorFile &golden() {
 
 /// A tensor of the file, of doubles.
 oracle::Array tensor(const std::string &name) {
-    const std::span<const std::byte> bytes = golden().tensors.at(name).bytes;
-    oracle::Array array({int(bytes.size() / sizeof(double))});
-    std::memcpy(array.values.data(), bytes.data(), bytes.size());
+    const std::vector<double> values = tensor_values<double>(golden(), name);
+    oracle::Array array({int(values.size())});
+    array.values = values;
     return array;
 }
 

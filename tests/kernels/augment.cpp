@@ -8,12 +8,12 @@
 #include "tests/catch.h"
 #include "tests/kernels/oracle.h"
 #include "tests/kernels/run.h"
+#include "tests/tensors.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <numeric>
 #include <set>
@@ -33,12 +33,7 @@ const TensorFile &file() {
     return file;
 }
 
-std::vector<float> floats(const std::string &name) {
-    const TensorView &tensor = file().tensors.at(name);
-    std::vector<float> values(tensor.bytes.size() / sizeof(float));
-    std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
-    return values;
-}
+std::vector<float> floats(const std::string &name) { return tensor_values<float>(file(), name); }
 
 /// A picture of the file, as a data set of one record.
 Array picture(const std::string &name) {

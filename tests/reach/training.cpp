@@ -17,10 +17,8 @@ TEST_CASE("what people train trains") {
     const TemporaryFolder folder;
     const std::string recipe = folder / "recipe.json", run = folder / "run";
     write_bytes(recipe, json::parse(read_bytes(PROJECT)).at("recipe").dump());
-    const Result result = cifar10(
+    output_of(
         {"train", "--recipe", recipe, "--out", run, "--batch", "32", "--limit", "160", "--epochs", "4", "--no-evaluate", "--threads", "2"});
-    INFO(result.err);
-    REQUIRE(result.exit_code == 0);
     std::vector<double> losses;
     std::istringstream lines(read_bytes(run + "/metrics.jsonl"));
     for (std::string line; std::getline(lines, line);) losses.push_back(json::parse(line).at("loss"));

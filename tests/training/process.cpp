@@ -1,5 +1,7 @@
 #include "tests/training/process.h"
 
+#include "tests/catch.h"
+
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -45,6 +47,13 @@ Result Cifar10::result() {
     waitpid(process_, &status, 0);
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_bytes(folder_ / "out"), read_bytes(folder_ / "err"),
             !std::filesystem::is_empty(folder_ / "work")};
+}
+
+std::string output_of(const std::vector<std::string> &arguments) {
+    const Result result = cifar10(arguments);
+    INFO(result.err);
+    REQUIRE(result.exit_code == 0);
+    return result.out;
 }
 
 }  // namespace halcyon::tests

@@ -37,4 +37,7 @@ private:
 /// Runs it to its end.
 inline Result cifar10(const std::vector<std::string> &arguments) { return Cifar10(arguments).result(); }
 
+/// The same where it must end well: what it prints.
+std::string output_of(const std::vector<std::string> &arguments);
+
 }  // namespace halcyon::tests

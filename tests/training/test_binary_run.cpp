@@ -10,17 +10,6 @@ using namespace halcyon::tests;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-namespace {
-
-std::string output_of(const std::vector<std::string> &arguments) {
-    const Result result = cifar10(arguments);
-    INFO(result.err);
-    REQUIRE(result.exit_code == 0);
-    return result.out;
-}
-
-}  // namespace
-
 TEST_CASE("one unit learns to tell two folders apart, and predicts the probabilities of both") {
     const TemporaryFolder folder;
     const std::string data = folder / "photos", run = folder / "run", weights = run + "/best.safetensors", recipe = folder / "recipe.json";

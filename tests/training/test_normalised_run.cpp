@@ -3,10 +3,10 @@
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/data/picture_files.h"
+#include "tests/tensors.h"
 #include "tests/training/process.h"
 
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -63,10 +63,7 @@ Doubles statistic(bool variance) {
 }
 
 Doubles weight(const fs::path &file, const std::string &name) {
-    const TensorFile tensors = read_safetensors(file);
-    const std::span<const std::byte> bytes = tensors.tensors.at(name).bytes;
-    std::vector<float> values(bytes.size() / sizeof(float));
-    std::memcpy(values.data(), bytes.data(), bytes.size());
+    const std::vector<float> values = tensor_values<float>(read_safetensors(file), name);
     return {values.begin(), values.end()};
 }
 
@@ -80,14 +77,6 @@ std::vector<json> lines_of(const std::string &text) {
     std::istringstream stream(text);
     for (std::string line; std::getline(stream, line);) lines.push_back(json::parse(line));
     return lines;
-}
-
-/// Runs the program of that model, and returns what it prints.
-std::string output_of(const Arguments &arguments) {
-    const Result result = cifar10(arguments);
-    INFO(result.err);
-    REQUIRE(result.exit_code == 0);
-    return result.out;
 }
 
 }  // namespace
