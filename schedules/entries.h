@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace halcyon {
@@ -109,6 +110,16 @@ inline const Entry autoscheduled{"autoscheduled", by_autoscheduler, nullptr, any
 /// For what reads each value once, or as often with a chain before it as without.
 inline const Entry autoscheduled_with_chains{"autoscheduled", by_autoscheduler, nullptr, any_but_adams};
 inline const Entry reference{"reference", on_host, nullptr, any_chain}, gpu_reference{"gpu_reference", on_device, nullptr, any_chain};
+
+/// Of what goes over the channels in vectors, and reads each value once.
+inline KernelMenu channel_vectors_menu(std::string core) {
+    return {std::move(core),
+            {{"channel_vectors", on_x86, nullptr, any_that_draws_nothing},
+             {"vectors", on_device, nullptr, any_that_draws_nothing},
+             autoscheduled_with_chains,
+             reference,
+             gpu_reference}};
+}
 
 /// The device's, where it sums over the batch in two steps.
 inline Entry gpu_reference_with(std::vector<Workspace> (*workspaces)(const Shape &, const Set &)) {

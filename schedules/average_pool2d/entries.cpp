@@ -16,12 +16,7 @@ std::vector<KernelMenu> average_pool2d_menus() {
                           autoscheduled_with_chains,
                           reference,
                           gpu_reference}});
-        menus.push_back({layer + "_bwd",
-                         {{"channel_vectors", on_x86, nullptr, any_that_draws_nothing},
-                          {"vectors", on_device, nullptr, any_that_draws_nothing},
-                          autoscheduled_with_chains,
-                          reference,
-                          gpu_reference}});
+        menus.push_back(channel_vectors_menu(layer + "_bwd"));
     }
     return menus;
 }

@@ -1,20 +1,13 @@
 #include "schedules/entries.h"
 
-#include <string>
 #include <vector>
 
 namespace halcyon {
 
 std::vector<KernelMenu> concatenate_menus() {
-    std::vector<KernelMenu> menus = {{"concatenate", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}}};
-    for (const std::string core : {"first_channels", "last_channels"})
-        menus.push_back({core,
-                         {{"channel_vectors", on_x86, nullptr, any_that_draws_nothing},
-                          {"vectors", on_device, nullptr, any_that_draws_nothing},
-                          autoscheduled_with_chains,
-                          reference,
-                          gpu_reference}});
-    return menus;
+    return {{"concatenate", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
+            channel_vectors_menu("first_channels"),
+            channel_vectors_menu("last_channels")};
 }
 
 }  // namespace halcyon
