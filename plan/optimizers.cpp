@@ -41,8 +41,12 @@ void add_initial_accumulator(OptimizerNumbers &numbers, std::int64_t update) {
 void correct_growing_momentum(OptimizerNumbers &numbers, std::int64_t update) {
     const double beta_1 = numbers.settings[0], beta_2 = numbers.settings[1];
     const auto momentum = [&](std::int64_t t) { return beta_1 * (1 - 0.5 * std::pow(0.96, static_cast<double>(t))); };
-    double product = std::pow(beta_1, static_cast<double>(update)), fading = 0.96;
-    for (std::int64_t t = 1; t <= update && fading > 0x1p-54; ++t, fading *= 0.96) product *= 1 - fading / 2;  // 917 factors are not 1
+    constexpr std::int64_t factors = 917;  // with the next one 1 - 0.96^t / 2 is 1
+    double product = std::pow(beta_1, static_cast<double>(update)), fading = 1;
+    for (std::int64_t t = 1; t <= std::min(update, factors); ++t) {
+        fading *= 0.96;
+        product *= 1 - fading / 2;
+    }
     const double r = std::sqrt(1 - std::pow(beta_2, static_cast<double>(update))), rate = numbers.learning_rate * r;
     numbers.learning_rate = rate * momentum(update + 1) / (1 - product * momentum(update + 1));
     numbers.settings[2] *= r;
