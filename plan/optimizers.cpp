@@ -41,7 +41,7 @@ void add_initial_accumulator(OptimizerNumbers &numbers, std::int64_t update) {
 void correct_growing_momentum(OptimizerNumbers &numbers, std::int64_t update) {
     const double beta_1 = numbers.settings[0], beta_2 = numbers.settings[1];
     const auto momentum = [&](std::int64_t t) { return beta_1 * (1 - 0.5 * std::pow(0.96, static_cast<double>(t))); };
-    constexpr std::int64_t factors = 917;  // with the next one 1 - 0.96^t / 2 is 1
+    constexpr std::int64_t factors = 899;  // from the next one on 1 - 0.96^t / 2 is 1 in double
     double product = std::pow(beta_1, static_cast<double>(update)), fading = 1;
     for (std::int64_t t = 1; t <= std::min(update, factors); ++t) {
         fading *= 0.96;
