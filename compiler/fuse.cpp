@@ -215,7 +215,7 @@ std::optional<Fusion> zeros_into_convolution(Fusing &f, int at) {
         Shape &s = convolution.shape;
         s.in_h = zeros.in_h, s.in_w = zeros.in_w;
         s.pad_top += zeros.pad_top, s.pad_left += zeros.pad_left;
-        if (std::max(s.pad_top, s.pad_bottom()) >= s.kernel_h || std::max(s.pad_left, s.pad_right()) >= s.kernel_w)
+        if (std::max(s.pad_top, s.pad_bottom()) >= s.span_h() || std::max(s.pad_left, s.pad_right()) >= s.span_w())
             return Fusion{false, fmt::format("{} stay apart: a window would hold zeros alone", both)};
         if (convolution.core == "conv2d_bwd_data")
             convolution.outputs = {{"d_input", f.at(*backward).outputs["d_input"]}};
@@ -271,15 +271,6 @@ std::optional<Fusion> relu_behind_pool(Fusing &f, int at) {
     return Fusion{true, line};
 }
 
-/// What of a convolution's shape its weights have.
-Shape weights_shape(const Shape &convolution) {
-    Shape shape;
-    shape.in_c = convolution.in_c, shape.out_c = convolution.out_c;
-    shape.in_h = shape.kernel_h = convolution.kernel_h, shape.in_w = shape.kernel_w = convolution.kernel_w;
-    shape.tile = convolution.tile;
-    return shape;
-}
-
 /// A new value that what depends on weights alone writes.
 int add_derived_weight(Graph &graph, int like, const std::string &suffix, const std::vector<int> &extents) {
     Buffer value = graph.values[like];
@@ -296,7 +287,7 @@ int add_derived_weight(Graph &graph, int like, const std::string &suffix, const 
 Operation fold_of(Fusing &f, const std::string &core, const Operation &convolution, const Operation &affine) {
     const Operands &factors = affine.chain("output").front().operands;
     const int weights = convolution.inputs["weights"], bias = convolution.inputs["bias"];
-    Operation fold{core, convolution.layer, weights_shape(convolution.shape)};
+    Operation fold{core, convolution.layer, convolution.shape.of_weights()};
     fold.inputs = {{"weights", weights}, {"bias", bias}, {"scale", factors["scale"]}, {"shift", factors["shift"]}};
     fold.outputs = {{"folded_weights", add_derived_weight(f.graph, weights, " folded", f.graph.values[weights].extents)},
                     {"folded_bias", add_derived_weight(f.graph, bias, " folded", f.graph.values[bias].extents)}};
@@ -348,7 +339,7 @@ std::optional<Fusion> batch_norm_into_convolution(Fusing &f, int at) {
 
 /// Whether a pass over the weights is small beside one over the input of, say, 16 images.
 bool has_few_weights(const Shape &convolution) {
-    const std::int64_t weights = std::int64_t{convolution.out_c} * convolution.in_c * convolution.kernel_h * convolution.kernel_w;
+    const std::int64_t weights = std::int64_t{convolution.out_c} * convolution.group_in() * convolution.kernel_h * convolution.kernel_w;
     return weights < std::int64_t{16} * convolution.in_h * convolution.in_w * convolution.in_c;
 }
 
@@ -613,7 +604,7 @@ std::optional<Fusion> transform_weights(Fusing &f, int at) {
     for (const int tile : {4, 2}) {
         Operation tiled = convolution;
         tiled.shape.tile = tile;
-        Operation weights{"winograd_weights", tiled.layer, weights_shape(tiled.shape)};
+        Operation weights{"winograd_weights", tiled.layer, tiled.shape.of_weights()};
         const Verdict tuned = f.ask(tiled), tuned_weights = f.ask(weights);
         if (!tuned.taken || !tuned_weights.taken) {
             refusals.push_back(fmt::format("tiles of {0}x{0}: {1}", tile, tuned.taken ? tuned_weights.line : tuned.line));

@@ -378,10 +378,7 @@ void Lowering::apply(const std::string &layer, AppliedLink link, int input, int 
 }
 
 void Lowering::apply_to_weights(const std::string &layer, AppliedLink link, const Shape &shape, int input, int output) {
-    Shape weights;
-    weights.in_c = shape.in_c, weights.out_c = shape.out_c;
-    weights.in_h = weights.kernel_h = shape.kernel_h, weights.in_w = weights.kernel_w = shape.kernel_w;
-    append({"pointwise_weights", layer, weights, {{"input", input}}, {{"output", output}}, {{"output", {std::move(link)}}}});
+    append({"pointwise_weights", layer, shape.of_weights(), {{"input", input}}, {{"output", output}}, {{"output", {std::move(link)}}}});
 }
 
 void Lowering::on_backward(int value, std::function<void(int)> backward) {

@@ -48,6 +48,7 @@ struct Window {
     std::array<int, 2> size;
     std::array<int, 2> strides;
     Padding padding = {};
+    std::array<int, 2> dilation = {1, 1};
 
     /// The sizes and padding of a kernel, by Keras's rules. Throws std::invalid_argument where the window does not fit.
     Shape over(const FeatureMap &in, int out_c) const {
@@ -57,29 +58,42 @@ struct Window {
         shape.out_c = out_c;
         shape.kernel_h = size[0], shape.kernel_w = size[1];
         shape.stride_h = strides[0], shape.stride_w = strides[1];
+        shape.dilation_h = dilation[0], shape.dilation_w = dilation[1];
+        const std::array<int, 2> spans = {span(0), span(1)};
         if (padding.same) {
             shape.out_h = (in.h + strides[0] - 1) / strides[0];
             shape.out_w = (in.w + strides[1] - 1) / strides[1];
             // The smaller half of the padding comes first.
-            shape.pad_top = std::max((shape.out_h - 1) * strides[0] + size[0] - in.h, 0) / 2;
-            shape.pad_left = std::max((shape.out_w - 1) * strides[1] + size[1] - in.w, 0) / 2;
+            shape.pad_top = std::max((shape.out_h - 1) * strides[0] + spans[0] - in.h, 0) / 2;
+            shape.pad_left = std::max((shape.out_w - 1) * strides[1] + spans[1] - in.w, 0) / 2;
         } else {
             // Every window holds a value, so that a pool has something to take the maximum or the mean of.
-            if (padding.largest_of_rows() >= size[0] || padding.largest_of_columns() >= size[1])
+            if (padding.largest_of_rows() >= spans[0] || padding.largest_of_columns() >= spans[1])
                 throw std::invalid_argument(fmt::format("\"padding\" must be smaller than {}", name()));
             const int rows = padding.top + in.h + padding.bottom, columns = padding.left + in.w + padding.right;
-            if (size[0] > rows || size[1] > columns)
+            if (spans[0] > rows || spans[1] > columns)
                 throw std::invalid_argument(fmt::format("{} does not fit in its {}x{} input", name(), rows, columns));
-            shape.out_h = (rows - size[0]) / strides[0] + 1;
-            shape.out_w = (columns - size[1]) / strides[1] + 1;
+            shape.out_h = (rows - spans[0]) / strides[0] + 1;
+            shape.out_w = (columns - spans[1]) / strides[1] + 1;
             shape.pad_top = padding.top, shape.pad_left = padding.left;
         }
         return shape;
     }
 
-    /// "pool 2", "kernel 1x3".
+    /// The rows (axis 0) or columns from the first tap to the last.
+    int span(int axis) const {
+        const std::int64_t span = (std::int64_t{size[axis]} - 1) * dilation[axis] + 1;
+        if (span > largest_size) throw std::invalid_argument(fmt::format("{} spans {} pixels; the most is {}", name(), span, largest_size));
+        return int(span);
+    }
+
+    /// "pool 2", "kernel 1x3", "kernel 3 dilated by 2".
     std::string name() const {
-        return size[0] == size[1] ? fmt::format("{} {}", what, size[0]) : fmt::format("{} {}x{}", what, size[0], size[1]);
+        const auto sizes = [](const std::array<int, 2> &of) {
+            return of[0] == of[1] ? fmt::to_string(of[0]) : fmt::format("{}x{}", of[0], of[1]);
+        };
+        const bool dilated = dilation[0] > 1 || dilation[1] > 1;
+        return fmt::format("{} {}{}", what, sizes(size), dilated ? " dilated by " + sizes(dilation) : "");
     }
 };
 
@@ -160,14 +174,12 @@ int lower_activation(Lowering &lowering, const Layer &layer, int input) {
     return found == all_activations().end() ? input : lower_row(lowering, layer, found->link, input);
 }
 
-/// A convolution, which a dense layer is as well, with its activation, unless that is left to the loss.
-int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool use_bias, const RegularizerChoice &regularizer, int input) {
+/// The calls of a convolution, which a dense layer is as well, from `input` to `output`.
+void lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, int weights, int bias, const RegularizerChoice &regularizer,
+                       int input, int output) {
     shape.batch = lowering.batch();
-    const int weights = lowering.weight(layer, "kernel");
-    const int bias = use_bias ? lowering.weight(layer, "bias") : lowering.constant(layer, "bias", Home::zeros, shape.out_c);
-    const int linear = lowering.activation(layer.activation() == "linear" ? layer.name : layer.name + "/linear", layer.out);
-    lowering.call(layer.name, "conv2d_fwd", shape, {{"input", input}, {"weights", weights}, {"bias", bias}}, {{"output", linear}});
-    lowering.on_backward(linear, [=, &lowering, &layer](int d_output) {
+    lowering.call(layer.name, "conv2d_fwd", shape, {{"input", input}, {"weights", weights}, {"bias", bias}}, {{"output", output}});
+    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
         const int d_loss = regularizer.is_none() ? lowering.gradient(weights) : lowering.unfinished_gradient(weights);
         // The weights first: the input dies here, and its gradient may take its place.
         lowering.call(layer.name, "conv2d_bwd_weights", shape, {{"input", input}, {"d_output", d_output}},
@@ -182,20 +194,32 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool 
         lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
         lowering.add_gradient(layer.name, input, d_input);
     });
-    return lower_activation(lowering, layer, linear);
 }
 
-/// What conv2d and dense share: a convolution with a bias and an activation.
+/// What a layer's options say of one of its kernels.
+struct KernelChoice {
+    InitializerChoice initializer;
+    RegularizerChoice regularizer;
+
+    KernelChoice(Options &options, const std::string &prefix)
+        : initializer(options, (prefix + "_initializer").c_str(), "glorot_uniform"),
+          regularizer(options, (prefix + "_regularizer").c_str()) {}
+
+    Weight started(Weight kernel) const {
+        kernel.initializer = initializer.name, kernel.values = initializer.values;
+        return kernel;
+    }
+};
+
+/// What all convolutions share: a kernel, whose options begin with `prefix`, a bias and an activation.
 class Convolution : public Layer {
 public:
-    explicit Convolution(Options &options)
-        : use_bias_(options.flag("use_bias", true)), activation_(read_activation(options)),
-          kernel_initializer_(options, "kernel_initializer", "glorot_uniform"), bias_initializer_(options, "bias_initializer", "zeros"),
-          kernel_regularizer_(options, "kernel_regularizer") {}
+    explicit Convolution(Options &options, const std::string &prefix = "kernel")
+        : use_bias_(options.flag("use_bias", true)), activation_(read_activation(options)), kernel_choice_(options, prefix),
+          bias_initializer_(options, "bias_initializer", "zeros") {}
 
     std::vector<Weight> weights() const override {
-        Weight weight = kernel();
-        weight.initializer = kernel_initializer_.name, weight.values = kernel_initializer_.values;
+        const Weight weight = kernel_choice_.started(kernel());
         std::vector<Weight> weights = {weight};
         if (use_bias_) {
             Weight bias{"bias", {out.c}, {out.c}, true, bias_initializer_.name};
@@ -211,7 +235,11 @@ public:
     std::string activation() const override { return activation_; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        return lower_convolution(lowering, *this, shape(), use_bias_, kernel_regularizer_, inputs[0]);
+        const int weights = lowering.weight(*this, kernel().name);
+        const int bias = use_bias_ ? lowering.weight(*this, "bias") : lowering.constant(*this, "bias", Home::zeros, out.c);
+        const int linear = lowering.activation(activation() == "linear" ? name : name + "/linear", out);
+        lower_convolution(lowering, *this, shape(), weights, bias, kernel_choice_.regularizer, inputs[0], linear);
+        return lower_activation(lowering, *this, linear);
     }
 
 protected:
@@ -222,34 +250,130 @@ protected:
 private:
     bool use_bias_;
     std::string activation_;
-    InitializerChoice kernel_initializer_, bias_initializer_;
-    RegularizerChoice kernel_regularizer_;
+    KernelChoice kernel_choice_;
+    InitializerChoice bias_initializer_;
 };
+
+Window read_window(Options &options) {
+    Window window{"kernel", options.sizes("kernel_size"), options.sizes("strides", {1, 1}), read_padding(options)};
+    window.dilation = options.sizes("dilation_rate", {1, 1});
+    return window;
+}
 
 class Conv2d : public Convolution {
 public:
     explicit Conv2d(Options &options)
-        : Convolution(options), filters_(options.size("filters")), window_{"kernel", options.sizes("kernel_size"),
-                                                                           options.sizes("strides", {1, 1}), read_padding(options)} {}
+        : Convolution(options), filters_(options.size("filters")), groups_(options.size("groups", 1)), window_(read_window(options)) {}
 
     FeatureMap infer() const override {
         require_spatial(in[0]);
+        if (in[0].c % groups_ || filters_ % groups_)
+            throw std::invalid_argument(
+                fmt::format("\"groups\" must divide its {} input channels and {} filters, not {}", in[0].c, filters_, groups_));
         return {shape().out_h, shape().out_w, filters_};
     }
 
 protected:
     Weight kernel() const override {
         const auto [h, w] = window_.size;
-        const int c = in[0].c;
+        const int c = in[0].c / groups_;
         const std::int64_t taps = std::int64_t(h) * w;
         return {"kernel", {h, w, c, filters_}, {filters_, c, w, h}, true, "", taps * c, taps * filters_};
     }
 
-    Shape shape() const override { return window_.over(in[0], filters_); }
+    Shape shape() const override {
+        Shape shape = window_.over(in[0], filters_);
+        shape.groups = groups_;
+        return shape;
+    }
+
+private:
+    int filters_, groups_;
+    Window window_;
+};
+
+/// Windows that make `multiplier` outputs of each channel: a convolution in as many groups as there are channels. Keras's kernel, (h, w, c,
+/// multiplier), lies in memory as such a convolution's.
+struct Depthwise {
+    Window window;
+    int multiplier;
+
+    explicit Depthwise(Options &options) : window(read_window(options)), multiplier(options.size("depth_multiplier", 1)) {}
+
+    FeatureMap outputs(const FeatureMap &in) const {
+        require_spatial(in);
+        const std::int64_t channels = std::int64_t{in.c} * multiplier;
+        if (channels > largest_size) throw std::invalid_argument(fmt::format("makes {} channels; the most is {}", channels, largest_size));
+        const Shape made = shape(in);
+        return {made.out_h, made.out_w, made.out_c};
+    }
+
+    Weight kernel(const std::string &name, const FeatureMap &in) const {
+        const auto [h, w] = window.size;
+        const std::int64_t taps = std::int64_t(h) * w;
+        return {name, {h, w, in.c, multiplier}, {in.c * multiplier, 1, w, h}, true, "", taps * in.c, taps * multiplier};
+    }
+
+    Shape shape(const FeatureMap &in) const {
+        Shape shape = window.over(in, in.c * multiplier);
+        shape.groups = in.c;
+        return shape;
+    }
+};
+
+class DepthwiseConv2d : public Convolution {
+public:
+    explicit DepthwiseConv2d(Options &options) : Convolution(options, "depthwise"), depthwise_(options) {}
+
+    FeatureMap infer() const override { return depthwise_.outputs(in[0]); }
+
+protected:
+    Weight kernel() const override { return depthwise_.kernel("kernel", in[0]); }
+    Shape shape() const override { return depthwise_.shape(in[0]); }
+
+private:
+    Depthwise depthwise_;
+};
+
+/// A depthwise convolution without bias, and one with windows of one tap on what it makes.
+class SeparableConv2d : public Convolution {
+public:
+    explicit SeparableConv2d(Options &options)
+        : Convolution(options, "pointwise"), filters_(options.size("filters")), depthwise_(options),
+          depthwise_choice_(options, "depthwise") {}
+
+    FeatureMap infer() const override {
+        const FeatureMap between = depthwise_.outputs(in[0]);
+        return {between.h, between.w, filters_};
+    }
+
+    std::vector<Weight> weights() const override {
+        std::vector<Weight> weights = Convolution::weights();
+        weights.insert(weights.begin(), depthwise_choice_.started(depthwise_.kernel("depthwise_kernel", in[0])));
+        return weights;
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const FeatureMap between = depthwise_.outputs(in[0]);
+        const int weights = lowering.weight(*this, "depthwise_kernel");
+        const int bias = lowering.constant(*this, "depthwise_bias", Home::zeros, between.c);
+        const int output = lowering.activation(name + "/depthwise", between);
+        lower_convolution(lowering, *this, depthwise_.shape(in[0]), weights, bias, depthwise_choice_.regularizer, inputs[0], output);
+        return Convolution::lower(lowering, {output});
+    }
+
+protected:
+    Weight kernel() const override {
+        const int c = depthwise_.outputs(in[0]).c;
+        return {"pointwise_kernel", {1, 1, c, filters_}, {filters_, c, 1, 1}, true, "", c, filters_};
+    }
+
+    Shape shape() const override { return Window{"kernel", {1, 1}, {1, 1}}.over(depthwise_.outputs(in[0]), filters_); }
 
 private:
     int filters_;
-    Window window_;
+    Depthwise depthwise_;
+    KernelChoice depthwise_choice_;
 };
 
 /// A convolution whose kernel covers its whole input: Keras's (h*w*c, units) lies in memory as (h, w, c, units).
@@ -881,6 +1005,7 @@ std::map<std::string, LayerType> all_layer_types() {
         {"concatenate", layer_type<Concatenate>("concatenate")},
         {"conv2d", layer_type<Conv2d>("conv2d")},
         {"dense", layer_type<Dense>("dense")},
+        {"depthwise_conv2d", layer_type<DepthwiseConv2d>("depthwise_conv2d")},
         {"dropout", layer_type<Dropout>("dropout")},
         {"flatten", layer_type<Flatten>("flatten")},
         {"global_average_pooling2d", layer_type<GlobalPooling2d<lower_average_pool>>("global_average_pooling2d")},
@@ -891,6 +1016,7 @@ std::map<std::string, LayerType> all_layer_types() {
         {"normalization", layer_type<Normalization>("normalization")},
         {"rescaling", layer_type<Rescaling>("rescaling")},
         {"reshape", layer_type<Reshape>("reshape")},
+        {"separable_conv2d", layer_type<SeparableConv2d>("separable_conv2d")},
         {"spatial_dropout2d", layer_type<SpatialDropout2d>("spatial_dropout2d")},
         {"subtract", layer_type<Subtract>("subtract")},
         {"up_sampling2d", layer_type<UpSampling2d>("up_sampling2d")},

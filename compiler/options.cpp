@@ -58,6 +58,8 @@ int Options::size(const char *key) {
     return value;
 }
 
+int Options::size(const char *key, int otherwise) { return has(key) ? size(key) : otherwise; }
+
 std::array<int, 2> Options::sizes(const char *key) {
     const json &value = get(key);
     if (is_size(value)) return {value, value};

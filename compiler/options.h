@@ -27,6 +27,7 @@ public:
 
     /// A whole number from 1 to largest_size.
     int size(const char *key);
+    int size(const char *key, int otherwise);
     /// One size, or two as [rows, columns]; one stands for both.
     std::array<int, 2> sizes(const char *key);
     std::array<int, 2> sizes(const char *key, std::array<int, 2> otherwise);

@@ -183,7 +183,7 @@ void conv2d_bwd_weights(KernelGenerator &k) {
             k.make<Conv2dBackwardWeightsStaged>(weights_tile(entry, k.shape()), k.input("input"), k.input("d_output"), images, k.shape());
         bind_weights(k, f);
         k.place("parts", f.parts);
-    } else if (entry == "rows") {
+    } else if (entry == "rows" || entry == "depthwise") {
         auto &f = k.make<Conv2dBackwardWeightsByRows>(k.input("input"), k.input("d_output"), images, k.shape());
         bind_weights(k, f);
         k.place("row_sums", f.row_sums);

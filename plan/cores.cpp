@@ -13,9 +13,9 @@ namespace {
 double inputs(const Shape &s) { return double(s.in_h) * s.in_w * s.in_c; }
 double outputs(const Shape &s) { return double(s.out_h) * s.out_w * s.out_c; }
 
-// Every output of a convolution sums over the window and the input channels, a multiply and an add each. Taps in the
+// Every output of a convolution sums over the window and its group's input channels, a multiply and an add each. Taps in the
 // padding are counted too, as the frameworks do.
-double convolution(const Shape &s) { return 2.0 * outputs(s) * s.in_c * s.kernel_h * s.kernel_w; }
+double convolution(const Shape &s) { return 2.0 * outputs(s) * s.group_in() * s.kernel_h * s.kernel_w; }
 double window(const Shape &s) { return outputs(s) * s.kernel_h * s.kernel_w; }
 
 // Batch normalisation's sums of the pixels that a pool chose.
@@ -42,7 +42,7 @@ double per_channel(const Shape &s) {
 
 template<int operations>
 double per_weight(const Shape &s) {
-    return operations * double(s.out_c) * s.in_c * s.kernel_h * s.kernel_w;
+    return operations * double(s.out_c) * s.group_in() * s.kernel_h * s.kernel_w;
 }
 
 /// An optimizer's step on all weights.

@@ -22,7 +22,7 @@ enum class Role {
     out_images,    // float32 (out_c, 1, 1, image)
     in_channels,   // float32 (in_c)
     out_channels,  // float32 (out_c)
-    weights,       // float32 (out_c, in_c, kernel_w, kernel_h)
+    weights,       // float32 (out_c, in_c / groups, kernel_w, kernel_h)
     tile_weights,  // the same, or in Winograd's tiles where the shape says so
     both_classes,  // float32 (2, 1, 1, image)
     per_image,     // float32 (image)
@@ -46,9 +46,9 @@ enum class Sizes {
     activation,          // in_h, in_w, in_c
     window,              // a pool's: out_c is in_c
     concatenation,       // in_h, in_w, in_c, out_c
-    convolution,         // out_c as well; tile and batch
+    convolution,         // out_c as well; dilation, groups, tile and batch
     pooled_convolution,  // a pool behind a convolution as well
-    weights,             // in_c, out_c and the window; tile
+    weights,             // in_c, out_c and the window; groups and tile
     channels,            // in_c
     slab,                // elements
 };

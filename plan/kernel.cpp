@@ -88,13 +88,17 @@ std::string padding_tag(const Shape &s) {
     return equal ? fmt::format("_p{}", s.pad_top) : fmt::format("_p{}_{}_{}_{}", s.pad_top, s.pad_left, below, right);
 }
 
-/// The size, strides and padding of a convolution's or pool's window.
+/// The size, strides, dilation and padding of a convolution's or pool's window.
 std::string window_tag(const Shape &s) {
     std::string tag = fmt::format("r{}s{}", s.kernel_h, s.kernel_w);
     if (s.stride_h != s.stride_w)
         tag += fmt::format("_t{}_{}", s.stride_h, s.stride_w);
     else if (s.stride_h > 1)
         tag += fmt::format("_t{}", s.stride_h);
+    if (s.dilation_h != s.dilation_w)
+        tag += fmt::format("_d{}_{}", s.dilation_h, s.dilation_w);
+    else if (s.dilation_h > 1)
+        tag += fmt::format("_d{}", s.dilation_h);
     return tag + padding_tag(s);
 }
 
@@ -123,6 +127,7 @@ std::string sizes_tag(const Core &core, const Shape &s) {
 
 std::string shape_tag(const Core &core, const Shape &s) {
     std::string tag = sizes_tag(core, s);
+    if (s.groups > 1) tag += fmt::format("_g{}", s.groups);
     if (s.tile > 0) tag += fmt::format("_f{}", s.tile);
     if (s.batch > 0) tag += fmt::format("_n{}", s.batch);
     if (s.floats) tag += "_floats";
@@ -221,15 +226,19 @@ void read_window(Reader &reader, Shape &s) {
         s.stride_h = *stride;
         s.stride_w = reader.number_if("_").value_or(*stride);
     }
+    if (const std::optional<int> dilation = reader.number_if("_d")) {
+        s.dilation_h = *dilation;
+        s.dilation_w = reader.number_if("_").value_or(*dilation);
+    }
     int below = 0, right = 0;
     if (const std::optional<int> padding = reader.number_if("_p")) {
         s.pad_top = s.pad_left = below = right = *padding;
         if (const std::optional<int> left = reader.number_if("_"))
             s.pad_left = *left, below = reader.number_after("_"), right = reader.number_after("_");
     }
-    if (s.stride_h < 1 || s.stride_w < 1) Reader::fail();
-    s.out_h = (s.in_h + s.pad_top + below - s.kernel_h) / s.stride_h + 1;
-    s.out_w = (s.in_w + s.pad_left + right - s.kernel_w) / s.stride_w + 1;
+    if (s.stride_h < 1 || s.stride_w < 1 || s.dilation_h < 1 || s.dilation_w < 1) Reader::fail();
+    s.out_h = (s.in_h + s.pad_top + below - s.span_h()) / s.stride_h + 1;
+    s.out_w = (s.in_w + s.pad_left + right - s.span_w()) / s.stride_w + 1;
     if (s.out_h < 1 || s.out_h > largest_number || s.out_w < 1 || s.out_w > largest_number) Reader::fail();
 }
 
@@ -295,6 +304,8 @@ Shape read_shape(std::string_view text, const Core &core) {
             s.floats = 1;
         else if (reader.take("_f"))
             s.tile = reader.number();
+        else if (reader.take("_g"))
+            s.groups = reader.number();
         else if (reader.take("_n"))
             s.batch = reader.number();
         else if (reader.take("_z"))
@@ -310,6 +321,7 @@ Shape read_shape(std::string_view text, const Core &core) {
         else
             Reader::fail();
     }
+    if (s.groups < 1 || s.in_c % s.groups || s.out_c % s.groups) Reader::fail();
     return s;
 }
 
@@ -399,7 +411,7 @@ std::vector<int> extents_of(Role role, const Shape &s) {
     case Role::out_channels:
         return {s.out_c};
     case Role::weights:
-        return {s.out_c, s.in_c, s.kernel_w, s.kernel_h};
+        return {s.out_c, s.group_in(), s.kernel_w, s.kernel_h};
     case Role::tile_weights:
         return s.weights();
     case Role::both_classes:

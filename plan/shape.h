@@ -20,6 +20,12 @@ struct Shape {
     int stride_h = 1, stride_w = 1;
     int pad_top = 0, pad_left = 0;
 
+    // The distance between a convolution's taps.
+    int dilation_h = 1, dilation_w = 1;
+
+    // A convolution's channels in equal groups: the outputs of each are made of its inputs alone.
+    int groups = 1;
+
     // The max pool fused behind a convolution, over its out_h x out_w outputs: its window, likewise, and its own outputs.
     int pool_h = 1, pool_w = 1;
     int pool_stride_h = 1, pool_stride_w = 1;
@@ -75,21 +81,40 @@ struct Shape {
         Shape s = *this;
         s.in_h = out_h, s.in_w = out_w, s.in_c = out_c;
         s.out_h = in_h, s.out_w = in_w, s.out_c = in_c;
-        s.pad_top = kernel_h - 1 - pad_top, s.pad_left = kernel_w - 1 - pad_left;
+        s.pad_top = span_h() - 1 - pad_top, s.pad_left = span_w() - 1 - pad_left;
         return s;
     }
 
-    int pad_bottom() const { return (out_h - 1) * stride_h + kernel_h - in_h - pad_top; }
-    int pad_right() const { return (out_w - 1) * stride_w + kernel_w - in_w - pad_left; }
+    /// What of a convolution's shape its weights have.
+    Shape of_weights() const {
+        Shape s;
+        s.in_c = in_c, s.out_c = out_c, s.groups = groups, s.tile = tile;
+        s.in_h = s.kernel_h = kernel_h, s.in_w = s.kernel_w = kernel_w;
+        return s;
+    }
 
-    /// The extents of a convolution's weights: output channels, input channels, columns, rows.
+    /// The rows and columns from a window's first tap to its last.
+    int span_h() const { return (kernel_h - 1) * dilation_h + 1; }
+    int span_w() const { return (kernel_w - 1) * dilation_w + 1; }
+
+    int pad_bottom() const { return (out_h - 1) * stride_h + span_h() - in_h - pad_top; }
+    int pad_right() const { return (out_w - 1) * stride_w + span_w() - in_w - pad_left; }
+
+    /// The channels of one group.
+    int group_in() const { return in_c / groups; }
+    int group_out() const { return out_c / groups; }
+
+    /// Each channel has a window of its own, and one output.
+    bool depthwise() const { return groups > 1 && groups == in_c && groups == out_c; }
+
+    /// The extents of a convolution's weights: output channels, a group's input channels, columns, rows.
     std::vector<int> weights() const {
         if (tile > 0) return {out_c, in_c, tile + 2, tile + 2};
-        return {out_c, in_c, kernel_w, kernel_h};
+        return {out_c, group_in(), kernel_w, kernel_h};
     }
 
     /// The inputs that an output is made of, one more for the bias, in whole fours: the columns of the gradients of weights and bias.
-    int weight_columns() const { return 4 * divide_up(in_c * kernel_w * kernel_h + 1, 4); }
+    int weight_columns() const { return 4 * divide_up(group_in() * kernel_w * kernel_h + 1, 4); }
 
     /// Few enough taps to unroll a window's loops.
     bool few_taps() const { return kernel_w * kernel_h <= 16; }

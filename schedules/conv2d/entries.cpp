@@ -23,7 +23,16 @@ std::string whole_output_vectors(const Shape &s, const Set &set) {
     return first_refusal({on_x86(s, set), s.out_c % set.vector_floats ? "the output channels are no whole vectors" : ""});
 }
 
-std::string direct(const Shape &s, const Set &set) { return first_refusal({on_x86(s, set), plain_weights(s, set)}); }
+/// Its tiles sum over all input channels for all output channels.
+std::string one_group(const Shape &s, const Set &) { return s.groups > 1 ? fmt::format("the channels are in {} groups", s.groups) : ""; }
+
+std::string near_taps(const Shape &s, const Set &) { return s.dilation_h > 1 || s.dilation_w > 1 ? "the window is dilated" : ""; }
+
+std::string direct(const Shape &s, const Set &set) { return first_refusal({on_x86(s, set), plain_weights(s, set), one_group(s, set)}); }
+
+std::string one_window_a_channel(const Shape &s, const Set &set) {
+    return first_refusal({on_x86(s, set), s.depthwise() ? "" : "the channels have more than a window each"});
+}
 
 std::string direct_one_image(const Shape &s, const Set &set) { return first_refusal({direct(s, set), one_image(s, set)}); }
 
@@ -45,6 +54,7 @@ template<const WinogradTile &tile>
 std::string saves_products(const Shape &s, const Set &set) {
     if (set.family != "x86") return "the set is not x86";
     if (s.kernel_h != 3 || s.kernel_w != 3 || s.stride_h != 1 || s.stride_w != 1) return "not 3x3 with stride 1";
+    if (const std::string refusal = both<one_group, near_taps>(s, set); !refusal.empty()) return refusal;
     if (s.tile > 0 && s.tile != tile.outputs) return "the weights are for other tiles";
     if (s.in_c % set.vector_floats || s.out_c % set.vector_floats) return "the channels are no whole vectors";
     const int direct = taps(s.in_h, s.out_h, s.pad_top) * taps(s.in_w, s.out_w, s.pad_left);
@@ -124,7 +134,7 @@ std::string backward_weights_tiles(const Shape &s, const Set &set) {
 }
 
 std::vector<Workspace> transposed_weights(const Shape &s, const Set &) {
-    return {{"transposed", {s.in_c, s.out_c, s.kernel_w, s.kernel_h}}};
+    return {{"transposed", {s.in_c, s.group_out(), s.kernel_w, s.kernel_h}}};
 }
 
 template<const WinogradTile &tile>
@@ -142,7 +152,7 @@ std::vector<Workspace> bias_rows(const Shape &s, const Set &) { return {{"bias_r
 
 /// Where the weights of a pixel's window, for all output channels, take no more than an eighth of the L1 cache.
 std::string few_weights(const Shape &s, const Set &set) {
-    if (set.family != "x86") return "the set is not x86";
+    if (const std::string refusal = both<on_x86, one_group>(s, set); !refusal.empty()) return refusal;
     const int bytes = s.out_c * s.in_c * s.kernel_w * s.kernel_h * int(sizeof(float));
     return bytes > 4096 ? fmt::format("{} bytes of weights are too many", bytes) : "";
 }
@@ -175,20 +185,23 @@ std::string shared_tiles(const Shape &s, int from, int to, int width, int height
                           bytes > 48 * 1024 ? fmt::format("a block needs {} bytes of shared memory", bytes) : ""});
 }
 
+/// The staged kernels, on devices, go through chunks of all input channels and whole windows.
+std::string staged(const Shape &s, const Set &set) { return first_refusal({on_device(s, set), one_group(s, set), near_taps(s, set)}); }
+
 std::string forward_shared_tile(const Shape &s, const Set &set) {
-    return first_refusal({on_device(s, set), shared_tiles(s, s.in_c, s.out_c, s.out_w, s.out_h)});
+    return first_refusal({staged(s, set), shared_tiles(s, s.in_c, s.out_c, s.out_w, s.out_h)});
 }
 
 std::string backward_data_shared_tile(const Shape &s, const Set &set) {
-    return first_refusal({on_device(s, set), shared_tiles(s, s.out_c, s.in_c, s.in_w, s.in_h)});
+    return first_refusal({staged(s, set), shared_tiles(s, s.out_c, s.in_c, s.in_w, s.in_h)});
 }
 
-std::string direct_on_device(const Shape &s, const Set &set) { return first_refusal({on_device(s, set), plain_weights(s, set)}); }
+std::string direct_on_device(const Shape &s, const Set &set) { return first_refusal({staged(s, set), plain_weights(s, set)}); }
 
 /// A block makes all logits of its images.
 std::string all_classes_in_block(const Shape &s, const Set &set) {
     const int classes = sliced_tile(s.in_c, s.out_c, s).channels;
-    return first_refusal({on_device(s, set), classes < s.out_c ? fmt::format("{} of {} classes fit a block", classes, s.out_c) : ""});
+    return first_refusal({staged(s, set), classes < s.out_c ? fmt::format("{} of {} classes fit a block", classes, s.out_c) : ""});
 }
 
 /// The sums of each part of the pixels.
@@ -200,7 +213,7 @@ std::vector<Workspace> weight_parts(const Shape &s, const Set &) {
 /// Of one pixel, a dense layer's: more would be too much for a block, as would be more inputs, 32 images of which lie in its shared memory.
 std::string weights_channels(const Shape &s, const Set &set) {
     const int pixels = s.out_w * s.out_h, inputs = weights_channels_tile(s).columns;
-    return first_refusal({on_device(s, set), pixels > 1 ? fmt::format("{} pixels are too many for one block", pixels) : "",
+    return first_refusal({staged(s, set), pixels > 1 ? fmt::format("{} pixels are too many for one block", pixels) : "",
                           inputs > 256 ? fmt::format("{} inputs are too many for one block", inputs) : ""});
 }
 
@@ -231,6 +244,7 @@ std::vector<KernelMenu> conv2d_menus() {
           {"winograd_f2", forward_tiles<winograd_f2>, transformed_forward<winograd_f2>, any_that_draws_nothing},
           {"winograd_f4_one_image", forward_tiles_one_image<winograd_f4>, nullptr, any_that_draws_nothing},
           {"winograd_f2_one_image", forward_tiles_one_image<winograd_f2>, nullptr, any_that_draws_nothing},
+          {"depthwise", both<one_window_a_channel, plain_weights>},
           {"pixel_tile", direct_one_image},
           {"register_tile", direct},
           {"shared_tile", forward_shared_tile, nullptr, any_chain},
@@ -255,26 +269,33 @@ std::vector<KernelMenu> conv2d_menus() {
         {"conv2d_softmax_cross_entropy", {{"sliced", all_classes_in_block}, reference, gpu_reference}},
         {"conv2d_fold", {{"channel_vectors", on_x86}, {"shared_sums", on_device}, autoscheduled, reference, gpu_reference}},
         {"conv2d_fold_output", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
-        {"conv2d_fold_bwd", {{"channel_vectors", on_x86}, {"shared_sums", on_device}, autoscheduled, reference, gpu_reference}},
+        {"conv2d_fold_bwd",
+         {{"channel_vectors", both<on_x86, one_group>},
+          {"shared_sums", both<on_device, one_group>},
+          autoscheduled,
+          reference,
+          gpu_reference}},
         {"winograd_weights", {{"channel_vectors", whole_output_vectors}, autoscheduled, reference, gpu_reference}},
         {"conv2d_bwd_data",
          {{"winograd_f4_input_tiles", backward_data_input_tiles<winograd_f4>, transformed_backward<winograd_f4>, any_that_draws_nothing},
           {"winograd_f4", backward_data_tiles<winograd_f4>, transformed_backward<winograd_f4>, any_but_a_norm_gradient},
           {"winograd_f2_input_tiles", backward_data_input_tiles<winograd_f2>, transformed_backward<winograd_f2>, any_that_draws_nothing},
           {"winograd_f2", backward_data_tiles<winograd_f2>, transformed_backward<winograd_f2>, any_but_a_norm_gradient},
-          {"register_tile", on_x86, transposed_weights},
+          {"depthwise", one_window_a_channel},
+          {"register_tile", both<on_x86, one_group>, transposed_weights},
           {"shared_tile", backward_data_shared_tile, nullptr, any_chain},
-          {"sliced", on_device, nullptr, any_behind},
+          {"sliced", staged, nullptr, any_behind},
           autoscheduled,
           reference,
           gpu_reference}},
         {"conv2d_bwd_weights",
          {{"winograd_f4", backward_weights_tiles<winograd_f4>, row_products<winograd_f4>, any_that_draws_nothing},
           {"winograd_f2", backward_weights_tiles<winograd_f2>, row_products<winograd_f2>, any_that_draws_nothing},
+          {"depthwise", one_window_a_channel, row_sums},
           {"rows", few_weights, row_sums},
-          {"register_tile", on_x86, bias_rows},
+          {"register_tile", both<on_x86, one_group>, bias_rows},
           {"channels", weights_channels, nullptr, any_chain},
-          {"shared_tile", on_device, weight_parts, any_chain},
+          {"shared_tile", staged, weight_parts, any_chain},
           autoscheduled,
           reference,
           gpu_reference_with(bias_rows)}},

@@ -76,9 +76,18 @@ template<typename Visit>
 void for_each_tap(const Shape &s, int x, int y, Visit visit) {
     for (int dy = 0; dy < s.kernel_h; dy++)
         for (int dx = 0; dx < s.kernel_w; dx++) {
-            const int in_x = x * s.stride_w + dx - s.pad_left, in_y = y * s.stride_h + dy - s.pad_top;
+            const int in_x = x * s.stride_w + dx * s.dilation_w - s.pad_left, in_y = y * s.stride_h + dy * s.dilation_h - s.pad_top;
             if (in_x >= 0 && in_x < s.in_w && in_y >= 0 && in_y < s.in_h) visit(in_x, in_y, dx, dy);
         }
+}
+
+/// Calls `visit(k, c, from)` for every output channel of a convolution and each channel c of its group's inputs, of which it is `from`.
+template<typename Visit>
+void for_each_pair(const Shape &s, Visit visit) {
+    const int inputs = s.in_c / s.groups, outputs = s.out_c / s.groups;
+    for (int group = 0; group < s.groups; group++)
+        for (int c = 0; c < inputs; c++)
+            for (int k = group * outputs; k < (group + 1) * outputs; k++) visit(k, c, group * inputs + c);
 }
 
 /// Calls `visit(x, y, n)` for every position of an activation.
@@ -166,8 +175,7 @@ void conv2d_fwd(const Shape &s, const Array &input, const Array &given_weights, 
     for_each_element(output, [&](int k, int x, int y, int n) { output(k, x, y, n) = bias(k); });
     for_each_position(output, [&](int x, int y, int n) {
         for_each_tap(s, x, y, [&](int in_x, int in_y, int dx, int dy) {
-            for (int c = 0; c < s.in_c; c++)
-                for (int k = 0; k < s.out_c; k++) output(k, x, y, n) += weights(k, c, dx, dy) * input(c, in_x, in_y, n);
+            for_each_pair(s, [&](int k, int c, int from) { output(k, x, y, n) += weights(k, c, dx, dy) * input(from, in_x, in_y, n); });
         });
     });
 }
@@ -175,13 +183,13 @@ void conv2d_fwd(const Shape &s, const Array &input, const Array &given_weights, 
 void conv2d_fold(const Shape &s, const Array &weights, const Array &bias, const Array &scale, const Array &shift, Array &folded_weights,
                  Array &folded_bias) {
     folded_bias = bias;
-    for (int k = 0; k < s.out_c; k++)
-        for (int c = 0; c < s.in_c; c++)
-            for (int dy = 0; dy < s.kernel_h; dy++)
-                for (int dx = 0; dx < s.kernel_w; dx++) {
-                    folded_weights(k, c, dx, dy) = weights(k, c, dx, dy) * scale(c);
-                    folded_bias(k) += weights(k, c, dx, dy) * shift(c);
-                }
+    for_each_pair(s, [&](int k, int c, int from) {
+        for (int dy = 0; dy < s.kernel_h; dy++)
+            for (int dx = 0; dx < s.kernel_w; dx++) {
+                folded_weights(k, c, dx, dy) = weights(k, c, dx, dy) * scale(from);
+                folded_bias(k) += weights(k, c, dx, dy) * shift(from);
+            }
+    });
 }
 
 void conv2d_fold_output(const Shape &, const Array &weights, const Array &bias, const Array &scale, const Array &shift,
@@ -192,18 +200,17 @@ void conv2d_fold_output(const Shape &, const Array &weights, const Array &bias, 
 
 void conv2d_fold_bwd(const Shape &s, const Array &weights, const Array &scale, const Array &shift, const Array &mean, const Array &inv_std,
                      const Array &d_folded_weights, const Array &d_bias, Array &d_weights, Array &d_gamma, Array &d_beta) {
-    for (int c = 0; c < s.in_c; c++) {
-        double d_scale = 0, d_shift = 0;
-        for (int k = 0; k < s.out_c; k++)
-            for (int dy = 0; dy < s.kernel_h; dy++)
-                for (int dx = 0; dx < s.kernel_w; dx++) {
-                    d_weights(k, c, dx, dy) = scale(c) * d_folded_weights(k, c, dx, dy) + shift(c) * d_bias(k);
-                    d_scale += weights(k, c, dx, dy) * d_folded_weights(k, c, dx, dy);
-                    d_shift += weights(k, c, dx, dy) * d_bias(k);
-                }
-        d_gamma(c) = (d_scale - mean(c) * d_shift) * inv_std(c);
-        d_beta(c) = d_shift;
-    }
+    std::vector<double> d_scale(s.in_c, 0.0);
+    clear(d_beta);
+    for_each_pair(s, [&](int k, int c, int from) {
+        for (int dy = 0; dy < s.kernel_h; dy++)
+            for (int dx = 0; dx < s.kernel_w; dx++) {
+                d_weights(k, c, dx, dy) = scale(from) * d_folded_weights(k, c, dx, dy) + shift(from) * d_bias(k);
+                d_scale[from] += weights(k, c, dx, dy) * d_folded_weights(k, c, dx, dy);
+                d_beta(from) += weights(k, c, dx, dy) * d_bias(k);
+            }
+    });
+    for (int c = 0; c < s.in_c; c++) d_gamma(c) = (d_scale[c] - mean(c) * d_beta(c)) * inv_std(c);
 }
 
 /// G w G'
@@ -223,11 +230,7 @@ void conv2d_bwd_data(const Shape &s, const Array &d_output, const Array &weights
     clear(d_input);
     for_each_position(d_output, [&](int x, int y, int n) {
         for_each_tap(s, x, y, [&](int in_x, int in_y, int dx, int dy) {
-            for (int c = 0; c < s.in_c; c++) {
-                double sum = 0;
-                for (int k = 0; k < s.out_c; k++) sum += weights(k, c, dx, dy) * d_output(k, x, y, n);
-                d_input(c, in_x, in_y, n) += sum;
-            }
+            for_each_pair(s, [&](int k, int c, int from) { d_input(from, in_x, in_y, n) += weights(k, c, dx, dy) * d_output(k, x, y, n); });
         });
     });
 }
@@ -238,8 +241,7 @@ void conv2d_bwd_weights(const Shape &s, const Array &input, const Array &d_outpu
     for_each_element(d_output, [&](int k, int x, int y, int n) { d_bias(k) += d_output(k, x, y, n); });
     for_each_position(d_output, [&](int x, int y, int n) {
         for_each_tap(s, x, y, [&](int in_x, int in_y, int dx, int dy) {
-            for (int c = 0; c < s.in_c; c++)
-                for (int k = 0; k < s.out_c; k++) d_weights(k, c, dx, dy) += input(c, in_x, in_y, n) * d_output(k, x, y, n);
+            for_each_pair(s, [&](int k, int c, int from) { d_weights(k, c, dx, dy) += input(from, in_x, in_y, n) * d_output(k, x, y, n); });
         });
     });
 }

@@ -70,7 +70,12 @@ std::vector<Field> fields_of(const Core &core) {
                                        field("kernel_h", &Shape::kernel_h), field("kernel_w", &Shape::kernel_w),
                                        field("stride_h", &Shape::stride_h), field("stride_w", &Shape::stride_w),
                                        field("pad_top", &Shape::pad_top),   field("pad_left", &Shape::pad_left)};
-    const std::vector<Field> convolution = {field("out_c", &Shape::out_c), field("tile", &Shape::tile), field("batch", &Shape::batch)};
+    const std::vector<Field> convolution = {field("out_c", &Shape::out_c),
+                                            field("tile", &Shape::tile),
+                                            field("batch", &Shape::batch),
+                                            {"groups", [](Shape &s) { s.groups *= 2, s.in_c *= 2, s.out_c *= 2; }},
+                                            {"dilation_h", [](Shape &s) { s.dilation_h++, s.in_h += s.kernel_h - 1; }},
+                                            {"dilation_w", [](Shape &s) { s.dilation_w++, s.in_w += s.kernel_w - 1; }}};
     switch (core.sizes) {
     case Sizes::activation:
         add(map);
@@ -94,6 +99,7 @@ std::vector<Field> fields_of(const Core &core) {
         break;
     case Sizes::weights:
         add({field("in_c", &Shape::in_c), field("out_c", &Shape::out_c), field("tile", &Shape::tile)});
+        add({{"groups", [](Shape &s) { s.groups *= 2, s.in_c *= 2, s.out_c *= 2; }}});
         add({{"kernel_h", [](Shape &s) { s.in_h = ++s.kernel_h; }}, {"kernel_w", [](Shape &s) { s.in_w = ++s.kernel_w; }}});
         break;
     case Sizes::channels:
