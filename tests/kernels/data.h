@@ -53,6 +53,19 @@ inline Shape window_shape(int in_h, int in_w, int in_c, int out_c, int kernel_h,
     return s;
 }
 
+/// The same convolution with its channels in groups.
+inline Shape in_groups(Shape s, int groups) {
+    s.groups = groups;
+    return s;
+}
+
+/// A convolution whose taps lie apart: its window has the size that spreads them over kernel_h x kernel_w pixels.
+inline Shape dilated(Shape s, int dilation_h, int dilation_w) {
+    s.kernel_h = (s.kernel_h - 1) / dilation_h + 1, s.kernel_w = (s.kernel_w - 1) / dilation_w + 1;
+    s.dilation_h = dilation_h, s.dilation_w = dilation_w;
+    return s;
+}
+
 inline void set_real(oracle::Array &step, int field, float value) { step(field) = std::bit_cast<std::uint32_t>(value); }
 
 /// A step buffer in the middle of an epoch, with dropout `rate` in every layer, whose last words weight the classes by 1.5, 2.5, 0.5 in

@@ -397,14 +397,19 @@ void check_equal(const Arrays &a, const Arrays &b) {
 }  // namespace
 
 TEST_CASE("gradients of convolutions") {
-    const Shape shape = GENERATE(window_shape(4, 5, 2, 3, 3, 3, 1, 1, false),   // plain
-                                 window_shape(4, 5, 2, 3, 3, 3, 1, 1, true),    // padding on all sides
-                                 window_shape(6, 5, 2, 2, 3, 3, 2, 2, true),    // padding right and below only in one direction
-                                 window_shape(5, 4, 1, 2, 3, 2, 2, 1, true),    // an even kernel, two strides
-                                 window_shape(7, 2, 2, 2, 5, 1, 1, 1, false),   // a column
-                                 window_shape(3, 5, 2, 2, 1, 1, 2, 2, false),   // strides that skip inputs
-                                 window_shape(2, 3, 2, 4, 2, 3, 1, 1, false));  // dense: the kernel covers the input
-    CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.kernel_w);
+    const Shape shape = GENERATE(window_shape(4, 5, 2, 3, 3, 3, 1, 1, false),  // plain
+                                 window_shape(4, 5, 2, 3, 3, 3, 1, 1, true),   // padding on all sides
+                                 window_shape(6, 5, 2, 2, 3, 3, 2, 2, true),   // padding right and below only in one direction
+                                 window_shape(5, 4, 1, 2, 3, 2, 2, 1, true),   // an even kernel, two strides
+                                 window_shape(7, 2, 2, 2, 5, 1, 1, 1, false),  // a column
+                                 window_shape(3, 5, 2, 2, 1, 1, 2, 2, false),  // strides that skip inputs
+                                 window_shape(2, 3, 2, 4, 2, 3, 1, 1, false),  // dense: the kernel covers the input
+                                 in_groups(window_shape(4, 5, 4, 6, 3, 2, 1, 1, true), 2),
+                                 in_groups(window_shape(5, 4, 3, 3, 3, 3, 2, 2, true), 3),   // depthwise
+                                 in_groups(window_shape(4, 4, 2, 6, 2, 3, 1, 1, false), 2),  // three outputs of each channel
+                                 dilated(window_shape(6, 7, 2, 2, 3, 5, 1, 1, true), 2, 2),  // taps 2 apart
+                                 in_groups(dilated(window_shape(7, 6, 2, 2, 4, 3, 2, 1, false), 3, 2), 2));
+    CAPTURE(shape.in_h, shape.in_w, shape.kernel_h, shape.kernel_w, shape.groups, shape.dilation_h);
     check(convolution(shape), convolution_inputs(shape, 2));
 }
 
@@ -726,7 +731,7 @@ TEST_CASE("the loss, its gradient and the convolution that makes the logits are 
 
 TEST_CASE("the gradients through folded weights are those of batch norm and convolution apart") {
     Random random(7);
-    const Shape s = window_shape(5, 4, 3, 2, 3, 2, 1, 1, false);
+    const Shape s = GENERATE(window_shape(5, 4, 3, 2, 3, 2, 1, 1, false), in_groups(window_shape(5, 4, 4, 6, 3, 2, 1, 1, false), 2));
     const Array x = random.reals({s.in_c, s.in_w, s.in_h, 3}, 0, 2), d_output = random.reals({s.out_c, s.out_w, s.out_h, 3}, -1, 1);
     const Array weights = random.reals(s.weights(), -1, 1), bias = random.reals({s.out_c}, -1, 1);
     const Statistics statistics(s, x, random.reals({s.in_c}, -1, 1), random.reals({s.in_c}, -1, 1));

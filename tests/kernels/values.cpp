@@ -57,6 +57,25 @@ TEST_CASE("a convolution is a correlation, padded on the right first") {
           Values{1021, 1032, 1043, 1054, 1005});
 }
 
+TEST_CASE("taps lie as far apart as the window is dilated") {
+    const Array input = pixels({1, 2, 3, 4, 5}), bias = list({1000});
+    Array three({1, 1, 3});
+    three.values = {1, 10, 100};
+    CHECK(run("conv2d_fwd", dilated(window_shape(1, 5, 1, 1, 1, 5, 1, 1, false), 1, 2), {input, three, bias})[0].values == Values{1531});
+    CHECK(run("conv2d_fwd", dilated(window_shape(1, 5, 1, 1, 1, 5, 1, 1, true), 1, 2), {input, three, bias})[0].values ==
+          Values{1310, 1420, 1531, 1042, 1053});
+}
+
+TEST_CASE("a group's outputs are made of its inputs alone") {
+    const Shape s = in_groups(window_shape(1, 1, 4, 4, 1, 1, 1, 1, false), 2);
+    const Array input = list({1, 2, 3, 4}), bias = list({0, 0, 0, 1000});
+    Array pixel({4, 1, 1, 1}), weights({4, 2, 1, 1});
+    pixel.values = input.values;
+    weights.values = {1, 10, 100, 1000, 2, 20, 200, 2000};  // of the first input of each group, of the second
+    CHECK(run("conv2d_fwd", s, {pixel, weights, bias})[0].values == Values{5, 50, 1100, 12000});
+    CHECK(run("conv2d_bwd_data", s, {pixel, weights})[0].values == Values{21, 42, 4300, 8600});
+}
+
 TEST_CASE("a convolution's weights are (out, in, column, row)") {
     const Shape s = window_shape(2, 2, 2, 3, 2, 2, 1, 1, false);
     Array input({2, 2, 2}), weights({3, 2, 2, 2});

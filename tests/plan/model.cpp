@@ -577,6 +577,18 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
           "t.json: layers[0] \"conv2d\": \"padding\" must be [top, bottom, left, right], each a whole number from 0 to 1000000, not [1,1]");
     CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "padding": [1, 3, 1, 1]})") ==
           "t.json: layers[0] \"conv2d\": \"padding\" must be smaller than kernel 3");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "dilation_rate": 2, "padding": [1, 5, 1, 1]})") ==
+          "t.json: layers[0] \"conv2d\": \"padding\" must be smaller than kernel 3 dilated by 2");
+    CHECK(message(R"({"type": "depthwise_conv2d", "kernel_size": [3, 2], "dilation_rate": [4, 1]})") ==
+          "t.json: layers[0] \"depthwise_conv2d\": kernel 3x2 dilated by 4x1 does not fit in its 8x8 input");
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "dilation_rate": 600000, "padding": "same"})") ==
+          "t.json: layers[0] \"conv2d\": kernel 3 dilated by 600000 spans 1200001 pixels; the most is 1000000");
+    CHECK(message(conv + R"(, {"type": "conv2d", "filters": 6, "kernel_size": 3, "groups": 4})") ==
+          "t.json: layers[1] \"conv2d_1\": \"groups\" must divide its 4 input channels and 6 filters, not 4");
+    CHECK(message(R"({"type": "separable_conv2d", "filters": 4, "kernel_size": 3, "depth_multiplier": 0})") ==
+          "t.json: layers[0] \"separable_conv2d\": \"depth_multiplier\" must be a whole number from 1 to 1000000, not 0");
+    CHECK(message(conv + R"(, {"type": "depthwise_conv2d", "kernel_size": 3, "depth_multiplier": 500000})") ==
+          "t.json: layers[1] \"depthwise_conv2d\": makes 2000000 channels; the most is 1000000");
     CHECK(message(R"({"type": "max_pooling2d", "pool_size": [3, 2], "padding": [0, 0, 2, 0]})") ==
           "t.json: layers[0] \"max_pooling2d\": \"padding\" must be smaller than pool 3x2");
     CHECK(message(R"({"type": "max_pooling2d", "pool_size": 20, "padding": [1, 2, 0, 3]})") ==

@@ -278,6 +278,13 @@ TEST_CASE("names say the shape, and only what the core has of it") {
     CHECK(name("softmax_cross_entropy", {.in_c = 10, .label_smoothing = 0.1f}) == "softmax_cross_entropy__h1w1c10_s0p1");
     CHECK(name("pointwise", {.in_c = 10}, {{"output", {{.row = "smoothedonehotgradient", .constants = {0.1f}}}}}) ==
           "pointwise__smoothedonehotgradientv0p1__h1w1c10");
+    Shape grouped = square(13, 3, 1, 2, 13);
+    grouped.dilation_h = grouped.dilation_w = 2, grouped.groups = 4;
+    CHECK(name("conv2d_fwd", grouped) == "conv2d_fwd__h13w13c64_k32r3s3_d2_p2_g4");
+    grouped.dilation_w = 1, grouped.pad_left = 1;
+    CHECK(name("conv2d_bwd_data", grouped) == "conv2d_bwd_data__h13w13c64_k32r3s3_d2_1_p2_1_2_1_g4");
+    CHECK_THROWS_AS(parse_kernel_name("conv2d_fwd__h13w13c64_k32r3s3_g5"), std::invalid_argument);
+    CHECK_THROWS_AS(parse_kernel_name("conv2d_fwd__h13w13c64_k32r3s3_d0"), std::invalid_argument);
     Shape weights{.in_h = 3, .in_w = 3, .in_c = 64, .out_c = 32, .kernel_h = 3, .kernel_w = 3};
     CHECK(name("conv2d_fold", weights) == "conv2d_fold__c64_k32r3s3");
     CHECK(name("conv2d_fold_bwd", weights) == "conv2d_fold_bwd__c64_k32r3s3");
