@@ -270,6 +270,8 @@ Plan make_plan(const Model &model, const PlanOptions &options) {
     plan.model = model.name;
     plan.in_h = model.input.h, plan.in_w = model.input.w, plan.in_c = model.input.c;
     plan.classes = model.classes();
+    plan.targets = model.loss->units();
+    plan.metric = model.loss->metric();
     const std::vector<double> rates = model.dropout_rates();
     plan.dropout_layers = int(rates.size());
     if (std::ranges::any_of(rates, [](double rate) { return rate != 0; })) plan.dropout_rates = rates;

@@ -16,6 +16,7 @@
 #include "generators/layers/pointwise_pass.h"
 #include "generators/layers/sigmoid_cross_entropy.h"
 #include "generators/layers/softmax_cross_entropy.h"
+#include "generators/layers/targets_loss.h"
 
 namespace halcyon {
 namespace {
@@ -325,6 +326,20 @@ void sigmoid_cross_entropy_fwd(KernelGenerator &k) {
                                                     k.extent("labels", 0), k.extent("step", 0), k.shape()));
 }
 
+template<UnitTerms (*terms)(const Expr &, const Expr &, const Shape &)>
+void targets_loss(KernelGenerator &k, const char *outputs) {
+    auto &f = k.make<TargetsLoss>(k.input(outputs), k.input("targets"), k.input("indices"), k.extent("targets", 1), k.shape(), terms);
+    k.output("predicted", f.predicted);
+    k.output("loss", f.loss);
+    k.output("metric", f.metric);
+    k.share_images("loss", "predicted");
+    k.share_images("metric", "predicted");
+}
+
+void binary_cross_entropy_fwd(KernelGenerator &k) { targets_loss<cross_entropy_terms>(k, "logits"); }
+
+void squared_error_fwd(KernelGenerator &k) { targets_loss<squared_error_terms>(k, "values"); }
+
 void optimizer_update(KernelGenerator &k) {
     k.slabs(k.make<OptimizerUpdate>(find_optimizer(k.core()), k.input("gradients"), k.input("step")).slabs);
 }
@@ -390,6 +405,8 @@ const Algorithms &algorithms() {
         {"softmax_cross_entropy_fwd", built_of<SoftmaxCrossEntropyForward>(softmax_cross_entropy_fwd)},
         {"softmax_cross_entropy", built_of<SoftmaxCrossEntropy>(softmax_cross_entropy)},
         {"sigmoid_cross_entropy_fwd", built_of<SigmoidCrossEntropyForward>(sigmoid_cross_entropy_fwd)},
+        {"binary_cross_entropy_fwd", built_of<TargetsLoss>(binary_cross_entropy_fwd)},
+        {"squared_error_fwd", built_of<TargetsLoss>(squared_error_fwd)},
     });
     return algorithms;
 }

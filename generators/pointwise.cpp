@@ -6,6 +6,7 @@
 #include "generators/layers/sigmoid_cross_entropy.h"
 #include "generators/layers/softmax_cross_entropy.h"
 #include "generators/layers/step_values.h"
+#include "generators/layers/targets_loss.h"
 
 #include <algorithm>
 #include <cmath>
@@ -159,6 +160,27 @@ BoundLink binary_gradient(const Operands &operands) {
     return {[operands](const Expr &value, const Place &at) {
                 return binary_logit_gradient(value, at.n, operands["labels"], operands["indices"], operands["step"], operands.of.records,
                                              operands.of.words, label_smoothing_of(operands));
+            },
+            {},
+            {}};
+}
+
+Expr target_at(const Operands &operands, const Place &at) {
+    return target_of(operands["targets"], operands["indices"], operands.of.records, at.c, at.n);
+}
+
+BoundLink cross_entropy_gradient(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) {
+                return unit_logit_gradient(value, target_at(operands, at), label_smoothing_of(operands)) *
+                       unit_share(operands["step"], operands.of.channels);
+            },
+            {},
+            {}};
+}
+
+BoundLink squared_error_gradient(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) {
+                return 2.0f * (value - target_at(operands, at)) * unit_share(operands["step"], operands.of.channels);
             },
             {},
             {}};
@@ -324,6 +346,8 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"binarygradient", binary_gradient},
     {"smoothedonehotgradient", one_hot_gradient},
     {"smoothedbinarygradient", binary_gradient},
+    {"crossentropygradient", cross_entropy_gradient},
+    {"squarederrorgradient", squared_error_gradient},
 };
 
 }  // namespace

@@ -78,6 +78,7 @@ const std::vector<Core> &all_cores() {
         {"mean", in_channels},  {"inv_std", in_channels},           {"scale", in_channels},
         {"shift", in_channels}, {"moving_mean", in_channels, true}, {"moving_variance", in_channels, true}};
     const std::vector<Argument> loss = {{"loss", per_image}, {"correct", per_image}};
+    const std::vector<Argument> of_units = {{"predicted", input}, {"loss", per_image}, {"metric", per_image}};
     static const std::vector<Core> cores = with_optimizers({
         // A batch of images of a data set, each moved, brightened and erased at random. Exact of bytes, not of floats.
         {"augment",
@@ -341,6 +342,25 @@ const std::vector<Core> &all_cores() {
          Constants::none,
          derived,
          per_input<40>},
+        // Of units with a target each: what they make, the mean over them of the loss, and that of what is reported beside it. The sigmoid,
+        // its cross-entropy, and whether unit and target are on the same side.
+        {"binary_cross_entropy_fwd",
+         {{"logits", input}, {"targets", in_targets}, {"indices", indices}},
+         of_units,
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<40>},
+        // The values as they are, the squares of their differences to the targets, and these without a sign.
+        {"squared_error_fwd",
+         {{"values", input}, {"targets", in_targets}, {"indices", indices}},
+         of_units,
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<5>},
     });
     return cores;
 }

@@ -46,6 +46,8 @@ Role role_of(const RowOperand &operand, Role place) {
         return place == Role::input ? Role::in_images : Role::out_images;
     case Beside::labels:
         return Role::labels;
+    case Beside::targets:
+        return place == Role::input ? Role::in_targets : Role::out_targets;
     case Beside::indices:
         return Role::indices;
     case Beside::step:
@@ -57,7 +59,8 @@ Role role_of(const RowOperand &operand, Role place) {
 bool is_activation(Role role) { return role == Role::input || role == Role::output || role == Role::pooled; }
 
 bool is_shared(const RowOperand &operand) {
-    return operand.beside == Beside::labels || operand.beside == Beside::indices || operand.beside == Beside::step;
+    using enum Beside;
+    return operand.beside == labels || operand.beside == targets || operand.beside == indices || operand.beside == step;
 }
 
 /// Calls `visit(place, chain)` for each chain, in the order of the core's inputs, values between and outputs.
@@ -413,6 +416,10 @@ std::vector<int> extents_of(Role role, const Shape &s) {
         return {s.in_c, s.in_w, s.in_h, images_extent};
     case Role::labels:
         return {records_extent};
+    case Role::in_targets:
+        return {s.in_c, records_extent};
+    case Role::out_targets:
+        return {s.out_c, records_extent};
     case Role::augment:
         return {augment_words, batch_extent};
     case Role::step:

@@ -56,7 +56,7 @@ struct KernelArgument {
 
 /// The inputs of the core, those of the chains' operands, in the order of the core's arguments, and the outputs. The operand of a link is
 /// called "<place>_<row>_<operand>", "output_add_addend", and numbered where the chain has the row more than once: "output_add2_addend".
-/// The step buffer, labels and indices are there once. Throws std::invalid_argument where a chain is at no place of the core.
+/// The step buffer, labels, targets and indices are there once. Throws std::invalid_argument where a chain is at no place of the core.
 std::vector<KernelArgument> arguments_of(const Kernel &kernel);
 
 /// The name of the argument that a link's operand is.

@@ -271,6 +271,7 @@ Plan parse(const Json &json) {
     if (input.size() != 3) throw std::runtime_error("\"input\" must be [rows, columns, channels]");
     plan.in_h = input[0], plan.in_w = input[1], plan.in_c = input[2];
     plan.classes = json.at("classes");
+    if (json.contains("targets")) plan.targets = json["targets"], plan.metric = metric_called(json.at("metric").get<std::string>());
     plan.dropout_layers = json.at("dropout_layers");
     if (json.contains("dropout_rates")) plan.dropout_rates = json["dropout_rates"].get<std::vector<double>>();
     plan.trainable = json.at("trainable");
@@ -290,11 +291,9 @@ std::string to_json(const Plan &plan) {
     for (const LayerSummary &layer : plan.layers) layers.push_back(write_layer(layer));
     for (const Parameter &parameter : plan.parameters) parameters.push_back(write_parameter(parameter));
     for (const SetPlan &set : plan.sets) sets.push_back(write_set(set));
-    Json json = {{"version", plan.version},
-                 {"model", plan.model},
-                 {"input", {plan.in_h, plan.in_w, plan.in_c}},
-                 {"classes", plan.classes},
-                 {"dropout_layers", plan.dropout_layers}};
+    Json json = {{"version", plan.version}, {"model", plan.model}, {"input", {plan.in_h, plan.in_w, plan.in_c}}, {"classes", plan.classes}};
+    if (plan.targets > 0) json.update({{"targets", plan.targets}, {"metric", name_of(plan.metric)}});
+    json["dropout_layers"] = plan.dropout_layers;
     if (!plan.dropout_rates.empty()) json["dropout_rates"] = plan.dropout_rates;
     json.update({{"trainable", plan.trainable},
                  {"non_trainable", plan.non_trainable},

@@ -4,8 +4,11 @@
 
 #include "plan/kernel.h"
 #include "plan/menu.h"
+#include "plan/metric.h"
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -113,7 +116,10 @@ struct LayerSummary {
 struct Plan {
     int version = plan_version;
     std::string model;
-    int in_h = 0, in_w = 0, in_c = 0, classes = 0;
+    int in_h = 0, in_w = 0, in_c = 0;
+    int classes = 0;  // that the labels tell apart; 0 where images have targets instead
+    int targets = 0;  // numbers that each image is to become, one a unit of the last layer; 0 where images have labels
+    Metric metric = Metric::accuracy;
     int dropout_layers = 0;
     std::vector<double> dropout_rates;  // those layers' own; empty where all are 0
     std::vector<LayerSummary> layers;
@@ -121,6 +127,17 @@ struct Plan {
     std::int64_t trainable = 0, non_trainable = 0;       // numbers of weights
     std::int64_t parameter_bytes = 0, moving_bytes = 0;  // sizes of the slabs
     std::vector<SetPlan> sets;
+
+    /// What the network makes of an image: a number for each class, or for each target.
+    int predictions() const { return targets > 0 ? targets : classes; }
+
+    /// Whether targets are labels of units, from 0 to 1, and predictions their probabilities.
+    bool has_unit_labels() const { return targets > 0 && !is_error(metric); }
+
+    /// Whether an image can have such a target: a finite number, and such a label of a unit.
+    bool takes_target(float target) const {
+        return has_unit_labels() ? target >= 0 && target <= 1 : std::abs(target) <= std::numeric_limits<float>::max();
+    }
 };
 
 std::string to_json(const Plan &plan);

@@ -110,6 +110,10 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         // Both with labels of which a share is spread over all classes.
         {"smoothedonehotgradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 3, derived, false, {}, smoothing},
         {"smoothedbinarygradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 13, derived, false, {}, smoothing},
+        // That of the logits of units with a target each, of which smoothing takes a share to the middle of 0 and 1.
+        {"crossentropygradient", {{"targets", targets}, {"indices", indices}, {"step", step}}, 14, derived, false, {}, smoothing},
+        // That of what the squared error was taken of: value is what the unit makes.
+        {"squarederrorgradient", {{"targets", targets}, {"indices", indices}, {"step", step}}, 3, derived},
     };
     return rows;
 }

@@ -21,6 +21,7 @@ enum class Beside {
     channel,  // a float for each channel
     image,    // a float for each channel of each image
     labels,   // the data set's classes
+    targets,  // a float of the data set for each channel
     indices,  // the record of each image of the batch
     step,     // the step buffer
 };

@@ -600,6 +600,32 @@ TEST_CASE("gradients of sigmoid with binary cross-entropy") {
     check(loss, {random.reals({1, 1, 1, images}, -3, 3)});
 }
 
+TEST_CASE("gradients of the losses of units that have a target each") {
+    const int images = 4, units = 3;
+    const bool squares = GENERATE(false, true);
+    const float smoothing = GENERATE(0.0f, 0.1f);
+    CAPTURE(squares, smoothing);
+    const Shape s{.in_c = units, .label_smoothing = squares ? 0 : smoothing};
+    const Array step = make_step(step_words(0, 0), 0, images);
+    Random random(5);
+    const Array targets = random.reals({units, 5}, 0, 1);
+    Array indices({images});
+    indices.values = {2, 0, 4, 2};
+    Link link{squares ? "squarederrorgradient" : "crossentropygradient"};
+    if (!squares) link.constants = {smoothing};
+    const Differentiable loss = {
+        [&](const Arrays &inputs) {
+            const Array losses = run(squares ? "squared_error_fwd" : "binary_cross_entropy_fwd", s, {inputs[0], targets, indices})[1];
+            return Array({1}, std::accumulate(losses.values.begin(), losses.values.end(), 0.0) / images);
+        },
+        [&](const Arrays &inputs, const Array &upstream) {
+            Array gradient = applied({{link, {{"targets", targets}, {"indices", indices}, {"step", step}}}}, inputs[0]);
+            for (double &value : gradient.values) value *= upstream(0);
+            return Arrays{gradient};
+        }};
+    check(loss, {random.reals({units, 1, 1, images}, -3, 3)});
+}
+
 TEST_CASE("gradients of a convolution between two dropouts with their masks held, and of the ReLU before them") {
     const bool rectified = GENERATE(false, true);
     const Shape s = window_shape(4, 4, 3, 2, 3, 3, 1, 1, true);

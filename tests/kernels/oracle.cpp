@@ -480,6 +480,34 @@ void sigmoid_cross_entropy_fwd(const Shape &s, const Array &logits, const Array 
     }
 }
 
+void binary_cross_entropy_fwd(const Shape &s, const Array &logits, const Array &targets, const Array &indices, Array &predicted,
+                              Array &loss, Array &metric) {
+    const int units = logits.extent(0);
+    clear(loss), clear(metric);
+    for (int n = 0; n < logits.extent(3); n++)
+        for (int c = 0; c < units; c++) {
+            const double logit = std::isfinite(logits(c, 0, 0, n)) ? logits(c, 0, 0, n) : not_a_number,
+                         target = targets(c, int(indices(n)));
+            const double smoothed = target * (1 - s.label_smoothing) + 0.5 * s.label_smoothing;
+            predicted(c, 0, 0, n) = sigmoid(logit);
+            loss(n) += (std::max(logit, 0.0) - smoothed * logit + std::log1p(std::exp(-std::abs(logit)))) / units;
+            metric(n) += double(target == (comparable(logits(c, 0, 0, n)) > 0)) / units;
+        }
+}
+
+void squared_error_fwd(const Shape &, const Array &values, const Array &targets, const Array &indices, Array &predicted, Array &loss,
+                       Array &metric) {
+    const int units = values.extent(0);
+    predicted.values = values.values;
+    clear(loss), clear(metric);
+    for (int n = 0; n < values.extent(3); n++)
+        for (int c = 0; c < units; c++) {
+            const double difference = values(c, 0, 0, n) - targets(c, int(indices(n)));
+            loss(n) += difference * difference / units;
+            metric(n) += std::abs(difference) / units;
+        }
+}
+
 using CoreOracle = void (*)(const Call &, std::vector<Array> &arguments);
 
 /// `function` with its arguments as one list: the shape, perhaps the call for its chains between, inputs and outputs.
@@ -537,6 +565,8 @@ CoreOracle find_oracle(std::string_view core) {
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
         {"softmax_cross_entropy", listed<softmax_cross_entropy>},
         {"sigmoid_cross_entropy_fwd", listed<sigmoid_cross_entropy_fwd>},
+        {"binary_cross_entropy_fwd", listed<binary_cross_entropy_fwd>},
+        {"squared_error_fwd", listed<squared_error_fwd>},
     };
     if (std::ranges::find(all_optimizers(), core, &Optimizer::name) != all_optimizers().end()) return optimizer;
     const auto found = oracles.find(core);

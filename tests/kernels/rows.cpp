@@ -103,6 +103,31 @@ double binary_gradient_error(const At &at, double error, double result) {
     return scale * error / 4 + (3 * std::abs(at.value()) + 10) * u * sigmoid + std::numeric_limits<float>::min();
 }
 
+double target_at(const At &at) { return at.operands["targets"](at.c, int(at.operands["indices"](at.n))); }
+
+/// What the gradient of a unit is multiplied with.
+double unit_scale(const At &at) { return real(at.step(), step_inverse_batch) / at.values.extent(0); }
+
+double smoothed_target(const At &at) { return target_at(at) * (1 - at.constant("label_smoothing")) + 0.5 * at.constant("label_smoothing"); }
+
+double cross_entropy_gradient(const At &at) { return (sigmoid(at.value()) - smoothed_target(at)) * unit_scale(at); }
+
+/// The sigmoid of what is not positive as above, the target or what it lacks of 1, with three roundings of it where it is smoothed, and
+/// three roundings more.
+double cross_entropy_gradient_error(const At &at, double error, double) {
+    const double logit = at.value(), target = smoothed_target(at), off = logit > 0 ? 1 - target : target;
+    const double small = sigmoid(-std::abs(logit)), smoothed = at.constant("label_smoothing") > 0 ? 3 * u : 0;
+    return unit_scale(at) * (error / 4 + (3 * std::abs(logit) + 13) * u * small + 5 * u * std::abs(off) + smoothed) +
+           std::numeric_limits<float>::min();
+}
+
+double squared_error_gradient(const At &at) { return 2 * (at.value() - target_at(at)) * unit_scale(at); }
+
+/// A difference, and products with two numbers that are rounded.
+double squared_error_gradient_error(const At &at, double error, double result) {
+    return 2 * unit_scale(at) * error + 5 * u * std::abs(result);
+}
+
 /// What a row makes of a value; and the error of that, given the error of the value and the exact result.
 struct Row {
     double (*apply)(const At &);
@@ -317,6 +342,8 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"binarygradient", {binary_gradient_at, binary_gradient_error}},
     {"smoothedonehotgradient", {one_hot_gradient_at, one_hot_gradient_error}},
     {"smoothedbinarygradient", {binary_gradient_at, binary_gradient_error}},
+    {"crossentropygradient", {cross_entropy_gradient, cross_entropy_gradient_error}},
+    {"squarederrorgradient", {squared_error_gradient, squared_error_gradient_error}},
 };
 
 const Row &find(const std::string &row) {

@@ -273,6 +273,30 @@ void sigmoid_cross_entropy_fwd(const Shape &s, const Arguments &before, const Ar
     }
 }
 
+/// exp() of the logit as above, in the logarithm and in the sigmoid; the logit times what its target is off, with four roundings, is added.
+void binary_cross_entropy_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const Array &logits = before["logits"], &targets = before["targets"];
+    const int units = logits.extent(0);
+    for (int n = 0; n < logits.extent(3); n++) {
+        double terms = 0;
+        for (int c = 0; c < units; c++) {
+            const double logit = std::abs(logits(c, 0, 0, n)), exponential = 3 * u * logit + function_error;
+            const double off = std::abs(targets(c, int(before["indices"](n)))) + 1;
+            tolerance["predicted"](c, 0, 0, n) = (exponential + 3 * u) * after["predicted"](c, 0, 0, n) + FLT_MIN;
+            terms += (exponential + 10 * u) * std::log1p(std::exp(-logit)) + 4 * u * logit * off;
+        }
+        tolerance["loss"](n) = terms / units + sum_error(units + 2, after["loss"](n)) + FLT_MIN;
+        tolerance["metric"](n) = 2 * u * after["metric"](n);
+    }
+}
+
+/// A difference, a product, a sum and a mean.
+void squared_error_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const int units = before["values"].extent(0);
+    for (const char *name : {"loss", "metric"})
+        for (int n = 0; n < before["values"].extent(3); n++) tolerance[name](n) = sum_error(units + 5, after[name](n)) + FLT_MIN;
+}
+
 /// By the arithmetic of its oracle, from slabs that are right.
 void optimizer(const Arguments &before, Arguments &tolerance) {
     const auto slabs = tolerance.tensors.begin() + std::ptrdiff_t(before.inputs());
@@ -325,6 +349,8 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
     {"softmax_cross_entropy", softmax_cross_entropy},
     {"sigmoid_cross_entropy_fwd", sigmoid_cross_entropy_fwd},
+    {"binary_cross_entropy_fwd", binary_cross_entropy_fwd},
+    {"squared_error_fwd", squared_error_fwd},
 };
 
 /// Takes the `errors` of `values` through the chain at a place, and the values as well.

@@ -368,7 +368,8 @@ TEST_CASE("a loss names what it has of the runtime, of which no layer may have t
         for (const Buffer &buffer : buffers) {
             CAPTURE(buffer.name);
             CHECK(buffer.home == Home::external);
-            CHECK(message(fmt::format(R"({{"type": "relu", "name": "{}"}})", buffer.name)) ==
+            const std::string named = fmt::format(R"({{"type": "relu", "name": "{}"}}, )", buffer.name);
+            CHECK(message_of_text(model_text(named + flatten + ", " + softmax)) ==
                   fmt::format("t.json: layers[0] \"{}\": the name is reserved", buffer.name));
             bound[buffer.name] = {buffer.type, buffer.extents};
         }
@@ -424,12 +425,48 @@ TEST_CASE("binary_crossentropy takes one unit, and the sigmoid behind it, for tw
     for (std::size_t i = 0; i < with.size(); ++i) CHECK(with[i].kernel() == without[i].kernel());
 
     const std::string dense = "t.json: layers[1] \"dense\": ";
-    CHECK(message_of_text(ending(R"("units": 2, "activation": "sigmoid")")) ==
-          dense + "binary_crossentropy takes 1 unit, for classes 0 and 1, not 2");
     CHECK(message_of_text(ending(R"("units": 1, "activation": "softmax")")) == dense + "the loss takes in activation sigmoid, not softmax");
     CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 4, "activation": "sigmoid"})")) ==
           dense + "the loss takes in activation softmax, not sigmoid");
     CHECK_NOTHROW(parse_model(model_text(flatten + R"(, {"type": "dense", "units": 4, "activation": "sigmoid"}, )" + softmax), "t.json"));
+}
+
+TEST_CASE("losses of several units want a target for each, and no labels") {
+    const auto ending = [](const std::string &end, const std::string &loss) {
+        std::string text = model_text(flatten + R"(, {"type": "dense", )" + end + "}");
+        const std::string labels = "\"sparse_categorical_crossentropy\"";
+        return text.replace(text.find(labels), labels.size(), loss);
+    };
+    const auto parsed = [&](const std::string &end, const std::string &loss) { return parse_model(ending(end, loss), "t.json"); };
+    const auto wants = [](const Model &model, int units, Metric metric) {
+        CHECK(model.classes() == 0);
+        CHECK(model.loss->units() == units);
+        CHECK(model.loss->metric() == metric);
+        REQUIRE(model.loss->targets().size() == 1);
+        CHECK(model.loss->targets()[0].name == "targets");
+        CHECK(model.loss->targets()[0].type == "float32");
+        CHECK((model.loss->targets()[0].extents == std::vector{units, records_extent}));
+        const Plan plan = make_plan(model, {.sets = {}}), read = parse_plan(to_json(plan));
+        CHECK(read.targets == units);
+        CHECK(read.metric == metric);
+        CHECK(read.predictions() == units);
+        CHECK(read.has_unit_labels() == (metric == Metric::accuracy));
+    };
+    wants(parsed(R"("units": 7, "activation": "sigmoid")", R"("binary_crossentropy")"), 7, Metric::accuracy);
+    wants(parsed(R"("units": 7)", R"({"type": "binary_crossentropy", "label_smoothing": 0.1})"), 7, Metric::accuracy);
+    for (const char *end : {R"("units": 1)", R"("units": 1, "activation": "sigmoid")", R"("units": 1, "activation": "tanh")"})
+        wants(parsed(end, R"("mean_squared_error")"), 1, Metric::mean_absolute_error);
+
+    const auto refusal = [&](const std::string &end, const std::string &loss) { return message_of_text(ending(end, loss)); };
+    const std::string dense = "t.json: layers[1] \"dense\": ";
+    CHECK(refusal(R"("units": 7, "activation": "softmax")", R"("binary_crossentropy")") ==
+          dense + "the loss takes in activation sigmoid, not softmax");
+    CHECK(refusal(R"("units": 7, "activation": "softmax")", R"("mean_squared_error")") ==
+          dense + "activation softmax goes with a cross-entropy, and with no other loss");
+    CHECK(refusal(R"("units": 7, "name": "predicted")", R"("mean_squared_error")") ==
+          "t.json: layers[1] \"predicted\": the name is reserved");
+    CHECK(refusal(R"("units": 7)", R"({"type": "mean_squared_error", "label_smoothing": 0.1})") ==
+          "t.json: unknown key \"label_smoothing\"; loss has type");
 }
 
 TEST_CASE("a loss smooths labels by its option, in training and in inference") {
@@ -472,7 +509,7 @@ TEST_CASE("a loss smooths labels by its option, in training and in inference") {
     CHECK(refusal(R"({"type": "categorical_crossentropy", "smoothing": 0.1})") ==
           "t.json: unknown key \"smoothing\"; loss has type, label_smoothing");
     CHECK(refusal(R"({"type": "mse"})") == "t.json: \"type\" must be \"binary_crossentropy\" or \"categorical_crossentropy\" or "
-                                           "\"sparse_categorical_crossentropy\", not \"mse\"");
+                                           "\"mean_squared_error\" or \"sparse_categorical_crossentropy\", not \"mse\"");
 }
 
 TEST_CASE("names and inputs are checked") {
@@ -637,8 +674,8 @@ TEST_CASE("what is wrong outside the layers is named") {
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [], "loss": "sparse_categorical_crossentropy"})") ==
           "t.json: \"layers\" must be a list with something in it, not []");
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [1], "loss": "mse"})") ==
-          "t.json: \"loss\" must be \"binary_crossentropy\" or \"categorical_crossentropy\" or \"sparse_categorical_crossentropy\", not "
-          "\"mse\"");
+          "t.json: \"loss\" must be \"binary_crossentropy\" or \"categorical_crossentropy\" or \"mean_squared_error\" or "
+          "\"sparse_categorical_crossentropy\", not \"mse\"");
 }
 
 TEST_CASE("a syntax error is found by its line") {

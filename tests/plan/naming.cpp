@@ -32,6 +32,8 @@ const std::map<std::string, Kernel> &planned_kernels() {
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/ragged.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/normalised.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/binary.json"));
+        add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/multi_label.json"));
+        add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/regression.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/combined.json"));
         // More classes than a device's block makes with their loss.
         add(make_model(R"({"type": "flatten"}, {"type": "dense", "units": 255, "activation": "softmax"})"));
