@@ -23,7 +23,10 @@ struct Fixture {
     Fixture(const halcyon_model &model, const Plan &plan, const std::string &set, int threads, int batch)
         : data(make_synthetic(Split::train, batch)), network(model, plan, set, threads, batch), records(static_cast<std::size_t>(batch)) {
         network.initialize(1);
-        network.bind_data(data.pixels.bytes(), data.labels);
+        if (plan.targets > 0)
+            network.bind_images(data.pixels.records());
+        else
+            network.bind_data(data.pixels.records(), data.answers());
         std::iota(records.begin(), records.end(), 0);
     }
 };

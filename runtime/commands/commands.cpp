@@ -77,7 +77,10 @@ LoadedWeights load_named_weights(const std::string &path, Network &network, Nonf
 }
 
 void require_top(int top, const Plan &plan) {
-    if (top > plan.classes) throw std::runtime_error(fmt::format("--top {}: the model {} has {} classes", top, plan.model, plan.classes));
+    if (plan.targets > 0 && top > 1)
+        throw std::runtime_error(fmt::format("--top {}: the model {} has {} targets and no classes", top, plan.model, plan.targets));
+    if (plan.targets == 0 && top > plan.classes)
+        throw std::runtime_error(fmt::format("--top {}: the model {} has {} classes", top, plan.model, plan.classes));
 }
 
 void print_json(const nlohmann::ordered_json &value) {
@@ -87,7 +90,8 @@ void print_json(const nlohmann::ordered_json &value) {
 ChosenData data_at(const DataOptions &options, const std::string &chosen, const Plan &plan, int threads) {
     DataSettings settings = options.settings;
     settings.images = absolute_or_empty(settings.images.string());  // a run is resumed from anywhere
-    DataRequest request{settings, options.path, options.cache, threads, plan.in_h, plan.in_w, plan.in_c, plan.classes};
+    DataRequest request{settings,  options.path, options.cache, threads,      plan.in_h,
+                        plan.in_w, plan.in_c,    plan.classes,  plan.targets, plan.has_unit_labels()};
     return {std::move(request), chosen, plan.model};
 }
 

@@ -130,7 +130,7 @@ LoadedWeights load_named_weights(const std::string &path, Network &network, Nonf
 /// Throws std::runtime_error where these images are bytes and the weights of this file were trained on floats, or the reverse.
 void require_same_type(const TrainingImages &trained_on, bool floats, const std::string &images, const std::string &weights);
 
-/// Throws std::runtime_error where the model has fewer than `top` classes.
+/// Throws std::runtime_error where the model has fewer than `top` classes, or none and `top` is more than 1.
 void require_top(int top, const Plan &plan);
 
 /// Prints a value on one line. JSON is UTF-8: bytes of a name that are not become U+FFFD.

@@ -59,7 +59,7 @@ RunData load_data(const ChosenData &source, const RunConfig &config) {
     if (config.evaluate && source.has(Split::test)) data.test = source.load(Split::test);
     require_same_type(data.train, data.validation, source);
     require_same_type(data.train, data.test, source);
-    data.records = split_by_class(data.train.labels, config.validation_split, config.seed);
+    data.records = split(data.train, config.validation_split, config.seed);
     if (config.validation_split > 0 && data.records.validation.empty())
         throw std::runtime_error(fmt::format("--validation-split {}: no class of {} has so many images that one is held out; give more",
                                              config.validation_split, source.description()));
@@ -171,7 +171,7 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
 
     const RunData data = load_data(source, config);
     config.train_images = static_cast<int>(data.records.train.size());
-    require_fits(config, data);
+    require_fits(config, data, plan.metric);
     const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
     if (config.init.empty())

@@ -44,6 +44,12 @@ std::string image_header(std::size_t images, int h, int w, int c, bool floats) {
     return npy_header(floats ? "<f4" : "|u1", std::array{images, std::size_t(h), std::size_t(w), std::size_t(c)});
 }
 
+std::string target_file(const Dataset &data) {
+    const std::span<const std::byte> bytes = std::as_bytes(std::span(data.targets));
+    const std::array shape = {static_cast<std::size_t>(data.size()), static_cast<std::size_t>(data.units)};
+    return npy_header("<f4", shape) + std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+}
+
 std::string label_file(std::span<const std::uint16_t> labels) {
     const std::span<const std::byte> bytes = std::as_bytes(labels);
     return npy_header("<u2", std::array{labels.size()}) + std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
@@ -323,7 +329,7 @@ void write_array_folder(const fs::path &folder, const std::map<Split, Dataset> &
         images.append(std::as_bytes(data.pixels.bytes()));
         images.append(std::as_bytes(data.pixels.floats()));
         images.finish();
-        replace_file(inside / "labels.npy", label_file(data.labels));
+        replace_file(inside / "labels.npy", data.has_targets() ? target_file(data) : label_file(data.labels));
     }
     const auto most_names = std::ranges::max_element(splits, {}, [](const auto &split) { return split.second.class_names.size(); });
     describe(made.path(), most_names->second.class_names, pictures);

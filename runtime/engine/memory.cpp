@@ -64,36 +64,36 @@ void TwinBlock::wait() {
 
 namespace {
 
-std::span<const std::byte> bytes_of(const Records &images) {
-    return std::visit([](const auto &values) { return std::as_bytes(values); }, images);
+std::span<const std::byte> bytes_of(const auto &spans) {
+    return std::visit([](const auto &values) { return std::as_bytes(values); }, spans);
 }
 
 }  // namespace
 
-PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, const Records &images,
-                       std::span<const std::uint16_t> labels)
-    : image_bytes_(bytes_of(images).size()), records_(static_cast<int>(labels.size())) {
+PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, const Records &images, const Answers &answers,
+                       int records)
+    : image_bytes_(bytes_of(images).size()), answer_bytes_(bytes_of(answers).size()) {
     if (device) {
         images_on_device_.emplace(device, session, static_cast<std::int64_t>(image_bytes_));
-        labels_on_device_.emplace(device, session, static_cast<std::int64_t>(labels.size_bytes()));
+        answers_on_device_.emplace(device, session, static_cast<std::int64_t>(answer_bytes_));
         images_ = {.device = device, .on_device = images_on_device_->at(0)};
-        labels_ = {.device = device, .on_device = labels_on_device_->at(0)};
+        answers_ = {.device = device, .on_device = answers_on_device_->at(0)};
     }
-    refill(images, labels);
+    refill(images, answers, records);
 }
 
-bool PlacedData::refill(const Records &images, std::span<const std::uint16_t> labels) {
-    const std::span<const std::byte> bytes = bytes_of(images);
+bool PlacedData::refill(const Records &images, const Answers &answers, int records) {
+    const std::span<const std::byte> bytes = bytes_of(images), answer_bytes = bytes_of(answers);
     if (images_on_device_) {
-        if (bytes.size() != image_bytes_) return false;
+        if (bytes.size() != image_bytes_ || answer_bytes.size() != answer_bytes_) return false;
         images_on_device_->send(0, bytes.data(), static_cast<std::int64_t>(bytes.size()));
-        labels_on_device_->send(0, labels.data(), static_cast<std::int64_t>(labels.size_bytes()));
+        answers_on_device_->send(0, answer_bytes.data(), static_cast<std::int64_t>(answer_bytes.size()));
     } else {
         images_ = place_of(bytes.data());
-        labels_ = place_of(labels.data());
+        answers_ = place_of(answer_bytes.data());
     }
     floats_ = std::holds_alternative<std::span<const float>>(images);
-    records_ = static_cast<int>(labels.size());
+    records_ = records;
     return true;
 }
 

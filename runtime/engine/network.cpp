@@ -55,6 +55,15 @@ std::size_t elements_of(const Parameter &parameter) {
     return std::accumulate(parameter.shape.begin(), parameter.shape.end(), std::size_t{1}, std::multiplies<>());
 }
 
+/// What a loss's buffers are called.
+struct LossBuffers {
+    const char *answers, *predictions, *metric;
+};
+
+LossBuffers loss_buffers(const Plan &plan) {
+    return plan.targets > 0 ? LossBuffers{"targets", "predicted", "metric"} : LossBuffers{"labels", "probabilities", "correct"};
+}
+
 /// Steps that a device is given at once. In 64 of them it computes for tens of milliseconds, beside which a copy of their results and the
 /// wait for it are nothing.
 constexpr int device_steps_ahead = 64;
@@ -71,9 +80,11 @@ struct Network::Implementation {
     Executor &input, &input_float, &augment, &augment_float, &gradients, &infer, &infer_one;
 
     std::optional<PlacedData> data;  // the network's own
-    int records = 0;                 // of the bound data
-    bool floats = false;             // what those are of
-    int inferred = 0;                // images of the last infer()
+    std::vector<std::uint16_t> no_labels;
+    std::vector<float> no_targets;  // both of images alone
+    int records = 0;                // of the bound data
+    bool floats = false;            // what those are of
+    int inferred = 0;               // images of the last infer()
 
     // An augmented batch, which `input` takes for a data set: its images are the records 0, 1, 2, ...
     TwinBlock augmented;
@@ -87,7 +98,7 @@ struct Network::Implementation {
     int steps_ahead;
     Rows<std::int32_t> indices, words;  // words: of augmentation
     Rows<std::uint32_t> step;
-    Rows<float> loss, correct, probabilities;
+    Rows<float> loss, metric, predictions;
     std::vector<BatchResult> results;
     int bound_row = -1;
     double prepare_seconds = 0;
@@ -103,11 +114,11 @@ struct Network::Implementation {
           indices(device, session, steps_ahead, std::size_t(max_batch)),
           words(device, session, steps_ahead, std::size_t(max_batch) * augment_words),
           step(device, session, steps_ahead, std::size_t(step_words(plan.dropout_layers, plan.classes))),
-          loss(device, session, steps_ahead, std::size_t(max_batch)), correct(device, session, steps_ahead, std::size_t(max_batch)),
-          probabilities(device, session, 1, std::size_t(max_batch) * plan.classes), results(std::size_t(steps_ahead)) {
+          loss(device, session, steps_ahead, std::size_t(max_batch)), metric(device, session, steps_ahead, std::size_t(max_batch)),
+          predictions(device, session, 1, std::size_t(max_batch) * plan.predictions()), results(std::size_t(steps_ahead)) {
         load_optimizers(model);
         memory.bind("input", images.place(0));
-        memory.bind("probabilities", probabilities.place(0));
+        memory.bind(loss_buffers(plan).predictions, predictions.place(0));
         memory.bind("augmented", augmented.place(0));
         std::iota(counting[0].begin(), counting[0].end(), 0);
         counting.send(1);
@@ -121,8 +132,8 @@ struct Network::Implementation {
         const auto begin = std::chrono::steady_clock::now();
         const std::vector<std::uint8_t> bytes(image_values());
         const std::vector<float> values(image_values());
-        const std::vector<std::uint16_t> label(1);
-        const PlacedData black(device, session, bytes, label), black_floats(device, session, values, label);
+        const Answers answers = no_answers(1);
+        const PlacedData black(device, session, bytes, answers, 1), black_floats(device, session, values, answers, 1);
         bind_data(black);
         select(0, std::vector<std::int32_t>{0});
         write_step(step[0], plan, StepValues{}, 1);
@@ -148,7 +159,7 @@ struct Network::Implementation {
         memory.bind("indices", indices.place(row));
         memory.bind("step", step.place(row));
         memory.bind("loss", loss.place(row));
-        memory.bind("correct", correct.place(row));
+        memory.bind(loss_buffers(plan).metric, metric.place(row));
         rebind();
     }
 
@@ -158,31 +169,62 @@ struct Network::Implementation {
 
     std::size_t image_values() const { return std::size_t(plan.in_c) * plan.in_h * plan.in_w; }
 
-    /// Records of which the kernels can address all: on a device their images too, on the host no more than their labels.
+    /// Records of which the kernels can address all: on a device their images too, on the host no more than their answers.
     std::size_t addressable_records(bool of_floats) const {
         const std::size_t image_bytes = image_values() * (of_floats ? sizeof(float) : 1);
-        return std::size_t(addressable_bytes) / (device ? std::max(image_bytes, sizeof(std::uint16_t)) : sizeof(std::uint16_t));
+        const std::size_t answer_bytes = plan.targets > 0 ? std::size_t(plan.targets) * sizeof(float) : sizeof(std::uint16_t);
+        return std::size_t(addressable_bytes) / (device ? std::max(image_bytes, answer_bytes) : answer_bytes);
     }
 
-    void check_data(const Records &data, std::span<const std::uint16_t> labels) const {
+    /// The number of the records.
+    int check_data(const Records &data, const Answers &answers) const {
         const bool of_floats = std::holds_alternative<std::span<const float>>(data);
         const std::size_t values = std::visit([](const auto &all) { return all.size(); }, data);
-        if (const std::size_t most = addressable_records(of_floats); labels.empty() || labels.size() > most)
+        const std::size_t given = std::visit([](const auto &all) { return all.size(); }, answers);
+        if (plan.targets > 0 && std::holds_alternative<std::span<const std::uint16_t>>(answers))
+            throw std::invalid_argument(fmt::format("labels of images: the model takes {} targets an image", plan.targets));
+        if (plan.targets == 0 && std::holds_alternative<std::span<const float>>(answers))
+            throw std::invalid_argument("targets of images: the model takes labels, which are their classes");
+        const std::size_t an_image = plan.targets > 0 ? std::size_t(plan.targets) : 1, images = given / an_image;
+        if (const std::size_t most = addressable_records(of_floats); images == 0 || images > most)
             throw std::invalid_argument(
-                fmt::format("data of {} images: the kernels{} can address 1 to {}", labels.size(), device ? " of a device" : "", most));
-        if (values != labels.size() * image_values())
-            throw std::invalid_argument(fmt::format("{} {} of images for {} labels: an image has {}x{}x{}", values,
-                                                    of_floats ? "floats" : "bytes", labels.size(), plan.in_h, plan.in_w, plan.in_c));
+                fmt::format("data of {} images: the kernels{} can address 1 to {}", images, device ? " of a device" : "", most));
+        if (values != images * image_values() || given != images * an_image)
+            throw std::invalid_argument(fmt::format("{} {} of images for {} {}: an image has {}x{}x{}{}", values,
+                                                    of_floats ? "floats" : "bytes", given, plan.targets > 0 ? "targets" : "labels",
+                                                    plan.in_h, plan.in_w, plan.in_c,
+                                                    plan.targets > 0 ? fmt::format(", and {} targets", plan.targets) : ""));
+        if (const auto *labels = std::get_if<std::span<const std::uint16_t>>(&answers)) check_labels(*labels);
+        if (const auto *targets = std::get_if<std::span<const float>>(&answers)) check_targets(*targets);
+        return static_cast<int>(images);
+    }
+
+    void check_labels(std::span<const std::uint16_t> labels) const {
         const auto label = std::ranges::find_if(labels, [&](std::uint16_t given) { return given >= plan.classes; });
         if (label != labels.end())
             throw std::invalid_argument(
                 fmt::format("image {} has the label {}: the classes are 0 to {}", label - labels.begin(), *label, plan.classes - 1));
     }
 
+    void check_targets(std::span<const float> targets) const {
+        const auto wrong = std::ranges::find_if(targets, [&](float target) { return !plan.takes_target(target); });
+        if (wrong != targets.end())
+            throw std::invalid_argument(fmt::format("image {} has the target {}: targets are {}", (wrong - targets.begin()) / plan.targets,
+                                                    *wrong, plan.has_unit_labels() ? "from 0 to 1" : "finite"));
+    }
+
+    /// Answers for so many images, which nobody reads.
+    Answers no_answers(std::size_t images) {
+        no_labels.resize(plan.targets > 0 ? 0 : images);
+        no_targets.resize(images * std::size_t(plan.targets));
+        if (plan.targets > 0) return std::span<const float>(no_targets);
+        return std::span<const std::uint16_t>(no_labels);
+    }
+
     void bind_data(const PlacedData &placed) {
         data_images = placed.images();
         memory.bind("records", data_images);
-        memory.bind("labels", placed.labels());
+        memory.bind(loss_buffers(plan).answers, placed.answers());
         records = placed.records();
         floats = placed.are_floats();
         bound_row = -1;
@@ -305,7 +347,7 @@ struct Network::Implementation {
     /// Gets the first rows of what the kernels wrote.
     void fetch(int rows) {
         loss.fetch(rows);
-        correct.fetch(rows);
+        metric.fetch(rows);
     }
 
     /// What came of the steps that were set.
@@ -318,7 +360,7 @@ struct Network::Implementation {
     BatchResult sums(int row, std::size_t batch) const {
         BatchResult result;
         for (const float image : loss[row].first(batch)) result.loss += image;
-        for (const float image : correct[row].first(batch)) result.correct += image > 0;
+        for (const float image : metric[row].first(batch)) result.metric += image;
         return result;
     }
 };
@@ -359,18 +401,23 @@ std::span<float> Network::optimizer_state(const Parameter &parameter, int slot) 
     return self_->view(Home::optimizer, parameter, std::size_t(slot) * parameter_slab().size());
 }
 
-PlacedData Network::place(const Records &images, std::span<const std::uint16_t> labels) {
-    self_->check_data(images, labels);
-    return {self_->device, self_->session, images, labels};
+PlacedData Network::place(const Records &images, const Answers &answers) {
+    const int records = self_->check_data(images, answers);
+    return {self_->device, self_->session, images, answers, records};
 }
 
 void Network::bind_data(const PlacedData &data) { self_->bind_data(data); }
 
-void Network::bind_data(const Records &images, std::span<const std::uint16_t> labels) {
-    self_->check_data(images, labels);
+void Network::bind_data(const Records &images, const Answers &answers) {
+    const int records = self_->check_data(images, answers);
     std::optional<PlacedData> &data = self_->data;
-    if (!data || !data->refill(images, labels)) data.emplace(self_->device, self_->session, images, labels);
+    if (!data || !data->refill(images, answers, records)) data.emplace(self_->device, self_->session, images, answers, records);
     self_->bind_data(*data);
+}
+
+void Network::bind_images(const Records &images) {
+    const std::size_t values = std::visit([](const auto &all) { return all.size(); }, images);
+    bind_data(images, self_->no_answers(values / self_->image_values()));
 }
 
 BatchResult Network::gradients(std::span<const std::int32_t> records, const StepValues &step) {
@@ -429,9 +476,9 @@ BatchResult Network::infer(std::span<const std::int32_t> records) {
     return self_->sums(0, records.size());
 }
 
-std::span<const float> Network::probabilities() {
-    self_->probabilities.fetch(1);
-    return self_->probabilities[0].first(std::size_t(self_->inferred) * self_->plan.classes);
+std::span<const float> Network::predictions() {
+    self_->predictions.fetch(1);
+    return self_->predictions[0].first(std::size_t(self_->inferred) * self_->plan.predictions());
 }
 
 void *Network::cuda_stream() const { return self_->session.cuda_stream(); }

@@ -38,7 +38,7 @@ using AfterGradients = std::function<void(std::span<float> gradients)>;
 /// Sums over the images of a batch, added in order; the loss is weighted by class where the step says so.
 struct BatchResult {
     double loss = 0;
-    std::int64_t correct = 0;
+    double metric = 0;  // the plan's: 1 for each image whose class is right, or the mean over its units of what is reported of them
 };
 
 /// The plan of a compiled model. Throws std::runtime_error where its library or plan is of another version, or not whole.
@@ -87,15 +87,17 @@ public:
     std::span<float> optimizer_state(const Parameter &parameter, int slot);
 
     /// A data set where the kernels read it: `images` has in_h * in_w * in_c values a record, interleaved (c innermost, then x, y),
-    /// `labels` one a record (anything below plan().classes where there are none). A NaN among floats reaches the loss. On the host both
+    /// `answers` a label a record, or the plan's targets where it has such. A NaN among floats of images reaches the loss. On the host both
     /// must outlive its use; a device gets a copy. Throws std::invalid_argument for no record, images of another size, more than kernels
-    /// can address, and a label that is no class.
-    PlacedData place(const Records &images, std::span<const std::uint16_t> labels);
+    /// can address, answers of the other kind, a label that is no class, and a target that the loss does not take.
+    PlacedData place(const Records &images, const Answers &answers);
 
     /// The data that records are numbers of, which must outlive its use.
     void bind_data(const PlacedData &data);
     /// The same for data that the network places, like place(); a device's copy is of now, and is used again for as many records.
-    void bind_data(const Records &images, std::span<const std::uint16_t> labels);
+    void bind_data(const Records &images, const Answers &answers);
+    /// The same of images alone, to infer.
+    void bind_images(const Records &images);
 
     /// Forward in training mode and backward, over 1 .. max_batch records: leaves the gradients of the mean loss in gradient_slab() and
     /// updates the moving statistics. Throws std::invalid_argument for a record, batch or value of the step out of range, before anything
@@ -122,8 +124,8 @@ public:
     /// Forward with the moving statistics and without dropout, over 1 .. max_batch records. Throws like gradients().
     BatchResult infer(std::span<const std::int32_t> records);
 
-    /// Of the last infer(): (classes, n), the classes of an image side by side.
-    std::span<const float> probabilities();
+    /// Of the last infer(): the probabilities of the classes, or what the units make, those of an image side by side.
+    std::span<const float> predictions();
 
     /// The stream of the kernels of the set cuda, a CUstream in the device's primary context, for libraries that are to work in their
     /// order; null for other sets.

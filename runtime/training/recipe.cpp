@@ -100,7 +100,8 @@ Dropout parse_dropout(const json &values, const Section &section) {
 }
 
 void parse_monitor(Section &section, Monitor &monitor) {
-    section.choice("monitor", monitor.name, {"loss", "accuracy", "val_loss", "val_accuracy"});
+    section.choice("monitor", monitor.name,
+                   {"loss", "accuracy", "mean_absolute_error", "val_loss", "val_accuracy", "val_mean_absolute_error"});
     section.number("min_delta", monitor.min_delta, zero_or_scale, zero_or_scale_range);
 }
 

@@ -17,8 +17,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string percent(double fraction) { return fmt::format("{:.2f} %", 100 * fraction); }
-
 /// "the loss became NaN".
 std::string became(const std::string &name, double value) {
     return fmt::format("{} became {}", name, std::isnan(value) ? "NaN" : "infinite");
@@ -26,15 +24,19 @@ std::string became(const std::string &name, double value) {
 
 /// An epoch's metrics for a person.
 std::string to_text(const EpochMetrics &metrics, int epochs) {
-    std::string text = fmt::format("epoch {}/{}  loss {:.4f}  accuracy {}", metrics.epoch, epochs, metrics.loss, percent(metrics.accuracy));
-    if (metrics.val_loss) text += fmt::format("  val_loss {:.4f}  val_accuracy {}", *metrics.val_loss, percent(*metrics.val_accuracy));
+    const std::string name = name_of(metrics.reported);
+    std::string text = fmt::format("epoch {}/{}  loss {:.4f}  {} {}", metrics.epoch, epochs, metrics.loss, name,
+                                   to_text(metrics.reported, metrics.metric));
+    if (metrics.val_loss)
+        text += fmt::format("  val_loss {:.4f}  val_{} {}", *metrics.val_loss, name, to_text(metrics.reported, *metrics.val_metric));
     return text + fmt::format("  {:.1f} s  {:.0f} images/s", metrics.seconds, metrics.images_per_second);
 }
 
 }  // namespace
 
-std::vector<double> require_fits(const RunConfig &config, const RunData &data) {
-    require_monitored(config.recipe, data.validated() != nullptr);
+std::vector<double> require_fits(const RunConfig &config, const RunData &data, Metric metric) {
+    require_monitored(config.recipe, data.validated() != nullptr, metric);
+    if (data.train.has_targets()) return no_class_weights(config.recipe);
     std::vector<std::int64_t> images_by_class(static_cast<std::size_t>(data.train.classes));
     for (const std::int32_t record : data.records_to_train(config)) ++images_by_class[data.train.labels[static_cast<std::size_t>(record)]];
     return class_weights(config.recipe, images_by_class, data.train.class_names);
@@ -62,7 +64,7 @@ Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data,
       optimizer_(optimizer_of(config.recipe)), images_(data.records_to_train(config)), state_(state),
       train_data_(place(network, data.train)) {
     const Recipe &recipe = config.recipe;
-    const std::vector<double> weights = require_fits(config, data);
+    const std::vector<double> weights = require_fits(config, data, network.plan().metric);
     const std::vector<double> rates = dropout_rates(recipe, network.plan());
     TrainingStep step;
     step.values.seed = config.seed;
@@ -103,13 +105,14 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
 /// What is left of the epoch; false where it was stopped inside.
 bool Trainer::train_epoch(Progress &progress, const StopRequested &stop_requested) {
     network_.bind_data(train_data_);
-    progress.begin_epoch(static_cast<int>(state_.epoch) + 1, config_.recipe.epochs, config_.images(), state_.position);
+    progress.begin_epoch(static_cast<int>(state_.epoch) + 1, config_.recipe.epochs, config_.images(), state_.position,
+                         network_.plan().metric);
     while (state_.position < config_.images()) {
         if (stop_requested()) return false;
         const Clock::time_point begin = Clock::now();
         train_steps();
         state_.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
-        progress.update(state_.position, state_.loss / state_.position, double(state_.correct) / state_.position);
+        progress.update(state_.position, state_.loss / state_.position, state_.metric / state_.position);
     }
     return true;
 }
@@ -159,7 +162,7 @@ void Trainer::add(const BatchResult &result, const TrainingStep &step) {
     state_.step += 1;
     state_.position += static_cast<int>(step.records.size());
     state_.loss += result.loss;
-    state_.correct += result.correct;
+    state_.metric += result.metric;
     if (!std::isfinite(result.loss)) fail_diverged(became("the loss", result.loss));
 }
 
@@ -174,14 +177,15 @@ EpochMetrics Trainer::metrics(const std::optional<Evaluation> &evaluation) const
     EpochMetrics metrics;
     metrics.epoch = state_.epoch + 1;
     metrics.loss = state_.loss / config_.images();
-    metrics.accuracy = double(state_.correct) / config_.images();
+    metrics.metric = state_.metric / config_.images();
     if (evaluation) {
         metrics.val_loss = evaluation->loss;
-        metrics.val_accuracy = evaluation->accuracy;
+        metrics.val_metric = evaluation->metric;
     }
     metrics.learning_rate = rate_of(state_.step - 1);
     metrics.seconds = state_.seconds;
     metrics.images_per_second = config_.images() / state_.seconds;
+    metrics.reported = network_.plan().metric;
     return metrics;
 }
 
@@ -192,7 +196,7 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     require_finite();
     folder_.require_there();
     folder_.append(metrics);
-    if (is_best(monitor_of_best(config_.recipe, data_.validated() != nullptr), metrics, state_.best))
+    if (is_best(monitor_of_best(config_.recipe, data_.validated() != nullptr, metrics.reported), metrics, state_.best))
         save_weights(folder_.best(), network_, images_trained_on());
     const bool reduced = reduces(config_.recipe, metrics, state_.plateau);
     state_ = {.step = state_.step, .epoch = state_.epoch + 1, .best = state_.best, .plateau = state_.plateau};
@@ -212,9 +216,11 @@ bool Trainer::test(Progress &progress, const StopRequested &stop_requested) {
         throw std::runtime_error(fmt::format("{}: on the test images {}; begin another run with a lower learning rate",
                                              folder_.best().string(), became("the loss", evaluation->loss)));
     folder_.require_there();
-    folder_.append(TestMetrics{evaluation->loss, evaluation->accuracy});
-    progress.end_epoch(fmt::format("test on {} images, with the weights of epoch {}, the best: test_loss {:.4f}  test_accuracy {}",
-                                   evaluation->images, state_.best.epoch, evaluation->loss, percent(evaluation->accuracy)));
+    const Metric metric = network_.plan().metric;
+    folder_.append(TestMetrics{evaluation->loss, evaluation->metric, metric});
+    progress.end_epoch(fmt::format("test on {} images, with the weights of epoch {}, the best: test_loss {:.4f}  test_{} {}",
+                                   evaluation->images, state_.best.epoch, evaluation->loss, name_of(metric),
+                                   to_text(metric, evaluation->metric)));
     return true;
 }
 
@@ -225,16 +231,20 @@ Picture Trainer::draw(const TrainingStep &step) const {
     return draw_batch(images, all_records(images), step.values);
 }
 
-/// The same as a data set, of the records' labels. The step may be longer than a batch.
+/// The same as a data set, of the records' labels or targets. The step may be longer than a batch.
 Dataset Trainer::augmented(const TrainingStep &step) const {
     const Dataset &train = data_.train;
     const std::size_t values = train.record_values();
     Dataset images;
-    images.h = train.h, images.w = train.w, images.c = train.c, images.classes = train.classes;
+    images.h = train.h, images.w = train.w, images.c = train.c, images.classes = train.classes, images.units = train.units;
     images.class_names = train.class_names;
     images.pixels =
         train.pixels.are_floats() ? Pixels::of_floats(values * step.records.size()) : Pixels::of_bytes(values * step.records.size());
-    for (const std::int32_t record : step.records) images.labels.push_back(train.labels[static_cast<std::size_t>(record)]);
+    for (const std::int32_t record : step.records)
+        if (train.has_targets())
+            images.targets.insert(images.targets.end(), train.targets_of(record).begin(), train.targets_of(record).end());
+        else
+            images.labels.push_back(train.labels[static_cast<std::size_t>(record)]);
 
     network_.bind_data(train_data_);
     const auto most = static_cast<std::size_t>(network_.max_batch());

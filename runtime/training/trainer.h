@@ -32,15 +32,16 @@ struct RunData {
     /// Whether there are test images beside those: they are evaluated once, at the end.
     bool tests() const { return test && validated() != &*test; }
 
-    /// Whether mistakes among those are drawn at the end, where there are some.
-    bool draws_mistakes() const { return validated() && can_be_drawn(train.c); }
+    /// Whether mistakes among those are drawn at the end, where there are some: images that are taken for another class.
+    bool draws_mistakes() const { return validated() && !train.has_targets() && can_be_drawn(train.c); }
 
     /// The records of an epoch.
     std::span<const std::int32_t> records_to_train(const RunConfig &config) const;
 };
 
-/// The recipe's weights for these classes (class_weights()). Throws std::runtime_error where the recipe does not fit the run's images.
-std::vector<double> require_fits(const RunConfig &config, const RunData &data);
+/// The recipe's weights for these classes (class_weights()). Throws std::runtime_error where the recipe does not fit the run's images, or
+/// what the model reports.
+std::vector<double> require_fits(const RunConfig &config, const RunData &data, Metric metric = Metric::accuracy);
 
 /// Whether a run is at its end: its epochs are trained, or it stopped early.
 bool is_finished(const Recipe &recipe, const TrainingState &state);

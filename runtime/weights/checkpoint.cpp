@@ -116,6 +116,9 @@ T number(const fs::path &path, const Metadata &metadata, const std::string &key,
     return value;
 }
 
+// What the metadata call the sum of the metric: of accuracies it counts the images that are right.
+const std::string metric_sum = "correct";
+
 // The types of records, as the metadata call them.
 const std::string byte_records = "uint8", float_records = "float32";
 
@@ -148,7 +151,7 @@ Metadata to_metadata(const Checkpoint &checkpoint) {
         {"epoch", fmt::format("{}", state.epoch)},
         {"position", fmt::format("{}", state.position)},
         {"loss_sum", fmt::format("{}", state.loss)},
-        {"correct", fmt::format("{}", state.correct)},
+        {metric_sum, fmt::format("{}", state.metric)},
         {"seconds", fmt::format("{}", state.seconds)},
     };
     describe(metadata, checkpoint.images);
@@ -165,13 +168,13 @@ Metadata to_metadata(const Checkpoint &checkpoint) {
     return metadata;
 }
 
-TrainingState parse_state(const fs::path &path, const Metadata &metadata) {
+TrainingState parse_state(const fs::path &path, const Metadata &metadata, Metric metric) {
     TrainingState state;
     state.step = number<std::int64_t>(path, metadata, "step", 0);
     state.epoch = number<std::uint32_t>(path, metadata, "epoch", 0, largest_count);
     state.position = number<int>(path, metadata, "position", 0);
     state.loss = number<double>(path, metadata, "loss_sum", 0);
-    state.correct = number<std::int64_t>(path, metadata, "correct", 0, state.position);
+    state.metric = number<double>(path, metadata, metric_sum, 0, is_error(metric) ? std::numeric_limits<double>::max() : state.position);
     state.seconds = number<double>(path, metadata, "seconds", 0);
     if (metadata.contains("best_score")) {
         state.best.score = number<double>(path, metadata, "best_score", std::numeric_limits<double>::lowest());
@@ -199,9 +202,9 @@ std::vector<std::string> parse_class_names(const fs::path &path, const Metadata 
         fail_for(path, fmt::format("its metadata's \"classes\" is no list of names: {}", shortened(found->second, 100)));
     }
     if (std::ranges::find(names, "") != names.end()) fail_for(path, "its metadata's \"classes\" has an empty name");
-    if (!names.empty() && names.size() != std::size_t(plan.classes))
-        fail_for(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} classes", names.size(), plan.model,
-                                   plan.classes));
+    if (!names.empty() && names.size() != std::size_t(plan.predictions()))
+        fail_for(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} {}", names.size(), plan.model,
+                                   plan.predictions(), plan.targets > 0 ? "targets" : "classes"));
     return names;
 }
 
@@ -238,7 +241,8 @@ Checkpoint load_checkpoint(const fs::path &path, Network &network, const Optimiz
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
     const Metadata metadata = our_metadata(file);
-    Checkpoint checkpoint = {parse_state(path, metadata), parse_images(path, metadata, network.plan()), entry(path, metadata, "config")};
+    Checkpoint checkpoint = {parse_state(path, metadata, network.plan().metric), parse_images(path, metadata, network.plan()),
+                             entry(path, metadata, "config")};
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
     for (const std::vector<Slot> &slots : {weights, moments})

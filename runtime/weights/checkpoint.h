@@ -16,7 +16,7 @@ namespace halcyon {
 
 /// The best epoch so far, by the run's monitor (runtime/training/monitor.h).
 struct BestEpoch {
-    std::optional<double> score;  // higher is better: an accuracy, or minus a loss
+    std::optional<double> score;  // higher is better: an accuracy, or minus a loss or an error
     std::uint32_t epoch = 0;      // from 1
 
     bool operator==(const BestEpoch &) const = default;
@@ -40,7 +40,7 @@ struct TrainingState {
 
     // Sums over those images.
     double loss = 0;
-    std::int64_t correct = 0;
+    double metric = 0;   // the plan's
     double seconds = 0;  // of training alone
 
     BestEpoch best;
@@ -51,7 +51,7 @@ struct TrainingState {
 
 /// What is known of the images that weights were trained on, for those who evaluate and predict.
 struct TrainingImages {
-    std::vector<std::string> class_names = {};    // in the labels' order; empty where they are not known
+    std::vector<std::string> class_names = {};    // in the labels' or the units' order; empty where they are not known
     std::optional<PictureOptions> pictures = {};  // how pictures became records; nothing where it is not known
     std::optional<bool> floats = {};              // whether the records were of floats, not of bytes; nothing where it is not known
 

@@ -218,10 +218,10 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
         {R"({"class_weights": [1, -1]})", "class_weights must be 0 or a number from 1e-30 to 1e30, not -1"},
         {R"({"class_weights": {"cat": "2"}})", "class_weights must be 0 or a number from 1e-30 to 1e30, not \"2\""},
         {R"({"early_stopping": 3})", "early_stopping must be an object"},
-        {R"({"early_stopping": {"patience": 3}})",
-         "early_stopping.monitor must be loss or accuracy or val_loss or val_accuracy, and is missing"},
-        {R"({"early_stopping": {"monitor": "f1"}})",
-         "early_stopping.monitor must be loss or accuracy or val_loss or val_accuracy, not \"f1\""},
+        {R"({"early_stopping": {"patience": 3}})", "early_stopping.monitor must be loss or accuracy or mean_absolute_error or val_loss or "
+                                                   "val_accuracy or val_mean_absolute_error, and is missing"},
+        {R"({"early_stopping": {"monitor": "f1"}})", "early_stopping.monitor must be loss or accuracy or mean_absolute_error or val_loss "
+                                                     "or val_accuracy or val_mean_absolute_error, not \"f1\""},
         {R"({"early_stopping": {"monitor": "loss", "patience": -1}})", "early_stopping.patience must be a whole number from 0"},
         {R"({"early_stopping": {"monitor": "loss", "min_delta": -0.1}})", "early_stopping.min_delta must be 0 or a number from 1e-30"},
         {R"({"early_stopping": {"monitor": "loss", "factor": 0.1}})", "early_stopping.factor is no key"},

@@ -18,7 +18,7 @@ const TrainingState some_state = {.step = 12,
                                   .epoch = 3,
                                   .position = 34,
                                   .loss = 0.1,
-                                  .correct = 7,
+                                  .metric = 7,
                                   .seconds = 1.0 / 3,
                                   .best = {-0.7, 2},
                                   .plateau = {.best_score = -0.1, .wait = 5, .cooldown = 6, .reductions = 7}};
