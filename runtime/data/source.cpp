@@ -43,7 +43,7 @@ constexpr std::array kinds = {
     SourceKind{"npz", "an .npz file with x_train and y_train", is_npz, open_npz, true},
     SourceKind{"npy", "a folder with images.npy and labels.npy", is_npy_folder, open_npy_folder, true},
     SourceKind{"folder", "a folder with a subfolder of pictures for each class", is_class_folders, open_class_folders},
-    SourceKind{"list", "a .csv file with a column of pictures' files and one of their classes", is_file_list, open_file_list},
+    SourceKind{"list", "a .csv file with a column of pictures' files and one of their classes", is_file_list, open_file_list, true},
     SourceKind{"pixel-csv", "a .csv file with a label and an image's pixels in each row", is_pixel_csv, open_pixel_csv},
 };
 
