@@ -30,8 +30,8 @@ void check_options(const DataRequest &request, const SourceKind &kind) {
         throw std::runtime_error(fmt::format("{}: --labels coarse is for CIFAR-100, but this is {}", request.path.string(), kind.summary));
     if (request.targets > 0 && !kind.gives_targets)
         throw std::runtime_error(
-            fmt::format("{}: {} gives labels, but the model takes {} targets an image; give an .npz file with x_train and "
-                        "a y_train of shape (N, {})",
+            fmt::format("{}: {} gives labels, but the model takes {} targets an image; give an .npz file whose y_train is "
+                        "of shape (N, {}), or a list of pictures with a column for each",
                         request.path.empty() ? "no --data" : request.path.string(), kind.name, request.targets, request.targets));
 }
 
