@@ -207,7 +207,8 @@ Slabs lay_out_slabs(const Model &model) {
                                         .initializer = weight.initializer,
                                         .fan_in = int(weight.fan_in),
                                         .fan_out = int(weight.fan_out),
-                                        .values = weight.values});
+                                        .values = weight.values,
+                                        .constraint = weight.constraint});
             slabs.extents.push_back(weight.extents);
             end += align_buffer(4 * count);
         }

@@ -117,18 +117,31 @@ struct InitializerChoice {
     }
 };
 
-/// What a weight adds to the loss, l1 |w| + l2 w^2: the name of a regularizer, or {"type": name, its options}.
+/// One of `names`, or {"type": name, its options}, which are to be finished.
+struct NamedOptions {
+    Options own;
+    std::string name;
+
+    NamedOptions(Options &options, const char *key, const std::vector<std::string> &names)
+        : own(options.holds_object(key) ? options.object(key) : none(), key) {
+        if (options.holds_object(key)) own.text("type");  // it must be there
+        name = options.holds_object(key) ? own.choice("type", names, "") : options.choice(key, names, "");
+    }
+
+private:
+    static const nlohmann::json &none() {
+        static const nlohmann::json no_options = nlohmann::json::object();
+        return no_options;
+    }
+};
+
+/// What a weight adds to the loss, l1 |w| + l2 w^2.
 struct RegularizerChoice {
     float l1 = 0, l2 = 0;
 
     RegularizerChoice(Options &options, const char *key) {
         if (!options.has(key)) return;
-        const std::vector<std::string> names = {"l1", "l2", "l1_l2"};
-        static const nlohmann::json no_options = nlohmann::json::object();
-        const bool has_options = options.holds_object(key);
-        Options own(has_options ? options.object(key) : no_options, key);
-        if (has_options) own.text("type");
-        const std::string type = has_options ? own.choice("type", names, "") : options.choice(key, names, "");
+        auto [own, type] = NamedOptions(options, key, {"l1", "l2", "l1_l2"});
         const auto factor = [&](const char *name) {
             return float(own.number(name, type == name ? 0.01 : 0, 0, find_row("penalised").constants.front().high));
         };
@@ -139,6 +152,18 @@ struct RegularizerChoice {
 
     bool is_none() const { return l1 == 0 && l2 == 0; }
 };
+
+/// What a weight is held to.
+std::optional<Constraint> read_constraint(Options &options, const char *key, int rank) {
+    if (!options.has(key)) return {};
+    const std::vector<std::string> names(constraint_names.begin(), constraint_names.end());
+    auto [own, name] = NamedOptions(options, key, names);
+    Constraint constraint{Constraint::Type(std::ranges::find(names, name) - names.begin())};
+    if (constraint.type == Constraint::Type::max_norm) constraint.max_value = float(own.number("max_value", 2, 0, most_value));
+    if (constraint.type != Constraint::Type::non_neg) constraint.axes = own.axes("axis", rank, {0});
+    own.finish();
+    return constraint;
+}
 
 int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int input) {
     const int output = lowering.activation(layer.name, layer.out);
@@ -188,14 +213,16 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool 
 /// What conv2d and dense share: a convolution with a bias and an activation.
 class Convolution : public Layer {
 public:
-    explicit Convolution(Options &options)
+    /// `rank`: the axes of its kernel.
+    Convolution(Options &options, int rank)
         : use_bias_(options.flag("use_bias", true)), activation_(read_activation(options)),
           kernel_initializer_(options, "kernel_initializer", "glorot_uniform"), bias_initializer_(options, "bias_initializer", "zeros"),
-          kernel_regularizer_(options, "kernel_regularizer") {}
+          kernel_regularizer_(options, "kernel_regularizer"), kernel_constraint_(read_constraint(options, "kernel_constraint", rank)) {}
 
     std::vector<Weight> weights() const override {
         Weight weight = kernel();
         weight.initializer = kernel_initializer_.name, weight.values = kernel_initializer_.values;
+        weight.constraint = kernel_constraint_;
         std::vector<Weight> weights = {weight};
         if (use_bias_) {
             Weight bias{"bias", {out.c}, {out.c}, true, bias_initializer_.name};
@@ -224,13 +251,14 @@ private:
     std::string activation_;
     InitializerChoice kernel_initializer_, bias_initializer_;
     RegularizerChoice kernel_regularizer_;
+    std::optional<Constraint> kernel_constraint_;
 };
 
 class Conv2d : public Convolution {
 public:
     explicit Conv2d(Options &options)
-        : Convolution(options), filters_(options.size("filters")), window_{"kernel", options.sizes("kernel_size"),
-                                                                           options.sizes("strides", {1, 1}), read_padding(options)} {}
+        : Convolution(options, 4), filters_(options.size("filters")), window_{"kernel", options.sizes("kernel_size"),
+                                                                              options.sizes("strides", {1, 1}), read_padding(options)} {}
 
     FeatureMap infer() const override {
         require_spatial(in[0]);
@@ -255,7 +283,7 @@ private:
 /// A convolution whose kernel covers its whole input: Keras's (h*w*c, units) lies in memory as (h, w, c, units).
 class Dense : public Convolution {
 public:
-    explicit Dense(Options &options) : Convolution(options), units_(options.size("units")) {}
+    explicit Dense(Options &options) : Convolution(options, 2), units_(options.size("units")) {}
 
     FeatureMap infer() const override {
         if (!in[0].flat) throw std::invalid_argument(fmt::format("needs a flatten before it, its input is {}", to_string(in[0])));

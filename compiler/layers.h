@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compiler/options.h"
+#include "plan/constraints.h"
 
 #include <cstdint>
 #include <memory>
@@ -34,6 +35,7 @@ struct Weight {
     std::string initializer;   // Parameter::initializer
     std::int64_t fan_in = 0, fan_out = 0;
     std::vector<float> values = {};  // of "given"
+    std::optional<Constraint> constraint = {};
 };
 
 class Layer;

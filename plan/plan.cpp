@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <new>
+#include <numeric>
 #include <stdexcept>
 
 namespace halcyon {
@@ -194,6 +196,22 @@ SetPlan parse_set(const Json &json) {
     return set;
 }
 
+Json write_constraint(const Constraint &constraint) {
+    Json json = {{"type", constraint_names.at(std::size_t(constraint.type))}};
+    if (constraint.type == Constraint::Type::max_norm) json["max_value"] = shortest(constraint.max_value);
+    if (!constraint.axes.empty()) json["axes"] = constraint.axes;
+    return json;
+}
+
+Constraint parse_constraint(const Json &json) {
+    const auto type = std::ranges::find(constraint_names, json.at("type").get<std::string>());
+    if (type == constraint_names.end()) throw std::runtime_error("unknown constraint");
+    Constraint constraint{Constraint::Type(type - constraint_names.begin())};
+    if (json.contains("max_value")) constraint.max_value = json["max_value"];
+    if (json.contains("axes")) constraint.axes = json["axes"].get<std::vector<int>>();
+    return constraint;
+}
+
 Json write_parameter(const Parameter &parameter) {
     Json json = {{"name", parameter.name},
                  {"shape", parameter.shape},
@@ -202,6 +220,7 @@ Json write_parameter(const Parameter &parameter) {
                  {"initializer", parameter.initializer}};
     if (parameter.fan_in > 0) json["fan"] = {parameter.fan_in, parameter.fan_out};
     for (const float value : parameter.values) json["values"].push_back(shortest(value));
+    if (parameter.constraint) json["constraint"] = write_constraint(*parameter.constraint);
     return json;
 }
 
@@ -216,6 +235,7 @@ Parameter parse_parameter(const Json &json) {
         parameter.fan_out = json["fan"].at(1);
     }
     if (json.contains("values")) parameter.values = json["values"].get<std::vector<float>>();
+    if (json.contains("constraint")) parameter.constraint = parse_constraint(json["constraint"]);
     return parameter;
 }
 
@@ -284,6 +304,10 @@ Plan parse(const Json &json) {
 }
 
 }  // namespace
+
+std::size_t elements_of(const Parameter &parameter) {
+    return std::accumulate(parameter.shape.begin(), parameter.shape.end(), std::size_t{1}, std::multiplies<>());
+}
 
 std::string to_json(const Plan &plan) {
     Json layers = Json::array(), parameters = Json::array(), sets = Json::array();

@@ -2,10 +2,13 @@
 // text is embedded in the model's library, so that what a user reads is what runs.
 #pragma once
 
+#include "plan/constraints.h"
 #include "plan/kernel.h"
 #include "plan/menu.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -102,7 +105,10 @@ struct Parameter {
     std::string initializer;
     int fan_in = 0, fan_out = 0;
     std::vector<float> values = {};
+    std::optional<Constraint> constraint = {};  // of a trained weight
 };
+
+std::size_t elements_of(const Parameter &parameter);
 
 struct LayerSummary {
     std::string name, type;

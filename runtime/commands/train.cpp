@@ -67,8 +67,10 @@ RunData load_data(const ChosenData &source, const RunConfig &config) {
 }
 
 std::unique_ptr<Network> make_network(const halcyon_model &model, Plan plan, const RunConfig &config) {
-    return std::make_unique<Network>(model, std::move(plan), config.schedule, config.threads,
-                                     std::min(config.recipe.batch, config.images()));
+    auto network =
+        std::make_unique<Network>(model, std::move(plan), config.schedule, config.threads, std::min(config.recipe.batch, config.images()));
+    if (config.recipe.optimizer.options.average) network->keep_averages();
+    return network;
 }
 
 Recipe resolve_recipe(const TrainOptions &options, const Plan &plan) {

@@ -4,13 +4,13 @@
 #include "plan/step.h"
 #include "runtime/engine/executor.h"
 #include "runtime/engine/initializers.h"
+#include "runtime/engine/weight_update.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -51,10 +51,6 @@ const Program &find_program(const SetPlan &set, std::string_view name) {
     return *found;
 }
 
-std::size_t elements_of(const Parameter &parameter) {
-    return std::accumulate(parameter.shape.begin(), parameter.shape.end(), std::size_t{1}, std::multiplies<>());
-}
-
 /// Steps that a device is given at once. In 64 of them it computes for tens of milliseconds, beside which a copy of their results and the
 /// wait for it are nothing.
 constexpr int device_steps_ahead = 64;
@@ -67,6 +63,8 @@ struct Network::Implementation {
     const halide_device_interface_t *device;  // null: the host
     Session session;
     Memory memory;
+    WeightUpdate weight_update;
+    std::vector<float> averages;  // of the parameters' slab; empty: none are kept
     std::map<std::string, Executor, std::less<>> programs;
     Executor &input, &input_float, &augment, &augment_float, &gradients, &infer, &infer_one;
 
@@ -94,9 +92,10 @@ struct Network::Implementation {
 
     Implementation(const halcyon_model &model, Plan model_plan, std::string_view set_name, int threads, int max_batch)
         : plan(std::move(model_plan)), set(find_set(plan, set_name)), device(device_of(set_name)), session(threads),
-          memory(plan, set, max_batch, session), input(load_program(model, "input")), input_float(load_program(model, "input_float")),
-          augment(load_program(model, "augment")), augment_float(load_program(model, "augment_float")),
-          gradients(load_program(model, "gradients")), infer(load_program(model, "infer")), infer_one(load_program(model, "infer_one")),
+          memory(plan, set, max_batch, session), weight_update(plan, session.threads()), input(load_program(model, "input")),
+          input_float(load_program(model, "input_float")), augment(load_program(model, "augment")),
+          augment_float(load_program(model, "augment_float")), gradients(load_program(model, "gradients")),
+          infer(load_program(model, "infer")), infer_one(load_program(model, "infer_one")),
           augmented(device, session, std::int64_t(max_batch * image_values() * sizeof(float))),
           counting(device, session, 1, std::size_t(max_batch)),
           images(device, session, std::int64_t(max_batch * image_values() * sizeof(float))), steps_ahead(device ? device_steps_ahead : 1),
@@ -296,11 +295,22 @@ struct Network::Implementation {
         run_on_images(gradients, batch);
     }
 
-    void run_update(int row, const Optimizer &optimizer) {
+    void run_update(int row, const Optimizer &optimizer, const StepValues &values) {
         bind_row(row, reads_augmented);
         forget_preparations();
+        const UpdateOptions &options = values.options;
+        if (options.clip) weight_update.clip(memory.slab(Home::gradients), *options.clip);
+        if (const auto &excluded = options.exclude_from_weight_decay; !excluded.empty())
+            weight_update.decay(memory.slab(Home::parameters), memory.slab(Home::gradients), weight_decay(optimizer, values), excluded);
         program_of(optimizer).run(memory.max_batch(), records);
+        if (options.average) {
+            keep_averages();
+            weight_update.average(memory.slab(Home::parameters), averages, *options.average, values.update);
+        }
+        if (weight_update.constrains()) weight_update.constrain(memory.slab(Home::parameters));
     }
+
+    void keep_averages() { averages.resize(static_cast<std::size_t>(plan.parameter_bytes) / sizeof(float)); }
 
     /// Gets the first rows of what the kernels wrote.
     void fetch(int rows) {
@@ -337,6 +347,7 @@ void Network::initialize(std::uint32_t seed) {
         initialize_weight(weight(plan().parameters[i]), plan().parameters[i], static_cast<std::uint32_t>(i), seed);
     std::ranges::fill(gradient_slab(), 0.0F);
     std::ranges::fill(optimizer_slab(), 0.0F);
+    std::ranges::fill(self_->averages, 0.0F);
 }
 
 std::span<float> Network::parameter_slab() { return self_->weights(Home::parameters); }
@@ -357,6 +368,19 @@ std::span<float> Network::gradient(const Parameter &parameter) {
 std::span<float> Network::optimizer_state(const Parameter &parameter, int slot) {
     self_->require_trainable(parameter);
     return self_->view(Home::optimizer, parameter, std::size_t(slot) * parameter_slab().size());
+}
+
+void Network::keep_averages() { self_->keep_averages(); }
+
+std::span<float> Network::average_slab() { return self_->averages; }
+
+std::span<float> Network::average(const Parameter &parameter) {
+    self_->require_trainable(parameter);
+    return average_slab().subspan(static_cast<std::size_t>(parameter.offset) / sizeof(float), elements_of(parameter));
+}
+
+void Network::swap_averages() {
+    if (!self_->averages.empty()) std::ranges::swap_ranges(parameter_slab(), self_->averages);
 }
 
 PlacedData Network::place(const Records &images, std::span<const std::uint16_t> labels) {
@@ -398,7 +422,7 @@ Records Network::augment(std::span<const std::int32_t> records, std::span<const 
 void Network::update(const Optimizer &optimizer, const StepValues &step) {
     write_optimizer_step(self_->step[0], optimizer, step);
     self_->send(1);
-    self_->run_update(0, optimizer);
+    self_->run_update(0, optimizer, step);
 }
 
 int Network::steps_ahead() const { return self_->steps_ahead; }
@@ -414,7 +438,7 @@ std::span<const BatchResult> Network::train(const Optimizer &optimizer, std::spa
 void Network::train_step(const Optimizer &optimizer, int row, const TrainingStep &step, const AfterGradients &after_gradients) {
     self_->run_gradients(row, step.records.size(), !step.augment.empty());
     if (after_gradients) after_gradients(gradient_slab());
-    self_->run_update(row, optimizer);
+    self_->run_update(row, optimizer, step.values);
 }
 
 BatchResult Network::infer(std::span<const std::int32_t> records) {

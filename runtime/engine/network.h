@@ -86,6 +86,16 @@ public:
     /// The optimizer's state of a trainable weight, by the number of the slot (Optimizer::slots).
     std::span<float> optimizer_state(const Parameter &parameter, int slot);
 
+    /// From here on there is room for averages of the trained weights, which updates make of them that are asked to (UpdateOptions).
+    void keep_averages();
+
+    /// The averages, laid out like the parameters; empty where none are kept.
+    std::span<float> average_slab();
+    std::span<float> average(const Parameter &parameter);
+
+    /// Exchanges the trained weights and their averages, where these are kept.
+    void swap_averages();
+
     /// A data set where the kernels read it: `images` has in_h * in_w * in_c values a record, interleaved (c innermost, then x, y),
     /// `labels` one a record (anything below plan().classes where there are none). A NaN among floats reaches the loss. On the host both
     /// must outlive its use; a device gets a copy. Throws std::invalid_argument for no record, images of another size, more than kernels

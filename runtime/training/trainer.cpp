@@ -70,6 +70,8 @@ Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data,
     step.values.dropout_rates.assign(rates.begin(), rates.end());
     step.values.class_weights.assign(weights.begin(), weights.end());
     step.values.settings.assign(recipe.optimizer.settings.begin(), recipe.optimizer.settings.end());
+    step.values.options = recipe.optimizer.options;
+    if (step.values.options.average) network.keep_averages();
     if (recipe.augment != Augmentation()) {
         augmenter_.emplace(recipe.augment, recipe.flip, network.plan().in_w, network.plan().in_h);
         step.values.flip_probability = 0;  // done with the rest
@@ -163,11 +165,14 @@ void Trainer::add(const BatchResult &result, const TrainingStep &step) {
     if (!std::isfinite(result.loss)) fail_diverged(became("the loss", result.loss));
 }
 
-/// On the images to validate on, where there are such.
+/// On the images to validate on, where there are such; with the averages of the weights, where these are kept.
 std::optional<Evaluation> Trainer::validate(const StopRequested &stop_requested) {
-    if (validation_data_) return evaluate(network_, *validation_data_, stop_requested);
-    if (data_.validated()) return evaluate(network_, train_data_, data_.records.validation, stop_requested);
-    return std::nullopt;
+    if (!data_.validated()) return std::nullopt;
+    network_.swap_averages();
+    const auto evaluation = validation_data_ ? evaluate(network_, *validation_data_, stop_requested)
+                                             : evaluate(network_, train_data_, data_.records.validation, stop_requested);
+    network_.swap_averages();
+    return evaluation;
 }
 
 EpochMetrics Trainer::metrics(const std::optional<Evaluation> &evaluation) const {
@@ -192,8 +197,7 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     require_finite();
     folder_.require_there();
     folder_.append(metrics);
-    if (is_best(monitor_of_best(config_.recipe, data_.validated() != nullptr), metrics, state_.best))
-        save_weights(folder_.best(), network_, images_trained_on());
+    if (is_best(monitor_of_best(config_.recipe, data_.validated() != nullptr), metrics, state_.best)) save_best();
     const bool reduced = reduces(config_.recipe, metrics, state_.plateau);
     state_ = {.step = state_.step, .epoch = state_.epoch + 1, .best = state_.best, .plateau = state_.plateau};
     save();
@@ -201,6 +205,13 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     if (reduced && !is_finished(config_.recipe, state_))
         progress.end_epoch(fmt::format("learning rate {:.3g} from here on: {} has not improved", rate_of(state_.step),
                                        config_.recipe.reduce_on_plateau->monitor.name));
+}
+
+/// What was validated: the averages of the weights, where these are kept.
+void Trainer::save_best() {
+    network_.swap_averages();
+    save_weights(folder_.best(), network_, images_trained_on());
+    network_.swap_averages();
 }
 
 /// Once, on images that no choice was made by. False where it was stopped: it is then done when the run is resumed.

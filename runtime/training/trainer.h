@@ -73,6 +73,7 @@ private:
     void add(const BatchResult &result, const TrainingStep &step);
     std::optional<Evaluation> validate(const StopRequested &stop_requested);
     void finish_epoch(const EpochMetrics &metrics, Progress &progress);
+    void save_best();
     bool test(Progress &progress, const StopRequested &stop_requested);
     Picture draw(const TrainingStep &step) const;
     Dataset augmented(const TrainingStep &step) const;

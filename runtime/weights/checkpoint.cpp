@@ -46,6 +46,8 @@ std::vector<Slot> optimizer_slots(Network &network, const Optimizer &optimizer) 
         for (std::size_t i = 0; i < optimizer.slots.size(); ++i)
             slots.push_back({optimizer_prefix + parameter.name + "/" + optimizer.slots[i].saved_as, shape_of(parameter),
                              network.optimizer_state(parameter, static_cast<int>(i))});
+        if (!network.average_slab().empty())
+            slots.push_back({optimizer_prefix + parameter.name + "/average", shape_of(parameter), network.average(parameter)});
     }
     return slots;
 }

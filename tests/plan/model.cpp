@@ -549,6 +549,46 @@ TEST_CASE("a kernel's regularizer adds to its gradient when the backward pass is
     CHECK(refusal(R"({"type": "l2", "l1": 1})") == where + R"(unknown key "l1"; kernel_regularizer has type, l2)");
 }
 
+TEST_CASE("a kernel's constraint is the parameter's, and survives the plan's JSON") {
+    const auto plan_of = [](const std::string &of_conv2d, const std::string &of_dense) {
+        return make_plan(make_model(fmt::format(R"({{"type": "conv2d", "filters": 4, "kernel_size": 3{}}}, )", of_conv2d) + flatten +
+                                    fmt::format(R"(, {{"type": "dense", "units": 3, "activation": "softmax"{}}})", of_dense)),
+                         {.sets = {x86_avx2()}});
+    };
+    const auto constraint_of = [](const Plan &plan, const std::string &name) {
+        return std::ranges::find(plan.parameters, name, &Parameter::name)->constraint;
+    };
+    using enum Constraint::Type;
+    const auto of_conv2d = [&](const std::string &constraint) {
+        const Plan plan = plan_of(R"(, "kernel_constraint": )" + constraint, "");
+        CHECK(!constraint_of(plan, "conv2d/bias"));
+        CHECK(!constraint_of(plan, "dense/kernel"));
+        CHECK(to_json(parse_plan(to_json(plan))) == to_json(plan));
+        CHECK(constraint_of(parse_plan(to_json(plan)), "conv2d/kernel") == constraint_of(plan, "conv2d/kernel"));
+        return *constraint_of(plan, "conv2d/kernel");
+    };
+    CHECK(of_conv2d(R"("max_norm")") == Constraint{max_norm, 2, {0}});
+    CHECK(of_conv2d(R"({"type": "max_norm", "max_value": 0.1, "axis": 3})") == Constraint{max_norm, 0.1F, {3}});
+    CHECK(of_conv2d(R"({"type": "unit_norm", "axis": [2, 0, 1]})") == Constraint{unit_norm, 0, {0, 1, 2}});
+    CHECK(of_conv2d(R"("unit_norm")") == Constraint{unit_norm, 0, {0}});
+    CHECK(of_conv2d(R"({"type": "non_neg"})") == Constraint{non_neg});
+    CHECK(*constraint_of(plan_of("", R"(, "kernel_constraint": {"type": "max_norm", "axis": [0, 1]})"), "dense/kernel") ==
+          Constraint{max_norm, 2, {0, 1}});
+
+    const auto refusal = [](const std::string &constraint) {
+        return message(flatten + fmt::format(R"(, {{"type": "dense", "units": 4, "kernel_constraint": {}}})", constraint));
+    };
+    const std::string where = "t.json: layers[1] \"dense\": ";
+    CHECK(refusal(R"("norm")") == where + R"("kernel_constraint" must be "max_norm" or "unit_norm" or "non_neg", not "norm")");
+    CHECK(refusal(R"({"max_norm": 3})") == where + R"(kernel_constraint needs "type")");
+    CHECK(refusal(R"({"type": "max_norm", "max_value": -1})") == where + R"("max_value" must be a number from 0 to 1e+12, not -1)");
+    CHECK(refusal(R"({"type": "unit_norm", "max_value": 1})") == where + R"(unknown key "max_value"; kernel_constraint has type, axis)");
+    CHECK(refusal(R"({"type": "non_neg", "axis": 0})") == where + R"(unknown key "axis"; kernel_constraint has type)");
+    for (const std::string axis : {"2", "-1", "[0,2]", "[]", "[1,1]", "\"0\"", "0.5"})
+        CHECK(refusal(fmt::format(R"({{"type": "max_norm", "axis": {}}})", axis)) ==
+              where + fmt::format(R"("axis" must be an axis from 0 to 1, or a list of such, each once, not {})", axis));
+}
+
 TEST_CASE("unknown keys, missing keys and wrong types are named") {
     CHECK(message(R"({"type": "relu", "slope": 1})") ==
           "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, inputs, max_value, negative_slope, threshold");

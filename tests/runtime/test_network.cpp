@@ -220,6 +220,16 @@ TEST_CASE("what is called after the gradients decides what the update takes") {
     CHECK(copy(halved.weight("dense/bias")) == Floats{1 - 0.0625F, -0.0625F});
 }
 
+TEST_CASE("what is clipped is what was made of the gradients after them") {
+    const StepValues values{.learning_rate = 0.25F, .options = {.clip = Clipping{Clipping::By::value, 0.75}}};
+    const TrainingStep step{Numbers{0, 1}, values};
+    Fixture f;
+    f.network.train(find_optimizer("sgd"), std::span(&step, 1), [](std::span<float> gradients) {
+        for (float &gradient : gradients) gradient *= 2;  // 1 of each bias
+    });
+    CHECK(copy(f.weight("dense/bias")) == Floats{1 - 0.1875F, -0.1875F});
+}
+
 TEST_CASE("what is thrown after the gradients comes before the update") {
     Fixture f;
     const Floats before = copy(f.network.parameter_slab());
@@ -312,6 +322,8 @@ TEST_CASE("values of a step out of range are refused before anything is changed"
     }
     for (const float epsilon : {0.0F, -1e-7F, 1e-40F, nan, infinity})
         CHECK(contains(refusal(adam, {.settings = {0, 0, epsilon}}), "epsilon"));
+    for (const double most : {0.0, -1.0, 1e-40, double(nan), double(infinity)})
+        CHECK(contains(refusal(sgd, {.options = {.clip = Clipping{Clipping::By::norm, most}}}), "clipnorm"));
     CHECK(refusal(sgd, {.settings = {0, 1}}) == "2 settings for the 3 of sgd");
     CHECK(copy(f.network.parameter_slab()) == before);
     CHECK(refusal(adam, {.dropout_rates = {0.9999F}, .learning_rate = 0, .update = std::numeric_limits<std::int64_t>::max()}) == "");
