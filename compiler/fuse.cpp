@@ -443,7 +443,7 @@ std::optional<Fusion> dropout_with_mask(Fusing &f, int at) {
     const std::string line = fmt::format("{} and {} are one pass by what the dropout made", call_of(f.at(at)), call_of(f.at(*reader)));
     Operation &mask = f.change(*reader);
     mask.chains["output"].front().operands.replace("of", f.at(*forward).outputs["output"]);
-    mask.chains["output"].insert(mask.chains["output"].begin(), AppliedLink{"kept", dropout.operands, dropout.dropout});
+    mask.chains["output"].insert(mask.chains["output"].begin(), AppliedLink{"kept", dropout.operands, dropout.number});
     mask.inputs.replace("input", f.at(at).inputs["input"]);
     f.erase(at);
     return Fusion{true, line};

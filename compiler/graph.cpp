@@ -155,7 +155,7 @@ Kernel Operation::kernel() const {
     Kernel kernel{core, shape};
     for (const auto &[place, links] : chains)
         for (const AppliedLink &link : links)
-            kernel.chains[place].push_back({.row = link.row, .dropout = link.dropout, .constants = link.constants});
+            kernel.chains[place].push_back({.row = link.row, .number = link.number, .constants = link.constants});
     // In the order of the arguments, so that what is found for one link stays true when the next ones are looked at.
     for (const std::string &place : places_of(kernel.of()))
         for (std::size_t i = 0; i < chain(place).size(); ++i)

@@ -17,7 +17,7 @@ namespace halcyon {
 struct AppliedLink {
     std::string row;
     Operands operands = {};
-    int dropout = 0;                    // as Link::dropout
+    int number = 0;                     // as Link::number
     std::vector<float> constants = {};  // as Link::constants
 
     bool operator==(const AppliedLink &) const = default;
@@ -123,6 +123,9 @@ public:
     /// The number of the next dropout layer.
     int next_dropout() { return dropouts_++; }
 
+    /// The same of the layers of noise.
+    int next_noise() { return noises_++; }
+
     void call(const std::string &layer, const std::string &core, const Shape &shape, Operands inputs, Operands outputs);
 
     /// A pass that applies one row to `input`, over (c, x, y, n), and writes `output`.
@@ -163,7 +166,7 @@ private:
     Mode mode_;
     int batch_;
     Graph graph_;
-    int dropouts_ = 0;
+    int dropouts_ = 0, noises_ = 0;
     std::vector<std::function<void()>> finish_;
     std::map<std::string, int> named_;           // weights and externals
     std::map<std::string, int> uses_;            // of each name

@@ -537,6 +537,26 @@ public:
     }
 };
 
+/// Noise in training, of which no gradient comes.
+class GaussianNoise : public Layer {
+public:
+    explicit GaussianNoise(Options &options) : stddev_(options.number("stddev", 0, 1)) {}
+
+    FeatureMap infer() const override { return in[0]; }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const int input = inputs[0];
+        if (!lowering.training() || stddev_ == 0) return input;
+        const int output = lowering.activation(name, out);
+        lowering.apply(name, {"noise", {{"step", lowering.external("step")}}, lowering.next_noise(), {float(stddev_)}}, input, output);
+        lowering.on_backward(output, [=, this, &lowering](int d_output) { lowering.add_gradient(name, input, d_output); });
+        return output;
+    }
+
+private:
+    double stddev_;
+};
+
 /// Neither a kernel nor a copy: what comes after it reads (c, x, y, n).
 class Flatten : public Layer {
 public:
@@ -911,6 +931,7 @@ std::map<std::string, LayerType> all_layer_types() {
         {"dense", layer_type<Dense>("dense")},
         {"dropout", layer_type<Dropout>("dropout")},
         {"flatten", layer_type<Flatten>("flatten")},
+        {"gaussian_noise", layer_type<GaussianNoise>("gaussian_noise")},
         {"global_average_pooling2d", layer_type<GlobalPooling2d<lower_average_pool>>("global_average_pooling2d")},
         {"global_max_pooling2d", layer_type<GlobalPooling2d<lower_max_pool>>("global_max_pooling2d")},
         {"maximum", layer_type<Maximum>("maximum")},

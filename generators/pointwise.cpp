@@ -3,6 +3,7 @@
 #include "generators/layers/activations.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/comparisons.h"
+#include "generators/layers/noise.h"
 #include "generators/layers/sigmoid_cross_entropy.h"
 #include "generators/layers/softmax_cross_entropy.h"
 #include "generators/layers/step_values.h"
@@ -106,15 +107,25 @@ BoundLink larger(const Operands &operands) {
             {}};
 }
 
-Expr scale_of(const Operands &operands) { return step_float(operands["step"], dropout_scale(operands.link.dropout)); }
+Expr scale_of(const Operands &operands) { return step_float(operands["step"], dropout_scale(operands.link.number)); }
 
 template<bool spatial>
 BoundLink dropout(const Operands &operands) {
-    const DropoutMask mask(operands["step"], operands.link.dropout, spatial, operands.of.channels, operands.of.width);
+    const DropoutMask mask(operands["step"], operands.link.number, spatial, operands.of.channels, operands.of.width);
     return {
         [=](const Expr &value, const Place &at) { return select(mask.dropped(at.c, at.x, at.y, at.n), 0.0f, value * scale_of(operands)); },
         {},
         {mask}};
+}
+
+BoundLink with_noise(const Operands &operands) {
+    const float stddev = operands.constant("stddev");
+    return {[=](const Expr &value, const Place &at) {
+                return value + stddev * noise(operands["step"], operands.link.number, operands.of.channels, operands.of.width, at.c, at.x,
+                                              at.y, at.n);
+            },
+            {},
+            {}};
 }
 
 BoundLink kept(const Operands &operands) {
@@ -318,6 +329,7 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"dropout", dropout<false>},
     {"spatialdropout", dropout<true>},
     {"kept", kept},
+    {"noise", with_noise},
     {"penalised", penalised},
     {"normalise", normalise},
     {"onehotgradient", one_hot_gradient},

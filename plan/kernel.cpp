@@ -138,7 +138,7 @@ std::string chain_tag(const Chain &chain) {
     std::string tag;
     for (const Link &link : chain) {
         tag += (tag.empty() ? "" : "_") + link.row;
-        if (find_row(link.row).is_layer_of_dropout) tag += fmt::to_string(link.dropout);
+        if (find_row(link.row).is_numbered) tag += fmt::to_string(link.number);
         for (const float constant : link.constants) tag += fmt::format("v{}", identifier(constant));
         if (link.same_as >= 0) tag += fmt::format("at{}", link.same_as);
     }
@@ -319,7 +319,7 @@ Link read_link(std::string_view text) {
         if (!reader.take(row.name)) continue;
         Link link{row.name};
         try {
-            if (row.is_layer_of_dropout) link.dropout = reader.number();
+            if (row.is_numbered) link.number = reader.number();
             for (const RowConstant &constant : row.constants) {
                 reader.expect("v");
                 link.constants.push_back(reader.real("va"));

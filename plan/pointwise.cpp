@@ -99,6 +99,8 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         {"spatialdropout", {{"step", step}}, 1, derived, true},
         // value times that scale: the gradient through a dropout, where a mask behind it drops what was dropped
         {"kept", {{"step", step}}, 1, derived, true},
+        // value with noise: a random number of the mean 0. It is its own gradient without that.
+        {"noise", {{"step", step}}, 60, derived, true, {}, {{"stddev", 0, 0, 1}}},
         // value, the gradient of the weight `of`, with that of l1 |of| + l2 of^2
         {"penalised", {{"of", element}}, 4, derived, false, {}, penalties},
         // (value - center) * factor
@@ -155,7 +157,8 @@ const std::vector<PointwiseLayer> &pointwise_layers() {
 }
 
 bool draws(const Chain &chain) {
-    return std::ranges::any_of(chain, [](const Link &link) { return link.row == "dropout" || link.row == "spatialdropout"; });
+    return std::ranges::any_of(
+        chain, [](const Link &link) { return link.row == "dropout" || link.row == "spatialdropout" || link.row == "noise"; });
 }
 
 }  // namespace halcyon

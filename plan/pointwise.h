@@ -51,7 +51,7 @@ struct PointwiseRow {
     std::vector<RowOperand> operands;  // at most one for each element
     double flops;                      // a value
     Exactness exactness;
-    bool is_layer_of_dropout = false;          // it has a number: which of the network's dropout layers
+    bool is_numbered = false;                  // it has a number: which of the network's layers of dropout, or of noise
     std::optional<RowGradient> gradient = {};  // of what can be a layer or an activation
     std::vector<RowConstant> constants = {};
 };
@@ -64,7 +64,7 @@ const PointwiseRow &find_row(std::string_view name);
 /// A row in a chain.
 struct Link {
     std::string row;
-    int dropout = 0;  // the number of the dropout layer, where the row is one's
+    int number = 0;  // of the layer of dropout or of noise, where the row is one's
 
     /// The kernel's input that the operand for each element is the same as, by its place among the inputs; -1: an input of its own.
     int same_as = -1;
@@ -93,7 +93,7 @@ struct PointwiseLayer {
 };
 const std::vector<PointwiseLayer> &pointwise_layers();
 
-/// Whether a row of the chain drops: it draws random numbers.
+/// Whether a row of the chain draws random numbers.
 bool draws(const Chain &chain);
 
 }  // namespace halcyon

@@ -344,7 +344,7 @@ BoundRows backward_rows(const BoundRows &rows, const Array &input) {
         } else if (link.row == "relu") {
             backward.push_back(mask(values[i + 1]));
         } else if (link.row == "dropout" && before == "relu") {
-            backward.push_back(kept(operands.at("step"), link.dropout));
+            backward.push_back(kept(operands.at("step"), link.number));
             backward.push_back(mask(values[i + 1]));
             i--;
         } else if (link.row == "dropout") {

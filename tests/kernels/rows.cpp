@@ -42,7 +42,7 @@ double real(const Array &step, int field) { return std::bit_cast<float>(word(ste
 template<bool spatial>
 bool is_dropped(const At &at) {
     const Array &step = at.step();
-    const int layer = at.operands.link.dropout, quarter = (at.values.extent(0) + 3) / 4;
+    const int layer = at.operands.link.number, quarter = (at.values.extent(0) + 3) / 4;
     const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_dropout + layer);
     const std::uint32_t pixel = spatial ? 0 : at.y * at.values.extent(1) + at.x;
     const std::uint32_t element = pixel * quarter + at.c % quarter, lane = at.c / quarter;
@@ -50,7 +50,24 @@ bool is_dropped(const At &at) {
     return (lane % 2 ? pair >> 16 : pair & 0xFFFF) < word(step, dropout_threshold(layer));
 }
 
-double scale_of(const At &at) { return real(at.step(), dropout_scale(at.operands.link.dropout)); }
+double scale_of(const At &at) { return real(at.step(), dropout_scale(at.operands.link.number)); }
+
+/// Box and Muller's transform of the element's own pair of words, of which 24 bits count.
+double noise(const At &at) {
+    const Array &step = at.step();
+    const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_noise + at.operands.link.number);
+    const auto element = std::uint32_t((at.y * at.values.extent(1) + at.x) * at.values.extent(0) + at.c);
+    const auto words = philox2x32({word(step, step_position) + std::uint32_t(at.n), element}, key);
+    const double u = ((words[0] >> 8) + 1) * 0x1p-24, v = (words[1] >> 8) * 0x1p-24;
+    return at.constant("stddev") * std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
+}
+
+/// The logarithm is off by 9 u of itself, as it is a third of its terms at least, its root by half of that and u. The sine's argument is
+/// off by 2 u, and no sine by more; its series by 8 u. Two products follow, and the sum. Roots and quotients of devices may be off by some
+/// more.
+double noise_error(const At &at, double error, double result) {
+    return error + 24 * u * std::abs(noise(at)) + u * (std::abs(result) + std::abs(at.value()));
+}
 
 double affine(const At &at, double value) { return at.channel("scale") * value + at.channel("shift"); }
 
@@ -308,6 +325,7 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"larger", {larger, keep}},
     {"kept", {[](const At &at) { return at.value() * scale_of(at); }, scaled_error}},
     {"dropout", dropout<is_dropped<false>>},
+    {"noise", {[](const At &at) { return at.value() + noise(at); }, noise_error}},
     {"spatialdropout", dropout<is_dropped<true>>},
     {"penalised", {[](const At &at) { return at.value() + penalty_gradient(at); }, penalised_error}},
     {"normgradient", {norm_gradient_at, norm_gradient_error_at}},

@@ -187,6 +187,45 @@ TEST_CASE("spatial dropout drops whole channels of images, the share it is asked
     CHECK(std::abs(sum / 30000 - 1) < 4 * 0.0033);
 }
 
+TEST_CASE("noise is of a normal distribution, and each element, image, layer and epoch has its own") {
+    Array step = make_step(step_words(0, 0), 0, 1);
+    const auto noise = [&](int layer, float stddev = 1, double of = 0) {
+        const Link link{.row = "noise", .number = layer, .constants = {stddev}};
+        return applied({{link, {{"step", step}}}}, Array({10, 12, 10, 100}, of)).values;
+    };
+    const Values first = noise(0);
+    const auto count = double(first.size());  // 120000
+    const auto mean_product = [&](const Values &a, const Values &b, std::size_t shift = 0) {
+        double sum = 0;
+        for (std::size_t i = 0; i < a.size(); i++) sum += a[i] * b[(i + shift) % b.size()];
+        return sum / count;
+    };
+    const double deviation = 1 / std::sqrt(count), within = 4 * deviation;  // of the mean of numbers of the variance 1
+    CHECK(std::abs(mean_product(first, Values(first.size(), 1))) < within);
+    CHECK(std::abs(mean_product(first, first) - 1) < within * std::sqrt(2));  // the variance of a square is 2
+    // The shares beyond 1, 2 and 3 deviations, on each side.
+    for (const auto &[bound, share] : {std::pair(1.0, 0.158655), std::pair(2.0, 0.0227501), std::pair(3.0, 0.00134990)})
+        for (const double side : {-1.0, 1.0}) {
+            const auto beyond = double(std::ranges::count_if(first, [&](double value) { return side * value > bound; }));
+            CAPTURE(bound, side);
+            CHECK(std::abs(beyond / count - share) < within * std::sqrt(share));
+        }
+    // Neighbours in a channel, a column, a row and an image; both words of a pair are used for one number.
+    for (const std::size_t shift : {1, 10, 120, 1200}) {
+        CAPTURE(shift);
+        CHECK(std::abs(mean_product(first, first, shift)) < within);
+    }
+    CHECK(std::abs(mean_product(first, noise(1))) < within);
+    step(step_epoch) = step(step_epoch) + 1;
+    CHECK(std::abs(mean_product(first, noise(0))) < within);
+    step(step_epoch) = step(step_epoch) - 1;
+    step(step_position) = step(step_position) + 1;  // the next image takes the place of the one before
+    CHECK(std::equal(first.begin() + 1200, first.end(), noise(0).begin()));
+    step(step_position) = step(step_position) - 1;
+    const Values scaled = noise(0, 0.25F, 3);
+    for (std::size_t i = 0; i < first.size(); i++) REQUIRE(std::abs(scaled[i] - (3 + first[i] / 4)) < 1e-12);
+}
+
 TEST_CASE("each dropout layer has its own rate and its own random numbers") {
     Array step = make_step(step_words(2, 0), 0.5, 1);
     const auto dropped = [&](int layer) { return applied({{{"dropout", layer}, {{"step", step}}}}, Array({64}, 1)).values; };

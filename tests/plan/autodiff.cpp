@@ -38,6 +38,24 @@ TEST_CASE("inference uses the moving statistics and no dropout") {
           std::vector<std::string>{"conv2d_fwd", "batch_norm_fold", "affine", "conv2d_fwd", "softmax_cross_entropy_fwd"});
 }
 
+TEST_CASE("noise is added in training alone, each layer's own, and no gradient comes of it") {
+    const Model model = make_model(R"({"type": "gaussian_noise", "stddev": 0.1}, {"type": "conv2d", "filters": 4, "kernel_size": 3},
+        {"type": "gaussian_noise", "stddev": 0}, {"type": "dropout"}, {"type": "gaussian_noise", "stddev": 0.5})" +
+                                   head);
+    const Graph graph = training_graph(model);
+    CHECK(names_of(graph) == std::vector<std::string>{"noise", "conv2d_fwd", "dropout", "noise", "conv2d_fwd", "softmax_cross_entropy_fwd",
+                                                      "onehotgradient", "conv2d_bwd_weights", "conv2d_bwd_data", "dropout",
+                                                      "conv2d_bwd_weights"});
+    const AppliedLink first = graph.operations[0].chain("output").front(), second = graph.operations[3].chain("output").front();
+    CHECK((first.number == 0 && first.constants == std::vector{0.1F}));
+    CHECK((second.number == 1 && second.constants == std::vector{0.5F}));
+    CHECK(graph.operations[2].chain("output").front().number == 0);
+    CHECK(graph.operations[9].inputs["input"] == find(graph, "conv2d_bwd_data", "dense").outputs["d_input"]);
+    CHECK(model.dropout_rates().size() == 1);
+    CHECK(names_of(lower_inference(model, lay_out_slabs(model))) ==
+          std::vector<std::string>{"conv2d_fwd", "conv2d_fwd", "softmax_cross_entropy_fwd"});
+}
+
 TEST_CASE("nothing is computed for what no weight lies before") {
     // The image, and what a pool makes of it, need no gradient.
     const Graph graph =

@@ -634,7 +634,7 @@ TEST_CASE("a ReLU before a dropout is masked by what the dropout made, and what 
                                         "mask of conv2d behind conv2d_bwd_data of conv2d_1: tuned"});
     const Operation &fused = find(graph, "conv2d_bwd_data d_input[kept, mask]");
     CHECK(operands(fused, "d_input", 0) == operands(drop, "output"));
-    CHECK(fused.chain("d_input")[0].dropout == drop.chain("output").front().dropout);
+    CHECK(fused.chain("d_input")[0].number == drop.chain("output").front().number);
     CHECK(operands(fused, "d_input", 1)["of"] == drop.outputs["output"]);
     CHECK(fused.outputs["d_input"] == mask.outputs["output"]);
     CHECK(find(graph, "conv2d_fwd output[relu, dropout]").outputs["output"] == drop.outputs["output"]);
@@ -645,8 +645,8 @@ TEST_CASE("a ReLU before a dropout is masked by what the dropout made, and what 
         fuse_soundly(two, reference_menu);
         const std::vector<Operation> kept = find_all(two, "kept, mask");
         REQUIRE(kept.size() == 2);
-        CHECK(kept[0].chain("output")[0].dropout == 1);
-        CHECK(kept[1].chain("output")[0].dropout == 0);
+        CHECK(kept[0].chain("output")[0].number == 1);
+        CHECK(kept[1].chain("output")[0].number == 0);
     }
     SECTION("a spatial one too") {
         Graph spatial = training_graph(conv_relu + ", " + conv_relu + R"(, {"type": "spatial_dropout2d"})");

@@ -597,9 +597,12 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
         CHECK(message(fmt::format(R"({{"type": "dropout", "rate": {}}})", rate)) ==
               fmt::format("t.json: layers[0] \"dropout\": \"rate\" must be 0 or a number from 1/65536 to 65535/65536, not {}",
                           nlohmann::json::parse(rate).dump()));
+    CHECK(message(R"({"type": "gaussian_noise"})") == "t.json: layers[0] \"gaussian_noise\": the layer needs \"stddev\"");
+    CHECK(message(R"({"type": "gaussian_noise", "stddev": 1.5})") ==
+          "t.json: layers[0] \"gaussian_noise\": \"stddev\" must be a number from 0 to 1, not 1.5");
     CHECK(message(R"({"type": "conv3d"})") ==
           "t.json: layers[0]: unknown type \"conv3d\"; there are activation, add, average, "
-          "average_pooling2d, batch_normalization, concatenate, conv2d, dense, dropout, elu, flatten, "
+          "average_pooling2d, batch_normalization, concatenate, conv2d, dense, dropout, elu, flatten, gaussian_noise, "
           "global_average_pooling2d, global_max_pooling2d, leaky_relu, max_pooling2d, maximum, "
           "multiply, normalization, relu, rescaling, reshape, spatial_dropout2d, subtract, up_sampling2d, zero_padding2d");
     CHECK(message(R"({"type": "global_average_pooling2d", "keepdims": 1})") ==

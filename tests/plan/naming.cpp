@@ -172,7 +172,7 @@ std::vector<Link> all_links() {
             std::vector<float> constants;
             for (const RowConstant &constant : row.constants) constants.push_back(other == 0 ? float(constant.otherwise) : other);
             links.push_back({.row = row.name, .constants = constants});
-            if (row.is_layer_of_dropout) links.push_back({.row = row.name, .dropout = 12, .constants = constants});
+            if (row.is_numbered) links.push_back({.row = row.name, .number = 12, .constants = constants});
             if (has_an_element_operand(row)) links.push_back({.row = row.name, .same_as = 0, .constants = constants});
             if (constants.empty()) break;
         }
