@@ -116,8 +116,9 @@ public:
     /// gradients(), and std::invalid_argument for other than augment_words for each record.
     Records augment(std::span<const std::int32_t> records, std::span<const std::int32_t> words);
 
-    /// One step of the optimizer with what is in gradient_slab(). Throws like gradients(), and std::runtime_error where the model was
-    /// compiled without that optimizer; a kernel's failure may leave some weights changed.
+    /// One step with what is in gradient_slab(): the optimizer, around it what the step's options ask for, and the weights' constraints.
+    /// Throws like gradients(), and std::runtime_error where the model was compiled without that optimizer; a kernel's failure may leave
+    /// some weights changed.
     void update(const Optimizer &optimizer, const StepValues &step);
 
     /// How many steps train() takes at once: 1 on the host; as many on a device as it computes while the host prepares and reads others.

@@ -50,9 +50,10 @@ void write_class_weights(Words words, const Plan &plan, const std::vector<float>
 
 void check(const UpdateOptions &options) {
     if (const auto &clip = options.clip) require(is_scale(clip->most), clipping_key(*clip), static_cast<float>(clip->most), scale_range);
-    if (const auto &average = options.average)
-        require(ema_momentum.range.holds(average->momentum), ema_momentum.key, static_cast<float>(average->momentum),
-                to_string(ema_momentum.range));
+    if (!options.average) return;
+    const auto &[momentum, frequency] = *options.average;
+    require(ema_momentum.range.holds(momentum), ema_momentum.key, static_cast<float>(momentum), to_string(ema_momentum.range));
+    require(frequency.value_or(1) >= 1, "frequency of overwriting", static_cast<float>(frequency.value_or(1)), "at least 1");
 }
 
 /// The settings of a step, or the optimizer's own.

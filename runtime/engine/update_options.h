@@ -30,16 +30,16 @@ constexpr const char *clipping_key(const Clipping &clipping) {
     return std::array{"clipvalue", "clipnorm", "global_clipnorm"}[static_cast<std::size_t>(clipping.by)];
 }
 
-/// What averages of weights count the past by, as a recipe has it.
-inline const OptimizerSetting ema_momentum = {"ema_momentum", 0.99, {1e-30, 0.9999999, true}};
-
 /// An average of each weight over the steps, each counting `momentum` times as much as the next.
 struct Averaging {
-    double momentum = ema_momentum.standard;
+    double momentum = 0.99;                       // in ema_momentum's range
     std::optional<int> overwrite_frequency = {};  // after so many steps, again and again, weights become their averages; at least 1
 
     bool operator==(const Averaging &) const = default;
 };
+
+/// A recipe's key for that momentum.
+inline const OptimizerSetting ema_momentum = {"ema_momentum", Averaging().momentum, {1e-30, 0.9999999, true}};
 
 struct UpdateOptions {
     std::optional<Clipping> clip = {};

@@ -324,6 +324,9 @@ TEST_CASE("values of a step out of range are refused before anything is changed"
         CHECK(contains(refusal(adam, {.settings = {0, 0, epsilon}}), "epsilon"));
     for (const double most : {0.0, -1.0, 1e-40, double(nan), double(infinity)})
         CHECK(contains(refusal(sgd, {.options = {.clip = Clipping{Clipping::By::norm, most}}}), "clipnorm"));
+    for (const double momentum : {-0.1, 1.0, double(nan)})
+        CHECK(contains(refusal(sgd, {.options = {.average = Averaging{.momentum = momentum}}}), "ema_momentum"));
+    CHECK(contains(refusal(sgd, {.options = {.average = Averaging{.overwrite_frequency = 0}}}), "frequency of overwriting"));
     CHECK(refusal(sgd, {.settings = {0, 1}}) == "2 settings for the 3 of sgd");
     CHECK(copy(f.network.parameter_slab()) == before);
     CHECK(refusal(adam, {.dropout_rates = {0.9999F}, .learning_rate = 0, .update = std::numeric_limits<std::int64_t>::max()}) == "");
