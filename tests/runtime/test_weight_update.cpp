@@ -49,7 +49,7 @@ TEST_CASE("gradients are clipped by value, by each tensor's norm, or by that of 
     const Floats small = {3, -4}, large = {-6, 8};
     CHECK(clipped(small, large, value, 3.5) == Floats{3, -3.5, -3.5, 3.5});
     CHECK(clipped(small, large, norm, 5) == Floats{3, -4, -3, 4});
-    CHECK(clipped(small, large, norm, 4.875) == Floats{2.925F, -3.9F, -2.925F, 3.9F});
+    CHECK(clipped(small, large, norm, 4.96875) == Floats{2.98125F, -3.975F, -2.98125F, 3.975F});
     CHECK(clipped(small, large, norm, 10) == Floats{3, -4, -6, 8});
     CHECK(clipped(small, {0, 0}, norm, 2.5) == Floats{1.5, -2, 0, 0});
     CHECK(clipped({6, 0}, {0, -8}, global_norm, 5) == Floats{3, 0, 0, -4});
@@ -137,6 +137,13 @@ TEST_CASE("norms are held along the axes of a constraint") {
     nearly(constrained({unit_norm, 0, {1}}, {2, 2}, weights), {3 / row_0, 6 / row_0, -4 / row_1, 8 / row_1});
     nearly(constrained({unit_norm, 0, {0, 3}}, {1, 2, 1, 2}, weights), {3 / row_0, 6 / row_0, -4 / row_1, 8 / row_1});
     nearly(constrained({unit_norm, 0, {0, 1}}, {2, 2}, {2, 4, -4, 8}), {0.2F, 0.4F, -0.4F, 0.8F});
+    Floats many, each_its_own;  // twelve rows of two, whose norms are 5, 10, 15, ...
+    for (int row = 1; row <= 12; ++row)
+        for (const float weight : {3, -4}) {
+            many.push_back(weight * float(row));
+            each_its_own.push_back(weight / 5);
+        }
+    nearly(constrained({unit_norm, 0, {3}}, {2, 3, 2, 2}, many), each_its_own);
     CHECK(constrained({max_norm, 7, {0}}, {2, 2}, {0, 0, 0, 0}) == Floats{0, 0, 0, 0});
     CHECK(constrained({unit_norm, 0, {0}}, {1, 1}, {1e-6F}) == Floats{over_norm(1e-6F, 1e-6F, 1)});  // 0.91
 }
