@@ -99,7 +99,7 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         {"spatialdropout", {{"step", step}}, 1, derived, true},
         // value times that scale: the gradient through a dropout, where a mask behind it drops what was dropped
         {"kept", {{"step", step}}, 1, derived, true},
-        // value with noise: a random number of the mean 0. It is its own gradient without that.
+        // value and a random number of a normal distribution of the mean 0. The gradient of the value is that of the sum: no row.
         {"noise", {{"step", step}}, 60, derived, true, {}, {{"stddev", 0, 0, 1}}},
         // value, the gradient of the weight `of`, with that of l1 |of| + l2 of^2
         {"penalised", {{"of", element}}, 4, derived, false, {}, penalties},
