@@ -198,11 +198,12 @@ Slabs lay_out_slabs(const Model &model) {
     for (const auto &layer : model.layers) {
         for (const Weight &weight : layer->weights()) {
             const std::int64_t count = product(weight.shape);
-            (weight.trainable ? slabs.trainable : slabs.non_trainable) += count;
-            std::int64_t &end = weight.trainable ? slabs.parameter_bytes : slabs.moving_bytes;
+            const bool trained = layer->trains(weight);
+            (trained ? slabs.trainable : slabs.non_trainable) += count;
+            std::int64_t &end = trained ? slabs.parameter_bytes : slabs.moving_bytes;
             slabs.parameters.push_back({.name = layer->name + "/" + weight.name,
                                         .shape = weight.shape,
-                                        .home = weight.trainable ? Home::parameters : Home::moving,
+                                        .home = trained ? Home::parameters : Home::moving,
                                         .offset = end,
                                         .initializer = weight.initializer,
                                         .fan_in = int(weight.fan_in),

@@ -167,9 +167,8 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool 
     const int bias = use_bias ? lowering.weight(layer, "bias") : lowering.constant(layer, "bias", Home::zeros, shape.out_c);
     const int linear = lowering.activation(layer.activation() == "linear" ? layer.name : layer.name + "/linear", layer.out);
     lowering.call(layer.name, "conv2d_fwd", shape, {{"input", input}, {"weights", weights}, {"bias", bias}}, {{"output", linear}});
-    lowering.on_backward(linear, [=, &lowering, &layer](int d_output) {
+    const auto lower_weights_gradient = [=, &lowering, &layer](int d_output) {
         const int d_loss = regularizer.is_none() ? lowering.gradient(weights) : lowering.unfinished_gradient(weights);
-        // The weights first: the input dies here, and its gradient may take its place.
         lowering.call(layer.name, "conv2d_bwd_weights", shape, {{"input", input}, {"d_output", d_output}},
                       {{"d_weights", d_loss}, {"d_bias", lowering.gradient(bias)}});
         if (!regularizer.is_none())
@@ -177,6 +176,10 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool 
                 const AppliedLink penalty{"penalised", {{"of", weights}}, 0, {regularizer.l1, regularizer.l2}};
                 lowering.apply_to_weights(layer.name, penalty, shape, d_loss, lowering.gradient(weights));
             });
+    };
+    lowering.on_backward(linear, [=, &lowering, &layer](int d_output) {
+        // The weights first: the input dies here, and its gradient may take its place.
+        if (layer.trainable) lower_weights_gradient(d_output);
         if (!lowering.wants_gradient(input)) return;
         const int d_input = lowering.gradient(input);
         lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
@@ -306,7 +309,7 @@ public:
         const int scale = lowering.vector(name + "/scale", in[0].c), shift = lowering.vector(name + "/shift", in[0].c);
         const int output = lowering.activation(name, out);
 
-        if (!lowering.training()) {
+        if (!lowering.training() || !trainable) {
             Shape fold;
             fold.in_c = in[0].c;
             fold.epsilon = epsilon_;
@@ -314,6 +317,11 @@ public:
                           {{"gamma", gamma}, {"beta", beta}, {"moving_mean", moving_mean}, {"moving_variance", moving_variance}},
                           {{"scale", scale}, {"shift", shift}});
             lowering.apply(name, {"affine", {{"scale", scale}, {"shift", shift}}}, input, output);
+            lowering.on_backward(output, [=, this, &lowering](int d_output) {
+                const int d_input = lowering.gradient(input), no_shift = lowering.constant(*this, "no_shift", Home::zeros, in[0].c);
+                lowering.apply(name, {"affine", {{"scale", scale}, {"shift", no_shift}}}, d_output, d_input);
+                lowering.add_gradient(name, input, d_input);
+            });
             return output;
         }
 

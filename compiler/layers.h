@@ -30,7 +30,7 @@ struct Weight {
     std::string name;          // "kernel"
     std::vector<int> shape;    // Keras's, row-major
     std::vector<int> extents;  // Halide's, innermost first
-    bool trainable = true;     // false: a moving statistic
+    bool trainable = true;     // false: a moving statistic, which no layer trains
     std::string initializer;   // Parameter::initializer
     std::int64_t fan_in = 0, fan_out = 0;
     std::vector<float> values = {};  // of "given"
@@ -62,6 +62,9 @@ public:
     std::vector<FeatureMap> in;  // of each input
     FeatureMap out;
 
+    /// False: training leaves its weights as they are, and a batch norm takes its moving statistics, which stay as they are too.
+    bool trainable = true;
+
     /// How many inputs it reads: exactly one, or (add) two and more.
     virtual bool takes_many() const { return false; }
 
@@ -70,6 +73,8 @@ public:
 
     /// In Keras's order.
     virtual std::vector<Weight> weights() const { return {}; }
+
+    bool trains(const Weight &weight) const { return trainable && weight.trainable; }
 
     /// True of layers that the input kernel does the work of: only such stand before it.
     virtual bool scales_input() const { return false; }

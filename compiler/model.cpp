@@ -105,10 +105,11 @@ public:
             inputs_ += inputs.size();
             if (inputs_ > most_inputs)
                 throw std::invalid_argument(fmt::format("the layers up to here read {} inputs; the most is {}", inputs_, most_inputs));
+            const bool trainable = options.flag("trainable", true);
             std::unique_ptr<Layer> layer = make_layer(type, options);
             options.finish();
 
-            layer->name = name, layer->type = type, layer->inputs = inputs;
+            layer->name = name, layer->type = type, layer->inputs = inputs, layer->trainable = trainable;
             if (layer->takes_many() ? inputs.size() < 2 : inputs.size() != 1)
                 throw std::invalid_argument(
                     fmt::format("takes {}, has {}", layer->takes_many() ? "two or more inputs" : "one input", inputs.size()));
@@ -133,8 +134,10 @@ public:
             if (i != before_loss) check_has_activation(i);
             if (!is_read_[i]) fail(i, "no layer reads its output");
         }
-        if (!has_trainable_weights_)
-            throw std::runtime_error(fmt::format("{}: no layer has weights to train; add a dense layer or a conv2d", file_));
+        if (!has_trained_weights_)
+            throw std::runtime_error(
+                fmt::format("{}: no layer has weights to train; add a dense layer or a conv2d{}", file_,
+                            std::ranges::all_of(model_.layers, &Layer::trainable) ? "" : ", or one without \"trainable\": false"));
         leave_activation(before_loss);
         try {
             model_.loss->in = model_.layers[last]->out;
@@ -215,7 +218,7 @@ private:
         for (const Weight &weight : layer.weights()) {
             const double floats = std::accumulate(weight.shape.begin(), weight.shape.end(), 1.0, std::multiplies<>());
             check_floats(fmt::format("its {}", weight.name), floats);
-            has_trainable_weights_ = has_trainable_weights_ || weight.trainable;
+            has_trained_weights_ = has_trained_weights_ || layer.trains(weight);
             slab_bytes_ += align_buffer(4 * std::int64_t(floats));
         }
         check_floats("the weights up to here", double(slab_bytes_) / 4);
@@ -230,7 +233,7 @@ private:
     int scaling_layers_ = 0;              // how many those are
     std::size_t inputs_ = 0;              // of the layers so far
     std::int64_t slab_bytes_ = 0;         // of their weights
-    bool has_trainable_weights_ = false;  // of theirs
+    bool has_trained_weights_ = false;    // any of them
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ enum class Home {
     arena_fixed,  // statistics and workspaces
     parameters,   // the slab of trainable weights
     gradients,    // a slab laid out like `parameters`
-    moving,       // the slab of moving statistics: saved, not trained
+    moving,       // the slab of moving statistics and the weights of frozen layers: saved, not trained
     optimizer,    // slabs laid out like `parameters`, one after the other: as many as an optimizer has at most
     prepared,     // what a program's first calls make of the weights, kept until these change
     zeros,        // what never changes, and begins at the offset 0: the bias of a layer without one, the beta of a batch norm

@@ -48,6 +48,28 @@ TEST_CASE("nothing is computed for what no weight lies before") {
     CHECK(find_all(graph, "conv2d_bwd_data", "dense").size() == 1);
 }
 
+TEST_CASE("nothing is computed for the weights of frozen layers, nor below the first that is trained") {
+    const std::string frozen_conv = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "kernel_regularizer": "l2", "trainable": false})";
+    const std::string frozen_norm = R"({"type": "batch_normalization", "trainable": false})", relu = R"({"type": "relu"})";
+    const std::string frozen = frozen_conv + ", " + frozen_norm + ", " + relu;
+    CHECK(names_of(training_graph(make_model(frozen + head))) == std::vector<std::string>{"conv2d_fwd", "batch_norm_fold", "affine", "relu",
+                                                                                          "conv2d_fwd", "softmax_cross_entropy_fwd",
+                                                                                          "onehotgradient", "conv2d_bwd_weights"});
+
+    // The gradient passes through frozen layers to those before them, and moving statistics are read alone.
+    const Graph graph = training_graph(make_model(R"({"type": "conv2d", "filters": 4, "kernel_size": 3}, )" + frozen + head));
+    CHECK(names_of(graph) == std::vector<std::string>{"conv2d_fwd", "conv2d_fwd", "batch_norm_fold", "affine", "relu", "conv2d_fwd",
+                                                      "softmax_cross_entropy_fwd", "onehotgradient", "conv2d_bwd_weights",
+                                                      "conv2d_bwd_data", "mask", "affine", "conv2d_bwd_data", "conv2d_bwd_weights"});
+    // What a frozen batch norm does to a gradient is its scale alone.
+    const Operands forward = find_all(graph, "affine")[0].chain("output")[0].operands,
+                   backward = find_all(graph, "affine")[1].chain("output")[0].operands;
+    CHECK(backward["scale"] == forward["scale"]);
+    CHECK(graph.values[std::size_t(backward["shift"])].home == Home::zeros);
+    for (const Operation &operation : graph.operations)
+        for (const Operand &output : operation.outputs) CHECK(graph.values[std::size_t(output.value)].home != Home::moving);
+}
+
 TEST_CASE("the gradients of a value used twice are summed in a fixed order") {
     const Graph graph = training_graph(make_model(R"({"name": "stem", "type": "conv2d", "filters": 4, "kernel_size": 3},
         {"name": "a", "type": "relu", "inputs": ["stem"]}, {"name": "b", "type": "dropout", "inputs": ["stem"]},

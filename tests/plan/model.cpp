@@ -119,6 +119,28 @@ TEST_CASE("weights have Keras's shapes, initializers and fans, and are aligned")
     CHECK(slabs.extents[slabs.find("dense/kernel")] == std::vector<int>{10, 4, 6, 6});
 }
 
+TEST_CASE("the weights of frozen layers lie with the moving statistics, in Keras's order and counts") {
+    const std::string norm = R"({"type": "batch_normalization", "trainable": false})";
+    const std::string frozen = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "trainable": false})";
+    const Plan plan = make_plan(make_model(conv + ", " + frozen + ", " + norm + ", " + flatten + ", " + softmax), {.sets = {}});
+    std::vector<std::string> trained, kept;
+    for (const Parameter &parameter : plan.parameters) (parameter.home == Home::parameters ? trained : kept).push_back(parameter.name);
+    CHECK(trained == std::vector<std::string>{"conv2d/kernel", "conv2d/bias", "dense/kernel", "dense/bias"});
+    CHECK(kept == std::vector<std::string>{"conv2d_1/kernel", "conv2d_1/bias", "batch_normalization/gamma", "batch_normalization/beta",
+                                           "batch_normalization/moving_mean", "batch_normalization/moving_variance"});
+    CHECK(plan.trainable == 27 * 4 + 4 + 64 * 10 + 10);
+    CHECK(plan.non_trainable == 36 * 4 + 4 + 4 * 4);
+    CHECK(plan.parameter_bytes == 512 + 512 + 4 * 640 + 512);
+    CHECK(plan.parameters[2].initializer == "glorot_uniform");
+
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "trainable": 0})") ==
+          "t.json: layers[0] \"conv2d\": \"trainable\" must be true or false, not 0");
+    CHECK(failure_of([&] {
+              parse_model(model_text(R"({"type": "flatten", "trainable": false}, {"type": "dense", "units": 2, "trainable": false})"),
+                          "t.json");
+          }) == "t.json: no layer has weights to train; add a dense layer or a conv2d, or one without \"trainable\": false");
+}
+
 TEST_CASE("global pools leave one pixel, flat unless keepdims") {
     const auto output = [](const std::string &options) {
         const Model model = make_model(R"({"type": "global_average_pooling2d")" + options + "}, " + flatten + ", " + softmax);
@@ -501,7 +523,7 @@ TEST_CASE("the schema has the layers and options that the reader has") {
     for (const nlohmann::json &layer : schema["$defs"]["layer"]["oneOf"]) {
         const nlohmann::json &options = layer["properties"];
         nlohmann::json given = {{"type", options["type"]["const"]}, {"?", 0}};
-        std::set<std::string> keys = {"type", "name", "inputs"};
+        std::set<std::string> keys = {"type", "name", "inputs", "trainable"};
         for (const auto &[key, option] : options.items()) keys.insert(key);
         for (const nlohmann::json &key : layer.value("required", nlohmann::json::array()))
             if (key != "inputs")
@@ -550,8 +572,8 @@ TEST_CASE("a kernel's regularizer adds to its gradient when the backward pass is
 }
 
 TEST_CASE("unknown keys, missing keys and wrong types are named") {
-    CHECK(message(R"({"type": "relu", "slope": 1})") ==
-          "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, inputs, max_value, negative_slope, threshold");
+    CHECK(message(R"({"type": "relu", "slope": 1})") == "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, "
+                                                        "inputs, trainable, max_value, negative_slope, threshold");
     CHECK(message(flatten + R"(, {"type": "spatial_dropout2d"})").starts_with("t.json: layers[1] \"spatial_dropout2d\": "));
     for (const char *rate : {"1", "1e-5", "-0.1", "\"0.5\""})
         CHECK(message(fmt::format(R"({{"type": "dropout", "rate": {}}})", rate)) ==
@@ -596,7 +618,7 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
     CHECK(message(R"({"type": "relu", "max_value": "6"})") ==
           "t.json: layers[0] \"re_lu\": \"max_value\" must be a number from 0 to 1e+12, not \"6\"");
     CHECK(message(R"({"type": "elu", "negative_slope": 1})") ==
-          "t.json: layers[0] \"elu\": unknown key \"negative_slope\"; the layer has type, name, inputs, alpha");
+          "t.json: layers[0] \"elu\": unknown key \"negative_slope\"; the layer has type, name, inputs, trainable, alpha");
     CHECK(message(R"({"type": "batch_normalization", "momentum": 1.5})") ==
           "t.json: layers[0] \"batch_normalization\": \"momentum\" must be a number from 0 to 1, not 1.5");
     CHECK(message(R"({"type": "batch_normalization", "epsilon": 0})") ==
