@@ -66,13 +66,16 @@ std::string ChosenData::description() const {
     return fmt::format("{}: {} ({})", request_.path.string(), source_->description(), chosen_);
 }
 
+void note_converted(const std::string &path, const LoadedWeights &loaded, const Plan &plan) {
+    if (loaded.converted_types.empty()) return;
+    const std::string note = fmt::format("{}: {}: weights of type {} are converted to float32\n", plan.model, printable(path),
+                                         fmt::join(loaded.converted_types, ", "));
+    std::fputs(note.c_str(), stderr);  // where nobody takes it, the weights are as good
+}
+
 LoadedWeights load_named_weights(const std::string &path, Network &network, NonfiniteWeights nonfinite) {
     LoadedWeights loaded = load_weights(path, network, nonfinite);
-    if (!loaded.converted_types.empty()) {
-        const std::string note = fmt::format("{}: {}: weights of type {} are converted to float32\n", network.plan().model, printable(path),
-                                             fmt::join(loaded.converted_types, ", "));
-        std::fputs(note.c_str(), stderr);  // where nobody takes it, the weights are as good
-    }
+    note_converted(path, loaded, network.plan());
     return loaded;
 }
 

@@ -107,6 +107,22 @@ std::string describe_validation(const RunData &data) {
     return fmt::format("validate  on {}{}\n", validated, data.tests() ? "; the test images are evaluated once, at the end" : "");
 }
 
+/// The weights that the file has; a line says which it lacks.
+void begin_with(const std::string &path, Network &network) {
+    const LoadedWeights loaded = load_first_weights(path, network);
+    note_converted(path, loaded, network.plan());
+    const std::size_t all = network.plan().parameters.size(), missing = loaded.missing.size();
+    fmt::print("init      {}: {} of {} weights", printable(path), all - missing, all);
+    if (missing == 0) {
+        fmt::print("\n");
+        return;
+    }
+    constexpr std::size_t most_named = 4;
+    std::vector<std::string> names(loaded.missing.begin(), loaded.missing.begin() + std::ptrdiff_t(std::min(missing, most_named)));
+    if (missing > most_named) names.push_back(fmt::format("{} more", missing - most_named));
+    fmt::print("; {} begin{} anew: {}\n", missing, missing == 1 ? "s" : "", fmt::join(names, ", "));
+}
+
 /// How a run ended.
 std::string describe_end(const RunConfig &config, const TrainingState &state) {
     if (!stops_early(config.recipe, state.best, state.epoch)) return "done";
@@ -174,10 +190,8 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     require_fits(config, data);
     const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
-    if (config.init.empty())
-        adapt_normalization(*network, data.train, data.records_to_train(config));
-    else
-        load_named_weights(config.init, *network);
+    adapt_normalization(*network, data.train, data.records_to_train(config));
+    if (!config.init.empty()) begin_with(config.init, *network);
 
     const RunFolder folder =
         options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model) : RunFolder::create(options.out);

@@ -81,13 +81,17 @@ void check_values(const fs::path &path, const TensorFile &file, const Slot &slot
                                    fmt::join(found, ", "), slot.values.size()));
 }
 
-void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
-    for (const Slot &slot : weights) check(path, file, slot, model);
+void check_known(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
     for (const auto &[name, tensor] : file.tensors) {
         const bool known = name.starts_with(optimizer_prefix) ||
                            std::any_of(weights.begin(), weights.end(), [&name = name](const Slot &slot) { return slot.name == name; });
         if (!known) fail_for(path, fmt::format("tensor \"{}\" {} is no weight of the model {}", name, shape_text(tensor.shape), model));
     }
+}
+
+void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
+    for (const Slot &slot : weights) check(path, file, slot, model);
+    check_known(path, file, weights, model);
 }
 
 void copy(const TensorFile &file, const std::vector<Slot> &slots) {
@@ -254,17 +258,45 @@ void save_weights(const fs::path &path, Network &network, const TrainingImages &
     write_safetensors(path, views(weight_slots(network)), metadata);
 }
 
-LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeights nonfinite) {
-    const TensorFile file = read_safetensors(path);
-    const std::vector<Slot> weights = weight_slots(network);
+namespace {
+
+/// `weights` as load_weights() has them, of which each is in the file.
+LoadedWeights load(const fs::path &path, const TensorFile &file, const Plan &plan, const std::vector<Slot> &weights,
+                   NonfiniteWeights nonfinite) {
     LoadedWeights loaded;
-    loaded.images = parse_images(path, our_metadata(file), network.plan());
-    check_weights(path, file, weights, network.plan().model);
+    loaded.images = parse_images(path, our_metadata(file), plan);
     for (const Slot &slot : weights) {
         if (nonfinite == NonfiniteWeights::refused) check_values(path, file, slot);
         if (const DType type = file.tensors.at(slot.name).type; type != DType::f32) loaded.converted_types.insert(name_of(type));
     }
     copy(file, weights);
+    return loaded;
+}
+
+}  // namespace
+
+LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeights nonfinite) {
+    const TensorFile file = read_safetensors(path);
+    const std::vector<Slot> weights = weight_slots(network);
+    check_weights(path, file, weights, network.plan().model);
+    return load(path, file, network.plan(), weights, nonfinite);
+}
+
+LoadedWeights load_first_weights(const fs::path &path, Network &network) {
+    const TensorFile file = read_safetensors(path);
+    std::vector<Slot> weights = weight_slots(network);
+    const std::string &model = network.plan().model;
+    check_known(path, file, weights, model);
+    std::vector<std::string> missing;
+    std::erase_if(weights, [&](const Slot &slot) {
+        const bool is_missing = !file.tensors.contains(slot.name);
+        if (is_missing) missing.push_back(slot.name);
+        return is_missing;
+    });
+    if (weights.empty()) fail_for(path, fmt::format("it holds no weight of the model {}", model));
+    for (const Slot &slot : weights) check(path, file, slot, model);
+    LoadedWeights loaded = load(path, file, network.plan(), weights, NonfiniteWeights::refused);
+    loaded.missing = std::move(missing);
     return loaded;
 }
 
