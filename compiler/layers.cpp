@@ -21,13 +21,6 @@ namespace {
 /// What numbers that images are rescaled or normalised by may have at most; a scale's inverse too.
 constexpr double most_value = 1e12;
 
-/// The shape of a kernel that works on each element or channel: only in_* are set, the output has the same sizes.
-Shape elementwise(const FeatureMap &map) {
-    Shape shape;
-    shape.in_h = map.h, shape.in_w = map.w, shape.in_c = map.c;
-    return shape;
-}
-
 void require_spatial(const FeatureMap &in) {
     if (in.flat) throw std::invalid_argument(fmt::format("needs rows, columns and channels, but its input is flat ({})", to_string(in)));
 }
@@ -923,6 +916,12 @@ const LayerType &find_type(const std::string &type) {
 }
 
 }  // namespace
+
+Shape elementwise(const FeatureMap &map) {
+    Shape shape;
+    shape.in_h = map.h, shape.in_w = map.w, shape.in_c = map.c;
+    return shape;
+}
 
 std::string to_string(const FeatureMap &map) {
     return map.flat ? fmt::to_string(map.h * map.w * map.c) : fmt::format("{}x{}x{}", map.h, map.w, map.c);

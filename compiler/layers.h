@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compiler/options.h"
+#include "plan/shape.h"
 
 #include <cstdint>
 #include <memory>
@@ -25,6 +26,9 @@ struct FeatureMap {
 
 /// "30x30x32", or "128" where flat.
 std::string to_string(const FeatureMap &map);
+
+/// The shape of a kernel that works on each element or channel: only in_* are set, the output has the same sizes.
+Shape elementwise(const FeatureMap &map);
 
 struct Weight {
     std::string name;          // "kernel"

@@ -260,6 +260,7 @@ std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs) {
     for (Graph &optimizer : lower_optimizers(model, slabs)) graphs.push_back(std::move(optimizer));
     for (Graph &augmentation : lower_augmentation(model)) graphs.push_back(std::move(augmentation));
     for (int batch : {0, 1}) graphs.push_back(lower_inference(model, slabs, batch));
+    for (Graph &features : lower_features(model, slabs)) graphs.push_back(std::move(features));
     return graphs;
 }
 
@@ -274,6 +275,7 @@ Plan make_plan(const Model &model, const PlanOptions &options) {
     plan.dropout_layers = int(rates.size());
     if (std::ranges::any_of(rates, [](double rate) { return rate != 0; })) plan.dropout_rates = rates;
     plan.layers = summarize(model);
+    plan.feature_layers = feature_layers(model);
     plan.parameters = slabs.parameters;
     plan.trainable = slabs.trainable;
     plan.non_trainable = slabs.non_trainable;

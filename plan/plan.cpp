@@ -273,11 +273,14 @@ Plan parse(const Json &json) {
     plan.classes = json.at("classes");
     plan.dropout_layers = json.at("dropout_layers");
     if (json.contains("dropout_rates")) plan.dropout_rates = json["dropout_rates"].get<std::vector<double>>();
+    if (json.contains("feature_layers")) plan.feature_layers = json["feature_layers"];
     plan.trainable = json.at("trainable");
     plan.non_trainable = json.at("non_trainable");
     plan.parameter_bytes = json.at("parameter_bytes");
     plan.moving_bytes = json.at("moving_bytes");
     for (const Json &layer : json.at("layers")) plan.layers.push_back(parse_layer(layer));
+    if (plan.feature_layers < 0 || plan.feature_layers > int(plan.layers.size()))
+        throw std::runtime_error(fmt::format("{} of {} layers make features", plan.feature_layers, plan.layers.size()));
     for (const Json &parameter : json.at("parameters")) plan.parameters.push_back(parse_parameter(parameter));
     for (const Json &set : json.at("sets")) plan.sets.push_back(parse_set(set));
     return plan;
@@ -296,6 +299,7 @@ std::string to_json(const Plan &plan) {
                  {"classes", plan.classes},
                  {"dropout_layers", plan.dropout_layers}};
     if (!plan.dropout_rates.empty()) json["dropout_rates"] = plan.dropout_rates;
+    if (plan.feature_layers > 0) json["feature_layers"] = plan.feature_layers;
     json.update({{"trainable", plan.trainable},
                  {"non_trainable", plan.non_trainable},
                  {"parameter_bytes", plan.parameter_bytes},

@@ -64,7 +64,9 @@ struct Call {
 
 /// A sequence of calls: "input" and "input_float" (a batch of images as the layers read it, of records that are bytes or float32), then on
 /// that "gradients" (forward and backward), "infer" and "infer_one", for a single image; the optimizers by their names. "augment" and
-/// "augment_float" make the images of an augmented batch, which "input" then takes for records.
+/// "augment_float" make the images of an augmented batch, which "input" then takes for records. Where a model's first layers are frozen,
+/// "features" makes what they make of a batch, from which "gradients" and "infer" begin, and "input_features" gathers that of records which
+/// were made before.
 struct Program {
     std::string name;
     std::vector<Buffer> buffers;
@@ -117,6 +119,7 @@ struct Plan {
     int dropout_layers = 0;
     std::vector<double> dropout_rates;  // those layers' own; empty where all are 0
     std::vector<LayerSummary> layers;
+    int feature_layers = 0;  // so many of the first make features, which training leaves as they are
     std::vector<Parameter> parameters;
     std::int64_t trainable = 0, non_trainable = 0;       // numbers of weights
     std::int64_t parameter_bytes = 0, moving_bytes = 0;  // sizes of the slabs

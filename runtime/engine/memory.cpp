@@ -71,8 +71,8 @@ std::span<const std::byte> bytes_of(const Records &images) {
 }  // namespace
 
 PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, const Records &images,
-                       std::span<const std::uint16_t> labels)
-    : image_bytes_(bytes_of(images).size()), records_(static_cast<int>(labels.size())) {
+                       std::span<const std::uint16_t> labels, bool are_features)
+    : are_features_(are_features), image_bytes_(bytes_of(images).size()), records_(static_cast<int>(labels.size())) {
     if (device) {
         images_on_device_.emplace(device, session, static_cast<std::int64_t>(image_bytes_));
         labels_on_device_.emplace(device, session, static_cast<std::int64_t>(labels.size_bytes()));
@@ -92,7 +92,9 @@ bool PlacedData::refill(const Records &images, std::span<const std::uint16_t> la
         images_ = place_of(bytes.data());
         labels_ = place_of(labels.data());
     }
-    floats_ = std::holds_alternative<std::span<const float>>(images);
+    kind_ = are_features_                                            ? RecordKind::features
+            : std::holds_alternative<std::span<const float>>(images) ? RecordKind::floats
+                                                                     : RecordKind::bytes;
     records_ = static_cast<int>(labels.size());
     return true;
 }
@@ -101,8 +103,11 @@ namespace {
 
 constexpr std::array slabs = {Home::parameters, Home::gradients, Home::moving, Home::optimizer};
 
-/// Bytes of an image as the layers read it, which the network keeps beside the arena for every image of a batch.
-std::int64_t input_bytes(const Plan &plan) { return std::int64_t{4} * plan.in_h * plan.in_w * plan.in_c; }
+/// Bytes of an image as the layers read it, and of its features, which the network keeps beside the arena for every image of a batch.
+std::int64_t input_bytes(const Plan &plan, const SetPlan &set) {
+    const Buffer *features = find_features(set);
+    return std::int64_t{4} * plan.in_h * plan.in_w * plan.in_c + (features ? bytes_of(*features, 1) : 0);
+}
 
 /// Bytes of every home, of the batch's arena for one image.
 std::map<Home, std::int64_t> bytes_of_homes(const Plan &plan, const SetPlan &set) {
@@ -139,6 +144,13 @@ std::string in_mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 <
 
 }  // namespace
 
+const Buffer *find_features(const SetPlan &set) {
+    const auto program = std::ranges::find(set.programs, "features", &Program::name);
+    if (program == set.programs.end()) return nullptr;
+    const auto buffer = std::ranges::find(program->buffers, "frozen features", &Buffer::name);
+    return buffer == program->buffers.end() ? nullptr : &*buffer;
+}
+
 void check_batch(const Plan &plan, const SetPlan &set, int max_batch, std::int64_t available) {
     if (max_batch < 1) throw std::invalid_argument(fmt::format("a largest batch of {} images: it must be at least 1", max_batch));
     const std::int64_t addressable = addressable_batch(set);
@@ -149,7 +161,7 @@ void check_batch(const Plan &plan, const SetPlan &set, int max_batch, std::int64
 
     std::int64_t fixed = 0;
     for (const auto &[home, bytes] : bytes_of_homes(plan, set)) fixed += home == Home::arena_batch ? 0 : bytes;
-    const std::int64_t image = bytes_of_homes(plan, set).at(Home::arena_batch) + input_bytes(plan);
+    const std::int64_t image = bytes_of_homes(plan, set).at(Home::arena_batch) + input_bytes(plan, set);
     const double needed = static_cast<double>(fixed) + static_cast<double>(image) * max_batch;
     if (needed <= static_cast<double>(available)) return;
     const std::int64_t fit = image > 0 && available > fixed ? (available - fixed) / image : 0;

@@ -4,6 +4,7 @@
 #include "plan/step.h"
 #include "runtime/engine/executor.h"
 #include "runtime/engine/initializers.h"
+#include "runtime/engine/tensor.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -69,11 +70,12 @@ struct Network::Implementation {
     Memory memory;
     std::map<std::string, Executor, std::less<>> programs;
     Executor &input, &input_float, &augment, &augment_float, &gradients, &infer, &infer_one;
+    Executor *features, *input_features;  // null where no frozen layers are at the beginning
 
     std::optional<PlacedData> data;  // the network's own
     int records = 0;                 // of the bound data
-    bool floats = false;             // what those are of
-    int inferred = 0;                // images of the last infer()
+    RecordKind kind = RecordKind::bytes;
+    int inferred = 0;  // images of the last infer()
 
     // An augmented batch, which `input` takes for a data set: its images are the records 0, 1, 2, ...
     TwinBlock augmented;
@@ -81,7 +83,8 @@ struct Network::Implementation {
     Place data_images;  // of the bound data
     bool reads_augmented = false;
 
-    TwinBlock images;  // the batch's, as the layers read them: a device is done with a step's when it makes the next one's
+    // The batch's images, as the layers read them, and their features: a device is done with a step's when it makes the next one's.
+    TwinBlock images, batch_features;
 
     // The external buffers, a row for each step that train() takes.
     int steps_ahead;
@@ -97,16 +100,19 @@ struct Network::Implementation {
           memory(plan, set, max_batch, session), input(load_program(model, "input")), input_float(load_program(model, "input_float")),
           augment(load_program(model, "augment")), augment_float(load_program(model, "augment_float")),
           gradients(load_program(model, "gradients")), infer(load_program(model, "infer")), infer_one(load_program(model, "infer_one")),
+          features(load_optional(model, "features")), input_features(load_optional(model, "input_features")),
           augmented(device, session, std::int64_t(max_batch * image_values() * sizeof(float))),
           counting(device, session, 1, std::size_t(max_batch)),
-          images(device, session, std::int64_t(max_batch * image_values() * sizeof(float))), steps_ahead(device ? device_steps_ahead : 1),
-          indices(device, session, steps_ahead, std::size_t(max_batch)),
+          images(device, session, std::int64_t(max_batch * image_values() * sizeof(float))),
+          batch_features(device, session, std::int64_t(max_batch * feature_values() * sizeof(float))),
+          steps_ahead(device ? device_steps_ahead : 1), indices(device, session, steps_ahead, std::size_t(max_batch)),
           words(device, session, steps_ahead, std::size_t(max_batch) * augment_words),
           step(device, session, steps_ahead, std::size_t(step_words(plan.dropout_layers, plan.classes))),
           loss(device, session, steps_ahead, std::size_t(max_batch)), correct(device, session, steps_ahead, std::size_t(max_batch)),
           probabilities(device, session, 1, std::size_t(max_batch) * plan.classes), results(std::size_t(steps_ahead)) {
         load_optimizers(model);
         memory.bind("input", images.place(0));
+        if (features) memory.bind("frozen features", batch_features.place(0));
         memory.bind("probabilities", probabilities.place(0));
         memory.bind("augmented", augmented.place(0));
         std::iota(counting[0].begin(), counting[0].end(), 0);
@@ -128,10 +134,17 @@ struct Network::Implementation {
         write_step(step[0], plan, StepValues{}, 1);
         write_optimizer_step(step[0], all_optimizers().front(), StepValues{});
         send(1);
-        for (Executor *program : {&input, &augment, &gradients, &infer, &infer_one}) program->run(1, 1);
+        for (Executor *program : {&input, &augment, features, &gradients, &infer, &infer_one})
+            if (program) program->run(1, 1);
         for (Executor *program : optimizers()) program->run(1, 1);
         bind_data(black_floats);
         for (Executor *program : {&input_float, &augment_float}) program->run(1, 1);
+        if (features) {
+            const std::vector<float> made(feature_values());
+            const PlacedData placed(device, session, made, label, true);
+            bind_data(placed);
+            input_features->run(1, 1);
+        }
         memory.clear_slabs();
         forget_all_preparations();
         records = 0;  // of the image nothing is kept
@@ -158,21 +171,42 @@ struct Network::Implementation {
 
     std::size_t image_values() const { return std::size_t(plan.in_c) * plan.in_h * plan.in_w; }
 
-    /// Records of which the kernels can address all: on a device their images too, on the host no more than their labels.
-    std::size_t addressable_records(bool of_floats) const {
-        const std::size_t image_bytes = image_values() * (of_floats ? sizeof(float) : 1);
+    std::size_t feature_values() const {
+        const Buffer *buffer = find_features(set);
+        return buffer ? std::size_t(elements_of(*buffer, 1)) : 0;
+    }
+
+    /// Records of so many bytes of which the kernels can address all: on a device their images too, on the host no more than their labels.
+    std::size_t addressable_records(std::size_t image_bytes) const {
         return std::size_t(addressable_bytes) / (device ? std::max(image_bytes, sizeof(std::uint16_t)) : sizeof(std::uint16_t));
     }
 
     void check_data(const Records &data, std::span<const std::uint16_t> labels) const {
         const bool of_floats = std::holds_alternative<std::span<const float>>(data);
         const std::size_t values = std::visit([](const auto &all) { return all.size(); }, data);
-        if (const std::size_t most = addressable_records(of_floats); labels.empty() || labels.size() > most)
-            throw std::invalid_argument(
-                fmt::format("data of {} images: the kernels{} can address 1 to {}", labels.size(), device ? " of a device" : "", most));
+        check_count(labels, image_values() * (of_floats ? sizeof(float) : 1));
         if (values != labels.size() * image_values())
             throw std::invalid_argument(fmt::format("{} {} of images for {} labels: an image has {}x{}x{}", values,
                                                     of_floats ? "floats" : "bytes", labels.size(), plan.in_h, plan.in_w, plan.in_c));
+        check_labels(labels);
+    }
+
+    void check_features(std::span<const float> values, std::span<const std::uint16_t> labels) const {
+        if (!features) throw std::invalid_argument(fmt::format("model {}: no frozen layers at its beginning make features", plan.model));
+        check_count(labels, feature_values() * sizeof(float));
+        if (values.size() != labels.size() * feature_values())
+            throw std::invalid_argument(
+                fmt::format("{} floats of features for {} labels: an image has {}", values.size(), labels.size(), feature_values()));
+        check_labels(labels);
+    }
+
+    void check_count(std::span<const std::uint16_t> labels, std::size_t image_bytes) const {
+        if (const std::size_t most = addressable_records(image_bytes); labels.empty() || labels.size() > most)
+            throw std::invalid_argument(
+                fmt::format("data of {} images: the kernels{} can address 1 to {}", labels.size(), device ? " of a device" : "", most));
+    }
+
+    void check_labels(std::span<const std::uint16_t> labels) const {
         const auto label = std::ranges::find_if(labels, [&](std::uint16_t given) { return given >= plan.classes; });
         if (label != labels.end())
             throw std::invalid_argument(
@@ -184,7 +218,7 @@ struct Network::Implementation {
         memory.bind("records", data_images);
         memory.bind("labels", placed.labels());
         records = placed.records();
-        floats = placed.are_floats();
+        kind = placed.kind();
         bound_row = -1;
         bind_row(0);
     }
@@ -193,10 +227,14 @@ struct Network::Implementation {
         return programs.try_emplace(name, model, find_program(set, name), set.order, memory, session).first->second;
     }
 
+    /// Null where the set has no such program.
+    Executor *load_optional(const halcyon_model &model, const std::string &name) {
+        return std::ranges::find(set.programs, name, &Program::name) == set.programs.end() ? nullptr : &load_program(model, name);
+    }
+
     /// Those that the model was compiled with.
     void load_optimizers(const halcyon_model &model) {
-        for (const Optimizer &optimizer : all_optimizers())
-            if (std::ranges::find(set.programs, optimizer.name, &Program::name) != set.programs.end()) load_program(model, optimizer.name);
+        for (const Optimizer &optimizer : all_optimizers()) load_optional(model, optimizer.name);
     }
 
     std::vector<Executor *> optimizers() {
@@ -222,7 +260,8 @@ struct Network::Implementation {
     /// Of each program what it made of any weights.
     void forget_all_preparations() {
         forget_preparations();
-        for (Executor *program : {&input, &input_float}) program->forget_preparations();
+        for (Executor *program : {&input, &input_float, features})
+            if (program) program->forget_preparations();
     }
 
     std::span<float> weights(Home slab) {
@@ -248,10 +287,17 @@ struct Network::Implementation {
     }
 
     void set_words(int row, std::span<const std::int32_t> given, std::size_t batch) {
+        if (kind == RecordKind::features) throw std::invalid_argument("features of images cannot be augmented");
         if (given.size() != batch * augment_words)
             throw std::invalid_argument(
                 fmt::format("{} words of augmentation for {} images: {} belong to each", given.size(), batch, int(augment_words)));
         std::ranges::copy(given, words[row].begin());
+    }
+
+    void set_values(int row, const StepValues &values, std::size_t batch) {
+        if (kind == RecordKind::features && values.flip_probability > 0)
+            throw std::invalid_argument("features of images cannot be flipped");
+        write_step(step[row], plan, values, batch);
     }
 
     /// Gives the kernels what they read in these steps, a row each.
@@ -265,7 +311,7 @@ struct Network::Implementation {
             select(row, given.records);
             if (!given.augment.empty()) set_words(row, given.augment, given.records.size());
             augmenting = augmenting || !given.augment.empty();
-            write_step(step[row], plan, given.values, given.records.size());
+            set_values(row, given.values, given.records.size());
             write_optimizer_step(step[row], optimizer, given.values);
         }
         send(int(steps.size()), augmenting);
@@ -278,16 +324,40 @@ struct Network::Implementation {
         step.send(rows);
     }
 
-    void run_augment(std::size_t batch) { (floats ? augment_float : augment).run(static_cast<int>(batch), records); }
+    void run_augment(std::size_t batch) { (kind == RecordKind::floats ? augment_float : augment).run(static_cast<int>(batch), records); }
 
-    /// Makes the batch's images of their records, augmented or not, and runs `program` on those: threads do not fall asleep in between.
+    /// Makes the batch's images of their records, augmented or not, or gathers their features.
+    void run_input(std::size_t batch) {
+        if (reads_augmented) run_augment(batch);
+        Executor &program = kind == RecordKind::features ? *input_features : kind == RecordKind::floats ? input_float : input;
+        program.run(static_cast<int>(batch), reads_augmented ? static_cast<int>(batch) : records);
+    }
+
+    /// Makes the batch's images, and their features where `program` begins with those, and runs it: threads do not fall asleep in between.
     void run_on_images(Executor &program, std::size_t batch) {
         on_kernel_stack([&] {
             const ThreadPool::Step step_of_all(session.threads());
-            if (reads_augmented) run_augment(batch);
-            (floats ? input_float : input).run(static_cast<int>(batch), reads_augmented ? static_cast<int>(batch) : records);
+            run_input(batch);
+            const bool begins_with_features = &program == &gradients || &program == &infer;
+            if (features && kind != RecordKind::features && begins_with_features) features->run(static_cast<int>(batch), records);
             program.run(static_cast<int>(batch), records);
         });
+    }
+
+    /// Of the features that were made of a batch, those of one image after the other.
+    void copy_features(std::size_t batch, std::span<float> to) {
+        batch_features.fetch(static_cast<std::int64_t>(batch * feature_values() * sizeof(float)));
+        const auto *const from = reinterpret_cast<const float *>(batch_features.host());
+        Tensor tensor(*find_features(set), set.order, place_of(from), static_cast<int>(batch));
+        const std::span dimensions(tensor.get()->dim, 4);
+        auto next = to.begin();
+        for (int n = 0; n < dimensions[3].extent; ++n)
+            for (int y = 0; y < dimensions[2].extent; ++y)
+                for (int x = 0; x < dimensions[1].extent; ++x) {
+                    const std::ptrdiff_t first = std::ptrdiff_t{n} * dimensions[3].stride + std::ptrdiff_t{y} * dimensions[2].stride +
+                                                 std::ptrdiff_t{x} * dimensions[1].stride;
+                    next = std::copy_n(from + first, dimensions[0].extent, next);
+                }
     }
 
     void run_gradients(int row, std::size_t batch, bool read_augmented = false) {
@@ -364,6 +434,27 @@ PlacedData Network::place(const Records &images, std::span<const std::uint16_t> 
     return {self_->device, self_->session, images, labels};
 }
 
+std::size_t Network::feature_values() const { return self_->feature_values(); }
+
+std::size_t Network::addressable_features() const { return self_->addressable_records(feature_values() * sizeof(float)); }
+
+void Network::make_features(std::span<const std::int32_t> records, std::span<float> features) {
+    if (!self_->features || self_->kind == RecordKind::features || features.size() != records.size() * feature_values())
+        throw std::invalid_argument(fmt::format("{} features of {} records: of each image there are {}, and of features none",
+                                                features.size(), records.size(), feature_values()));
+    self_->select(0, records);
+    self_->set_values(0, StepValues{}, records.size());  // no flips
+    self_->send(1);
+    self_->bind_row(0);
+    self_->run_on_images(*self_->features, records.size());
+    self_->copy_features(records.size(), features);
+}
+
+PlacedData Network::place_features(std::span<const float> features, std::span<const std::uint16_t> labels) {
+    self_->check_features(features, labels);
+    return {self_->device, self_->session, features, labels, true};
+}
+
 void Network::bind_data(const PlacedData &data) { self_->bind_data(data); }
 
 void Network::bind_data(const Records &images, std::span<const std::uint16_t> labels) {
@@ -375,7 +466,7 @@ void Network::bind_data(const Records &images, std::span<const std::uint16_t> la
 
 BatchResult Network::gradients(std::span<const std::int32_t> records, const StepValues &step) {
     self_->select(0, records);
-    write_step(self_->step[0], plan(), step, records.size());
+    self_->set_values(0, step, records.size());
     self_->send(1);
     self_->run_gradients(0, records.size());
     self_->fetch(1);
@@ -389,9 +480,10 @@ Records Network::augment(std::span<const std::int32_t> records, std::span<const 
     self_->bind_row(0);
     self_->run_augment(records.size());
     const std::size_t values = self_->image_values() * records.size();
-    self_->augmented.fetch(static_cast<std::int64_t>(values * (self_->floats ? sizeof(float) : 1)));
+    const bool floats = self_->kind == RecordKind::floats;
+    self_->augmented.fetch(static_cast<std::int64_t>(values * (floats ? sizeof(float) : 1)));
     const std::byte *const images = self_->augmented.host();
-    if (self_->floats) return std::span(reinterpret_cast<const float *>(images), values);
+    if (floats) return std::span(reinterpret_cast<const float *>(images), values);
     return std::span(reinterpret_cast<const std::uint8_t *>(images), values);
 }
 
@@ -423,7 +515,8 @@ BatchResult Network::infer(std::span<const std::int32_t> records) {
     self_->send(1);
     self_->bind_row(0);
     self_->inferred = 0;
-    self_->run_on_images(records.size() == 1 ? self_->infer_one : self_->infer, records.size());
+    const bool is_one_image = records.size() == 1 && self_->kind != RecordKind::features;
+    self_->run_on_images(is_one_image ? self_->infer_one : self_->infer, records.size());
     self_->fetch(1);
     self_->inferred = static_cast<int>(records.size());
     return self_->sums(0, records.size());

@@ -92,6 +92,20 @@ public:
     /// can address, and a label that is no class.
     PlacedData place(const Records &images, std::span<const std::uint16_t> labels);
 
+    /// How many values the model's frozen layers make of an image; 0 where it has none at its beginning.
+    std::size_t feature_values() const;
+    /// The most images whose features the kernels can address as a data set.
+    std::size_t addressable_features() const;
+
+    /// What they make of 1 .. max_batch records of images, one record's after the other's, interleaved like images. It is the same in
+    /// training and in inference, and in every step. Throws like gradients(), and std::invalid_argument where `features` does not have
+    /// feature_values() for each record, or the bound data are features.
+    void make_features(std::span<const std::int32_t> records, std::span<float> features);
+
+    /// Such features as a data set: steps and infer() then begin behind the frozen layers, and come to the same bits. There is no
+    /// augmentation and no flip of them. Otherwise like place().
+    PlacedData place_features(std::span<const float> features, std::span<const std::uint16_t> labels);
+
     /// The data that records are numbers of, which must outlive its use.
     void bind_data(const PlacedData &data);
     /// The same for data that the network places, like place(); a device's copy is of now, and is used again for as many records.

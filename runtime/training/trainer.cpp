@@ -1,5 +1,6 @@
 #include "runtime/training/trainer.h"
 
+#include "runtime/engine/machine.h"
 #include "runtime/training/class_weights.h"
 #include "runtime/training/monitor.h"
 
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -86,6 +88,7 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     folder_.write_config(config_);
     if (state_.step == 0) draw_first_images(progress);
     std::filesystem::remove(folder_.mistakes_picture());  // of where the run ended before
+    if (!is_finished(config_.recipe, state_) && !keep_features(progress, stop_requested)) return false;
     while (!is_finished(config_.recipe, state_)) {
         const bool trained = train_epoch(progress, stop_requested);
         const auto evaluation = trained ? validate(stop_requested) : std::nullopt;
@@ -100,9 +103,42 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     return (!data_.tests() || test(progress, stop_requested)) && (!data_.draws_mistakes() || draw_mistakes(progress, stop_requested));
 }
 
+/// Where frozen layers are at the beginning and nothing changes the images, what those make of them is made once. It is what they would
+/// make in each step, so that a run comes to the same bits without. False where it was stopped.
+bool Trainer::keep_features(Progress &progress, const StopRequested &stop_requested) {
+    if (network_.feature_values() == 0) return true;
+    const Plan &plan = network_.plan();
+    const std::string &last = plan.layers.at(static_cast<std::size_t>(plan.feature_layers - 1)).name;
+    const std::vector<std::int32_t> validated = validated_records();
+    const std::size_t images = images_.size() + validated.size();
+    const bool changes_images = config_.recipe.flip > 0 || augmenter_;
+    const std::string reason =
+        changes_images ? "the recipe flips or augments the images" : why_not_kept(network_, images, available_memory());
+    if (!reason.empty()) {
+        progress.end_epoch(fmt::format("features  of {} are made in every step, not once: {}", last, reason));
+        return true;
+    }
+    const double bytes = static_cast<double>(images) * static_cast<double>(network_.feature_values() * sizeof(float));
+    progress.end_epoch(fmt::format("features  of {} are made once for {} images, and take {:.1f} MiB", last, images, bytes / (1 << 20)));
+    kept_train_ = halcyon::keep_features(network_, data_.train, train_data_, images_, stop_requested);
+    if (kept_train_ && !validated.empty()) {
+        kept_validation_ = halcyon::keep_features(network_, *data_.validated(), validation_data_ ? *validation_data_ : train_data_,
+                                                  validated, stop_requested);
+        if (!kept_validation_) return false;
+    }
+    kept_records_.resize(images_.size());
+    std::iota(kept_records_.begin(), kept_records_.end(), 0);
+    return kept_train_.has_value();
+}
+
+/// Of the images to validate on.
+std::vector<std::int32_t> Trainer::validated_records() const {
+    return validation_data_ ? all_records(*data_.validated()) : data_.records.validation;
+}
+
 /// What is left of the epoch; false where it was stopped inside.
 bool Trainer::train_epoch(Progress &progress, const StopRequested &stop_requested) {
-    network_.bind_data(train_data_);
+    network_.bind_data(kept_train_ ? kept_train_->placed : train_data_);
     progress.begin_epoch(static_cast<int>(state_.epoch) + 1, config_.recipe.epochs, config_.images(), state_.position);
     while (state_.position < config_.images()) {
         if (stop_requested()) return false;
@@ -118,7 +154,8 @@ bool Trainer::train_epoch(Progress &progress, const StopRequested &stop_requeste
 void Trainer::train_steps() {
     std::size_t steps = 0;
     for (int position = state_.position; steps < steps_.size() && position < config_.images(); ++steps) {
-        choose_records(steps_[steps].records, position, config_.recipe.batch);
+        choose_records(kept_train_ ? std::span<const std::int32_t>(kept_records_) : images_, steps_[steps].records, position,
+                       config_.recipe.batch);
         set_values(steps_[steps], static_cast<int>(steps), position);
         position += static_cast<int>(steps_[steps].records.size());
     }
@@ -127,12 +164,12 @@ void Trainer::train_steps() {
 }
 
 /// The images at `position` of the epoch and behind: `most` or as many as there are.
-void Trainer::choose_records(std::vector<std::int32_t> &records, int position, int most) const {
+void Trainer::choose_records(std::span<const std::int32_t> from, std::vector<std::int32_t> &records, int position, int most) const {
     const Shuffle shuffle(config_.seed, state_.epoch, static_cast<std::uint32_t>(images_.size()));
     records.resize(static_cast<std::size_t>(std::min(most, config_.images() - position)));
     for (std::int32_t &record : records) {
         const auto place = static_cast<std::uint32_t>(position++);
-        record = images_[config_.shuffle ? shuffle(place) : place];
+        record = from[config_.shuffle ? shuffle(place) : place];
     }
 }
 
@@ -165,6 +202,7 @@ void Trainer::add(const BatchResult &result, const TrainingStep &step) {
 
 /// On the images to validate on, where there are such.
 std::optional<Evaluation> Trainer::validate(const StopRequested &stop_requested) {
+    if (kept_validation_) return evaluate(network_, kept_validation_->placed, stop_requested);
     if (validation_data_) return evaluate(network_, *validation_data_, stop_requested);
     if (data_.validated()) return evaluate(network_, train_data_, data_.records.validation, stop_requested);
     return std::nullopt;
@@ -254,7 +292,7 @@ Dataset Trainer::augmented(const TrainingStep &step) const {
 void Trainer::draw_first_images(Progress &progress) const {
     if (!can_be_drawn(data_.train.c)) return;
     TrainingStep first = steps_.front();
-    choose_records(first.records, 0, static_cast<int>(most_reported));
+    choose_records(images_, first.records, 0, static_cast<int>(most_reported));
     set_values(first, 0, 0);
     folder_.require_there();
     write_picture(folder_.batch_picture(), draw(first));
@@ -265,7 +303,7 @@ void Trainer::draw_first_images(Progress &progress) const {
 /// is resumed.
 bool Trainer::draw_mistakes(Progress &progress, const StopRequested &stop_requested) {
     const Dataset &validated = *data_.validated();
-    const std::vector<std::int32_t> records = validation_data_ ? all_records(validated) : data_.records.validation;
+    const std::vector<std::int32_t> records = validated_records();
     load_weights(folder_.best(), network_);
     const auto mistakes = find_mistakes(network_, validation_data_ ? *validation_data_ : train_data_, validated, records, stop_requested);
     if (!mistakes) return false;

@@ -8,6 +8,7 @@
 #include "runtime/engine/random.h"
 #include "runtime/training/augment.h"
 #include "runtime/training/evaluation.h"
+#include "runtime/training/features.h"
 #include "runtime/training/picture_report.h"
 #include "runtime/training/progress.h"
 #include "runtime/training/run_folder.h"
@@ -65,10 +66,12 @@ public:
     const TrainingState &state() const { return state_; }
 
 private:
+    bool keep_features(Progress &progress, const StopRequested &stop_requested);
     bool train_epoch(Progress &progress, const StopRequested &stop_requested);
     void train_steps();
     double rate_of(std::int64_t step) const;
-    void choose_records(std::vector<std::int32_t> &records, int position, int most) const;
+    void choose_records(std::span<const std::int32_t> from, std::vector<std::int32_t> &records, int position, int most) const;
+    std::vector<std::int32_t> validated_records() const;
     void set_values(TrainingStep &step, int index, int position) const;
     void add(const BatchResult &result, const TrainingStep &step);
     std::optional<Evaluation> validate(const StopRequested &stop_requested);
@@ -97,6 +100,10 @@ private:
     std::optional<Augmenter> augmenter_;
     PlacedData train_data_;
     std::optional<PlacedData> validation_data_;  // where it is not among those
+
+    // Where features are kept, an epoch and a validation are of these instead, and their records are numbered anew.
+    std::optional<KeptFeatures> kept_train_, kept_validation_;
+    std::vector<std::int32_t> kept_records_;
 };
 
 }  // namespace halcyon

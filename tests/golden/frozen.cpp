@@ -2,6 +2,7 @@
 // made.
 #include "halcyon_frozen.h"
 
+#include "plan/augment.h"
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
 #include "runtime/weights/safetensors.h"
@@ -11,7 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -52,11 +53,16 @@ public:
             std::ranges::copy(tensor(parameter.name), network.weight(parameter).begin());
     }
 
+    std::vector<std::uint16_t> labels_of(std::span<const std::int32_t> records) const {
+        std::vector<std::uint16_t> labels;
+        for (const std::int32_t record : records) labels.push_back(labels_[std::size_t(record)]);
+        return labels;
+    }
+
     /// The mean losses of so many steps on all images, by SGD with what make_frozen.py gives it.
-    std::vector<double> train(int steps) {
+    std::vector<double> train(int steps, const std::vector<std::int32_t> &records = {0, 1, 2, 3, 4, 5}) {
         TrainingStep step;
-        step.records.resize(images);
-        std::iota(step.records.begin(), step.records.end(), 0);
+        step.records = records;
         step.values.learning_rate = 0.01F;
         step.values.settings = {0.9F, 0.1F, 0};
         std::vector<double> losses;
@@ -106,6 +112,49 @@ void check_set(const std::string &set) {
 TEST_CASE("ten steps with frozen layers are Keras's: reference") { check_set("reference"); }
 TEST_CASE("ten steps with frozen layers are Keras's: x86_avx2") { check_set("x86_avx2"); }
 TEST_CASE("ten steps with frozen layers are Keras's: opencl") { check_set("opencl"); }
+
+namespace {
+
+/// What the steps and an inference make of images, and of the features that their frozen layers made of them before.
+void check_features(const std::string &set) {
+    if (!can_run(set)) return;
+    Frozen frozen(set), kept(set);
+    const std::size_t values = kept.network.feature_values();
+    CHECK(values == 11 * 9 * 8);
+    Floats features(images * values);
+    const std::vector<std::int32_t> records = {5, 4, 3, 2, 1, 0};
+    const std::span all(features);
+    kept.network.make_features(std::span(records).first(4), all.first(4 * values));
+    kept.network.make_features(std::span(records).last(2), all.last(2 * values));
+    const std::vector<std::uint16_t> labels = kept.labels_of(records);
+    const PlacedData placed = kept.network.place_features(features, labels);
+    kept.network.bind_data(placed);
+
+    const std::vector<double> losses = frozen.train(3, records);
+    const std::vector<std::int32_t> renumbered = {0, 1, 2, 3, 4, 5};
+    CHECK(kept.train(3, renumbered) == losses);
+    for (const Parameter &parameter : kept.network.plan().parameters)
+        CHECK(std::ranges::equal(kept.network.weight(parameter), frozen.network.weight(parameter)));
+    CHECK(kept.network.infer(renumbered).loss == frozen.network.infer(records).loss);
+    CHECK(std::ranges::equal(kept.network.probabilities(), frozen.network.probabilities()));
+    CHECK(frozen.network.infer(std::span(records).first(1)).loss == Approx(kept.network.infer(std::span(renumbered).first(1)).loss));
+
+    // What features cannot be is refused, and so is what is none.
+    CHECK_THROWS_AS(kept.network.make_features(renumbered, features), std::invalid_argument);
+    CHECK_THROWS_AS(frozen.network.make_features(records, all.first(values)), std::invalid_argument);
+    CHECK_THROWS_AS(kept.network.place_features(all.first(values), labels), std::invalid_argument);
+    CHECK_THROWS_AS(kept.network.augment(renumbered, std::vector<std::int32_t>(images * std::size_t(augment_words))),
+                    std::invalid_argument);
+    StepValues flipped;
+    flipped.flip_probability = 0.5F;
+    CHECK_THROWS_AS(kept.network.gradients(renumbered, flipped), std::invalid_argument);
+}
+
+}  // namespace
+
+TEST_CASE("training from kept features has the bits of training from images: reference") { check_features("reference"); }
+TEST_CASE("training from kept features has the bits of training from images: x86_avx2") { check_features("x86_avx2"); }
+TEST_CASE("training from kept features has the bits of training from images: opencl") { check_features("opencl"); }
 
 TEST_CASE("a weight of a frozen layer that is no number reaches the loss") {
     for (const char *name :

@@ -52,9 +52,15 @@ TEST_CASE("nothing is computed for the weights of frozen layers, nor below the f
     const std::string frozen_conv = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "kernel_regularizer": "l2", "trainable": false})";
     const std::string frozen_norm = R"({"type": "batch_normalization", "trainable": false})", relu = R"({"type": "relu"})";
     const std::string frozen = frozen_conv + ", " + frozen_norm + ", " + relu;
-    CHECK(names_of(training_graph(make_model(frozen + head))) == std::vector<std::string>{"conv2d_fwd", "batch_norm_fold", "affine", "relu",
-                                                                                          "conv2d_fwd", "softmax_cross_entropy_fwd",
-                                                                                          "onehotgradient", "conv2d_bwd_weights"});
+    const Model behind = make_model(frozen + head);
+    CHECK(names_of(training_graph(behind)) ==
+          std::vector<std::string>{"conv2d_fwd", "softmax_cross_entropy_fwd", "onehotgradient", "conv2d_bwd_weights"});
+    CHECK(names_of(lower_features(behind, lay_out_slabs(behind)).at(0)) ==
+          std::vector<std::string>{"conv2d_fwd", "batch_norm_fold", "affine", "relu"});
+    // Nor where a dropout comes first, so that there are no features.
+    CHECK(names_of(training_graph(make_model(R"({"type": "dropout"}, )" + frozen + head))) ==
+          std::vector<std::string>{"dropout", "conv2d_fwd", "batch_norm_fold", "affine", "relu", "conv2d_fwd", "softmax_cross_entropy_fwd",
+                                   "onehotgradient", "conv2d_bwd_weights"});
 
     // The gradient passes through frozen layers to those before them, and moving statistics are read alone.
     const Graph graph = training_graph(make_model(R"({"type": "conv2d", "filters": 4, "kernel_size": 3}, )" + frozen + head));
@@ -68,6 +74,36 @@ TEST_CASE("nothing is computed for the weights of frozen layers, nor below the f
     CHECK(graph.values[std::size_t(backward["shift"])].home == Home::zeros);
     for (const Operation &operation : graph.operations)
         for (const Operand &output : operation.outputs) CHECK(graph.values[std::size_t(output.value)].home != Home::moving);
+}
+
+TEST_CASE("an image's features are what layers make of it that neither train nor draw, of which the others read the last alone") {
+    const std::string frozen = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "trainable": false})", drop = R"({"type": "dropout"})";
+    const std::string norm = R"({"type": "batch_normalization"})", frozen_norm = R"({"type": "batch_normalization", "trainable": false})";
+    const std::string scaling = R"({"type": "rescaling", "scale": 2})", pool = R"({"type": "max_pooling2d"})";
+    const std::string conv = R"({"type": "conv2d", "filters": 4, "kernel_size": 3})", end = head.substr(2);
+    const auto layers = [](const std::string &text) { return feature_layers(make_model(text)); };
+    CHECK(layers(conv + ", " + pool + ", " + end) == 0);
+    CHECK(layers(conv + ", " + frozen + ", " + end) == 0);
+    CHECK(layers(frozen + ", " + end) == 2);
+    CHECK(layers(scaling + ", " + frozen + ", " + frozen_norm + ", " + pool + ", " + drop + ", " + end) == 4);
+    CHECK(layers(frozen + ", " + norm + ", " + frozen + ", " + end) == 1);
+    CHECK(layers(drop + ", " + frozen + ", " + end) == 0);
+    CHECK(layers(R"({"type": "dropout", "trainable": false}, )" + frozen + ", " + end) == 0);
+    // A branch within is one of them; one that is read behind ends them before it.
+    const std::string a = R"({"name": "a", "type": "conv2d", "filters": 3, "kernel_size": 1, "trainable": false})";
+    const std::string b = R"({"name": "b", "type": "conv2d", "filters": 3, "kernel_size": 1, "trainable": false})";
+    const std::string both = R"({"type": "add", "inputs": ["a", "b"]})", image = R"({"type": "add", "inputs": ["b", "input"]})";
+    CHECK(layers(a + ", " + b + ", " + both + ", " + end) == 4);
+    CHECK(layers(a + ", " + b + ", " + conv + R"(, {"type": "flatten", "name": "c"}, {"type": "dense", "units": 4, "name": "d"},
+        {"type": "reshape", "target_shape": [1, 1, 4]}, {"type": "conv2d", "filters": 4, "kernel_size": 8, "inputs": ["a"], "name": "e"},
+        {"type": "add", "inputs": ["reshape", "e"]}, )" +
+                 end) == 1);
+    CHECK(layers(a + ", " + b + ", " + norm + R"(, {"type": "add", "inputs": ["batch_normalization", "input"]}, )" + end) == 0);
+    CHECK(layers(a + ", " + b + ", " + image + ", " + end) == 4);
+    // A batch norm without weights has moving statistics.
+    const std::string bare = R"({"type": "batch_normalization", "scale": false, "center": false})";
+    CHECK(layers(frozen + ", " + bare + ", " + end) == 1);
+    CHECK(layers(frozen + ", " + pool + R"(, {"type": "spatial_dropout2d", "rate": 0.5}, )" + end) == 2);
 }
 
 TEST_CASE("the gradients of a value used twice are summed in a fixed order") {
