@@ -404,7 +404,7 @@ int Lowering::gradient(int value) {
     Buffer buffer = graph_.values[value];
     buffer.name = unique("d " + buffer.name);
     if (buffer.home == Home::parameters) buffer.home = Home::gradients;
-    if (is_constant(buffer.home)) buffer.home = Home::arena_fixed;
+    if (is_constant(buffer.home) || buffer.home == Home::moving) buffer.home = Home::arena_fixed, buffer.offset = 0;
     return new_value(std::move(buffer));
 }
 

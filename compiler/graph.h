@@ -123,7 +123,8 @@ public:
     /// the labels, indices: augmented images have numbers of their own; and the loss's targets and metrics. Images are of either type.
     int external(const std::string &name, const std::string &type = "");
 
-    /// A new value that holds a gradient of `value`. A weight's lies in the slab of gradients, where the weight lies in its own.
+    /// A new value that holds a gradient of `value`. A weight's lies in the slab of gradients, where the weight lies in its own. That of a
+    /// weight that is not trained is nobody's: a layer that is not trainable need not make it.
     int gradient(int value);
 
     /// A new value like a weight, for what becomes its gradient when the backward pass is over.

@@ -76,6 +76,20 @@ TEST_CASE("nothing is computed for the weights of frozen layers, nor below the f
         for (const Operand &output : operation.outputs) CHECK(graph.values[std::size_t(output.value)].home != Home::moving);
 }
 
+TEST_CASE("a gradient of a frozen weight that a layer makes all the same lies nowhere near the weight") {
+    const Model model = make_model(R"({"type": "conv2d", "filters": 4, "kernel_size": 3},
+        {"type": "conv2d", "filters": 4, "kernel_size": 3, "trainable": false})" +
+                                   head);
+    const Slabs slabs = lay_out_slabs(model);
+    Lowering lowering(model, slabs, "t", Lowering::Mode::training);
+    const int d_trained = lowering.gradient(lowering.weight(*model.layers[0], "bias"));
+    const int d_frozen = lowering.gradient(lowering.weight(*model.layers[1], "bias"));
+    const std::vector<Buffer> values = std::move(lowering).finish().values;
+    CHECK(values[std::size_t(d_trained)].home == Home::gradients);
+    CHECK(values[std::size_t(d_frozen)].home == Home::arena_fixed);
+    CHECK(values[std::size_t(d_frozen)].offset == 0);
+}
+
 TEST_CASE("an image's features are what layers make of it that neither train nor draw, of which the others read the last alone") {
     const std::string frozen = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "trainable": false})", drop = R"({"type": "dropout"})";
     const std::string norm = R"({"type": "batch_normalization"})", frozen_norm = R"({"type": "batch_normalization", "trainable": false})";
