@@ -88,12 +88,34 @@ Padding read_padding(Options &options) {
     return {.same = options.choice("padding", {"valid", "same"}, "valid") == "same"};
 }
 
-std::string read_activation(Options &options) {
-    std::vector<std::string> choices = {"linear"};
-    for (const Activation &activation : all_activations()) choices.push_back(activation.name);
-    choices.push_back("softmax");
-    return options.choice("activation", choices, "linear");
-}
+/// The activation that a layer goes through: by its name, or {"type": name, its options}.
+struct ActivationChoice {
+    std::string name;
+    std::optional<Link> link = {};  // none of linear, nor of softmax
+
+    explicit ActivationChoice(Options &options) {
+        std::vector<std::string> names = {"linear"};
+        for (const Activation &activation : all_activations()) names.push_back(activation.name);
+        names.push_back("softmax");
+        if (!options.holds_object("activation")) {
+            name = options.choice("activation", names, "linear");
+            if (const Activation *activation = row()) link = activation->link;
+            return;
+        }
+        Options own(options.object("activation"), "activation");
+        own.text("type");
+        name = own.choice("type", names, "");
+        if (const Activation *activation = row())
+            link = activation->approximate && own.flag("approximate", false) ? activation->approximate : activation->link;
+        own.finish();
+    }
+
+private:
+    const Activation *row() const {
+        const auto found = std::ranges::find(all_activations(), name, &Activation::name);
+        return found == all_activations().end() ? nullptr : &*found;
+    }
+};
 
 /// What a weight begins as: by the name of an initializer, or {"type": name, its options}.
 struct InitializerChoice {
@@ -154,18 +176,17 @@ int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int inpu
 }
 
 /// `input` where the activation is linear, or left to the loss.
-int lower_activation(Lowering &lowering, const Layer &layer, int input) {
-    if (layer.leaves_activation) return input;
-    const auto found = std::ranges::find(all_activations(), layer.activation(), &Activation::name);
-    return found == all_activations().end() ? input : lower_row(lowering, layer, found->link, input);
+int lower_activation(Lowering &lowering, const Layer &layer, const ActivationChoice &activation, int input) {
+    return layer.leaves_activation || !activation.link ? input : lower_row(lowering, layer, *activation.link, input);
 }
 
 /// A convolution, which a dense layer is as well, with its activation, unless that is left to the loss.
-int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool use_bias, const RegularizerChoice &regularizer, int input) {
+int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool use_bias, const ActivationChoice &activation,
+                      const RegularizerChoice &regularizer, int input) {
     shape.batch = lowering.batch();
     const int weights = lowering.weight(layer, "kernel");
     const int bias = use_bias ? lowering.weight(layer, "bias") : lowering.constant(layer, "bias", Home::zeros, shape.out_c);
-    const int linear = lowering.activation(layer.activation() == "linear" ? layer.name : layer.name + "/linear", layer.out);
+    const int linear = lowering.activation(activation.name == "linear" ? layer.name : layer.name + "/linear", layer.out);
     lowering.call(layer.name, "conv2d_fwd", shape, {{"input", input}, {"weights", weights}, {"bias", bias}}, {{"output", linear}});
     lowering.on_backward(linear, [=, &lowering, &layer](int d_output) {
         const int d_loss = regularizer.is_none() ? lowering.gradient(weights) : lowering.unfinished_gradient(weights);
@@ -182,14 +203,14 @@ int lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, bool 
         lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
         lowering.add_gradient(layer.name, input, d_input);
     });
-    return lower_activation(lowering, layer, linear);
+    return lower_activation(lowering, layer, activation, linear);
 }
 
 /// What conv2d and dense share: a convolution with a bias and an activation.
 class Convolution : public Layer {
 public:
     explicit Convolution(Options &options)
-        : use_bias_(options.flag("use_bias", true)), activation_(read_activation(options)),
+        : use_bias_(options.flag("use_bias", true)), activation_(options),
           kernel_initializer_(options, "kernel_initializer", "glorot_uniform"), bias_initializer_(options, "bias_initializer", "zeros"),
           kernel_regularizer_(options, "kernel_regularizer") {}
 
@@ -208,10 +229,10 @@ public:
         return weights;
     }
 
-    std::string activation() const override { return activation_; }
+    std::string activation() const override { return activation_.name; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        return lower_convolution(lowering, *this, shape(), use_bias_, kernel_regularizer_, inputs[0]);
+        return lower_convolution(lowering, *this, shape(), use_bias_, activation_, kernel_regularizer_, inputs[0]);
     }
 
 protected:
@@ -221,7 +242,7 @@ protected:
 
 private:
     bool use_bias_;
-    std::string activation_;
+    ActivationChoice activation_;
     InitializerChoice kernel_initializer_, bias_initializer_;
     RegularizerChoice kernel_regularizer_;
 };
@@ -562,19 +583,23 @@ private:
 
 class ActivationLayer : public Layer {
 public:
-    explicit ActivationLayer(Options &options) {
-        options.text("activation");  // it must be there
-        activation_ = read_activation(options);
-    }
+    explicit ActivationLayer(Options &options) : activation_(required(options)) {}
 
     FeatureMap infer() const override { return in[0]; }
-    std::string activation() const override { return activation_; }
-    bool hands_on() const override { return activation_ == "linear"; }
+    std::string activation() const override { return activation_.name; }
+    bool hands_on() const override { return activation_.name == "linear"; }
 
-    int lower(Lowering &lowering, const std::vector<int> &inputs) const override { return lower_activation(lowering, *this, inputs[0]); }
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        return lower_activation(lowering, *this, activation_, inputs[0]);
+    }
 
 private:
-    std::string activation_;
+    static Options &required(Options &options) {
+        if (!options.holds_object("activation")) options.text("activation");
+        return options;
+    }
+
+    ActivationChoice activation_;
 };
 
 /// What makes one value of several.

@@ -262,6 +262,16 @@ Expr itself(const Expr &of) { return of; }
 Expr silu_slope(const Expr &x) { return sigmoid(x) * (1.0f + x * sigmoid(-x)); }
 Expr gelu_slope(const Expr &x) { return normal_share(x) + 0.398942280f * x * exponential(-0.5f * x * x); }
 
+/// x times the share that the approximation takes: sigmoid(2 u) = (1 + tanh(u)) / 2 for u = sqrt(2 / pi) (x + 0.044715 x^3).
+Expr approximate_gelu(const Expr &x) { return x * sigmoid(x * (1.59576912f + 0.0713548162f * x * x)); }
+
+/// 0 far below, 1 far above: within 1e-30 at 10.
+Expr approximate_gelu_slope(const Expr &x) {
+    const Expr at = clamp(x, -10.0f, 10.0f), square = at * at;
+    const Expr twice_u = at * (1.59576912f + 0.0713548162f * square), share = sigmoid(twice_u);
+    return unless_not_a_number(x, share + at * share * sigmoid(-twice_u) * (1.59576912f + 0.214064449f * square));
+}
+
 Expr soft_sign_slope(const Expr &x) {
     const Expr inverse = 1.0f / (1.0f + magnitude(x));
     return inverse * inverse;
@@ -297,6 +307,8 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"silugradient", times_slope<silu_slope>},
     {"gelu", of_value<gelu>},
     {"gelugradient", times_slope<gelu_slope>},
+    {"approximategelu", of_value<approximate_gelu>},
+    {"approximategelugradient", times_slope<approximate_gelu_slope>},
     {"softplus", of_value<soft_plus>},
     {"softplusgradient", times_slope<sigmoid>},
     {"softsign", of_value<soft_sign>},

@@ -58,6 +58,9 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         // value times the share of a normal distribution that is below it
         {"gelu", {}, 45, derived, false, of_input("gelugradient")},
         {"gelugradient", {{"at", element}}, 65, derived},
+        // The same with that share taken for (1 + tanh(sqrt(2 / pi) (value + 0.044715 value^3))) / 2.
+        {"approximategelu", {}, 26, derived, false, of_input("approximategelugradient")},
+        {"approximategelugradient", {{"at", element}}, 38, derived},
         // log(1 + exp(value))
         {"softplus", {}, 35, derived, false, of_input("softplusgradient")},
         {"softplusgradient", {{"at", element}}, 20, derived},
@@ -127,7 +130,7 @@ const std::vector<Activation> &all_activations() {
     static const std::vector<Activation> activations = {
         {"elu", with("elu", {1})},
         {"exponential", {"exponential"}},
-        {"gelu", {"gelu"}},
+        {"gelu", {"gelu"}, Link{"approximategelu"}},
         {"hard_sigmoid", {"hardsigmoid"}},
         {"hard_silu", {"hardsilu"}},
         {"hard_swish", {"hardsilu"}},

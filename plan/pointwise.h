@@ -81,6 +81,7 @@ using Chain = std::vector<Link>;
 struct Activation {
     std::string name;  // Keras's
     Link link;
+    std::optional<Link> approximate = {};  // with Keras's option of that name, where it has it
 };
 const std::vector<Activation> &all_activations();
 

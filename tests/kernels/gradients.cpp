@@ -183,7 +183,10 @@ Differentiable pointwise_layer(const Link &link) {
 /// All activations, and all layers with the defaults of their options and with others.
 std::vector<Link> pointwise_links() {
     std::vector<Link> links;
-    for (const Activation &activation : all_activations()) links.push_back(activation.link);
+    for (const Activation &activation : all_activations()) {
+        links.push_back(activation.link);
+        if (activation.approximate) links.push_back(*activation.approximate);
+    }
     for (const PointwiseLayer &layer : pointwise_layers()) {
         std::vector<float> defaults, others;
         for (const RowConstant &constant : find_row(layer.row).constants) {

@@ -167,6 +167,9 @@ double hard_sigmoid(double x) { return std::isnan(x) ? x : std::clamp(x + 3, 0.0
 double hard_silu(double x) { return x * hard_sigmoid(x); }
 double silu(double x) { return x * sigmoid(x); }
 double gelu(double x) { return x * normal_share(x); }
+/// Twice what the tanh is of.
+double gelu_exponent(double x) { return std::sqrt(8 / std::numbers::pi) * (x + 0.044715 * x * x * x); }
+double approximate_gelu(double x) { return x * sigmoid(gelu_exponent(x)); }
 double soft_plus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 double soft_sign(double x) { return x / (1 + std::abs(x)); }
 
@@ -175,6 +178,10 @@ double tanh_slope(double of) { return 1 - of * of; }
 double exponential_slope(double of) { return of; }
 double silu_slope(double x) { return sigmoid(x) * (1 + x * sigmoid(-x)); }
 double gelu_slope(double x) { return normal_share(x) + x * normal_density(x); }
+double approximate_gelu_slope(double x) {
+    const double share = sigmoid(gelu_exponent(x)), exponent_slope = std::sqrt(8 / std::numbers::pi) * (1 + 3 * 0.044715 * x * x);
+    return share == 0 || share == 1 ? share : share + x * share * (1 - share) * exponent_slope;
+}
 double soft_sign_slope(double x) { return 1 / ((1 + std::abs(x)) * (1 + std::abs(x))); }
 
 double hard_silu_slope(double x) {
@@ -196,6 +203,7 @@ double of_itself(double, double result) { return std::abs(result); }
 /// much of the result as x is off by, a rounding.
 double of_an_exponential(double x, double result) { return std::abs(result) * (1 + std::abs(x) / roundings); }
 double of_its_exponent(double x, double result) { return std::abs(result) * (1 + x * x / 2); }  // that of a normal distribution
+double of_its_cube(double x, double result) { return std::abs(result) * (1 + std::abs(gelu_exponent(x))); }  // of approximate_gelu
 double of_a_sum(double, double) { return 1; }
 double of_a_sum_times(double x, double) { return std::abs(x); }
 
@@ -284,6 +292,8 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"silugradient", times_slope<of_input<silu_slope>>},
     {"gelu", activation<of_value<gelu>, of_its_exponent>},
     {"gelugradient", times_slope<of_input<gelu_slope>>},
+    {"approximategelu", activation<of_value<approximate_gelu>, of_its_cube>},
+    {"approximategelugradient", times_slope<of_input<approximate_gelu_slope>>},
     {"softplus", activation<of_value<soft_plus>, of_an_exponential>},
     {"softplusgradient", times_slope<of_input<sigmoid>>},
     {"softsign", activation<of_value<soft_sign>>},

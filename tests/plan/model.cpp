@@ -590,6 +590,12 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
           "t.json: layers[0] \"up_sampling2d\": \"interpolation\" must be \"nearest\", not \"bilinear\"");
     CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "tanhh"})")
               .starts_with("t.json: layers[0] \"conv2d\": \"activation\" must be \"linear\" or \"elu\" or \"exponential\" or "));
+    CHECK(message(R"({"type": "activation", "activation": {"type": "gelu", "approximate": 1}})") ==
+          "t.json: layers[0] \"activation\": \"approximate\" must be true or false, not 1");
+    CHECK(message(R"({"type": "activation", "activation": {"type": "relu", "approximate": true}})") ==
+          "t.json: layers[0] \"activation\": unknown key \"approximate\"; activation has type");
+    CHECK(message(R"({"type": "activation", "activation": {"approximate": true}})") ==
+          "t.json: layers[0] \"activation\": activation needs \"type\"");
     CHECK(message(R"({"type": "activation"})") == "t.json: layers[0] \"activation\": the layer needs \"activation\"");
     CHECK(message(R"({"type": "leaky_relu", "negative_slope": -1})") ==
           "t.json: layers[0] \"leaky_re_lu\": \"negative_slope\" must be a number from 0 to 1e+12, not -1");
