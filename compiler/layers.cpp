@@ -581,6 +581,54 @@ private:
     Link link_;
 };
 
+/// A slope below zero for each channel, which is a weight.
+class PRelu : public Layer {
+public:
+    explicit PRelu(Options &options)
+        : shared_axes_(options.has("shared_axes") ? options.numbers("shared_axes", 1, 3) : std::vector<double>{}),
+          alpha_initializer_(options, "alpha_initializer", "zeros") {
+        if (find_initializer(alpha_initializer_.name)->fans != Fans::none)
+            throw std::invalid_argument(fmt::format("\"alpha_initializer\" cannot be {}, which is for kernels", alpha_initializer_.name));
+    }
+
+    FeatureMap infer() const override {
+        if (in[0].flat && (in[0].h > 1 || in[0].w > 1))
+            throw std::invalid_argument("has an alpha for each channel, which flatten made of rows and columns; put it before the flatten");
+        if (in[0].flat && !shared_axes_.empty())
+            throw std::invalid_argument("has an alpha for each value of a flat input: nothing is shared");
+        if (!in[0].flat && (!shares(1, in[0].h) || !shares(2, in[0].w) || std::ranges::find(shared_axes_, 3) != shared_axes_.end()))
+            throw std::invalid_argument("has an alpha for each channel: \"shared_axes\" must be [1, 2], the rows and columns");
+        return in[0];
+    }
+
+    std::vector<Weight> weights() const override {
+        const int c = in[0].c;
+        Weight alpha{"alpha", in[0].flat ? std::vector<int>{c} : std::vector<int>{1, 1, c}, {c}, true, alpha_initializer_.name};
+        alpha.values = alpha_initializer_.values;
+        return {alpha};
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const int input = inputs[0], alpha = lowering.weight(*this, "alpha"), output = lowering.activation(name, out);
+        lowering.apply(name, {"prelu", {{"alpha", alpha}}}, input, output);
+        lowering.on_backward(output, [=, this, &lowering](int d_output) {
+            lowering.call(name, "prelu_bwd_alpha", elementwise(in[0]), {{"d_output", d_output}, {"input", input}},
+                          {{"d_alpha", lowering.gradient(alpha)}});
+            if (!lowering.wants_gradient(input)) return;
+            const int d_input = lowering.gradient(input);
+            lowering.apply(name, {"prelumask", {{"at", input}, {"alpha", alpha}}}, d_output, d_input);
+            lowering.add_gradient(name, input, d_input);
+        });
+        return output;
+    }
+
+private:
+    bool shares(int axis, int size) const { return size == 1 || std::ranges::find(shared_axes_, axis) != shared_axes_.end(); }
+
+    std::vector<double> shared_axes_;
+    InitializerChoice alpha_initializer_;
+};
+
 class ActivationLayer : public Layer {
 public:
     explicit ActivationLayer(Options &options) : activation_(required(options)) {}
@@ -915,6 +963,7 @@ std::map<std::string, LayerType> all_layer_types() {
         {"multiply", layer_type<Multiply>("multiply")},
         {"normalization", layer_type<Normalization>("normalization")},
         {"rescaling", layer_type<Rescaling>("rescaling")},
+        {"prelu", layer_type<PRelu>("p_re_lu")},
         {"reshape", layer_type<Reshape>("reshape")},
         {"spatial_dropout2d", layer_type<SpatialDropout2d>("spatial_dropout2d")},
         {"subtract", layer_type<Subtract>("subtract")},

@@ -4,6 +4,7 @@
 #include "generators/layers/average_pool2d.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
+#include "generators/layers/comparisons.h"
 #include "generators/layers/concatenate.h"
 #include "generators/layers/conv2d.h"
 #include "generators/layers/conv2d_pool.h"
@@ -21,6 +22,7 @@ namespace halcyon {
 namespace {
 
 using Halide::Expr;
+using Halide::Func;
 
 /// The tile of a forward convolution: that of its weights, or of its entry; null for a direct one.
 const WinogradTile *forward_tile(const KernelGenerator &k) {
@@ -272,6 +274,25 @@ void batch_norm_pool_bwd(KernelGenerator &k) {
     k.chained_output("d_input", f.d_input);
 }
 
+/// One value for all channels.
+Func of_channels(float value) {
+    const Halide::Var c{"c"};
+    Func constant;
+    constant(c) = value;
+    return constant;
+}
+
+/// The sums of a batch norm of what is below zero, whose mean is 0 and whose deviation is 1.
+void prelu_bwd_alpha(KernelGenerator &k) {
+    const Func input = k.input("input");
+    const Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Func below{"below"};
+    below(c, x, y, n) = below_zero(input(c, x, y, n));
+    auto &f = k.make<BatchNormBackwardStats>(k.input("d_output"), below, of_channels(0), of_channels(1), k.images("input"), k.shape());
+    k.output("d_alpha", f.d_gamma);
+    k.place("tiles", f.tile);
+}
+
 void max_pool2d_fwd(KernelGenerator &k) {
     auto &f = k.make<MaxPool2dForward>(k.input("input"), k.shape());
     f.chain = k.chain("output");
@@ -378,6 +399,7 @@ const Algorithms &algorithms() {
         {"batch_norm_bwd", built_of<BatchNormBackward>(batch_norm_bwd)},
         {"batch_norm_pool_bwd_stats", built_of<BatchNormPoolBackwardStats>(batch_norm_pool_bwd_stats)},
         {"batch_norm_pool_bwd", built_of<BatchNormPoolBackward>(batch_norm_pool_bwd)},
+        {"prelu_bwd_alpha", built_of<BatchNormBackwardStats>(prelu_bwd_alpha)},
         {"max_pool2d_fwd", built_of<MaxPool2dForward>(max_pool2d_fwd)},
         {"max_pool2d_bwd", built_of<MaxPool2dBackward>(max_pool2d_bwd)},
         {"average_pool2d_fwd", built_of<WindowSum2dForward<true>>(window_sum2d_fwd<true>)},

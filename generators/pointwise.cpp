@@ -199,6 +199,22 @@ BoundLink leaky_mask(const Operands &operands) {
             {}};
 }
 
+BoundLink prelu(const Operands &operands) {
+    return {
+        [operands](const Expr &value, const Place &at) { return chosen(is_above(value, 0), value, operands.channel("alpha", at) * value); },
+        {},
+        {}};
+}
+
+BoundLink prelu_mask(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) {
+                const Expr of = operands.element("at", at);
+                return value * unless_not_a_number(of, chosen(is_above(of, 0), 1.0f, operands.channel("alpha", at)));
+            },
+            {},
+            {}};
+}
+
 /// Whether x, which is no NaN, reaches `most`, which may be infinite: then nothing does.
 Expr reaches(const Expr &x, float most) { return std::isinf(most) ? Expr(false) : bits_of(x) >= bits_of(Expr(most)); }
 
@@ -291,6 +307,8 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"mask", mask},
     {"leakyrelu", leaky_relu},
     {"leakymask", leaky_mask},
+    {"prelu", prelu},
+    {"prelumask", prelu_mask},
     {"boundedrelu", bounded_relu},
     {"boundedmask", bounded_mask},
     {"elu", elu},

@@ -279,6 +279,16 @@ const std::vector<Core> &all_cores() {
          derived,
          gradients_and_window},
 
+        // The gradient of a channel's slope below zero: the sum of the gradients of what is below, times that.
+        {"prelu_bwd_alpha",
+         {{"d_output", input}, {"input", input}},
+         {{"d_alpha", in_channels}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         exact,
+         per_input<3>},
+
         // The maximum over windows; padding never wins.
         {"max_pool2d_fwd", {{"input", input}}, {{"output", output}}, {}, Sizes::window, Constants::none, exact, window},
         // The gradient to each window's first maximum in row-major order, found again.

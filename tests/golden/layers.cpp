@@ -103,11 +103,17 @@ void check(const std::string &case_name, const std::string &layers) {
         CAPTURE(i);
         check_close(arrays.at(d_inputs[i]).values, values_of(tensor(fmt::format("d_x{}", i))));
     }
+    for (int value = 0; value < int(graph.values.size()); ++value)
+        if (const std::string &name = graph.values[value].name;
+            name.starts_with("d ") && golden().tensors.contains(tensor(name.substr(2)))) {
+            CAPTURE(name);
+            check_close(arrays.at(value).values, values_of(tensor("d_" + name.substr(2))));
+        }
 }
 
 }  // namespace
 
-TEST_CASE("layers make what Keras's make, and their inputs' gradients") {
+TEST_CASE("layers make what Keras's make, and the gradients of their inputs and weights") {
     int cases = 0;
     for (const auto &[name, text] : golden().metadata) {
         if (!text.starts_with("[")) continue;

@@ -10,7 +10,8 @@ Its tensors, of each case:
     CASE/output                                         of the last layer
     CASE/d_output                                       a gradient of it
     CASE/d_x0, ...                                      those of the inputs
-    CASE/LAYER/WEIGHT                                   weights, by Halcyon's names
+    CASE/LAYER/WEIGHT                                   the weights, by Halcyon's names
+    CASE/d_LAYER/WEIGHT                                 their gradients
 
 and its metadata the case's layers, as a model file has them. Keras has no pool with padding of its own choice: -infinity stands around the
 input of a maximum, and a mean is that of zeros around the input, divided by that of ones.
@@ -65,6 +66,7 @@ CASES: dict[str, tuple[list[tuple[int, int, int]], list[Layer]]] = {
     "reshape": ([(3, 2, 4)], [{"type": "reshape", "target_shape": [-1]}, {"type": "reshape", "target_shape": [3, -1, 4]}]),
     "global_max_pooling2d": ([(5, 4, 3)], [{"type": "global_max_pooling2d"}]),
     "global_max_pooling2d keepdims": ([(5, 4, 3)], [{"type": "global_max_pooling2d", "keepdims": True}]),
+    "prelu": ([(3, 2, 4)], [{"type": "prelu", "shared_axes": [1, 2]}]),
 }
 
 KERAS_TYPES = {
@@ -73,6 +75,7 @@ KERAS_TYPES = {
     "concatenate": keras.layers.Concatenate,
     "maximum": keras.layers.Maximum,
     "multiply": keras.layers.Multiply,
+    "prelu": keras.layers.PReLU,
     "reshape": keras.layers.Reshape,
     "subtract": keras.layers.Subtract,
     "average_pooling2d": keras.layers.AveragePooling2D,
@@ -82,6 +85,9 @@ KERAS_TYPES = {
     "up_sampling2d": keras.layers.UpSampling2D,
     "zero_padding2d": keras.layers.ZeroPadding2D,
 }
+
+# Those that Keras gives a layer without one, where they are not the type.
+NAMES = {"prelu": "p_re_lu"}
 
 POOLS = ("average_pooling2d", "max_pooling2d")
 
@@ -97,31 +103,41 @@ def padded_pool(pool: keras.layers.Layer, type_: str, margins: list[int]) -> Cal
     return lambda values: pool(padded(values[0], margins, 0)) / pool(padded(keras.ops.ones_like(values[0]), margins, 0))
 
 
-def function_of(layer: Layer) -> Callable[[list[Any]], Any]:
-    """Keras's layer, with the model file's options under their own names."""
+def function_of(layer: Layer) -> tuple[keras.layers.Layer, Callable[[list[Any]], Any]]:
+    """Keras's layer, with the model file's options under their own names, and what it makes of values."""
     options = {key: value for key, value in layer.items() if key not in ("type", "inputs")}
     margins = options.pop("padding") if layer["type"] in POOLS and isinstance(options.get("padding"), list) else None
-    made = KERAS_TYPES[layer["type"]](**options, dtype="float64")
+    made = KERAS_TYPES[layer["type"]](**options, name=NAMES.get(layer["type"], layer["type"]), dtype="float64")
     if margins is not None:
-        return padded_pool(made, layer["type"], margins)
-    return lambda values: made(values[0] if len(values) == 1 else values)
-
-
-def run(layers: list[Layer], inputs: list[Any]) -> Any:
-    values = {f"x{i}": value for i, value in enumerate(inputs)}
-    output = values["x0"]
-    for layer in layers:
-        output = function_of(layer)([values[name] for name in layer["inputs"]] if "inputs" in layer else [output])
-    return output
+        return made, padded_pool(made, layer["type"], margins)
+    return made, lambda values: made(values[0] if len(values) == 1 else values)
 
 
 def tensors_of(shapes: list[tuple[int, int, int]], layers: list[Layer], ties: bool, random: np.random.Generator) -> Tensors:
     inputs = [random.normal(0, 1, (IMAGES, *shape)) for shape in shapes]
     inputs = [np.round(values) for values in inputs] if ties else inputs
-    output, backward = jax.vjp(lambda *values: run(layers, list(values)), *inputs)
+    functions = [function_of(layer) for layer in layers]
+
+    def run(*values: Any) -> Any:
+        named = {f"x{i}": value for i, value in enumerate(values)}
+        output = values[0]
+        for layer, (_, function) in zip(layers, functions, strict=True):
+            output = function([named[name] for name in layer["inputs"]] if "inputs" in layer else [output])
+        return output
+
+    run(*inputs)  # makes the weights
+    variables = {f"{made.name}/{variable.name}": variable for made, _ in functions for variable in made.trainable_variables}
+    weights = {name: random.normal(0, 1, variable.shape) for name, variable in variables.items()}
+
+    def run_with(weights: Tensors, *values: Any) -> Any:
+        with keras.StatelessScope(state_mapping=[(variables[name], value) for name, value in weights.items()]):
+            return run(*values)
+
+    output, backward = jax.vjp(run_with, weights, *inputs)
     d_output = random.normal(0, 1, output.shape)
-    tensors = {f"x{i}": value for i, value in enumerate(inputs)} | {"output": output, "d_output": d_output}
-    tensors |= {f"d_x{i}": value for i, value in enumerate(backward(d_output))}
+    d_weights, *d_inputs = backward(d_output)
+    tensors = {f"x{i}": value for i, value in enumerate(inputs)} | {"output": output, "d_output": d_output} | weights
+    tensors |= {f"d_x{i}": value for i, value in enumerate(d_inputs)} | {f"d_{name}": value for name, value in d_weights.items()}
     return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
 
 

@@ -464,6 +464,24 @@ TEST_CASE("gradients of layers that are rows") {
     }
 }
 
+TEST_CASE("gradients of a PReLU") {
+    const Shape shape{.in_h = 4, .in_w = 5, .in_c = 3};
+    const auto alpha_of = [](const Arrays &inputs) { return std::map<std::string, Array>{{"alpha", inputs[1]}}; };
+    const Differentiable prelu = {
+        [=](const Arrays &inputs) {
+            return applied({{{"prelu"}, alpha_of(inputs)}}, inputs[0]);
+        },
+        [=](const Arrays &inputs, const Array &upstream) {
+            std::map<std::string, Array> operands = alpha_of(inputs);
+            operands.emplace("at", inputs[0]);
+            return Arrays{applied({{{"prelumask"}, operands}}, upstream), run("prelu_bwd_alpha", shape, {upstream, inputs[0]})[0]};
+        }};
+    Random random(15);
+    Array alpha({3});
+    alpha.values = {0.25, -0.5, 1.5};
+    check(prelu, {random.reals({3, 5, 4, 2}, -1, 1), alpha});
+}
+
 TEST_CASE("gradients of a sum") {
     const Differentiable sum = {[](const Arrays &inputs) { return applied({add(inputs[1])}, inputs[0]); },
                                 [](const Arrays &, const Array &upstream) {

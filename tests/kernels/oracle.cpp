@@ -305,6 +305,14 @@ void batch_norm_bwd(const Shape &s, const Array &d_output, const Array &input, c
     });
 }
 
+void prelu_bwd_alpha(const Shape &, const Array &d_output, const Array &input, Array &d_alpha) {
+    clear(d_alpha);
+    for_each_element(input, [&](int c, int x, int y, int n) {
+        const double value = input(c, x, y, n);
+        d_alpha(c) += d_output(c, x, y, n) * (value > 0 ? 0 : value);
+    });
+}
+
 /// A value as it is compared with others: NaN counts as infinity.
 double comparable(double value) { return std::isnan(value) ? std::numeric_limits<double>::infinity() : value; }
 
@@ -525,6 +533,7 @@ CoreOracle find_oracle(std::string_view core) {
         {"batch_norm_bwd", listed<batch_norm_bwd>},
         {"batch_norm_pool_bwd_stats", listed<batch_norm_pool_bwd_stats>},
         {"batch_norm_pool_bwd", listed<batch_norm_pool_bwd>},
+        {"prelu_bwd_alpha", listed<prelu_bwd_alpha>},
         {"max_pool2d_fwd", listed<max_pool2d_fwd>},
         {"max_pool2d_bwd", listed<max_pool2d_bwd>},
         {"average_pool2d_fwd", listed<average_pool2d_fwd>},

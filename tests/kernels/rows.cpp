@@ -154,6 +154,7 @@ double bounded_slope(double of, double most, double slope) {
 
 double leaky_slope(const At &at) { return bounded_slope(at.element("of"), HUGE_VAL, at.constant("negative_slope")); }
 double bounded_slope(const At &at) { return bounded_slope(at.element("of"), at.constant("max_value"), at.constant("negative_slope")); }
+double prelu_slope(const At &at, double of) { return std::isnan(of) ? of : of > 0 ? 1 : at.channel("alpha"); }
 double elu_slope(const At &at) { return exponential_linear_slope(at.element("of"), 1, at.constant("alpha")); }
 double selu_slope(const At &at) { return exponential_linear_slope(at.element("of"), selu_scale, selu_alpha); }
 
@@ -254,6 +255,8 @@ constexpr Row product = {
 
 double times_element(const At &at) { return at.element("by"); }
 double times_image(const At &at) { return at.image("by"); }
+double prelu_factor(const At &at) { return prelu_slope(at, at.value()); }
+double prelu_mask_factor(const At &at) { return prelu_slope(at, at.element("at")); }
 double times_constant(const At &at) { return at.constant("factor"); }
 
 double maximum(const At &at) {
@@ -276,6 +279,8 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"mask", mask<is_rectified>},
     {"leakyrelu", activation<leaky_relu>},
     {"leakymask", times_slope<leaky_slope>},
+    {"prelu", product<prelu_factor>},
+    {"prelumask", product<prelu_mask_factor>},
     {"boundedrelu", activation<bounded_relu>},
     {"boundedmask", times_slope<bounded_slope>},
     {"elu", activation<elu>},

@@ -515,6 +515,32 @@ TEST_CASE("the schema has the layers and options that the reader has") {
     CHECK(listed_behind(message(R"({"type": "?"})"), "there are ") == types);
 }
 
+TEST_CASE("a PReLU has an alpha for each channel") {
+    const auto alpha = [](const std::string &layers) {
+        const Slabs slabs = lay_out_slabs(make_model(layers + ", " + softmax));
+        return slabs.parameters[std::size_t(slabs.find("p_re_lu/alpha"))];
+    };
+    const Parameter of_image = alpha(R"({"type": "prelu", "shared_axes": [1, 2]}, )" + flatten);
+    CHECK(of_image.shape == std::vector<int>{1, 1, 3});
+    CHECK(of_image.initializer == "zeros");
+    CHECK(alpha(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu", "alpha_initializer": "ones"})").shape ==
+          std::vector<int>{9});
+    CHECK(alpha(R"({"type": "max_pooling2d", "pool_size": 8}, {"type": "prelu"}, )" + flatten).shape == std::vector<int>{1, 1, 3});
+
+    const std::string where = "t.json: layers[0] \"p_re_lu\": ";
+    for (const char *axes : {"", R"(, "shared_axes": 1)", R"(, "shared_axes": [1, 2, 3])"})
+        CHECK(message(fmt::format(R"({{"type": "prelu"{}}})", axes)) ==
+              where + "has an alpha for each channel: \"shared_axes\" must be [1, 2], the rows and columns");
+    CHECK(message(R"({"type": "prelu", "shared_axes": [0]})") ==
+          where + "\"shared_axes\" must be a number from 1 to 3, or a list of such, not [0]");
+    CHECK(message(R"({"type": "prelu", "alpha_initializer": "he_normal"})") ==
+          where + "\"alpha_initializer\" cannot be he_normal, which is for kernels");
+    CHECK(message(flatten + R"(, {"type": "prelu"})") == "t.json: layers[1] \"p_re_lu\": has an alpha for each channel, which flatten made "
+                                                         "of rows and columns; put it before the flatten");
+    CHECK(message(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu", "shared_axes": [1, 2]})") ==
+          "t.json: layers[2] \"p_re_lu\": has an alpha for each value of a flat input: nothing is shared");
+}
+
 TEST_CASE("a kernel's regularizer adds to its gradient when the backward pass is over, and to no other's") {
     const auto of_kernel = [](const std::string &regularizer) {
         const Model model =
