@@ -267,6 +267,26 @@ TEST_CASE("a chain has at most six links, wherever they come from") {
     CHECK(has(line_of_pass(fusions, six + " of re_lu_12"), "before conv2d_fwd of dense: a chain has at most 6 links"));
 }
 
+TEST_CASE("no chain adds and subtracts one value, of which Halide would make none") {
+    const std::string branches = conv + R"(, {"name": "p", "type": "relu"}, {"name": "q", "type": "conv2d", "filters": 4, "kernel_size": 1},
+        )";
+    const std::string cancelling =
+        R"({"name": "d", "type": "subtract", "inputs": ["q", "p"]}, {"name": "s", "type": "add", "inputs": ["d", "p"]})";
+    Graph graph = inference_graph(branches + cancelling);
+    const std::vector<Fusion> fusions = fuse_soundly(graph, behind_menu);
+    CHECK(count(graph, "conv2d_fwd output[subtract]") == 1);
+    CHECK(has(line_of_pass(fusions, "add of s"), "behind conv2d_fwd of q: a chain would add and subtract one value"));
+    // Backward the gradient of p is that of s without that of d, which is the same.
+    Graph gradients = training_graph(branches + cancelling);
+    fuse_soundly(gradients, willing_menu);
+    for (const Operation &call : gradients.operations)
+        for (const auto &[place, chain] : call.chains) CHECK_FALSE((chain.size() > 1 && chain[0].row == "times" && chain[1].row == "add"));
+    // A function between them keeps both.
+    const std::string kept = R"({"name": "d", "type": "subtract", "inputs": ["q", "p"]}, {"name": "r", "type": "relu"},
+        {"name": "s", "type": "add", "inputs": ["r", "p"]})";
+    CHECK(contains(fused_calls(inference_graph(branches + kept), behind_menu), "q: conv2d_fwd output[subtract, relu, add]"));
+}
+
 TEST_CASE("what would have no name is not fused") {
     const auto planned = [](std::size_t length) {
         std::string text = model_text(conv_relu + ", " + batch_norm + ", " + pool + ", " + dropout + head);
