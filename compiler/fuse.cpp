@@ -714,6 +714,7 @@ std::optional<Fusion> statistics_with_pass(Fusing &f, int at) {
     merged.core = pools ? "batch_norm_stats_pool_fwd" : "batch_norm_stats_fwd";
     merged.shape = pass.shape;
     merged.shape.epsilon = stats.shape.epsilon, merged.shape.momentum = stats.shape.momentum;
+    merged.shape.unbiased = stats.shape.unbiased;
     merged.outputs.insert("output", pass.outputs["output"]);
     set_chain(merged, pools ? "normalised" : "output", std::move(chain));
     if (pools) set_chain(merged, "output", pass.chain("output"));

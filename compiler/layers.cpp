@@ -300,7 +300,8 @@ class BatchNormalization : public Layer {
 public:
     explicit BatchNormalization(Options &options)
         : momentum_(float(options.number("momentum", 0.99, 0, 1))), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))),
-          center_(options.flag("center", true)), scale_(options.flag("scale", true)) {}
+          center_(options.flag("center", true)), scale_(options.flag("scale", true)),
+          unbiased_variance_(options.flag("unbiased_variance", false)) {}
 
     FeatureMap infer() const override {
         if (in[0].flat && (in[0].h > 1 || in[0].w > 1))
@@ -341,6 +342,7 @@ public:
         Shape statistics = shape;
         statistics.epsilon = epsilon_;
         statistics.momentum = momentum_;
+        statistics.unbiased = unbiased_variance_;
         const int mean = lowering.vector(name + "/mean", in[0].c), inv_std = lowering.vector(name + "/inv_std", in[0].c);
         lowering.call(name, "batch_norm_stats", statistics, {{"input", input}, {"gamma", gamma}, {"beta", beta}},
                       {{"mean", mean},
@@ -369,7 +371,7 @@ public:
 
 private:
     float momentum_, epsilon_;
-    bool center_, scale_;
+    bool center_, scale_, unbiased_variance_;
 };
 
 /// A pool's calls, of which the gradient may read the input again.

@@ -131,6 +131,7 @@ std::string shape_tag(const Core &core, const Shape &s) {
     if (s.label_smoothing != 0) tag += "_s" + identifier(s.label_smoothing);
     if (core.constants != Constants::none && s.epsilon != default_epsilon) tag += "_e" + identifier(s.epsilon);
     if (core.constants == Constants::epsilon_and_momentum && s.momentum != default_momentum) tag += "_m" + identifier(s.momentum);
+    if (core.constants == Constants::epsilon_and_momentum && s.unbiased) tag += "_unbiased";
     return tag;
 }
 
@@ -307,6 +308,8 @@ Shape read_shape(std::string_view text, const Core &core) {
             s.epsilon = reader.finite();
         else if (reader.take("_m"))
             s.momentum = reader.finite();
+        else if (reader.take("_unbiased"))
+            s.unbiased = 1;
         else
             Reader::fail();
     }

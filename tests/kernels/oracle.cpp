@@ -255,13 +255,14 @@ void batch_norm_stats(const Shape &s, const Array &input, const Array &gamma, co
     for_each_element(input,
                      [&](int c, int x, int y, int n) { variance[c] += std::pow(input(c, x, y, n) - mean(c), 2) / population(input); });
 
-    const double momentum = s.momentum;
+    const double momentum = s.momentum, values = population(input);
+    const double bias = s.unbiased ? values / std::max(values - 1, 1.0) : 1;
     for (int c = 0; c < s.in_c; c++) {
         inv_std(c) = 1 / std::sqrt(variance[c] + s.epsilon);
         scale(c) = gamma(c) * inv_std(c);
         shift(c) = beta(c) - mean(c) * scale(c);
         moving_mean(c) = moving_mean(c) * momentum + mean(c) * (1 - momentum);
-        moving_variance(c) = moving_variance(c) * momentum + variance[c] * (1 - momentum);
+        moving_variance(c) = moving_variance(c) * momentum + bias * variance[c] * (1 - momentum);
     }
 }
 

@@ -112,7 +112,8 @@ void batch_norm_stats(const Shape &s, const Arguments &before, const Arguments &
             return (1 - s.momentum) * error + 4 * u * (s.momentum * old + (1 - s.momentum) * std::abs(statistic));
         };
         tolerance["moving_mean"](c) = moving("moving_mean", x.mean, mean);
-        tolerance["moving_variance"](c) = moving("moving_variance", x.variance, variance);
+        const double bias = s.unbiased ? x.count / std::max(x.count - 1, 1.0) : 1;
+        tolerance["moving_variance"](c) = moving("moving_variance", bias * x.variance, bias * variance);
     }
 }
 

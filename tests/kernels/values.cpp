@@ -74,7 +74,7 @@ TEST_CASE("a pool's padding lies on the right and never wins, the first maximum 
     CHECK(run("max_pool2d_bwd", overlapping, {gradient, input})[0].values == Values{0, 11, 100, 0, 0});
 }
 
-TEST_CASE("batch normalisation moves its statistics by the biased variance") {
+TEST_CASE("batch normalisation moves its statistics by the biased variance, or by the unbiased one") {
     const Shape s{.in_w = 2, .in_c = 1, .epsilon = 3, .momentum = 0.75f};
     const auto stats = run("batch_norm_stats", s, {pixels({1, 3}), list({2}), list({1}), list({10}), list({5})});
     CHECK(stats[0](0) == 2);                // mean
@@ -83,6 +83,12 @@ TEST_CASE("batch normalisation moves its statistics by the biased variance") {
     CHECK(stats[3](0) == -1);               // shift = 1 - 2 * 1
     CHECK(stats[4](0) == 10 * 0.75 + 0.5);  // + 2 * 0.25
     CHECK(stats[5](0) == 5 * 0.75 + 0.25);  // + 1 * 0.25
+
+    Shape unbiased = s;
+    unbiased.unbiased = 1;
+    const auto moved = run("batch_norm_stats", unbiased, {pixels({1, 3}), list({2}), list({1}), list({10}), list({5})});
+    CHECK(moved[1](0) == 0.5);
+    CHECK(moved[5](0) == 5 * 0.75 + 0.5);  // + 2 / 1 * 0.25, as PyTorch's
 
     const auto fold = run("batch_norm_fold", s, {list({2}), list({1}), list({2}), list({1})});
     CHECK(fold[0](0) == 1);
