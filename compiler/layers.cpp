@@ -48,6 +48,7 @@ struct Window {
     std::array<int, 2> size;
     std::array<int, 2> strides;
     Padding padding = {};
+    bool ceil_mode = false;  // PyTorch's: a last window may reach beyond the padding, but does not begin there
 
     /// The sizes and padding of a kernel, by Keras's rules. Throws std::invalid_argument where the window does not fit.
     Shape over(const FeatureMap &in, int out_c) const {
@@ -70,11 +71,18 @@ struct Window {
             const int rows = padding.top + in.h + padding.bottom, columns = padding.left + in.w + padding.right;
             if (size[0] > rows || size[1] > columns)
                 throw std::invalid_argument(fmt::format("{} does not fit in its {}x{} input", name(), rows, columns));
-            shape.out_h = (rows - size[0]) / strides[0] + 1;
-            shape.out_w = (columns - size[1]) / strides[1] + 1;
+            shape.out_h = windows(rows, size[0], strides[0], padding.top + in.h);
+            shape.out_w = windows(columns, size[1], strides[1], padding.left + in.w);
             shape.pad_top = padding.top, shape.pad_left = padding.left;
         }
         return shape;
+    }
+
+    /// How many windows fit in so much; of those that reach beyond, the last begins before `end`.
+    int windows(int extent, int size, int stride, int end) const {
+        const int whole = (extent - size) / stride + 1;
+        const bool one_more = ceil_mode && (extent - size) % stride > 0 && whole * stride < end;
+        return one_more ? whole + 1 : whole;
     }
 
     /// "pool 2", "kernel 1x3".
@@ -411,7 +419,10 @@ class Pooling2d : public Layer {
 public:
     explicit Pooling2d(Options &options) {
         const std::array<int, 2> pool = options.sizes("pool_size", {2, 2});
-        window_ = {"pool", pool, options.sizes("strides", pool), read_padding(options)};
+        window_ = {"pool", pool, options.sizes("strides", pool), read_padding(options), options.flag("ceil_mode", false)};
+        if (window_.ceil_mode && window_.padding.same)
+            throw std::invalid_argument(
+                "\"ceil_mode\" is for \"padding\" valid or [top, bottom, left, right]: with same no value is left out");
     }
 
     FeatureMap infer() const override {
