@@ -281,26 +281,26 @@ private:
     Window window_;
 };
 
-/// A convolution whose kernel covers its whole input: Keras's (h*w*c, units) lies in memory as (h, w, c, units).
+/// A convolution whose kernel covers its whole input where that is flat: Keras's (h*w*c, units) lies in memory as (h, w, c, units). Of rows
+/// and columns the kernel covers a pixel.
 class Dense : public Convolution {
 public:
     explicit Dense(Options &options) : Convolution(options), units_(options.size("units")) {}
 
-    FeatureMap infer() const override {
-        if (!in[0].flat) throw std::invalid_argument(fmt::format("needs a flatten before it, its input is {}", to_string(in[0])));
-        return {1, 1, units_, true};
-    }
+    FeatureMap infer() const override { return {shape().out_h, shape().out_w, units_, in[0].flat}; }
 
 protected:
     Weight kernel() const override {
-        const auto [h, w, c, flat] = in[0];
-        const int features = h * w * c;
-        return {"kernel", {features, units_}, {units_, c, w, h}, true, "", features, units_};
+        const auto [h, w] = window();
+        const int features = h * w * in[0].c;
+        return {"kernel", {features, units_}, {units_, in[0].c, w, h}, true, "", features, units_};
     }
 
-    Shape shape() const override { return Window{"kernel", {in[0].h, in[0].w}, {1, 1}}.over(in[0], units_); }
+    Shape shape() const override { return Window{"kernel", window(), {1, 1}}.over(in[0], units_); }
 
 private:
+    std::array<int, 2> window() const { return in[0].flat ? std::array{in[0].h, in[0].w} : std::array{1, 1}; }
+
     int units_;
 };
 

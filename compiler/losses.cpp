@@ -26,7 +26,7 @@ public:
     void check() const override {
         if (in.h != 1 || in.w != 1)
             throw std::invalid_argument(fmt::format("its output is {}x{}x{}, and the loss takes one pixel, whose channels are the "
-                                                    "classes: end in a dense layer, or bring the rows and columns down to 1",
+                                                    "classes: end in a flatten and a dense layer, or bring the rows and columns down to 1",
                                                     in.h, in.w, in.c));
     }
 
