@@ -28,6 +28,12 @@ Shape elementwise(const FeatureMap &map) {
     return shape;
 }
 
+/// Of flattened rows and columns Keras takes every value for a channel.
+void require_channels(const FeatureMap &in, const char *verb) {
+    if (in.flat && (in.h > 1 || in.w > 1))
+        throw std::invalid_argument(fmt::format("cannot {} what flatten made of rows and columns; put it before the flatten", verb));
+}
+
 void require_spatial(const FeatureMap &in) {
     if (in.flat) throw std::invalid_argument(fmt::format("needs rows, columns and channels, but its input is flat ({})", to_string(in)));
 }
@@ -118,11 +124,27 @@ struct ActivationChoice {
         own.finish();
     }
 
+    explicit ActivationChoice(std::string name) : name(std::move(name)) {}
+
 private:
     const Activation *row() const {
         const auto found = std::ranges::find(all_activations(), name, &Activation::name);
         return found == all_activations().end() ? nullptr : &*found;
     }
+};
+
+/// The "axis" of layers over the channels, which are the last.
+class ChannelAxis {
+public:
+    explicit ChannelAxis(Options &options) : axis_(options.has("axis") ? options.numbers("axis", -1, 3) : std::vector<double>{-1}) {}
+
+    void check(const FeatureMap &in) const {
+        if (axis_.size() > 1 || (axis_[0] != -1 && axis_[0] != (in.flat ? 1 : 3)))
+            throw std::invalid_argument("\"axis\" must be -1, the channels");
+    }
+
+private:
+    std::vector<double> axis_;
 };
 
 /// What a weight begins as: by the name of an initializer, or {"type": name, its options}.
@@ -183,9 +205,22 @@ int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int inpu
     return output;
 }
 
+int lower_softmax(Lowering &lowering, const Layer &layer, int input) {
+    const Shape shape = elementwise(layer.out);
+    const int output = lowering.activation(layer.name, layer.out);
+    lowering.call(layer.name, "softmax_fwd", shape, {{"input", input}}, {{"output", output}});
+    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
+        const int d_input = lowering.gradient(input);
+        lowering.call(layer.name, "softmax_bwd", shape, {{"d_output", d_output}, {"output", output}}, {{"d_input", d_input}});
+        lowering.add_gradient(layer.name, input, d_input);
+    });
+    return output;
+}
+
 /// `input` where the activation is linear, or left to the loss.
 int lower_activation(Lowering &lowering, const Layer &layer, const ActivationChoice &activation, int input) {
-    return layer.leaves_activation || !activation.link ? input : lower_row(lowering, layer, *activation.link, input);
+    if (layer.leaves_activation || activation.name == "linear") return input;
+    return activation.link ? lower_row(lowering, layer, *activation.link, input) : lower_softmax(lowering, layer, input);
 }
 
 /// A convolution, which a dense layer is as well, with its activation, unless that is left to the loss.
@@ -312,8 +347,7 @@ public:
           unbiased_variance_(options.flag("unbiased_variance", false)) {}
 
     FeatureMap infer() const override {
-        if (in[0].flat && (in[0].h > 1 || in[0].w > 1))
-            throw std::invalid_argument("cannot normalise what flatten made of rows and columns; put it before the flatten");
+        require_channels(in[0], "normalise");
         return in[0];
     }
 
@@ -380,6 +414,98 @@ public:
 private:
     float momentum_, epsilon_;
     bool center_, scale_, unbiased_variance_;
+};
+
+/// What layer and group normalisation share: each image's own statistics of groups of its channels, in windows side by side.
+class GroupedNormalization : public Layer {
+public:
+    explicit GroupedNormalization(Options &options)
+        : axis_(options), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))), center_(options.flag("center", true)),
+          scale_(options.flag("scale", true)) {}
+
+    FeatureMap infer() const override {
+        require_channels(in[0], "normalise");
+        axis_.check(in[0]);
+        check();
+        return in[0];
+    }
+
+    std::vector<Weight> weights() const override {
+        const int c = in[0].c;
+        std::vector<Weight> weights;
+        if (scale_) weights.push_back({"gamma", {c}, {c}, true, "ones"});
+        if (center_) weights.push_back({"beta", {c}, {c}, true, "zeros"});
+        return weights;
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const int input = inputs[0], groups = this->groups();
+        const auto [rows, columns] = window();
+        Shape shape = Window{"window", {rows, columns}, {rows, columns}}.over(in[0], 2 * groups), statistics_shape = shape;
+        statistics_shape.epsilon = epsilon_;
+        const FeatureMap of_groups = {shape.out_h, shape.out_w, shape.out_c};
+        const int gamma = scale_ ? lowering.weight(*this, "gamma") : lowering.constant(*this, "gamma", Home::ones, in[0].c);
+        const int beta = center_ ? lowering.weight(*this, "beta") : lowering.constant(*this, "beta", Home::zeros, in[0].c);
+        const int statistics = lowering.activation(name + "/statistics", of_groups), output = lowering.activation(name, out);
+        lowering.call(name, "group_norm_stats", statistics_shape, {{"input", input}}, {{"statistics", statistics}});
+        lowering.call(name, "group_norm_fwd", shape, {{"input", input}, {"statistics", statistics}, {"gamma", gamma}, {"beta", beta}},
+                      {{"output", output}});
+        lowering.on_backward(output, [=, this, &lowering](int d_output) {
+            const Operands read = {{"d_output", d_output}, {"input", input}, {"statistics", statistics}};
+            if (scale_ || center_)
+                lowering.call(name, "group_norm_bwd_weights", shape, read,
+                              {{"d_gamma", lowering.gradient(gamma)}, {"d_beta", lowering.gradient(beta)}});
+            if (!lowering.wants_gradient(input)) return;
+            const int means = lowering.activation(name + "/means", of_groups), d_input = lowering.gradient(input);
+            Operands with_gamma = read;
+            with_gamma.insert("gamma", gamma);
+            lowering.call(name, "group_norm_bwd_means", shape, with_gamma, {{"means", means}});
+            with_gamma.insert("means", means);
+            lowering.call(name, "group_norm_bwd_data", shape, with_gamma, {{"d_input", d_input}});
+            lowering.add_gradient(name, input, d_input);
+        });
+        return output;
+    }
+
+protected:
+    virtual void check() const {}
+    virtual int groups() const = 0;
+    /// Rows and columns.
+    virtual std::array<int, 2> window() const = 0;
+
+private:
+    ChannelAxis axis_;
+    float epsilon_;
+    bool center_, scale_;
+};
+
+/// Of a pixel's channels.
+class LayerNormalization : public GroupedNormalization {
+public:
+    using GroupedNormalization::GroupedNormalization;
+
+protected:
+    int groups() const override { return 1; }
+    std::array<int, 2> window() const override { return {1, 1}; }
+};
+
+/// Of all pixels.
+class GroupNormalization : public GroupedNormalization {
+public:
+    explicit GroupNormalization(Options &options)
+        : GroupedNormalization(options), groups_(options.number("groups", 32, -1, largest_size)) {}
+
+protected:
+    void check() const override {
+        if (groups_ != -1 && (groups_ < 1 || groups_ != std::floor(groups_) || in[0].c % int(groups_) != 0))
+            throw std::invalid_argument(
+                fmt::format("\"groups\" must divide the {} channels, or be -1 for as many; it is {}", in[0].c, groups_));
+    }
+    int groups() const override { return groups_ == -1 ? in[0].c : int(groups_); }
+    std::array<int, 2> window() const override { return {in[0].h, in[0].w}; }
+
+private:
+    double groups_;
 };
 
 /// A pool's calls, of which the gradient may read the input again.
@@ -605,8 +731,7 @@ public:
     }
 
     FeatureMap infer() const override {
-        if (in[0].flat && (in[0].h > 1 || in[0].w > 1))
-            throw std::invalid_argument("has an alpha for each channel, which flatten made of rows and columns; put it before the flatten");
+        require_channels(in[0], "rectify");
         if (in[0].flat && !shared_axes_.empty())
             throw std::invalid_argument("has an alpha for each value of a flat input: nothing is shared");
         if (!in[0].flat && (!shares(1, in[0].h) || !shares(2, in[0].w) || std::ranges::find(shared_axes_, 3) != shared_axes_.end()))
@@ -646,13 +771,19 @@ class ActivationLayer : public Layer {
 public:
     explicit ActivationLayer(Options &options) : activation_(required(options)) {}
 
-    FeatureMap infer() const override { return in[0]; }
+    FeatureMap infer() const override {
+        if (activation_.name == "softmax") require_channels(in[0], "take the softmax of");
+        return in[0];
+    }
     std::string activation() const override { return activation_.name; }
     bool hands_on() const override { return activation_.name == "linear"; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         return lower_activation(lowering, *this, activation_, inputs[0]);
     }
+
+protected:
+    explicit ActivationLayer(ActivationChoice activation) : activation_(std::move(activation)) {}
 
 private:
     static Options &required(Options &options) {
@@ -661,6 +792,19 @@ private:
     }
 
     ActivationChoice activation_;
+};
+
+class Softmax : public ActivationLayer {
+public:
+    explicit Softmax(Options &options) : ActivationLayer(ActivationChoice("softmax")), axis_(options) {}
+
+    FeatureMap infer() const override {
+        axis_.check(in[0]);
+        return ActivationLayer::infer();
+    }
+
+private:
+    ChannelAxis axis_;
 };
 
 /// What makes one value of several.
@@ -834,8 +978,7 @@ public:
     FeatureMap infer() const override {
         std::int64_t channels = 0;
         for (const FeatureMap &map : in) {
-            if (map.flat && map.h * map.w > 1)
-                throw std::invalid_argument("cannot concatenate what flatten made of rows and columns; put it before the flatten");
+            require_channels(map, "concatenate");
             if (map.h != in[0].h || map.w != in[0].w || map.flat != in[0].flat)
                 throw std::invalid_argument(fmt::format("cannot concatenate {} and {}", to_string(in[0]), to_string(map)));
             channels += map.c;
@@ -971,6 +1114,8 @@ std::map<std::string, LayerType> all_layer_types() {
         {"flatten", layer_type<Flatten>("flatten")},
         {"global_average_pooling2d", layer_type<GlobalPooling2d<lower_average_pool>>("global_average_pooling2d")},
         {"global_max_pooling2d", layer_type<GlobalPooling2d<lower_max_pool>>("global_max_pooling2d")},
+        {"group_normalization", layer_type<GroupNormalization>("group_normalization")},
+        {"layer_normalization", layer_type<LayerNormalization>("layer_normalization")},
         {"maximum", layer_type<Maximum>("maximum")},
         {"max_pooling2d", layer_type<Pooling2d<lower_max_pool>>("max_pooling2d")},
         {"multiply", layer_type<Multiply>("multiply")},
@@ -978,6 +1123,7 @@ std::map<std::string, LayerType> all_layer_types() {
         {"rescaling", layer_type<Rescaling>("rescaling")},
         {"prelu", layer_type<PRelu>("p_re_lu")},
         {"reshape", layer_type<Reshape>("reshape")},
+        {"softmax", layer_type<Softmax>("softmax")},
         {"spatial_dropout2d", layer_type<SpatialDropout2d>("spatial_dropout2d")},
         {"subtract", layer_type<Subtract>("subtract")},
         {"up_sampling2d", layer_type<UpSampling2d>("up_sampling2d")},

@@ -128,14 +128,13 @@ public:
 
     /// What can only be seen once all layers are there.
     void finish() const {
-        const int last = int(model_.layers.size()) - 1, before_loss = layer_before_loss();
+        const int last = int(model_.layers.size()) - 1;
         for (int i = 0; i < last; ++i) {
-            if (i != before_loss) check_has_activation(i);
             if (!is_read_[i]) fail(i, "no layer reads its output");
         }
         if (!has_trainable_weights_)
             throw std::runtime_error(fmt::format("{}: no layer has weights to train; add a dense layer or a conv2d", file_));
-        leave_activation(before_loss);
+        leave_activation(layer_before_loss());
         try {
             model_.loss->in = model_.layers[last]->out;
             model_.loss->check();
@@ -147,11 +146,6 @@ public:
 private:
     [[noreturn]] void fail(int layer, const std::string &reason) const {
         throw std::runtime_error(fmt::format("{}: layers[{}] \"{}\": {}", file_, layer, model_.layers[layer]->name, reason));
-    }
-
-    void check_has_activation(int layer) const {
-        if (model_.layers[layer]->activation() == "softmax")
-            fail(layer, "only the last layer can have activation softmax, which the loss takes in; a flatten may follow");
     }
 
     void leave_activation(int layer) const {

@@ -11,11 +11,13 @@
 #include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
+#include "generators/layers/group_norm.h"
 #include "generators/layers/input.h"
 #include "generators/layers/max_pool2d.h"
 #include "generators/layers/optimizers.h"
 #include "generators/layers/pointwise_pass.h"
 #include "generators/layers/sigmoid_cross_entropy.h"
+#include "generators/layers/softmax.h"
 #include "generators/layers/softmax_cross_entropy.h"
 
 namespace halcyon {
@@ -293,6 +295,37 @@ void prelu_bwd_alpha(KernelGenerator &k) {
     k.place("tiles", f.tile);
 }
 
+void group_norm_stats(KernelGenerator &k) {
+    auto &f = k.make<GroupNormStats>(k.input("input"), k.shape());
+    k.output("statistics", f.output);
+}
+
+void group_norm_fwd(KernelGenerator &k) {
+    auto &f = k.make<GroupNormForward>(k.input("input"), k.input("statistics"), k.input("gamma"), k.input("beta"), k.shape());
+    k.chained_output("output", f.output);
+}
+
+/// The sums of a batch norm of what is normalised already.
+void group_norm_bwd_weights(KernelGenerator &k) {
+    const Normalised of(k.input("input"), k.input("statistics"), k.shape());
+    const Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Func normalised{"normalised"};
+    normalised(c, x, y, n) = of(c, x, y, n);
+    bind_sums(
+        k, k.make<BatchNormBackwardStats>(k.input("d_output"), normalised, of_channels(0), of_channels(1), k.images("input"), k.shape()));
+}
+
+void group_norm_bwd_means(KernelGenerator &k) {
+    auto &f = k.make<GroupNormBackwardMeans>(k.input("d_output"), k.input("input"), k.input("statistics"), k.input("gamma"), k.shape());
+    k.output("means", f.output);
+}
+
+void group_norm_bwd_data(KernelGenerator &k) {
+    auto &f = k.make<GroupNormBackwardData>(k.input("d_output"), k.input("input"), k.input("statistics"), k.input("means"),
+                                            k.input("gamma"), k.shape());
+    k.chained_output("d_input", f.d_input);
+}
+
 void max_pool2d_fwd(KernelGenerator &k) {
     auto &f = k.make<MaxPool2dForward>(k.input("input"), k.shape());
     f.chain = k.chain("output");
@@ -328,6 +361,16 @@ void first_channels(KernelGenerator &k) {
 
 void last_channels(KernelGenerator &k) {
     auto &f = k.make<SomeChannels>(k.input("d_output"), k.shape().out_c - k.shape().in_c);
+    k.chained_output("d_input", f.d_input);
+}
+
+void softmax_fwd(KernelGenerator &k) {
+    auto &f = k.make<SoftmaxForward>(k.input("input"), k.shape());
+    k.chained_output("output", f.output);
+}
+
+void softmax_bwd(KernelGenerator &k) {
+    auto &f = k.make<SoftmaxBackward>(k.input("d_output"), k.input("output"), k.shape());
     k.chained_output("d_input", f.d_input);
 }
 
@@ -399,6 +442,11 @@ const Algorithms &algorithms() {
         {"batch_norm_bwd", built_of<BatchNormBackward>(batch_norm_bwd)},
         {"batch_norm_pool_bwd_stats", built_of<BatchNormPoolBackwardStats>(batch_norm_pool_bwd_stats)},
         {"batch_norm_pool_bwd", built_of<BatchNormPoolBackward>(batch_norm_pool_bwd)},
+        {"group_norm_stats", built_of<GroupNormStats>(group_norm_stats)},
+        {"group_norm_fwd", built_of<GroupNormForward>(group_norm_fwd)},
+        {"group_norm_bwd_weights", built_of<BatchNormBackwardStats>(group_norm_bwd_weights)},
+        {"group_norm_bwd_means", built_of<GroupNormBackwardMeans>(group_norm_bwd_means)},
+        {"group_norm_bwd_data", built_of<GroupNormBackwardData>(group_norm_bwd_data)},
         {"prelu_bwd_alpha", built_of<BatchNormBackwardStats>(prelu_bwd_alpha)},
         {"max_pool2d_fwd", built_of<MaxPool2dForward>(max_pool2d_fwd)},
         {"max_pool2d_bwd", built_of<MaxPool2dBackward>(max_pool2d_bwd)},
@@ -409,6 +457,8 @@ const Algorithms &algorithms() {
         {"concatenate", built_of<Concatenate>(concatenate)},
         {"first_channels", built_of<SomeChannels>(first_channels)},
         {"last_channels", built_of<SomeChannels>(last_channels)},
+        {"softmax_fwd", built_of<SoftmaxForward>(softmax_fwd)},
+        {"softmax_bwd", built_of<SoftmaxBackward>(softmax_bwd)},
         {"softmax_cross_entropy_fwd", built_of<SoftmaxCrossEntropyForward>(softmax_cross_entropy_fwd)},
         {"softmax_cross_entropy", built_of<SoftmaxCrossEntropy>(softmax_cross_entropy)},
         {"sigmoid_cross_entropy_fwd", built_of<SigmoidCrossEntropyForward>(sigmoid_cross_entropy_fwd)},

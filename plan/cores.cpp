@@ -279,6 +279,51 @@ const std::vector<Core> &all_cores() {
          derived,
          gradients_and_window},
 
+        // Of windows side by side and groups of channels, of which a window has out_c / 2: their means, and 1/std.
+        {"group_norm_stats",
+         {{"input", input}},
+         {{"statistics", output}},
+         {},
+         Sizes::convolution,
+         Constants::epsilon,
+         derived,
+         per_input<4>},
+        // What those make of the input, times gamma, plus beta.
+        {"group_norm_fwd",
+         {{"input", input}, {"statistics", output}, {"gamma", in_channels}, {"beta", in_channels}},
+         {{"output", input}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<4>},
+        // The gradients of gamma and beta.
+        {"group_norm_bwd_weights",
+         {{"d_output", input}, {"input", input}, {"statistics", output}},
+         {{"d_gamma", in_channels}, {"d_beta", in_channels}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<5>},
+        // The means that the gradient of the input takes: of that of the normalised values, and of that times those.
+        {"group_norm_bwd_means",
+         {{"d_output", input}, {"input", input}, {"statistics", output}, {"gamma", in_channels}},
+         {{"means", output}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<6>},
+        {"group_norm_bwd_data",
+         {{"d_output", input}, {"input", input}, {"statistics", output}, {"means", output}, {"gamma", in_channels}},
+         {{"d_input", input}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<7>},
+
         // The gradient of a channel's slope below zero: the sum of the gradients of what is below, times that.
         {"prelu_bwd_alpha",
          {{"d_output", input}, {"input", input}},
@@ -323,6 +368,18 @@ const std::vector<Core> &all_cores() {
         // The gradients of an input: the first channels, or the last.
         {"first_channels", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::concatenation, Constants::none, exact, none},
         {"last_channels", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::concatenation, Constants::none, exact, none},
+
+        // Softmax over the channels of each pixel.
+        {"softmax_fwd", {{"input", input}}, {{"output", input}}, {}, Sizes::activation, Constants::none, derived, per_input<5>},
+        // The gradient through it, of what it made.
+        {"softmax_bwd",
+         {{"d_output", input}, {"output", input}},
+         {{"d_input", input}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<4>},
 
         // Softmax, and each image's loss times its class's weight, and whether its label is the first largest; the logits' gradient as
         // well.

@@ -69,6 +69,7 @@ std::vector<KernelMenu> batch_norm_menus() {
             {"batch_norm_fold", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
             {"batch_norm_bwd_stats", channel_sums()},
             {"prelu_bwd_alpha", channel_sums()},
+            {"group_norm_bwd_weights", channel_sums()},
             {"batch_norm_bwd", {{"channels", pass_of_threads, nullptr, any_behind}, reference, gpu_reference_with(pixel_tiles)}},
             {"batch_norm_stats_pool_fwd", {{"channels", pass_of_threads, nullptr, any_behind}, reference, gpu_reference_with(pixel_tiles)}},
             {"batch_norm_pool_bwd_stats",

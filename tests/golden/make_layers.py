@@ -14,7 +14,8 @@ Its tensors, of each case:
     CASE/d_LAYER/WEIGHT                                 their gradients
 
 and its metadata the case's layers, as a model file has them. Keras has no pool with padding of its own choice: -infinity stands around the
-input of a maximum, and a mean is that of zeros around the input, divided by that of ones.
+input of a maximum, and a mean is that of zeros around the input, divided by that of ones. A pool in PyTorch's ceil_mode has as much more
+behind the input as its last window needs.
 """
 
 from __future__ import annotations
@@ -67,6 +68,19 @@ CASES: dict[str, tuple[list[tuple[int, int, int]], list[Layer]]] = {
     "global_max_pooling2d": ([(5, 4, 3)], [{"type": "global_max_pooling2d"}]),
     "global_max_pooling2d keepdims": ([(5, 4, 3)], [{"type": "global_max_pooling2d", "keepdims": True}]),
     "prelu": ([(3, 2, 4)], [{"type": "prelu", "shared_axes": [1, 2]}]),
+    "dense": ([(3, 2, 4)], [{"type": "dense", "units": 5, "activation": "softmax"}]),
+    "softmax": ([(3, 2, 4)], [{"type": "softmax"}]),
+    "gelu": ([(3, 2, 4)], [{"type": "dense", "units": 3, "activation": {"type": "gelu", "approximate": True}}]),
+    "max_pooling2d ceil": ([(6, 5, 2)], [{"type": "max_pooling2d", "pool_size": [3, 2], "strides": [2, 3], "ceil_mode": True}]),
+    "average_pooling2d ceil": (
+        [(6, 5, 2)],
+        [{"type": "average_pooling2d", "pool_size": [3, 2], "strides": 2, "padding": [1, 0, 0, 1], "ceil_mode": True}],
+    ),
+    "layer_normalization": ([(3, 2, 4)], [{"type": "layer_normalization"}]),
+    "layer_normalization options": ([(3, 2, 5)], [{"type": "layer_normalization", "axis": [3], "epsilon": 0.125, "center": False}]),
+    "group_normalization": ([(2, 1, 64)], [{"type": "group_normalization"}]),
+    "group_normalization options": ([(3, 4, 6)], [{"type": "group_normalization", "groups": 2, "epsilon": 0.125, "scale": False}]),
+    "group_normalization instance": ([(3, 2, 3)], [{"type": "group_normalization", "groups": -1}]),
 }
 
 KERAS_TYPES = {
@@ -75,7 +89,11 @@ KERAS_TYPES = {
     "concatenate": keras.layers.Concatenate,
     "maximum": keras.layers.Maximum,
     "multiply": keras.layers.Multiply,
+    "dense": keras.layers.Dense,
+    "group_normalization": keras.layers.GroupNormalization,
+    "layer_normalization": keras.layers.LayerNormalization,
     "prelu": keras.layers.PReLU,
+    "softmax": keras.layers.Softmax,
     "reshape": keras.layers.Reshape,
     "subtract": keras.layers.Subtract,
     "average_pooling2d": keras.layers.AveragePooling2D,
@@ -97,19 +115,51 @@ def padded(value: Any, margins: list[int], by: float) -> Any:
     return keras.ops.pad(value, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=by)
 
 
-def padded_pool(pool: keras.layers.Layer, type_: str, margins: list[int]) -> Callable[[list[Any]], Any]:
+def windows_in_ceil_mode(size: int, before: int, after: int, pool: int, stride: int) -> int:
+    """As PyTorch counts them: the last one begins in the input or before it."""
+    windows = -(-(before + size + after - pool) // stride) + 1
+    return windows - 1 if (windows - 1) * stride >= before + size else windows
+
+
+def padded_pool(pool: keras.layers.Layer, type_: str, margins: list[int], ceil_mode: bool) -> Callable[[list[Any]], Any]:
+    def around(value: Any) -> list[int]:
+        if not ceil_mode:
+            return margins
+        around = list(margins)
+        for axis in (0, 1):
+            before, after = margins[2 * axis : 2 * axis + 2]
+            size, pool_size, stride = value.shape[1 + axis], pool.pool_size[axis], pool.strides[axis]
+            windows = windows_in_ceil_mode(size, before, after, pool_size, stride)
+            around[2 * axis + 1] = max((windows - 1) * stride + pool_size - before - size, 0)
+        return around
+
     if type_ == "max_pooling2d":
-        return lambda values: pool(padded(values[0], margins, -np.inf))
-    return lambda values: pool(padded(values[0], margins, 0)) / pool(padded(keras.ops.ones_like(values[0]), margins, 0))
+        return lambda values: pool(padded(values[0], around(values[0]), -np.inf))
+
+    def mean(values: list[Any]) -> Any:
+        margins = around(values[0])
+        return pool(padded(values[0], margins, 0)) / pool(padded(keras.ops.ones_like(values[0]), margins, 0))
+
+    return mean
+
+
+def activation_of(choice: str | dict[str, Any]) -> Any:
+    if isinstance(choice, str):
+        return choice
+    options = {key: value for key, value in choice.items() if key != "type"}
+    return lambda x: keras.activations.get(choice["type"])(x, **options)
 
 
 def function_of(layer: Layer) -> tuple[keras.layers.Layer, Callable[[list[Any]], Any]]:
     """Keras's layer, with the model file's options under their own names, and what it makes of values."""
     options = {key: value for key, value in layer.items() if key not in ("type", "inputs")}
+    ceil_mode = options.pop("ceil_mode", False)
     margins = options.pop("padding") if layer["type"] in POOLS and isinstance(options.get("padding"), list) else None
+    if "activation" in options:
+        options["activation"] = activation_of(options["activation"])
     made = KERAS_TYPES[layer["type"]](**options, name=NAMES.get(layer["type"], layer["type"]), dtype="float64")
-    if margins is not None:
-        return made, padded_pool(made, layer["type"], margins)
+    if margins is not None or ceil_mode:
+        return made, padded_pool(made, layer["type"], margins or [0, 0, 0, 0], ceil_mode)
     return made, lambda values: made(values[0] if len(values) == 1 else values)
 
 

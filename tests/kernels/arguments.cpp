@@ -178,7 +178,7 @@ void fill_reals(Array &tensor, const Buffer &buffer, const Kernel &kernel, Rando
     const double most = buffer.name == "average_gradient" ? 0.5 : 2;
     for (double &value : tensor.values)
         value = is_positive(buffer.name) || is_probability ? random.real(0.25, 1) : random.real(-most, most);
-    if (kernel.core.starts_with("batch_norm_stats") && buffer.name == "input") make_hard(tensor);
+    if (kernel.core.find("_norm_stats") != std::string::npos && buffer.name == "input") make_hard(tensor);
     if (buffer.name == "logits") make_hard_logits(tensor);
     if (buffer.name.ends_with("gamma") && !buffer.name.ends_with("d_gamma")) tensor.values.back() = 0;
     if (buffer.name == "variance") tensor.values.back() = 0;  // a channel that is the same everywhere

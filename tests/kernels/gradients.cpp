@@ -464,6 +464,37 @@ TEST_CASE("gradients of layers that are rows") {
     }
 }
 
+TEST_CASE("gradients of layer and group normalisation through the statistics") {
+    const int groups = GENERATE(1, 2, 4), rows = GENERATE(1, 2), columns = GENERATE(1, 3);
+    CAPTURE(groups, rows, columns);
+    Shape s = window_shape(2, 3, 4, 2 * groups, rows, columns, rows, columns, false);
+    s.epsilon = 0.1f;
+    const auto statistics_of = [=](const Array &input) { return run("group_norm_stats", s, {input})[0]; };
+    const Differentiable norm = {
+        [=](const Arrays &inputs) {
+            return run("group_norm_fwd", s, {inputs[0], statistics_of(inputs[0]), inputs[1], inputs[2]})[0];
+        },
+        [=](const Arrays &inputs, const Array &upstream) {
+            const Array &input = inputs[0], &gamma = inputs[1], statistics = statistics_of(input);
+            const Arrays weights = run("group_norm_bwd_weights", s, {upstream, input, statistics});
+            const Array means = run("group_norm_bwd_means", s, {upstream, input, statistics, gamma})[0];
+            return Arrays{run("group_norm_bwd_data", s, {upstream, input, statistics, means, gamma})[0], weights[0], weights[1]};
+        }};
+    Random random(16);
+    check(norm, {random.reals({4, 3, 2, 2}, -1, 1), random.reals({4}, -1, 1), random.reals({4}, -1, 1)});
+}
+
+TEST_CASE("gradients of softmax") {
+    const Shape shape{.in_h = 2, .in_w = 3, .in_c = 4};
+    const auto softmax = [=](const Array &input) { return run("softmax_fwd", shape, {input})[0]; };
+    Random random(17);
+    check({[=](const Arrays &inputs) { return softmax(inputs[0]); },
+           [=](const Arrays &inputs, const Array &upstream) {
+               return run("softmax_bwd", shape, {upstream, softmax(inputs[0])});
+           }},
+          {random.reals({4, 3, 2, 2}, -3, 3)});
+}
+
 TEST_CASE("gradients of a PReLU") {
     const Shape shape{.in_h = 4, .in_w = 5, .in_c = 3};
     const auto alpha_of = [](const Arrays &inputs) { return std::map<std::string, Array>{{"alpha", inputs[1]}}; };

@@ -33,6 +33,7 @@ const std::map<std::string, Kernel> &planned_kernels() {
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/normalised.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/binary.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/combined.json"));
+        add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/norms.json"));
         // More classes than a device's block makes with their loss.
         add(make_model(R"({"type": "flatten"}, {"type": "dense", "units": 255, "activation": "softmax"})"));
         std::mt19937 random(5);
