@@ -1,13 +1,13 @@
 // Layer and group normalisation on x86.
 //
-// Reached by one core of an AMD EPYC (Zen, AVX2) at 13x13x64, batch 64, in GB/s read and written, and how many times as fast as the reference;
+// Reached by one core of an AMD EPYC (AVX2) at 13x13x64, batch 64, in GB/s read and written, and how many times as fast as the reference;
 // of groups of 8 channels:
 //
-//   kernel              layer          groups
-//   statistics       27  (14 times)  32 (320 times)
-//   forward          91   (5 times)  76   (8 times)
-//   backward means   55  (11 times)  36  (64 times)
-//   backward data    92   (5 times)  73   (7 times)
+//   kernel                  layer             groups
+//   statistics         27  (14 times)    32 (320 times)
+//   forward            91   (5 times)    76   (8 times)
+//   backward means     55  (11 times)    36  (64 times)
+//   backward data      92   (5 times)    73   (7 times)
 #include "generators/layers/group_norm.h"
 
 #include "schedules/schedules.h"

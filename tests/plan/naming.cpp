@@ -105,7 +105,8 @@ std::vector<Field> fields_of(const Core &core) {
         break;
     }
     if (core.constants != Constants::none) add({field("epsilon", &Shape::epsilon)});
-    if (core.constants == Constants::epsilon_and_momentum) add({field("momentum", &Shape::momentum), {"unbiased", [](Shape &s) { s.unbiased = 1 - s.unbiased; }}});
+    if (core.constants == Constants::epsilon_and_momentum)
+        add({field("momentum", &Shape::momentum), {"unbiased", [](Shape &s) { s.unbiased = 1 - s.unbiased; }}});
     if (core.name == "input_fwd" || core.name == "augment") add({{"floats", [](Shape &s) { s.floats = 1 - s.floats; }}});
     if (core.name == "input_fwd" || core.name == "normalization_fold")
         add({field("image_scale", &Shape::image_scale), field("image_offset", &Shape::image_offset)});
