@@ -126,8 +126,9 @@ KernelResult row(const CompiledKernel &kernel, const SetPlan &set, int batch) {
             .set = set.set,
             .entry = kernel.entry,
             .batch = sees ? batch : 0,
-            .train_calls = calls_of(kernel.symbol, set, {"input", "gradients", "adam"}),
-            .infer_calls = calls_of(kernel.symbol, set, {"input", batch == 1 ? "infer_one" : "infer"}),
+            .train_calls = calls_of(kernel.symbol, set, {"input", "features", "gradients", "adam"}),
+            .infer_calls = batch == 1 ? calls_of(kernel.symbol, set, {"input", "infer_one"})
+                                      : calls_of(kernel.symbol, set, {"input", "features", "infer"}),
             .flops = flops(kernel.kernel) * (sees ? batch : 1),
             .bytes = static_cast<double>(traffic(kernel.kernel, kernel.arguments).bytes(batch))};
 }

@@ -7,6 +7,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -23,7 +24,10 @@ struct Fixture {
     Fixture(const halcyon_model &model, const Plan &plan, const std::string &set, int threads, int batch)
         : data(make_synthetic(Split::train, batch)), network(model, plan, set, threads, batch), records(static_cast<std::size_t>(batch)) {
         network.initialize(1);
-        network.bind_data(data.pixels.bytes(), data.labels);
+        if (plan.targets > 0)
+            network.bind_images(data.pixels.records());
+        else
+            network.bind_data(data.pixels.records(), data.answers());
         std::iota(records.begin(), records.end(), 0);
     }
 };
@@ -49,11 +53,12 @@ void infer(benchmark::State &state, Fixture &&fixture) {
 }
 
 /// What convolutions and products compute for an image. The rest of a program moves memory.
-double flops_of(const SetPlan &set, const std::string &program_name) {
+double flops_of(const SetPlan &set, const std::vector<std::string> &programs) {
     double flops = 0;
     for (const Program &program : set.programs)
         for (auto call = program.calls.begin() + program.prepared_calls; call != program.calls.end(); ++call)
-            if (program.name == program_name && call->kernel.core.find("conv2d") != std::string::npos) flops += call->flops;
+            if (std::ranges::find(programs, program.name) != programs.end() && call->kernel.core.find("conv2d") != std::string::npos)
+                flops += call->flops;
     return flops;
 }
 
@@ -62,8 +67,8 @@ double flops_of(const SetPlan &set, const std::string &program_name) {
 void register_steps(const halcyon_model &model, const Plan &plan, const BenchOptions &options, Results &results) {
     for (const SetPlan &set : plan.sets) {
         if (!why_not(select_sets({set.set}).front()).empty()) continue;
-        const auto add = [&](const char *step, const char *program, int batch, auto function) {
-            results.steps.push_back({.step = step, .set = set.set, .batch = batch, .flops = batch * flops_of(set, program)});
+        const auto add = [&](const char *step, const std::vector<std::string> &programs, int batch, auto function) {
+            results.steps.push_back({.step = step, .set = set.set, .batch = batch, .flops = batch * flops_of(set, programs)});
             benchmark::RegisterBenchmark(results.steps.back().name().c_str(),
                                          [&model, &plan, &set, threads = options.threads, batch, function](benchmark::State &state) {
                                              function(state, Fixture(model, plan, set.set, threads, batch));
@@ -73,8 +78,8 @@ void register_steps(const halcyon_model &model, const Plan &plan, const BenchOpt
                 ->Unit(benchmark::kMillisecond);
         };
         for (const int batch : options.batches) {
-            add("train", "gradients", batch, train);
-            add("infer", batch == 1 ? "infer_one" : "infer", batch, infer);
+            add("train", {"features", "gradients"}, batch, train);
+            add("infer", batch == 1 ? std::vector<std::string>{"infer_one"} : std::vector<std::string>{"features", "infer"}, batch, infer);
         }
     }
 }

@@ -25,6 +25,29 @@ struct Verdict {
 /// A chain's operands are arguments of the kernel, which stay few.
 constexpr std::size_t most_links = 6;
 
+bool is_pointwise(const Operation &operation) { return operation.core == "pointwise"; }
+
+/// Whether a chain adds and subtracts one value: Halide makes x of x - y + y, and a y that is no number would be hidden.
+bool cancels(const Operation &operation) {
+    for (const auto &[place, chain] : operation.chains) {
+        std::vector<int> added, subtracted;
+        const std::string start = is_pointwise(operation) ? "input" : place;
+        if (operation.inputs.contains(start)) added.push_back(operation.inputs[start]);
+        for (const AppliedLink &link : chain) {
+            if (link.row == "add")
+                added.push_back(link.operands["addend"]);
+            else if (link.row == "subtract")
+                subtracted.push_back(link.operands["subtrahend"]);
+            else if (link.row == "times" && link.constants.front() == -1)
+                std::swap(added, subtracted);
+            else
+                added.clear(), subtracted.clear();
+            if (std::ranges::find_first_of(added, subtracted) != added.end()) return true;
+        }
+    }
+    return false;
+}
+
 /// What rules work on. Who reads and writes a value is found without a search through all calls, of which a deep network has thousands. A
 /// call that goes leaves a gap, which has no core, and one that comes waits, so that the others keep their places until tidy().
 class Fusing {
@@ -81,6 +104,7 @@ public:
     Verdict ask(const Operation &operation) const {
         const auto is_long = [](const auto &chain) { return chain.second.size() > most_links; };
         if (std::ranges::any_of(operation.chains, is_long)) return {false, fmt::format("a chain has at most {} links", most_links)};
+        if (cancels(operation)) return {false, "a chain would add and subtract one value"};
         std::vector<std::string> refusals;
         const Kernel kernel = operation.kernel();
         for (const Entry &entry : options.menu(kernel.core)) {
@@ -148,8 +172,6 @@ private:
     std::vector<int> changed_;                      // and not noted yet
     std::vector<std::pair<int, Operation>> added_;  // each before that place
 };
-
-bool is_pointwise(const Operation &operation) { return operation.core == "pointwise"; }
 
 /// Whether it applies the rows and no others.
 bool applies(const Operation &operation, const std::vector<std::string> &rows) {
@@ -434,7 +456,7 @@ std::optional<Fusion> dropout_with_mask(Fusing &f, int at) {
     const std::string line = fmt::format("{} and {} are one pass by what the dropout made", call_of(f.at(at)), call_of(f.at(*reader)));
     Operation &mask = f.change(*reader);
     mask.chains["output"].front().operands.replace("of", f.at(*forward).outputs["output"]);
-    mask.chains["output"].insert(mask.chains["output"].begin(), AppliedLink{"kept", dropout.operands, dropout.dropout});
+    mask.chains["output"].insert(mask.chains["output"].begin(), AppliedLink{"kept", dropout.operands, dropout.number});
     mask.inputs.replace("input", f.at(at).inputs["input"]);
     f.erase(at);
     return Fusion{true, line};
@@ -683,6 +705,7 @@ std::optional<Fusion> statistics_with_pass(Fusing &f, int at) {
     merged.core = pools ? "batch_norm_stats_pool_fwd" : "batch_norm_stats_fwd";
     merged.shape = pass.shape;
     merged.shape.epsilon = stats.shape.epsilon, merged.shape.momentum = stats.shape.momentum;
+    merged.shape.unbiased = stats.shape.unbiased;
     merged.outputs.insert("output", pass.outputs["output"]);
     set_chain(merged, pools ? "normalised" : "output", std::move(chain));
     if (pools) set_chain(merged, "output", pass.chain("output"));

@@ -33,6 +33,9 @@ Buffer loss_buffer(const Loss &loss, const std::string &name) {
     throw std::logic_error(fmt::format("the runtime binds no \"{}\"", name));
 }
 
+/// What the last of the layers makes that make features.
+const FeatureMap &features_of(const Model &model) { return model.layers[std::size_t(feature_layers(model) - 1)]->out; }
+
 Buffer external_buffer(const Model &model, const std::string &name) {
     const FeatureMap &image = model.input;
     Buffer buffer;
@@ -47,23 +50,34 @@ Buffer external_buffer(const Model &model, const std::string &name) {
         set("uint32", {step_words(int(model.dropout_rates().size()), model.classes())});
     else if (name == "input")
         set("float32", {image.c, image.w, image.h, batch_extent});
+    else if (name == "frozen features")
+        set("float32", {features_of(model).c, features_of(model).w, features_of(model).h, batch_extent});
     else
         return loss_buffer(*model.loss, name);
     return buffer;
 }
 
-/// The forward pass with the loss. Returns the value that the last layer makes.
-int lower_forward(const Model &model, Lowering &lowering) {
-    const int input = lowering.external("input");
-    std::vector<int> outputs;  // of each layer
-    for (const auto &layer : model.layers) {
-        std::vector<int> inputs;
-        for (int from : layer->inputs) inputs.push_back(from == image_input ? input : outputs[from]);
-        outputs.push_back(layer->lower(lowering, inputs));
-    }
+/// The forward pass of a layer. `outputs` has what the layers before it make, and gets what it makes; `input` is the image.
+void lower_layer(const Layer &layer, Lowering &lowering, int input, std::vector<int> &outputs) {
+    std::vector<int> inputs;
+    for (int from : layer.inputs) inputs.push_back(from == image_input ? input : outputs[std::size_t(from)]);
+    outputs.push_back(layer.lower(lowering, inputs));
+}
 
-    model.loss->lower_forward(lowering, outputs.back());
+/// The forward pass of the layers from `first` to before `end`. `input` is what those before make, or the image. Returns the value that the
+/// last one makes.
+int lower_layers(const Model &model, Lowering &lowering, int input, int first, int end) {
+    std::vector<int> outputs(std::size_t(first), input);  // of each layer; of those before `first` the last one alone is read
+    for (int i = first; i < end; ++i) lower_layer(*model.layers[std::size_t(i)], lowering, input, outputs);
     return outputs.back();
+}
+
+/// The forward pass behind the first `features` layers with the loss. Returns the value that the last layer makes.
+int lower_forward(const Model &model, Lowering &lowering, int features) {
+    const int input = lowering.external(features > 0 ? "frozen features" : "input");
+    const int output = lower_layers(model, lowering, input, features, int(model.layers.size()));
+    model.loss->lower_forward(lowering, output);
+    return output;
 }
 
 /// A program of one call, whose buffers have the names of the kernel's arguments.
@@ -155,7 +169,7 @@ Kernel Operation::kernel() const {
     Kernel kernel{core, shape};
     for (const auto &[place, links] : chains)
         for (const AppliedLink &link : links)
-            kernel.chains[place].push_back({.row = link.row, .dropout = link.dropout, .constants = link.constants});
+            kernel.chains[place].push_back({.row = link.row, .number = link.number, .constants = link.constants});
     // In the order of the arguments, so that what is found for one link stays true when the next ones are looked at.
     for (const std::string &place : places_of(kernel.of()))
         for (std::size_t i = 0; i < chain(place).size(); ++i)
@@ -198,16 +212,18 @@ Slabs lay_out_slabs(const Model &model) {
     for (const auto &layer : model.layers) {
         for (const Weight &weight : layer->weights()) {
             const std::int64_t count = product(weight.shape);
-            (weight.trainable ? slabs.trainable : slabs.non_trainable) += count;
-            std::int64_t &end = weight.trainable ? slabs.parameter_bytes : slabs.moving_bytes;
+            const bool trained = layer->trains(weight);
+            (trained ? slabs.trainable : slabs.non_trainable) += count;
+            std::int64_t &end = trained ? slabs.parameter_bytes : slabs.moving_bytes;
             slabs.parameters.push_back({.name = layer->name + "/" + weight.name,
                                         .shape = weight.shape,
-                                        .home = weight.trainable ? Home::parameters : Home::moving,
+                                        .home = trained ? Home::parameters : Home::moving,
                                         .offset = end,
                                         .initializer = weight.initializer,
                                         .fan_in = int(weight.fan_in),
                                         .fan_out = int(weight.fan_out),
-                                        .values = weight.values});
+                                        .values = weight.values,
+                                        .constraint = weight.constraint});
             slabs.extents.push_back(weight.extents);
             end += align_buffer(4 * count);
         }
@@ -221,8 +237,7 @@ Graph lower_input(const Model &model, const Slabs &slabs, bool floats) {
                        {"indices", lowering.external("image_indices")},
                        {"step", lowering.external("step")}};
     const int output = lowering.external("input");
-    Shape shape;
-    shape.in_h = model.input.h, shape.in_w = model.input.w, shape.in_c = model.input.c;
+    Shape shape = elementwise(model.input);
     shape.floats = floats;
     const auto rescale = [](Shape &s, const Rescaled &by) { s.image_scale = float(by.scale), s.image_offset = float(by.offset); };
 
@@ -247,17 +262,59 @@ Graph lower_input(const Model &model, const Slabs &slabs, bool floats) {
     return graph;
 }
 
+int feature_layers(const Model &model) {
+    const auto &layers = model.layers;
+    const auto frozen = std::ranges::find_if(
+        layers, [](const auto &layer) { return !layer->trainable && std::ranges::any_of(layer->weights(), &Weight::trainable); });
+    if (frozen == layers.end()) return 0;
+    const Slabs slabs = lay_out_slabs(model);
+    Lowering lowering(model, slabs, "", Lowering::Mode::training);
+    const int image = lowering.external("input");
+    std::vector<int> outputs;
+    for (const auto &layer : layers) {
+        lower_layer(*layer, lowering, image, outputs);
+        if (!lowering.is_the_same_each_step()) break;
+    }
+    const int constant = int(outputs.size()) - (lowering.is_the_same_each_step() ? 0 : 1);
+    int first_read = int(layers.size());  // by the layers from `count` on
+    for (int count = int(layers.size()) - 1; count > int(frozen - layers.begin()); --count) {
+        first_read = std::min(first_read, std::ranges::min(layers[std::size_t(count)]->inputs));
+        if (count <= constant && first_read == count - 1) return count;
+    }
+    return 0;
+}
+
 Graph lower_training(const Model &model, const Slabs &slabs) {
     Lowering lowering(model, slabs, "gradients", Lowering::Mode::training);
-    model.loss->lower_backward(lowering, lower_forward(model, lowering));
+    model.loss->lower_backward(lowering, lower_forward(model, lowering, feature_layers(model)));
     lowering.run_backward();
     return std::move(lowering).finish();
 }
 
 Graph lower_inference(const Model &model, const Slabs &slabs, int batch) {
     Lowering lowering(model, slabs, batch == 1 ? "infer_one" : "infer", Lowering::Mode::inference, batch);
-    lower_forward(model, lowering);
+    lower_forward(model, lowering, batch == 1 ? 0 : feature_layers(model));
     return std::move(lowering).finish();
+}
+
+std::vector<Graph> lower_features(const Model &model, const Slabs &slabs) {
+    const int layers = feature_layers(model);
+    if (layers == 0) return {};
+    Lowering lowering(model, slabs, "features", Lowering::Mode::inference);
+    const int made = lower_layers(model, lowering, lowering.external("input"), 0, layers);
+    Graph features = std::move(lowering).finish();
+    features.values[std::size_t(made)] = external_buffer(model, "frozen features");
+
+    Shape shape = elementwise(features_of(model));
+    shape.floats = true;
+    Lowering kept(model, slabs, "input_features", Lowering::Mode::inference);
+    const int records = kept.external("images", "float32");
+    kept.call("input", "input_fwd", shape,
+              {{"images", records}, {"indices", kept.external("image_indices")}, {"step", kept.external("step")}},
+              {{"output", kept.external("frozen features")}});
+    Graph gather = std::move(kept).finish();
+    gather.values[std::size_t(records)].extents = {shape.in_c, shape.in_w, shape.in_h, records_extent};
+    return {std::move(features), std::move(gather)};
 }
 
 std::vector<Graph> lower_optimizers(const Model &model, const Slabs &slabs) {
@@ -348,13 +405,17 @@ int Lowering::gradient(int value) {
     Buffer buffer = graph_.values[value];
     buffer.name = unique("d " + buffer.name);
     if (buffer.home == Home::parameters) buffer.home = Home::gradients;
-    if (is_constant(buffer.home)) buffer.home = Home::arena_fixed;
+    if (is_constant(buffer.home) || buffer.home == Home::moving) buffer.home = Home::arena_fixed, buffer.offset = 0;
     return new_value(std::move(buffer));
 }
 
 void Lowering::append(Operation operation) {
     const bool wanted = std::ranges::any_of(operation.values_read(), [&](int value) { return wants_gradient(value); });
     for (const Operand &output : operation.outputs) wants_gradient_[output.value] = wants_gradient_[output.value] || wanted;
+    const auto changes = [&](int value) { return graph_.values[value].home == Home::parameters || graph_.values[value].name == "step"; };
+    const auto moves = [&](const Operand &output) { return graph_.values[output.value].home == Home::moving; };
+    is_the_same_each_step_ =
+        is_the_same_each_step_ && std::ranges::none_of(operation.values_read(), changes) && std::ranges::none_of(operation.outputs, moves);
     graph_.operations.push_back(std::move(operation));
 }
 

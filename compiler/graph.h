@@ -17,7 +17,7 @@ namespace halcyon {
 struct AppliedLink {
     std::string row;
     Operands operands = {};
-    int dropout = 0;                    // as Link::dropout
+    int number = 0;                     // as Link::number
     std::vector<float> constants = {};  // as Link::constants
 
     bool operator==(const AppliedLink &) const = default;
@@ -76,10 +76,19 @@ Slabs lay_out_slabs(const Model &model);
 /// "input", and "input_float" for records of float32: the images of a batch, as the layers read them.
 Graph lower_input(const Model &model, const Slabs &slabs, bool floats);
 
-/// "gradients": the forward pass in training mode, the loss and the backward pass.
+/// The number of layers at the beginning that make an image's features: what they make of it is the same in each step of training, and of
+/// all that the layers behind read what the last one makes alone. 0 where none of them is frozen.
+int feature_layers(const Model &model);
+
+/// "features": what those layers make of the images that "input" makes, for training and inference alike. "input_features": the
+/// same for a batch of records that are features. Nothing where there are no such layers.
+std::vector<Graph> lower_features(const Model &model, const Slabs &slabs);
+
+/// "gradients": the forward pass in training mode behind the features, the loss and the backward pass.
 Graph lower_training(const Model &model, const Slabs &slabs);
 
-/// The forward pass with moving statistics and the loss: "infer" for any `batch` (0), "infer_one" for a batch of 1.
+/// The forward pass with moving statistics and the loss: "infer" for any `batch` (0), behind the features; "infer_one" for a batch of 1, of
+/// all layers.
 Graph lower_inference(const Model &model, const Slabs &slabs, int batch = 0);
 
 /// A program of each optimizer's name (plan/optimizers.h): one call on the whole slabs.
@@ -110,11 +119,12 @@ public:
     /// What stands for a weight that `layer` does without: `home` is zeros or ones. Its gradient is written and read by nobody else.
     int constant(const Layer &layer, const std::string &name, Home home, int size);
 
-    /// A value that the runtime binds by name: images, step, input; a batch's numbers among the images, image_indices, and among the
-    /// labels, indices: augmented images have numbers of their own; and the loss's targets and metrics. Images are of either type.
+    /// A value that the runtime binds by name: images, step, input, features; a batch's numbers among the images, image_indices, and among
+    /// the labels, indices: augmented images have numbers of their own; and the loss's targets and metrics. Images are of either type.
     int external(const std::string &name, const std::string &type = "");
 
-    /// A new value that holds a gradient of `value`. A weight's lies in the slab of gradients, where the weight lies in its own.
+    /// A new value that holds a gradient of `value`. A weight's lies in the slab of gradients, where the weight lies in its own. That of a
+    /// weight that is not trained is nobody's: a layer that is not trainable need not make it.
     int gradient(int value);
 
     /// A new value like a weight, for what becomes its gradient when the backward pass is over.
@@ -123,6 +133,9 @@ public:
     /// The number of the next dropout layer.
     int next_dropout() { return dropouts_++; }
 
+    /// The same of the layers of noise.
+    int next_noise() { return noises_++; }
+
     void call(const std::string &layer, const std::string &core, const Shape &shape, Operands inputs, Operands outputs);
 
     /// A pass that applies one row to `input`, over (c, x, y, n), and writes `output`.
@@ -130,6 +143,10 @@ public:
 
     /// The same over a convolution's weights, which `shape` has.
     void apply_to_weights(const std::string &layer, AppliedLink link, const Shape &shape, int input, int output);
+
+    /// Whether the calls so far make the same of an image in each step: they read no weights that are trained and draw nothing, and no
+    /// moving statistic moves.
+    bool is_the_same_each_step() const { return is_the_same_each_step_; }
 
     /// True where something trainable lies before `value`.
     bool wants_gradient(int value) const { return wants_gradient_[value]; }
@@ -163,7 +180,8 @@ private:
     Mode mode_;
     int batch_;
     Graph graph_;
-    int dropouts_ = 0;
+    int dropouts_ = 0, noises_ = 0;
+    bool is_the_same_each_step_ = true;
     std::vector<std::function<void()>> finish_;
     std::map<std::string, int> named_;           // weights and externals
     std::map<std::string, int> uses_;            // of each name

@@ -21,11 +21,10 @@ namespace {
 /// What numbers that images are rescaled or normalised by may have at most; a scale's inverse too.
 constexpr double most_value = 1e12;
 
-/// The shape of a kernel that works on each element or channel: only in_* are set, the output has the same sizes.
-Shape elementwise(const FeatureMap &map) {
-    Shape shape;
-    shape.in_h = map.h, shape.in_w = map.w, shape.in_c = map.c;
-    return shape;
+/// Of flattened rows and columns Keras takes every value for a channel.
+void require_channels(const FeatureMap &in, const char *verb) {
+    if (in.flat && (in.h > 1 || in.w > 1))
+        throw std::invalid_argument(fmt::format("cannot {} what flatten made of rows and columns; put it before the flatten", verb));
 }
 
 void require_spatial(const FeatureMap &in) {
@@ -48,6 +47,7 @@ struct Window {
     std::array<int, 2> size;
     std::array<int, 2> strides;
     Padding padding = {};
+    bool ceil_mode = false;  // PyTorch's: a last window may reach beyond the padding, but does not begin there
     std::array<int, 2> dilation = {1, 1};
 
     /// The sizes and padding of a kernel, by Keras's rules. Throws std::invalid_argument where the window does not fit.
@@ -73,11 +73,18 @@ struct Window {
             const int rows = padding.top + in.h + padding.bottom, columns = padding.left + in.w + padding.right;
             if (spans[0] > rows || spans[1] > columns)
                 throw std::invalid_argument(fmt::format("{} does not fit in its {}x{} input", name(), rows, columns));
-            shape.out_h = (rows - spans[0]) / strides[0] + 1;
-            shape.out_w = (columns - spans[1]) / strides[1] + 1;
+            shape.out_h = windows(rows, spans[0], strides[0], padding.top + in.h);
+            shape.out_w = windows(columns, spans[1], strides[1], padding.left + in.w);
             shape.pad_top = padding.top, shape.pad_left = padding.left;
         }
         return shape;
+    }
+
+    /// How many windows fit in so much; of those that reach beyond, the last begins before `end`.
+    int windows(int extent, int size, int stride, int end) const {
+        const int whole = (extent - size) / stride + 1;
+        const bool one_more = ceil_mode && (extent - size) % stride > 0 && whole * stride < end;
+        return one_more ? whole + 1 : whole;
     }
 
     /// The rows (axis 0) or columns from the first tap to the last.
@@ -102,12 +109,50 @@ Padding read_padding(Options &options) {
     return {.same = options.choice("padding", {"valid", "same"}, "valid") == "same"};
 }
 
-std::string read_activation(Options &options) {
-    std::vector<std::string> choices = {"linear"};
-    for (const Activation &activation : all_activations()) choices.push_back(activation.name);
-    choices.push_back("softmax");
-    return options.choice("activation", choices, "linear");
-}
+/// The activation that a layer goes through: by its name, or {"type": name, its options}.
+struct ActivationChoice {
+    std::string name;
+    std::optional<Link> link = {};  // none of linear, nor of softmax
+
+    explicit ActivationChoice(Options &options) {
+        std::vector<std::string> names = {"linear"};
+        for (const Activation &activation : all_activations()) names.push_back(activation.name);
+        names.push_back("softmax");
+        if (!options.holds_object("activation")) {
+            name = options.choice("activation", names, "linear");
+            if (const Activation *activation = row()) link = activation->link;
+            return;
+        }
+        Options own(options.object("activation"), "activation");
+        own.text("type");
+        name = own.choice("type", names, "");
+        if (const Activation *activation = row())
+            link = activation->approximate && own.flag("approximate", false) ? activation->approximate : activation->link;
+        own.finish();
+    }
+
+    explicit ActivationChoice(std::string name) : name(std::move(name)) {}
+
+private:
+    const Activation *row() const {
+        const auto found = std::ranges::find(all_activations(), name, &Activation::name);
+        return found == all_activations().end() ? nullptr : &*found;
+    }
+};
+
+/// The "axis" of layers over the channels, which are the last.
+class ChannelAxis {
+public:
+    explicit ChannelAxis(Options &options) : axis_(options.has("axis") ? options.numbers("axis", -1, 3) : std::vector<double>{-1}) {}
+
+    void check(const FeatureMap &in) const {
+        if (axis_.size() > 1 || (axis_[0] != -1 && axis_[0] != (in.flat ? 1 : 3)))
+            throw std::invalid_argument("\"axis\" must be -1, the channels");
+    }
+
+private:
+    std::vector<double> axis_;
+};
 
 /// What a weight begins as: by the name of an initializer, or {"type": name, its options}.
 struct InitializerChoice {
@@ -131,18 +176,31 @@ struct InitializerChoice {
     }
 };
 
-/// What a weight adds to the loss, l1 |w| + l2 w^2: the name of a regularizer, or {"type": name, its options}.
+/// One of `names`, or {"type": name, its options}, which are to be finished.
+struct NamedOptions {
+    Options own;
+    std::string name;
+
+    NamedOptions(Options &options, const char *key, const std::vector<std::string> &names)
+        : own(options.holds_object(key) ? options.object(key) : none(), key) {
+        if (options.holds_object(key)) own.text("type");  // it must be there
+        name = options.holds_object(key) ? own.choice("type", names, "") : options.choice(key, names, "");
+    }
+
+private:
+    static const nlohmann::json &none() {
+        static const nlohmann::json no_options = nlohmann::json::object();
+        return no_options;
+    }
+};
+
+/// What a weight adds to the loss, l1 |w| + l2 w^2.
 struct RegularizerChoice {
     float l1 = 0, l2 = 0;
 
     RegularizerChoice(Options &options, const char *key) {
         if (!options.has(key)) return;
-        const std::vector<std::string> names = {"l1", "l2", "l1_l2"};
-        static const nlohmann::json no_options = nlohmann::json::object();
-        const bool has_options = options.holds_object(key);
-        Options own(has_options ? options.object(key) : no_options, key);
-        if (has_options) own.text("type");
-        const std::string type = has_options ? own.choice("type", names, "") : options.choice(key, names, "");
+        auto [own, type] = NamedOptions(options, key, {"l1", "l2", "l1_l2"});
         const auto factor = [&](const char *name) {
             return float(own.number(name, type == name ? 0.01 : 0, 0, find_row("penalised").constants.front().high));
         };
@@ -153,6 +211,18 @@ struct RegularizerChoice {
 
     bool is_none() const { return l1 == 0 && l2 == 0; }
 };
+
+/// What a weight is held to.
+std::optional<Constraint> read_constraint(Options &options, const char *key, int rank) {
+    if (!options.has(key)) return {};
+    const std::vector<std::string> names(constraint_names.begin(), constraint_names.end());
+    auto [own, name] = NamedOptions(options, key, names);
+    Constraint constraint{Constraint::Type(std::ranges::find(names, name) - names.begin())};
+    if (constraint.type == Constraint::Type::max_norm) constraint.max_value = float(own.number("max_value", 2, 0, most_value));
+    if (constraint.type != Constraint::Type::non_neg) constraint.axes = own.axes("axis", rank, {0});
+    own.finish();
+    return constraint;
+}
 
 int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int input) {
     const int output = lowering.activation(layer.name, layer.out);
@@ -167,11 +237,22 @@ int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int inpu
     return output;
 }
 
+int lower_softmax(Lowering &lowering, const Layer &layer, int input) {
+    const Shape shape = elementwise(layer.out);
+    const int output = lowering.activation(layer.name, layer.out);
+    lowering.call(layer.name, "softmax_fwd", shape, {{"input", input}}, {{"output", output}});
+    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
+        const int d_input = lowering.gradient(input);
+        lowering.call(layer.name, "softmax_bwd", shape, {{"d_output", d_output}, {"output", output}}, {{"d_input", d_input}});
+        lowering.add_gradient(layer.name, input, d_input);
+    });
+    return output;
+}
+
 /// `input` where the activation is linear, or left to the loss.
-int lower_activation(Lowering &lowering, const Layer &layer, int input) {
-    if (layer.leaves_activation) return input;
-    const auto found = std::ranges::find(all_activations(), layer.activation(), &Activation::name);
-    return found == all_activations().end() ? input : lower_row(lowering, layer, found->link, input);
+int lower_activation(Lowering &lowering, const Layer &layer, const ActivationChoice &activation, int input) {
+    if (layer.leaves_activation || activation.name == "linear") return input;
+    return activation.link ? lower_row(lowering, layer, *activation.link, input) : lower_softmax(lowering, layer, input);
 }
 
 /// The calls of a convolution, which a dense layer is as well, from `input` to `output`.
@@ -179,9 +260,8 @@ void lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, int 
                        int input, int output) {
     shape.batch = lowering.batch();
     lowering.call(layer.name, "conv2d_fwd", shape, {{"input", input}, {"weights", weights}, {"bias", bias}}, {{"output", output}});
-    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
+    const auto lower_weights_gradient = [=, &lowering, &layer](int d_output) {
         const int d_loss = regularizer.is_none() ? lowering.gradient(weights) : lowering.unfinished_gradient(weights);
-        // The weights first: the input dies here, and its gradient may take its place.
         lowering.call(layer.name, "conv2d_bwd_weights", shape, {{"input", input}, {"d_output", d_output}},
                       {{"d_weights", d_loss}, {"d_bias", lowering.gradient(bias)}});
         if (!regularizer.is_none())
@@ -189,6 +269,10 @@ void lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, int 
                 const AppliedLink penalty{"penalised", {{"of", weights}}, 0, {regularizer.l1, regularizer.l2}};
                 lowering.apply_to_weights(layer.name, penalty, shape, d_loss, lowering.gradient(weights));
             });
+    };
+    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
+        // The weights first: the input dies here, and its gradient may take its place.
+        if (layer.trainable) lower_weights_gradient(d_output);
         if (!lowering.wants_gradient(input)) return;
         const int d_input = lowering.gradient(input);
         lowering.call(layer.name, "conv2d_bwd_data", shape, {{"d_output", d_output}, {"weights", weights}}, {{"d_input", d_input}});
@@ -200,13 +284,16 @@ void lower_convolution(Lowering &lowering, const Layer &layer, Shape shape, int 
 struct KernelChoice {
     InitializerChoice initializer;
     RegularizerChoice regularizer;
+    std::optional<Constraint> constraint;
 
-    KernelChoice(Options &options, const std::string &prefix)
+    /// `rank`: the axes of the kernel.
+    KernelChoice(Options &options, const std::string &prefix, int rank)
         : initializer(options, (prefix + "_initializer").c_str(), "glorot_uniform"),
-          regularizer(options, (prefix + "_regularizer").c_str()) {}
+          regularizer(options, (prefix + "_regularizer").c_str()),
+          constraint(read_constraint(options, (prefix + "_constraint").c_str(), rank)) {}
 
     Weight started(Weight kernel) const {
-        kernel.initializer = initializer.name, kernel.values = initializer.values;
+        kernel.initializer = initializer.name, kernel.values = initializer.values, kernel.constraint = constraint;
         return kernel;
     }
 };
@@ -214,8 +301,9 @@ struct KernelChoice {
 /// What all convolutions share: a kernel, whose options begin with `prefix`, a bias and an activation.
 class Convolution : public Layer {
 public:
-    explicit Convolution(Options &options, const std::string &prefix = "kernel")
-        : use_bias_(options.flag("use_bias", true)), activation_(read_activation(options)), kernel_choice_(options, prefix),
+    /// `rank`: the axes of its kernel.
+    explicit Convolution(Options &options, const std::string &prefix = "kernel", int rank = 4)
+        : use_bias_(options.flag("use_bias", true)), activation_(options), kernel_choice_(options, prefix, rank),
           bias_initializer_(options, "bias_initializer", "zeros") {}
 
     std::vector<Weight> weights() const override {
@@ -232,14 +320,14 @@ public:
         return weights;
     }
 
-    std::string activation() const override { return activation_; }
+    std::string activation() const override { return activation_.name; }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int weights = lowering.weight(*this, kernel().name);
         const int bias = use_bias_ ? lowering.weight(*this, "bias") : lowering.constant(*this, "bias", Home::zeros, out.c);
-        const int linear = lowering.activation(activation() == "linear" ? name : name + "/linear", out);
+        const int linear = lowering.activation(activation_.name == "linear" ? name : name + "/linear", out);
         lower_convolution(lowering, *this, shape(), weights, bias, kernel_choice_.regularizer, inputs[0], linear);
-        return lower_activation(lowering, *this, linear);
+        return lower_activation(lowering, *this, activation_, linear);
     }
 
 protected:
@@ -249,7 +337,7 @@ protected:
 
 private:
     bool use_bias_;
-    std::string activation_;
+    ActivationChoice activation_;
     KernelChoice kernel_choice_;
     InitializerChoice bias_initializer_;
 };
@@ -340,7 +428,7 @@ class SeparableConv2d : public Convolution {
 public:
     explicit SeparableConv2d(Options &options)
         : Convolution(options, "pointwise"), filters_(options.size("filters")), depthwise_(options),
-          depthwise_choice_(options, "depthwise") {}
+          depthwise_choice_(options, "depthwise", 4) {}
 
     FeatureMap infer() const override {
         const FeatureMap between = depthwise_.outputs(in[0]);
@@ -376,26 +464,26 @@ private:
     KernelChoice depthwise_choice_;
 };
 
-/// A convolution whose kernel covers its whole input: Keras's (h*w*c, units) lies in memory as (h, w, c, units).
+/// A convolution whose kernel covers its whole input where that is flat: Keras's (h*w*c, units) lies in memory as (h, w, c, units). Of rows
+/// and columns the kernel covers a pixel.
 class Dense : public Convolution {
 public:
-    explicit Dense(Options &options) : Convolution(options), units_(options.size("units")) {}
+    explicit Dense(Options &options) : Convolution(options, "kernel", 2), units_(options.size("units")) {}
 
-    FeatureMap infer() const override {
-        if (!in[0].flat) throw std::invalid_argument(fmt::format("needs a flatten before it, its input is {}", to_string(in[0])));
-        return {1, 1, units_, true};
-    }
+    FeatureMap infer() const override { return {shape().out_h, shape().out_w, units_, in[0].flat}; }
 
 protected:
     Weight kernel() const override {
-        const auto [h, w, c, flat] = in[0];
-        const int features = h * w * c;
-        return {"kernel", {features, units_}, {units_, c, w, h}, true, "", features, units_};
+        const auto [h, w] = window();
+        const int features = h * w * in[0].c;
+        return {"kernel", {features, units_}, {units_, in[0].c, w, h}, true, "", features, units_};
     }
 
-    Shape shape() const override { return Window{"kernel", {in[0].h, in[0].w}, {1, 1}}.over(in[0], units_); }
+    Shape shape() const override { return Window{"kernel", window(), {1, 1}}.over(in[0], units_); }
 
 private:
+    std::array<int, 2> window() const { return in[0].flat ? std::array{in[0].h, in[0].w} : std::array{1, 1}; }
+
     int units_;
 };
 
@@ -403,11 +491,11 @@ class BatchNormalization : public Layer {
 public:
     explicit BatchNormalization(Options &options)
         : momentum_(float(options.number("momentum", 0.99, 0, 1))), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))),
-          center_(options.flag("center", true)), scale_(options.flag("scale", true)) {}
+          center_(options.flag("center", true)), scale_(options.flag("scale", true)),
+          unbiased_variance_(options.flag("unbiased_variance", false)) {}
 
     FeatureMap infer() const override {
-        if (in[0].flat && (in[0].h > 1 || in[0].w > 1))
-            throw std::invalid_argument("cannot normalise what flatten made of rows and columns; put it before the flatten");
+        require_channels(in[0], "normalise");
         return in[0];
     }
 
@@ -430,7 +518,7 @@ public:
         const int scale = lowering.vector(name + "/scale", in[0].c), shift = lowering.vector(name + "/shift", in[0].c);
         const int output = lowering.activation(name, out);
 
-        if (!lowering.training()) {
+        if (!lowering.training() || !trainable) {
             Shape fold;
             fold.in_c = in[0].c;
             fold.epsilon = epsilon_;
@@ -438,12 +526,18 @@ public:
                           {{"gamma", gamma}, {"beta", beta}, {"moving_mean", moving_mean}, {"moving_variance", moving_variance}},
                           {{"scale", scale}, {"shift", shift}});
             lowering.apply(name, {"affine", {{"scale", scale}, {"shift", shift}}}, input, output);
+            lowering.on_backward(output, [=, this, &lowering](int d_output) {
+                const int d_input = lowering.gradient(input), no_shift = lowering.constant(*this, "no_shift", Home::zeros, in[0].c);
+                lowering.apply(name, {"affine", {{"scale", scale}, {"shift", no_shift}}}, d_output, d_input);
+                lowering.add_gradient(name, input, d_input);
+            });
             return output;
         }
 
         Shape statistics = shape;
         statistics.epsilon = epsilon_;
         statistics.momentum = momentum_;
+        statistics.unbiased = unbiased_variance_;
         const int mean = lowering.vector(name + "/mean", in[0].c), inv_std = lowering.vector(name + "/inv_std", in[0].c);
         lowering.call(name, "batch_norm_stats", statistics, {{"input", input}, {"gamma", gamma}, {"beta", beta}},
                       {{"mean", mean},
@@ -472,7 +566,99 @@ public:
 
 private:
     float momentum_, epsilon_;
+    bool center_, scale_, unbiased_variance_;
+};
+
+/// What layer and group normalisation share: each image's own statistics of groups of its channels, in windows side by side.
+class GroupedNormalization : public Layer {
+public:
+    explicit GroupedNormalization(Options &options)
+        : axis_(options), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))), center_(options.flag("center", true)),
+          scale_(options.flag("scale", true)) {}
+
+    FeatureMap infer() const override {
+        require_channels(in[0], "normalise");
+        axis_.check(in[0]);
+        check();
+        return in[0];
+    }
+
+    std::vector<Weight> weights() const override {
+        const int c = in[0].c;
+        std::vector<Weight> weights;
+        if (scale_) weights.push_back({"gamma", {c}, {c}, true, "ones"});
+        if (center_) weights.push_back({"beta", {c}, {c}, true, "zeros"});
+        return weights;
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const int input = inputs[0], groups = this->groups();
+        const auto [rows, columns] = window();
+        Shape shape = Window{"window", {rows, columns}, {rows, columns}}.over(in[0], 2 * groups), statistics_shape = shape;
+        statistics_shape.epsilon = epsilon_;
+        const FeatureMap of_groups = {shape.out_h, shape.out_w, shape.out_c};
+        const int gamma = scale_ ? lowering.weight(*this, "gamma") : lowering.constant(*this, "gamma", Home::ones, in[0].c);
+        const int beta = center_ ? lowering.weight(*this, "beta") : lowering.constant(*this, "beta", Home::zeros, in[0].c);
+        const int statistics = lowering.activation(name + "/statistics", of_groups), output = lowering.activation(name, out);
+        lowering.call(name, "group_norm_stats", statistics_shape, {{"input", input}}, {{"statistics", statistics}});
+        lowering.call(name, "group_norm_fwd", shape, {{"input", input}, {"statistics", statistics}, {"gamma", gamma}, {"beta", beta}},
+                      {{"output", output}});
+        lowering.on_backward(output, [=, this, &lowering](int d_output) {
+            const Operands read = {{"d_output", d_output}, {"input", input}, {"statistics", statistics}};
+            if (scale_ || center_)
+                lowering.call(name, "group_norm_bwd_weights", shape, read,
+                              {{"d_gamma", lowering.gradient(gamma)}, {"d_beta", lowering.gradient(beta)}});
+            if (!lowering.wants_gradient(input)) return;
+            const int means = lowering.activation(name + "/means", of_groups), d_input = lowering.gradient(input);
+            Operands with_gamma = read;
+            with_gamma.insert("gamma", gamma);
+            lowering.call(name, "group_norm_bwd_means", shape, with_gamma, {{"means", means}});
+            with_gamma.insert("means", means);
+            lowering.call(name, "group_norm_bwd_data", shape, with_gamma, {{"d_input", d_input}});
+            lowering.add_gradient(name, input, d_input);
+        });
+        return output;
+    }
+
+protected:
+    virtual void check() const {}
+    virtual int groups() const = 0;
+    /// Rows and columns.
+    virtual std::array<int, 2> window() const = 0;
+
+private:
+    ChannelAxis axis_;
+    float epsilon_;
     bool center_, scale_;
+};
+
+/// Of a pixel's channels.
+class LayerNormalization : public GroupedNormalization {
+public:
+    using GroupedNormalization::GroupedNormalization;
+
+protected:
+    int groups() const override { return 1; }
+    std::array<int, 2> window() const override { return {1, 1}; }
+};
+
+/// Of all pixels.
+class GroupNormalization : public GroupedNormalization {
+public:
+    explicit GroupNormalization(Options &options)
+        : GroupedNormalization(options), groups_(options.number("groups", 32, -1, largest_size)) {}
+
+protected:
+    void check() const override {
+        if (groups_ != -1 && (groups_ < 1 || groups_ != std::floor(groups_) || in[0].c % int(groups_) != 0))
+            throw std::invalid_argument(
+                fmt::format("\"groups\" must divide the {} channels, or be -1 for as many; it is {}", in[0].c, groups_));
+    }
+    int groups() const override { return groups_ == -1 ? in[0].c : int(groups_); }
+    std::array<int, 2> window() const override { return {in[0].h, in[0].w}; }
+
+private:
+    double groups_;
 };
 
 /// A pool's calls, of which the gradient may read the input again.
@@ -512,7 +698,10 @@ class Pooling2d : public Layer {
 public:
     explicit Pooling2d(Options &options) {
         const std::array<int, 2> pool = options.sizes("pool_size", {2, 2});
-        window_ = {"pool", pool, options.sizes("strides", pool), read_padding(options)};
+        window_ = {"pool", pool, options.sizes("strides", pool), read_padding(options), options.flag("ceil_mode", false)};
+        if (window_.ceil_mode && window_.padding.same)
+            throw std::invalid_argument(
+                "\"ceil_mode\" is for \"padding\" valid or [top, bottom, left, right]: with same no value is left out");
     }
 
     FeatureMap infer() const override {
@@ -633,6 +822,26 @@ public:
     }
 };
 
+/// Noise in training, of which no gradient comes.
+class GaussianNoise : public Layer {
+public:
+    explicit GaussianNoise(Options &options) : stddev_(options.number("stddev", 0, 1)) {}
+
+    FeatureMap infer() const override { return in[0]; }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const int input = inputs[0];
+        if (!lowering.training() || stddev_ == 0) return input;
+        const int output = lowering.activation(name, out);
+        lowering.apply(name, {"noise", {{"step", lowering.external("step")}}, lowering.next_noise(), {float(stddev_)}}, input, output);
+        lowering.on_backward(output, [=, this, &lowering](int d_output) { lowering.add_gradient(name, input, d_output); });
+        return output;
+    }
+
+private:
+    double stddev_;
+};
+
 /// Neither a kernel nor a copy: what comes after it reads (c, x, y, n).
 class Flatten : public Layer {
 public:
@@ -684,21 +893,91 @@ private:
     Link link_;
 };
 
-class ActivationLayer : public Layer {
+/// A slope below zero for each channel, which is a weight.
+class PRelu : public Layer {
 public:
-    explicit ActivationLayer(Options &options) {
-        options.text("activation");  // it must be there
-        activation_ = read_activation(options);
+    explicit PRelu(Options &options)
+        : shared_axes_(options.has("shared_axes") ? options.numbers("shared_axes", 1, 3) : std::vector<double>{}),
+          alpha_initializer_(options, "alpha_initializer", "zeros") {
+        if (find_initializer(alpha_initializer_.name)->fans != Fans::none)
+            throw std::invalid_argument(fmt::format("\"alpha_initializer\" cannot be {}, which is for kernels", alpha_initializer_.name));
     }
 
-    FeatureMap infer() const override { return in[0]; }
-    std::string activation() const override { return activation_; }
-    bool hands_on() const override { return activation_ == "linear"; }
+    FeatureMap infer() const override {
+        require_channels(in[0], "rectify");
+        if (in[0].flat && !shared_axes_.empty())
+            throw std::invalid_argument("has an alpha for each value of a flat input: nothing is shared");
+        if (!in[0].flat && (!shares(1, in[0].h) || !shares(2, in[0].w) || std::ranges::find(shared_axes_, 3) != shared_axes_.end()))
+            throw std::invalid_argument("has an alpha for each channel: \"shared_axes\" must be [1, 2], the rows and columns");
+        return in[0];
+    }
 
-    int lower(Lowering &lowering, const std::vector<int> &inputs) const override { return lower_activation(lowering, *this, inputs[0]); }
+    std::vector<Weight> weights() const override {
+        const int c = in[0].c;
+        Weight alpha{"alpha", in[0].flat ? std::vector<int>{c} : std::vector<int>{1, 1, c}, {c}, true, alpha_initializer_.name};
+        alpha.values = alpha_initializer_.values;
+        return {alpha};
+    }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        const int input = inputs[0], alpha = lowering.weight(*this, "alpha"), output = lowering.activation(name, out);
+        lowering.apply(name, {"prelu", {{"alpha", alpha}}}, input, output);
+        lowering.on_backward(output, [=, this, &lowering](int d_output) {
+            lowering.call(name, "prelu_bwd_alpha", elementwise(in[0]), {{"d_output", d_output}, {"input", input}},
+                          {{"d_alpha", lowering.gradient(alpha)}});
+            if (!lowering.wants_gradient(input)) return;
+            const int d_input = lowering.gradient(input);
+            lowering.apply(name, {"prelumask", {{"at", input}, {"alpha", alpha}}}, d_output, d_input);
+            lowering.add_gradient(name, input, d_input);
+        });
+        return output;
+    }
 
 private:
-    std::string activation_;
+    bool shares(int axis, int size) const { return size == 1 || std::ranges::find(shared_axes_, axis) != shared_axes_.end(); }
+
+    std::vector<double> shared_axes_;
+    InitializerChoice alpha_initializer_;
+};
+
+class ActivationLayer : public Layer {
+public:
+    explicit ActivationLayer(Options &options) : activation_(required(options)) {}
+
+    FeatureMap infer() const override {
+        if (activation_.name == "softmax") require_channels(in[0], "take the softmax of");
+        return in[0];
+    }
+    std::string activation() const override { return activation_.name; }
+    bool hands_on() const override { return activation_.name == "linear"; }
+
+    int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
+        return lower_activation(lowering, *this, activation_, inputs[0]);
+    }
+
+protected:
+    explicit ActivationLayer(ActivationChoice activation) : activation_(std::move(activation)) {}
+
+private:
+    static Options &required(Options &options) {
+        if (!options.holds_object("activation")) options.text("activation");
+        return options;
+    }
+
+    ActivationChoice activation_;
+};
+
+class Softmax : public ActivationLayer {
+public:
+    explicit Softmax(Options &options) : ActivationLayer(ActivationChoice("softmax")), axis_(options) {}
+
+    FeatureMap infer() const override {
+        axis_.check(in[0]);
+        return ActivationLayer::infer();
+    }
+
+private:
+    ChannelAxis axis_;
 };
 
 /// What makes one value of several.
@@ -872,8 +1151,7 @@ public:
     FeatureMap infer() const override {
         std::int64_t channels = 0;
         for (const FeatureMap &map : in) {
-            if (map.flat && map.h * map.w > 1)
-                throw std::invalid_argument("cannot concatenate what flatten made of rows and columns; put it before the flatten");
+            require_channels(map, "concatenate");
             if (map.h != in[0].h || map.w != in[0].w || map.flat != in[0].flat)
                 throw std::invalid_argument(fmt::format("cannot concatenate {} and {}", to_string(in[0]), to_string(map)));
             channels += map.c;
@@ -1008,15 +1286,20 @@ std::map<std::string, LayerType> all_layer_types() {
         {"depthwise_conv2d", layer_type<DepthwiseConv2d>("depthwise_conv2d")},
         {"dropout", layer_type<Dropout>("dropout")},
         {"flatten", layer_type<Flatten>("flatten")},
+        {"gaussian_noise", layer_type<GaussianNoise>("gaussian_noise")},
         {"global_average_pooling2d", layer_type<GlobalPooling2d<lower_average_pool>>("global_average_pooling2d")},
         {"global_max_pooling2d", layer_type<GlobalPooling2d<lower_max_pool>>("global_max_pooling2d")},
+        {"group_normalization", layer_type<GroupNormalization>("group_normalization")},
+        {"layer_normalization", layer_type<LayerNormalization>("layer_normalization")},
         {"maximum", layer_type<Maximum>("maximum")},
         {"max_pooling2d", layer_type<Pooling2d<lower_max_pool>>("max_pooling2d")},
         {"multiply", layer_type<Multiply>("multiply")},
         {"normalization", layer_type<Normalization>("normalization")},
         {"rescaling", layer_type<Rescaling>("rescaling")},
+        {"prelu", layer_type<PRelu>("p_re_lu")},
         {"reshape", layer_type<Reshape>("reshape")},
         {"separable_conv2d", layer_type<SeparableConv2d>("separable_conv2d")},
+        {"softmax", layer_type<Softmax>("softmax")},
         {"spatial_dropout2d", layer_type<SpatialDropout2d>("spatial_dropout2d")},
         {"subtract", layer_type<Subtract>("subtract")},
         {"up_sampling2d", layer_type<UpSampling2d>("up_sampling2d")},
@@ -1041,6 +1324,12 @@ const LayerType &find_type(const std::string &type) {
 }
 
 }  // namespace
+
+Shape elementwise(const FeatureMap &map) {
+    Shape shape;
+    shape.in_h = map.h, shape.in_w = map.w, shape.in_c = map.c;
+    return shape;
+}
 
 std::string to_string(const FeatureMap &map) {
     return map.flat ? fmt::to_string(map.h * map.w * map.c) : fmt::format("{}x{}x{}", map.h, map.w, map.c);

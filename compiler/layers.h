@@ -3,6 +3,8 @@
 #pragma once
 
 #include "compiler/options.h"
+#include "plan/constraints.h"
+#include "plan/shape.h"
 
 #include <cstdint>
 #include <memory>
@@ -26,14 +28,18 @@ struct FeatureMap {
 /// "30x30x32", or "128" where flat.
 std::string to_string(const FeatureMap &map);
 
+/// The shape of a kernel that works on each element or channel: only in_* are set, the output has the same sizes.
+Shape elementwise(const FeatureMap &map);
+
 struct Weight {
     std::string name;          // "kernel"
     std::vector<int> shape;    // Keras's, row-major
     std::vector<int> extents;  // Halide's, innermost first
-    bool trainable = true;     // false: a moving statistic
+    bool trainable = true;     // false: a moving statistic, which no layer trains
     std::string initializer;   // Parameter::initializer
     std::int64_t fan_in = 0, fan_out = 0;
     std::vector<float> values = {};  // of "given"
+    std::optional<Constraint> constraint = {};
 };
 
 class Layer;
@@ -62,6 +68,9 @@ public:
     std::vector<FeatureMap> in;  // of each input
     FeatureMap out;
 
+    /// False: training leaves its weights as they are, and a batch norm takes its moving statistics, which stay as they are too.
+    bool trainable = true;
+
     /// How many inputs it reads: exactly one, or (add) two and more.
     virtual bool takes_many() const { return false; }
 
@@ -70,6 +79,8 @@ public:
 
     /// In Keras's order.
     virtual std::vector<Weight> weights() const { return {}; }
+
+    bool trains(const Weight &weight) const { return trainable && weight.trainable; }
 
     /// True of layers that the input kernel does the work of: only such stand before it.
     virtual bool scales_input() const { return false; }

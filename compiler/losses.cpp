@@ -26,7 +26,7 @@ public:
     void check() const override {
         if (in.h != 1 || in.w != 1)
             throw std::invalid_argument(fmt::format("its output is {}x{}x{}, and the loss takes one pixel, whose channels are the "
-                                                    "classes: end in a dense layer, or bring the rows and columns down to 1",
+                                                    "classes: end in a flatten and a dense layer, or bring the rows and columns down to 1",
                                                     in.h, in.w, in.c));
     }
 
@@ -99,11 +99,6 @@ public:
     std::string activation() const override { return "sigmoid"; }
     int classes() const override { return 2; }
 
-    void check() const override {
-        Crossentropy::check();
-        if (in.c != 1) throw std::invalid_argument(fmt::format("binary_crossentropy takes 1 unit, for classes 0 and 1, not {}", in.c));
-    }
-
     void lower_forward(Lowering &lowering, int output) const override { call_forward(lowering, "sigmoid_cross_entropy_fwd", output); }
 
     void lower_backward(Lowering &lowering, int output) const override {
@@ -111,36 +106,141 @@ public:
     }
 };
 
+/// What the losses of units share that have a target each: the mean over units of what is computed from each.
+class TargetsLoss : public Loss {
+public:
+    int units() const override { return in.c; }
+
+    void check() const override {
+        if (in.h != 1 || in.w != 1)
+            throw std::invalid_argument(fmt::format("its output is {}x{}x{}, and the loss takes one pixel, whose channels are the units: "
+                                                    "end in a dense layer, or bring the rows and columns down to 1",
+                                                    in.h, in.w, in.c));
+    }
+
+    std::vector<Buffer> targets() const override { return {bound("targets", "float32", {in.c, records_extent})}; }
+
+    std::vector<Buffer> metrics() const override {
+        return {bound("predicted", "float32", {in.c, 1, 1, batch_extent}), bound("loss", "float32", {batch_extent}),
+                bound("metric", "float32", {batch_extent})};
+    }
+
+protected:
+    static void call_forward(Lowering &lowering, const char *core, const Shape &shape, const char *input, int output) {
+        lowering.call(
+            "loss", core, shape, {{input, output}, {"targets", lowering.external("targets")}, {"indices", lowering.external("indices")}},
+            {{"predicted", lowering.external("predicted")}, {"loss", lowering.external("loss")}, {"metric", lowering.external("metric")}});
+    }
+
+    static void apply_backward(Lowering &lowering, const char *row, std::vector<float> constants, int output) {
+        const int d_output = lowering.gradient(output);
+        AppliedLink link{
+            row,
+            {{"targets", lowering.external("targets")}, {"indices", lowering.external("indices")}, {"step", lowering.external("step")}}};
+        link.constants = std::move(constants);
+        lowering.apply("loss", std::move(link), output, d_output);
+        lowering.add_gradient("loss", output, d_output);
+    }
+
+    Shape shape() const {
+        Shape shape;
+        shape.in_c = in.c;
+        return shape;
+    }
+};
+
+/// Each of several units says whether its label is an image's: the mean of the units' binary cross-entropies.
+class UnitsCrossentropy : public TargetsLoss {
+public:
+    explicit UnitsCrossentropy(float label_smoothing) : label_smoothing_(label_smoothing) {}
+
+    std::string activation() const override { return "sigmoid"; }
+
+    void lower_forward(Lowering &lowering, int output) const override {
+        Shape smoothed = shape();
+        smoothed.label_smoothing = label_smoothing_;
+        call_forward(lowering, "binary_cross_entropy_fwd", smoothed, "logits", output);
+    }
+
+    void lower_backward(Lowering &lowering, int output) const override {
+        apply_backward(lowering, "crossentropygradient", {label_smoothing_}, output);
+    }
+
+private:
+    float label_smoothing_;
+};
+
+class MeanSquaredError : public TargetsLoss {
+public:
+    std::string activation() const override { return ""; }
+    Metric metric() const override { return Metric::mean_absolute_error; }
+
+    void lower_forward(Lowering &lowering, int output) const override {
+        call_forward(lowering, "squared_error_fwd", shape(), "values", output);
+    }
+
+    void lower_backward(Lowering &lowering, int output) const override { apply_backward(lowering, "squarederrorgradient", {}, output); }
+};
+
+/// What a loss of a model file is made with.
+struct LossOptions {
+    float label_smoothing = 0;
+};
+
 template<typename L>
-std::unique_ptr<Loss> make(float label_smoothing) {
-    return std::make_unique<L>(label_smoothing);
+std::unique_ptr<Loss> of_classes(const FeatureMap &, const LossOptions &options) {
+    return std::make_unique<L>(options.label_smoothing);
 }
 
+/// One unit tells classes apart, as sigmoid and labels of 0 and 1 do; several have labels each.
+std::unique_ptr<Loss> binary_crossentropy(const FeatureMap &in, const LossOptions &options) {
+    if (in.c == 1) return std::make_unique<BinaryCrossentropy>(options.label_smoothing);
+    return std::make_unique<UnitsCrossentropy>(options.label_smoothing);
+}
+
+std::unique_ptr<Loss> mean_squared_error(const FeatureMap &, const LossOptions &) { return std::make_unique<MeanSquaredError>(); }
+
+struct LossType {
+    std::unique_ptr<Loss> (*make)(const FeatureMap &in, const LossOptions &options);
+    bool smooths_labels = true;
+};
+
 /// By Keras's names.
-const std::map<std::string, std::unique_ptr<Loss> (*)(float label_smoothing)> &losses() {
-    static const std::map<std::string, std::unique_ptr<Loss> (*)(float label_smoothing)> losses = {
-        {"binary_crossentropy", make<BinaryCrossentropy>},
-        {"categorical_crossentropy", make<SparseCategoricalCrossentropy>},  // Keras's of labels that are one-hot: here they are classes
-        {"sparse_categorical_crossentropy", make<SparseCategoricalCrossentropy>},
+const std::map<std::string, LossType> &losses() {
+    static const std::map<std::string, LossType> losses = {
+        {"binary_crossentropy", {binary_crossentropy}},
+        // Keras's of labels that are one-hot: here they are classes.
+        {"categorical_crossentropy", {of_classes<SparseCategoricalCrossentropy>}},
+        {"mean_squared_error", {mean_squared_error, false}},
+        {"sparse_categorical_crossentropy", {of_classes<SparseCategoricalCrossentropy>}},
     };
     return losses;
 }
 
+MakeLoss made(const LossType &type, const LossOptions &options) {
+    return [make = type.make, options](const FeatureMap &in) {
+        std::unique_ptr<Loss> loss = make(in, options);
+        loss->in = in;
+        return loss;
+    };
+}
+
 }  // namespace
 
-std::unique_ptr<Loss> read_loss(Options &options) {
+MakeLoss read_loss(Options &options) {
     std::vector<std::string> names;
-    for (const auto &[name, make_loss] : losses()) names.push_back(name);
+    for (const auto &[name, type] : losses()) names.push_back(name);
     if (!options.holds_object("loss")) {
         options.text("loss");
-        return losses().at(options.choice("loss", names, ""))(0);
+        return made(losses().at(options.choice("loss", names, "")), {});
     }
     Options own(options.object("loss"), "loss");
     own.text("type");
-    const std::string type = own.choice("type", names, "");
-    std::unique_ptr<Loss> loss = losses().at(type)(float(own.number("label_smoothing", 0, 0, 1)));
+    const LossType &type = losses().at(own.choice("type", names, ""));
+    LossOptions of_loss;
+    if (type.smooths_labels) of_loss.label_smoothing = float(own.number("label_smoothing", 0, 0, 1));
     own.finish();
-    return loss;
+    return made(type, of_loss);
 }
 
 }  // namespace halcyon

@@ -5,6 +5,7 @@
 #include "compiler/layers.h"
 #include "plan/plan.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,11 +18,17 @@ public:
 
     FeatureMap in;  // what the last layer makes
 
-    /// The activation of the last layer that it takes in: it is computed from logits.
+    /// The activation of the last layer that it takes in: it is computed from logits. "": it takes in none.
     virtual std::string activation() const = 0;
 
-    /// How many classes the labels tell apart: the probabilities of an image.
-    virtual int classes() const = 0;
+    /// How many classes the labels tell apart: the probabilities of an image. 0 where images have targets.
+    virtual int classes() const { return 0; }
+
+    /// How many targets an image has, one for each unit of the last layer; 0 where it has a label.
+    virtual int units() const { return 0; }
+
+    /// What is reported beside it.
+    virtual Metric metric() const { return Metric::accuracy; }
 
     /// Throws std::invalid_argument with the reason where it cannot take `in`.
     virtual void check() const = 0;
@@ -39,7 +46,10 @@ public:
     virtual void lower_backward(Lowering &lowering, int output) const = 0;
 };
 
+/// Makes the loss for what the last layer makes: of one unit it may be another than of many.
+using MakeLoss = std::function<std::unique_ptr<Loss>(const FeatureMap &in)>;
+
 /// The loss that a model file names. Throws std::invalid_argument with the reason.
-std::unique_ptr<Loss> read_loss(Options &options);
+MakeLoss read_loss(Options &options);
 
 }  // namespace halcyon

@@ -39,9 +39,9 @@ bool is_identifier(const std::string &name) {
 
 // What runtime/halcyon.h and runtime/model.h declare with "halcyon_" before it, as a library declares its model.
 bool is_taken_by_the_runtime(const std::string &name) {
-    constexpr std::array<std::string_view, 13> taken = {"close",  "initialize", "kernel",    "last_error", "load_weights",
-                                                        "model",  "network",    "open",      "predict",    "save_weights",
-                                                        "status", "step",       "train_step"};
+    constexpr std::array<std::string_view, 14> taken = {
+        "close", "initialize", "kernel",       "last_error", "load_weights", "model",      "network",
+        "open",  "predict",    "save_weights", "status",     "step",         "train_step", "train_step_on_targets"};
     return std::ranges::find(taken, name) != taken.end();
 }
 
@@ -63,11 +63,16 @@ bool is_layer_name(const std::string &name) {
     return !name.empty() && std::ranges::all_of(name, allowed);
 }
 
-// What the plan calls the values that are no layer's. The loss's buffers have their names before it knows the last layer.
+// What the plan calls the values that are no layer's.
+bool is_reserved(const std::string &name) {
+    constexpr std::array<std::string_view, 6> reserved = {"input", "images", "image_indices", "indices", "step", "loss"};
+    return std::ranges::find(reserved, name) != reserved.end();
+}
+
+/// Whether a buffer of the loss is called so.
 bool is_reserved(const std::string &name, const Loss &loss) {
-    constexpr std::array<std::string_view, 5> reserved = {"input", "images", "image_indices", "indices", "step"};
     const auto binds = [&](const std::vector<Buffer> &buffers) { return std::ranges::find(buffers, name, &Buffer::name) != buffers.end(); };
-    return std::ranges::find(reserved, name) != reserved.end() || binds(loss.targets()) || binds(loss.metrics());
+    return binds(loss.targets()) || binds(loss.metrics());
 }
 
 void check_floats(const std::string &what, double floats) {
@@ -105,10 +110,11 @@ public:
             inputs_ += inputs.size();
             if (inputs_ > most_inputs)
                 throw std::invalid_argument(fmt::format("the layers up to here read {} inputs; the most is {}", inputs_, most_inputs));
+            const bool trainable = options.flag("trainable", true);
             std::unique_ptr<Layer> layer = make_layer(type, options);
             options.finish();
 
-            layer->name = name, layer->type = type, layer->inputs = inputs;
+            layer->name = name, layer->type = type, layer->inputs = inputs, layer->trainable = trainable;
             if (layer->takes_many() ? inputs.size() < 2 : inputs.size() != 1)
                 throw std::invalid_argument(
                     fmt::format("takes {}, has {}", layer->takes_many() ? "two or more inputs" : "one input", inputs.size()));
@@ -127,21 +133,23 @@ public:
     }
 
     /// What can only be seen once all layers are there.
-    void finish() const {
-        const int last = int(model_.layers.size()) - 1, before_loss = layer_before_loss();
-        for (int i = 0; i < last; ++i) {
-            if (i != before_loss) check_has_activation(i);
+    void finish(const MakeLoss &make_loss) const {
+        const int last = int(model_.layers.size()) - 1;
+        for (int i = 0; i < last; ++i)
             if (!is_read_[i]) fail(i, "no layer reads its output");
-        }
-        if (!has_trainable_weights_)
-            throw std::runtime_error(fmt::format("{}: no layer has weights to train; add a dense layer or a conv2d", file_));
-        leave_activation(before_loss);
+        if (!has_trained_weights_)
+            throw std::runtime_error(
+                fmt::format("{}: no layer has weights to train; add a dense layer or a conv2d{}", file_,
+                            std::ranges::all_of(model_.layers, &Layer::trainable) ? "" : ", or one without \"trainable\": false"));
+        model_.loss = make_loss(model_.layers[last]->out);
+        leave_activation(layer_before_loss());
         try {
-            model_.loss->in = model_.layers[last]->out;
             model_.loss->check();
         } catch (const std::invalid_argument &error) {
             fail(last, error.what());
         }
+        for (int i = 0; i <= last; ++i)
+            if (is_reserved(model_.layers[i]->name, *model_.loss)) fail(i, "the name is reserved");
     }
 
 private:
@@ -149,18 +157,15 @@ private:
         throw std::runtime_error(fmt::format("{}: layers[{}] \"{}\": {}", file_, layer, model_.layers[layer]->name, reason));
     }
 
-    void check_has_activation(int layer) const {
-        if (model_.layers[layer]->activation() == "softmax")
-            fail(layer, "only the last layer can have activation softmax, which the loss takes in; a flatten may follow");
-    }
-
     void leave_activation(int layer) const {
         if (layer == image_input) return;
-        const std::string activation = model_.layers[layer]->activation();
-        model_.layers[layer]->leaves_activation = activation == model_.loss->activation();
+        const std::string activation = model_.layers[layer]->activation(), taken_in = model_.loss->activation();
+        model_.layers[layer]->leaves_activation = activation == taken_in;
+        if (activation == "softmax" && taken_in.empty())
+            fail(layer, "activation softmax goes with a cross-entropy, and with no other loss");
         const bool makes_probabilities = activation == "softmax" || activation == "sigmoid";
-        if (makes_probabilities && !model_.layers[layer]->leaves_activation)
-            fail(layer, fmt::format("the loss takes in activation {}, not {}", model_.loss->activation(), activation));
+        if (makes_probabilities && !taken_in.empty() && activation != taken_in)
+            fail(layer, fmt::format("the loss takes in activation {}, not {}", taken_in, activation));
     }
 
     /// The layer that makes what the loss takes: the last one that does more than hand on its input.
@@ -173,7 +178,7 @@ private:
     void check_name(const std::string &name) const {
         if (!is_layer_name(name)) throw std::invalid_argument("a name is made of letters, digits, _, - and .");
         if (name.size() > longest_name) throw std::invalid_argument(fmt::format("a name has at most {} characters", longest_name));
-        if (is_reserved(name, *model_.loss)) throw std::invalid_argument("the name is reserved");
+        if (is_reserved(name)) throw std::invalid_argument("the name is reserved");
         const auto taken = indices_.find(name);
         if (taken != indices_.end()) throw std::invalid_argument(fmt::format("the name is taken by layers[{}]", taken->second));
     }
@@ -215,7 +220,7 @@ private:
         for (const Weight &weight : layer.weights()) {
             const double floats = std::accumulate(weight.shape.begin(), weight.shape.end(), 1.0, std::multiplies<>());
             check_floats(fmt::format("its {}", weight.name), floats);
-            has_trainable_weights_ = has_trainable_weights_ || weight.trainable;
+            has_trained_weights_ = has_trained_weights_ || layer.trains(weight);
             slab_bytes_ += align_buffer(4 * std::int64_t(floats));
         }
         check_floats("the weights up to here", double(slab_bytes_) / 4);
@@ -230,7 +235,7 @@ private:
     int scaling_layers_ = 0;              // how many those are
     std::size_t inputs_ = 0;              // of the layers so far
     std::int64_t slab_bytes_ = 0;         // of their weights
-    bool has_trainable_weights_ = false;  // of theirs
+    bool has_trained_weights_ = false;    // any of them
 };
 
 }  // namespace
@@ -257,19 +262,20 @@ Model parse_model(std::string_view text, const std::string &file) {
     Model model;
     LayerReader reader(file, model);
     const json *layers = nullptr;
+    MakeLoss make_loss;
     try {
         Options options(document, "the model");
         options.has("$schema");
         model.name = read_model_name(options);
         model.input = parse_input(options.object("input"));
         layers = &options.array("layers");
-        model.loss = read_loss(options);
+        make_loss = read_loss(options);
         options.finish();
     } catch (const std::invalid_argument &error) {
         throw std::runtime_error(fmt::format("{}: {}", file, error.what()));
     }
     for (const json &layer : *layers) reader.read(layer);
-    reader.finish();
+    reader.finish(make_loss);
     return model;
 }
 

@@ -18,7 +18,7 @@ struct Model {
     std::vector<std::unique_ptr<Layer>> layers;  // each reads only layers before it; the loss takes what the last one makes
     std::unique_ptr<Loss> loss;
 
-    /// The probabilities of an image.
+    /// The classes that labels tell apart; 0 where images have targets.
     int classes() const { return loss->classes(); }
     /// What the layers at the beginning make of the image; nothing where it is none.
     std::optional<InputScaling> input_scaling() const;

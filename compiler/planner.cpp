@@ -260,6 +260,7 @@ std::vector<Graph> lower_programs(const Model &model, const Slabs &slabs) {
     for (Graph &optimizer : lower_optimizers(model, slabs)) graphs.push_back(std::move(optimizer));
     for (Graph &augmentation : lower_augmentation(model)) graphs.push_back(std::move(augmentation));
     for (int batch : {0, 1}) graphs.push_back(lower_inference(model, slabs, batch));
+    for (Graph &features : lower_features(model, slabs)) graphs.push_back(std::move(features));
     return graphs;
 }
 
@@ -270,10 +271,13 @@ Plan make_plan(const Model &model, const PlanOptions &options) {
     plan.model = model.name;
     plan.in_h = model.input.h, plan.in_w = model.input.w, plan.in_c = model.input.c;
     plan.classes = model.classes();
+    plan.targets = model.loss->units();
+    plan.metric = model.loss->metric();
     const std::vector<double> rates = model.dropout_rates();
     plan.dropout_layers = int(rates.size());
     if (std::ranges::any_of(rates, [](double rate) { return rate != 0; })) plan.dropout_rates = rates;
     plan.layers = summarize(model);
+    plan.feature_layers = feature_layers(model);
     plan.parameters = slabs.parameters;
     plan.trainable = slabs.trainable;
     plan.non_trainable = slabs.non_trainable;

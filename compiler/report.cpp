@@ -24,13 +24,21 @@ std::string grouped(std::int64_t number) {
 std::string kibibytes(std::int64_t bytes) { return fmt::format("{:.1f}", double(bytes) / 1024); }
 
 std::string describe_layers(const Plan &plan) {
-    std::string text = fmt::format("{}: {}x{}x{} images, {} classes\n\n{:<28}{:<22}{:>12}{:>12}\n", plan.model, plan.in_h, plan.in_w,
-                                   plan.in_c, plan.classes, "layer", "type", "output", "parameters");
+    std::string text = fmt::format("{}: {}x{}x{} images, {} {}\n\n{:<28}{:<22}{:>12}{:>12}\n", plan.model, plan.in_h, plan.in_w, plan.in_c,
+                                   plan.predictions(), plan.targets > 0 ? "targets" : "classes", "layer", "type", "output", "parameters");
     for (const LayerSummary &layer : plan.layers)
         text += fmt::format("{:<28}{:<22}{:>12}{:>12}\n", layer.name, layer.type, fmt::format("{}", fmt::join(layer.output_shape, "x")),
                             grouped(layer.parameters));
-    return text + fmt::format("\n{} parameters: {} trainable, {} not\n", grouped(plan.trainable + plan.non_trainable),
-                              grouped(plan.trainable), grouped(plan.non_trainable));
+    text += fmt::format("\n{} parameters: {} trainable, {} not\n", grouped(plan.trainable + plan.non_trainable), grouped(plan.trainable),
+                        grouped(plan.non_trainable));
+    if (plan.feature_layers > 0) {
+        const LayerSummary &last = plan.layers[std::size_t(plan.feature_layers - 1)];
+        std::int64_t bytes = 4;
+        for (const int size : last.output_shape) bytes *= size;
+        text += fmt::format("cut behind {}: frozen up to there, its output is made once for an image and kept, {} bytes\n", last.name,
+                            grouped(bytes));
+    }
+    return text;
 }
 
 /// For whom calls are shown: a set's plan, so many images, and a machine where there are measurements.

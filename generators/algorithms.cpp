@@ -4,23 +4,28 @@
 #include "generators/layers/average_pool2d.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
+#include "generators/layers/comparisons.h"
 #include "generators/layers/concatenate.h"
 #include "generators/layers/conv2d.h"
 #include "generators/layers/conv2d_pool.h"
 #include "generators/layers/conv2d_softmax_cross_entropy.h"
 #include "generators/layers/conv2d_staged.h"
 #include "generators/layers/conv2d_winograd.h"
+#include "generators/layers/group_norm.h"
 #include "generators/layers/input.h"
 #include "generators/layers/max_pool2d.h"
 #include "generators/layers/optimizers.h"
 #include "generators/layers/pointwise_pass.h"
 #include "generators/layers/sigmoid_cross_entropy.h"
+#include "generators/layers/softmax.h"
 #include "generators/layers/softmax_cross_entropy.h"
+#include "generators/layers/targets_loss.h"
 
 namespace halcyon {
 namespace {
 
 using Halide::Expr;
+using Halide::Func;
 
 /// The tile of a forward convolution: that of its weights, or of its entry; null for a direct one.
 const WinogradTile *forward_tile(const KernelGenerator &k) {
@@ -272,6 +277,56 @@ void batch_norm_pool_bwd(KernelGenerator &k) {
     k.chained_output("d_input", f.d_input);
 }
 
+/// One value for all channels.
+Func of_channels(float value) {
+    const Halide::Var c{"c"};
+    Func constant;
+    constant(c) = value;
+    return constant;
+}
+
+/// The sums of a batch norm of what is below zero, whose mean is 0 and whose deviation is 1.
+void prelu_bwd_alpha(KernelGenerator &k) {
+    const Func input = k.input("input");
+    const Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Func below{"below"};
+    below(c, x, y, n) = below_zero(input(c, x, y, n));
+    auto &f = k.make<BatchNormBackwardStats>(k.input("d_output"), below, of_channels(0), of_channels(1), k.images("input"), k.shape());
+    k.output("d_alpha", f.d_gamma);
+    k.place("tiles", f.tile);
+}
+
+void group_norm_stats(KernelGenerator &k) {
+    auto &f = k.make<GroupNormStats>(k.input("input"), k.shape());
+    k.output("statistics", f.output);
+}
+
+void group_norm_fwd(KernelGenerator &k) {
+    auto &f = k.make<GroupNormForward>(k.input("input"), k.input("statistics"), k.input("gamma"), k.input("beta"), k.shape());
+    k.chained_output("output", f.output);
+}
+
+/// The sums of a batch norm of what is normalised already.
+void group_norm_bwd_weights(KernelGenerator &k) {
+    const Normalised of(k.input("input"), k.input("statistics"), k.shape());
+    const Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
+    Func normalised{"normalised"};
+    normalised(c, x, y, n) = of(c, x, y, n);
+    bind_sums(
+        k, k.make<BatchNormBackwardStats>(k.input("d_output"), normalised, of_channels(0), of_channels(1), k.images("input"), k.shape()));
+}
+
+void group_norm_bwd_means(KernelGenerator &k) {
+    auto &f = k.make<GroupNormBackwardMeans>(k.input("d_output"), k.input("input"), k.input("statistics"), k.input("gamma"), k.shape());
+    k.output("means", f.output);
+}
+
+void group_norm_bwd_data(KernelGenerator &k) {
+    auto &f = k.make<GroupNormBackwardData>(k.input("d_output"), k.input("input"), k.input("statistics"), k.input("means"),
+                                            k.input("gamma"), k.shape());
+    k.chained_output("d_input", f.d_input);
+}
+
 void max_pool2d_fwd(KernelGenerator &k) {
     auto &f = k.make<MaxPool2dForward>(k.input("input"), k.shape());
     f.chain = k.chain("output");
@@ -310,6 +365,16 @@ void last_channels(KernelGenerator &k) {
     k.chained_output("d_input", f.d_input);
 }
 
+void softmax_fwd(KernelGenerator &k) {
+    auto &f = k.make<SoftmaxForward>(k.input("input"), k.shape());
+    k.chained_output("output", f.output);
+}
+
+void softmax_bwd(KernelGenerator &k) {
+    auto &f = k.make<SoftmaxBackward>(k.input("d_output"), k.input("output"), k.shape());
+    k.chained_output("d_input", f.d_input);
+}
+
 void softmax_cross_entropy_fwd(KernelGenerator &k) {
     bind_loss(k, k.make<SoftmaxCrossEntropyForward>(k.input("logits"), k.input("labels"), k.input("indices"), k.input("step"),
                                                     k.extent("labels", 0), k.extent("step", 0), k.shape()));
@@ -324,6 +389,20 @@ void sigmoid_cross_entropy_fwd(KernelGenerator &k) {
     bind_loss(k, k.make<SigmoidCrossEntropyForward>(k.input("logits"), k.input("labels"), k.input("indices"), k.input("step"),
                                                     k.extent("labels", 0), k.extent("step", 0), k.shape()));
 }
+
+template<UnitTerms (*terms)(const Expr &, const Expr &, const Shape &)>
+void targets_loss(KernelGenerator &k, const char *outputs) {
+    auto &f = k.make<TargetsLoss>(k.input(outputs), k.input("targets"), k.input("indices"), k.extent("targets", 1), k.shape(), terms);
+    k.output("predicted", f.predicted);
+    k.output("loss", f.loss);
+    k.output("metric", f.metric);
+    k.share_images("loss", "predicted");
+    k.share_images("metric", "predicted");
+}
+
+void binary_cross_entropy_fwd(KernelGenerator &k) { targets_loss<cross_entropy_terms>(k, "logits"); }
+
+void squared_error_fwd(KernelGenerator &k) { targets_loss<squared_error_terms>(k, "values"); }
 
 void optimizer_update(KernelGenerator &k) {
     k.slabs(k.make<OptimizerUpdate>(find_optimizer(k.core()), k.input("gradients"), k.input("step")).slabs);
@@ -378,6 +457,12 @@ const Algorithms &algorithms() {
         {"batch_norm_bwd", built_of<BatchNormBackward>(batch_norm_bwd)},
         {"batch_norm_pool_bwd_stats", built_of<BatchNormPoolBackwardStats>(batch_norm_pool_bwd_stats)},
         {"batch_norm_pool_bwd", built_of<BatchNormPoolBackward>(batch_norm_pool_bwd)},
+        {"group_norm_stats", built_of<GroupNormStats>(group_norm_stats)},
+        {"group_norm_fwd", built_of<GroupNormForward>(group_norm_fwd)},
+        {"group_norm_bwd_weights", built_of<BatchNormBackwardStats>(group_norm_bwd_weights)},
+        {"group_norm_bwd_means", built_of<GroupNormBackwardMeans>(group_norm_bwd_means)},
+        {"group_norm_bwd_data", built_of<GroupNormBackwardData>(group_norm_bwd_data)},
+        {"prelu_bwd_alpha", built_of<BatchNormBackwardStats>(prelu_bwd_alpha)},
         {"max_pool2d_fwd", built_of<MaxPool2dForward>(max_pool2d_fwd)},
         {"max_pool2d_bwd", built_of<MaxPool2dBackward>(max_pool2d_bwd)},
         {"average_pool2d_fwd", built_of<WindowSum2dForward<true>>(window_sum2d_fwd<true>)},
@@ -387,9 +472,13 @@ const Algorithms &algorithms() {
         {"concatenate", built_of<Concatenate>(concatenate)},
         {"first_channels", built_of<SomeChannels>(first_channels)},
         {"last_channels", built_of<SomeChannels>(last_channels)},
+        {"softmax_fwd", built_of<SoftmaxForward>(softmax_fwd)},
+        {"softmax_bwd", built_of<SoftmaxBackward>(softmax_bwd)},
         {"softmax_cross_entropy_fwd", built_of<SoftmaxCrossEntropyForward>(softmax_cross_entropy_fwd)},
         {"softmax_cross_entropy", built_of<SoftmaxCrossEntropy>(softmax_cross_entropy)},
         {"sigmoid_cross_entropy_fwd", built_of<SigmoidCrossEntropyForward>(sigmoid_cross_entropy_fwd)},
+        {"binary_cross_entropy_fwd", built_of<TargetsLoss>(binary_cross_entropy_fwd)},
+        {"squared_error_fwd", built_of<TargetsLoss>(squared_error_fwd)},
     });
     return algorithms;
 }

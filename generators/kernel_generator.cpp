@@ -122,6 +122,7 @@ ChainedActivation KernelGenerator::activation_at(const Argument &place) {
             break;
         }
     if (inputs_.contains("labels")) activation.records = extent("labels", 0);
+    if (inputs_.contains("targets")) activation.records = extent("targets", 1);
     if (inputs_.contains("step")) activation.words = extent("step", 0);
     return activation;
 }

@@ -3,9 +3,11 @@
 #include "generators/layers/activations.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/comparisons.h"
+#include "generators/layers/noise.h"
 #include "generators/layers/sigmoid_cross_entropy.h"
 #include "generators/layers/softmax_cross_entropy.h"
 #include "generators/layers/step_values.h"
+#include "generators/layers/targets_loss.h"
 
 #include <algorithm>
 #include <cmath>
@@ -106,15 +108,25 @@ BoundLink larger(const Operands &operands) {
             {}};
 }
 
-Expr scale_of(const Operands &operands) { return step_float(operands["step"], dropout_scale(operands.link.dropout)); }
+Expr scale_of(const Operands &operands) { return step_float(operands["step"], dropout_scale(operands.link.number)); }
 
 template<bool spatial>
 BoundLink dropout(const Operands &operands) {
-    const DropoutMask mask(operands["step"], operands.link.dropout, spatial, operands.of.channels, operands.of.width);
+    const DropoutMask mask(operands["step"], operands.link.number, spatial, operands.of.channels, operands.of.width);
     return {
         [=](const Expr &value, const Place &at) { return select(mask.dropped(at.c, at.x, at.y, at.n), 0.0f, value * scale_of(operands)); },
         {},
         {mask}};
+}
+
+BoundLink with_noise(const Operands &operands) {
+    const float stddev = operands.constant("stddev");
+    return {[=](const Expr &value, const Place &at) {
+                return value + stddev * noise(operands["step"], operands.link.number, operands.of.channels, operands.of.width, at.c, at.x,
+                                              at.y, at.n);
+            },
+            {},
+            {}};
 }
 
 BoundLink kept(const Operands &operands) {
@@ -164,6 +176,27 @@ BoundLink binary_gradient(const Operands &operands) {
             {}};
 }
 
+Expr target_at(const Operands &operands, const Place &at) {
+    return target_of(operands["targets"], operands["indices"], operands.of.records, at.c, at.n);
+}
+
+BoundLink cross_entropy_gradient(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) {
+                return unit_logit_gradient(value, target_at(operands, at), label_smoothing_of(operands)) *
+                       unit_share(operands["step"], operands.of.channels);
+            },
+            {},
+            {}};
+}
+
+BoundLink squared_error_gradient(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) {
+                return 2.0f * (value - target_at(operands, at)) * unit_share(operands["step"], operands.of.channels);
+            },
+            {},
+            {}};
+}
+
 /// What a value goes through without operands.
 template<Expr (*function)(const Expr &)>
 BoundLink of_value(const Operands &) {
@@ -194,6 +227,22 @@ BoundLink leaky_mask(const Operands &operands) {
     return {[=](const Expr &value, const Place &at) {
                 const Expr of = operands.element("of", at);
                 return value * unless_not_a_number(of, select(is_above(of, 0), 1.0f, slope));
+            },
+            {},
+            {}};
+}
+
+BoundLink prelu(const Operands &operands) {
+    return {
+        [operands](const Expr &value, const Place &at) { return chosen(is_above(value, 0), value, operands.channel("alpha", at) * value); },
+        {},
+        {}};
+}
+
+BoundLink prelu_mask(const Operands &operands) {
+    return {[operands](const Expr &value, const Place &at) {
+                const Expr of = operands.element("at", at);
+                return value * unless_not_a_number(of, chosen(is_above(of, 0), 1.0f, operands.channel("alpha", at)));
             },
             {},
             {}};
@@ -262,6 +311,16 @@ Expr itself(const Expr &of) { return of; }
 Expr silu_slope(const Expr &x) { return sigmoid(x) * (1.0f + x * sigmoid(-x)); }
 Expr gelu_slope(const Expr &x) { return normal_share(x) + 0.398942280f * x * exponential(-0.5f * x * x); }
 
+/// x times the share that the approximation takes: sigmoid(2 u) = (1 + tanh(u)) / 2 for u = sqrt(2 / pi) (x + 0.044715 x^3).
+Expr approximate_gelu(const Expr &x) { return x * sigmoid(x * (1.59576912f + 0.0713548162f * x * x)); }
+
+/// 0 far below, 1 far above: within 1e-30 at 10.
+Expr approximate_gelu_slope(const Expr &x) {
+    const Expr at = clamp(x, -10.0f, 10.0f), square = at * at;
+    const Expr twice_u = at * (1.59576912f + 0.0713548162f * square), share = sigmoid(twice_u);
+    return unless_not_a_number(x, share + at * share * sigmoid(-twice_u) * (1.59576912f + 0.214064449f * square));
+}
+
 Expr soft_sign_slope(const Expr &x) {
     const Expr inverse = 1.0f / (1.0f + magnitude(x));
     return inverse * inverse;
@@ -281,6 +340,8 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"mask", mask},
     {"leakyrelu", leaky_relu},
     {"leakymask", leaky_mask},
+    {"prelu", prelu},
+    {"prelumask", prelu_mask},
     {"boundedrelu", bounded_relu},
     {"boundedmask", bounded_mask},
     {"elu", elu},
@@ -297,6 +358,8 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"silugradient", times_slope<silu_slope>},
     {"gelu", of_value<gelu>},
     {"gelugradient", times_slope<gelu_slope>},
+    {"approximategelu", of_value<approximate_gelu>},
+    {"approximategelugradient", times_slope<approximate_gelu_slope>},
     {"softplus", of_value<soft_plus>},
     {"softplusgradient", times_slope<sigmoid>},
     {"softsign", of_value<soft_sign>},
@@ -318,12 +381,15 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"dropout", dropout<false>},
     {"spatialdropout", dropout<true>},
     {"kept", kept},
+    {"noise", with_noise},
     {"penalised", penalised},
     {"normalise", normalise},
     {"onehotgradient", one_hot_gradient},
     {"binarygradient", binary_gradient},
     {"smoothedonehotgradient", one_hot_gradient},
     {"smoothedbinarygradient", binary_gradient},
+    {"crossentropygradient", cross_entropy_gradient},
+    {"squarederrorgradient", squared_error_gradient},
 };
 
 }  // namespace

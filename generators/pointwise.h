@@ -22,7 +22,7 @@ struct Place {
 struct ChainedActivation {
     int channels, width, height;
     Halide::Expr images;          // of the batch
-    Halide::Expr records, words;  // the extents of the labels and of the step buffer, where there are such
+    Halide::Expr records, words;  // the extents of the labels or targets and of the step buffer, where there are such
 };
 
 /// A link with its operands.

@@ -78,6 +78,7 @@ const std::vector<Core> &all_cores() {
         {"mean", in_channels},  {"inv_std", in_channels},           {"scale", in_channels},
         {"shift", in_channels}, {"moving_mean", in_channels, true}, {"moving_variance", in_channels, true}};
     const std::vector<Argument> loss = {{"loss", per_image}, {"correct", per_image}};
+    const std::vector<Argument> of_units = {{"predicted", input}, {"loss", per_image}, {"metric", per_image}};
     static const std::vector<Core> cores = with_optimizers({
         // A batch of images of a data set, each moved, brightened and erased at random. Exact of bytes, not of floats.
         {"augment",
@@ -279,6 +280,61 @@ const std::vector<Core> &all_cores() {
          derived,
          gradients_and_window},
 
+        // Of windows side by side and groups of channels, of which a window has out_c / 2: their means, and 1/std.
+        {"group_norm_stats",
+         {{"input", input}},
+         {{"statistics", output}},
+         {},
+         Sizes::convolution,
+         Constants::epsilon,
+         derived,
+         per_input<4>},
+        // What those make of the input, times gamma, plus beta.
+        {"group_norm_fwd",
+         {{"input", input}, {"statistics", output}, {"gamma", in_channels}, {"beta", in_channels}},
+         {{"output", input}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<4>},
+        // The gradients of gamma and beta.
+        {"group_norm_bwd_weights",
+         {{"d_output", input}, {"input", input}, {"statistics", output}},
+         {{"d_gamma", in_channels}, {"d_beta", in_channels}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<5>},
+        // The means that the gradient of the input takes: of that of the normalised values, and of that times those.
+        {"group_norm_bwd_means",
+         {{"d_output", input}, {"input", input}, {"statistics", output}, {"gamma", in_channels}},
+         {{"means", output}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<6>},
+        {"group_norm_bwd_data",
+         {{"d_output", input}, {"input", input}, {"statistics", output}, {"means", output}, {"gamma", in_channels}},
+         {{"d_input", input}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<7>},
+
+        // The gradient of a channel's slope below zero: the sum of the gradients of what is below, times that.
+        {"prelu_bwd_alpha",
+         {{"d_output", input}, {"input", input}},
+         {{"d_alpha", in_channels}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         exact,
+         per_input<3>},
+
         // The maximum over windows; padding never wins.
         {"max_pool2d_fwd", {{"input", input}}, {{"output", output}}, {}, Sizes::window, Constants::none, exact, window},
         // The gradient to each window's first maximum in row-major order, found again.
@@ -314,6 +370,18 @@ const std::vector<Core> &all_cores() {
         {"first_channels", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::concatenation, Constants::none, exact, none},
         {"last_channels", {{"d_output", output}}, {{"d_input", input}}, {}, Sizes::concatenation, Constants::none, exact, none},
 
+        // Softmax over the channels of each pixel.
+        {"softmax_fwd", {{"input", input}}, {{"output", input}}, {}, Sizes::activation, Constants::none, derived, per_input<5>},
+        // The gradient through it, of what it made.
+        {"softmax_bwd",
+         {{"d_output", input}, {"output", input}},
+         {{"d_input", input}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<4>},
+
         // Softmax, and each image's loss times its class's weight, and whether its label is the first largest; the logits' gradient as
         // well.
         {"softmax_cross_entropy_fwd",
@@ -341,6 +409,25 @@ const std::vector<Core> &all_cores() {
          Constants::none,
          derived,
          per_input<40>},
+        // Of units with a target each: what they make, the mean over them of the loss, and that of what is reported beside it. The sigmoid,
+        // its cross-entropy, and whether unit and target are on the same side.
+        {"binary_cross_entropy_fwd",
+         {{"logits", input}, {"targets", in_targets}, {"indices", indices}},
+         of_units,
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<40>},
+        // The values as they are, the squares of their differences to the targets, and these without a sign.
+        {"squared_error_fwd",
+         {{"values", input}, {"targets", in_targets}, {"indices", indices}},
+         of_units,
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<5>},
     });
     return cores;
 }

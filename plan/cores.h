@@ -29,6 +29,8 @@ enum class Role {
     records,       // uint8 or, where the shape says so, float32 (in_c, in_w, in_h, record)
     images,        // the same of as many records as the batch has images
     labels,        // uint16 (record)
+    in_targets,    // float32 (in_c, record)
+    out_targets,   // float32 (out_c, record)
     indices,       // int32 (image)
     augment,       // int32 (augment_words, image)
     step,          // uint32 (the words of plan/step.h)

@@ -46,6 +46,8 @@ Role role_of(const RowOperand &operand, Role place) {
         return place == Role::input ? Role::in_images : Role::out_images;
     case Beside::labels:
         return Role::labels;
+    case Beside::targets:
+        return place == Role::input ? Role::in_targets : Role::out_targets;
     case Beside::indices:
         return Role::indices;
     case Beside::step:
@@ -57,7 +59,8 @@ Role role_of(const RowOperand &operand, Role place) {
 bool is_activation(Role role) { return role == Role::input || role == Role::output || role == Role::pooled; }
 
 bool is_shared(const RowOperand &operand) {
-    return operand.beside == Beside::labels || operand.beside == Beside::indices || operand.beside == Beside::step;
+    using enum Beside;
+    return operand.beside == labels || operand.beside == targets || operand.beside == indices || operand.beside == step;
 }
 
 /// Calls `visit(place, chain)` for each chain, in the order of the core's inputs, values between and outputs.
@@ -136,6 +139,7 @@ std::string shape_tag(const Core &core, const Shape &s) {
     if (s.label_smoothing != 0) tag += "_s" + identifier(s.label_smoothing);
     if (core.constants != Constants::none && s.epsilon != default_epsilon) tag += "_e" + identifier(s.epsilon);
     if (core.constants == Constants::epsilon_and_momentum && s.momentum != default_momentum) tag += "_m" + identifier(s.momentum);
+    if (core.constants == Constants::epsilon_and_momentum && s.unbiased) tag += "_unbiased";
     return tag;
 }
 
@@ -143,7 +147,7 @@ std::string chain_tag(const Chain &chain) {
     std::string tag;
     for (const Link &link : chain) {
         tag += (tag.empty() ? "" : "_") + link.row;
-        if (find_row(link.row).is_layer_of_dropout) tag += fmt::to_string(link.dropout);
+        if (find_row(link.row).is_numbered) tag += fmt::to_string(link.number);
         for (const float constant : link.constants) tag += fmt::format("v{}", identifier(constant));
         if (link.same_as >= 0) tag += fmt::format("at{}", link.same_as);
     }
@@ -318,6 +322,8 @@ Shape read_shape(std::string_view text, const Core &core) {
             s.epsilon = reader.finite();
         else if (reader.take("_m"))
             s.momentum = reader.finite();
+        else if (reader.take("_unbiased"))
+            s.unbiased = 1;
         else
             Reader::fail();
     }
@@ -331,7 +337,7 @@ Link read_link(std::string_view text) {
         if (!reader.take(row.name)) continue;
         Link link{row.name};
         try {
-            if (row.is_layer_of_dropout) link.dropout = reader.number();
+            if (row.is_numbered) link.number = reader.number();
             for (const RowConstant &constant : row.constants) {
                 reader.expect("v");
                 link.constants.push_back(reader.real("va"));
@@ -425,6 +431,10 @@ std::vector<int> extents_of(Role role, const Shape &s) {
         return {s.in_c, s.in_w, s.in_h, images_extent};
     case Role::labels:
         return {records_extent};
+    case Role::in_targets:
+        return {s.in_c, records_extent};
+    case Role::out_targets:
+        return {s.out_c, records_extent};
     case Role::augment:
         return {augment_words, batch_extent};
     case Role::step:

@@ -56,7 +56,7 @@ struct KernelArgument {
 
 /// The inputs of the core, those of the chains' operands, in the order of the core's arguments, and the outputs. The operand of a link is
 /// called "<place>_<row>_<operand>", "output_add_addend", and numbered where the chain has the row more than once: "output_add2_addend".
-/// The step buffer, labels and indices are there once. Throws std::invalid_argument where a chain is at no place of the core.
+/// The step buffer, labels, targets and indices are there once. Throws std::invalid_argument where a chain is at no place of the core.
 std::vector<KernelArgument> arguments_of(const Kernel &kernel);
 
 /// The name of the argument that a link's operand is.
@@ -80,8 +80,8 @@ Exactness exactness(const Kernel &kernel);
 /// h, w, c: the input's rows, columns, channels; k: the output's channels; r, s: the window's rows and columns; t: strides and p: padding
 /// (above, left, below, right, or one number where all are equal) where there are any; the same again behind "pool" for a pool's; f: the
 /// outputs of a tile that weights are transformed for; n: the batch, or the elements of a slab; e and m: epsilon and momentum where they
-/// are not Keras's 0.001 and 0.99; "floats": of a data set of floats; z and o: an image's scale and offset; s: label smoothing, where there
-/// is some.
+/// are not Keras's 0.001 and 0.99, "unbiased": of the moving variance; "floats": of a data set of floats; z and o: an image's scale and
+/// offset; s: label smoothing, where there is some.
 std::string kernel_name(const Kernel &kernel);
 
 /// The two parts of the name: "conv2d_fwd__relu" and "h13w13c64_k64r3s3".

@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <new>
+#include <numeric>
 #include <stdexcept>
 
 namespace halcyon {
@@ -194,6 +196,22 @@ SetPlan parse_set(const Json &json) {
     return set;
 }
 
+Json write_constraint(const Constraint &constraint) {
+    Json json = {{"type", constraint_names.at(std::size_t(constraint.type))}};
+    if (constraint.type == Constraint::Type::max_norm) json["max_value"] = shortest(constraint.max_value);
+    if (!constraint.axes.empty()) json["axes"] = constraint.axes;
+    return json;
+}
+
+Constraint parse_constraint(const Json &json) {
+    const auto type = std::ranges::find(constraint_names, json.at("type").get<std::string>());
+    if (type == constraint_names.end()) throw std::runtime_error("unknown constraint");
+    Constraint constraint{Constraint::Type(type - constraint_names.begin())};
+    if (json.contains("max_value")) constraint.max_value = json["max_value"];
+    if (json.contains("axes")) constraint.axes = json["axes"].get<std::vector<int>>();
+    return constraint;
+}
+
 Json write_parameter(const Parameter &parameter) {
     Json json = {{"name", parameter.name},
                  {"shape", parameter.shape},
@@ -202,6 +220,7 @@ Json write_parameter(const Parameter &parameter) {
                  {"initializer", parameter.initializer}};
     if (parameter.fan_in > 0) json["fan"] = {parameter.fan_in, parameter.fan_out};
     for (const float value : parameter.values) json["values"].push_back(shortest(value));
+    if (parameter.constraint) json["constraint"] = write_constraint(*parameter.constraint);
     return json;
 }
 
@@ -216,6 +235,7 @@ Parameter parse_parameter(const Json &json) {
         parameter.fan_out = json["fan"].at(1);
     }
     if (json.contains("values")) parameter.values = json["values"].get<std::vector<float>>();
+    if (json.contains("constraint")) parameter.constraint = parse_constraint(json["constraint"]);
     return parameter;
 }
 
@@ -271,13 +291,17 @@ Plan parse(const Json &json) {
     if (input.size() != 3) throw std::runtime_error("\"input\" must be [rows, columns, channels]");
     plan.in_h = input[0], plan.in_w = input[1], plan.in_c = input[2];
     plan.classes = json.at("classes");
+    if (json.contains("targets")) plan.targets = json["targets"], plan.metric = metric_called(json.at("metric").get<std::string>());
     plan.dropout_layers = json.at("dropout_layers");
     if (json.contains("dropout_rates")) plan.dropout_rates = json["dropout_rates"].get<std::vector<double>>();
+    if (json.contains("feature_layers")) plan.feature_layers = json["feature_layers"];
     plan.trainable = json.at("trainable");
     plan.non_trainable = json.at("non_trainable");
     plan.parameter_bytes = json.at("parameter_bytes");
     plan.moving_bytes = json.at("moving_bytes");
     for (const Json &layer : json.at("layers")) plan.layers.push_back(parse_layer(layer));
+    if (plan.feature_layers < 0 || plan.feature_layers > int(plan.layers.size()))
+        throw std::runtime_error(fmt::format("{} of {} layers make features", plan.feature_layers, plan.layers.size()));
     for (const Json &parameter : json.at("parameters")) plan.parameters.push_back(parse_parameter(parameter));
     for (const Json &set : json.at("sets")) plan.sets.push_back(parse_set(set));
     return plan;
@@ -285,17 +309,20 @@ Plan parse(const Json &json) {
 
 }  // namespace
 
+std::size_t elements_of(const Parameter &parameter) {
+    return std::accumulate(parameter.shape.begin(), parameter.shape.end(), std::size_t{1}, std::multiplies<>());
+}
+
 std::string to_json(const Plan &plan) {
     Json layers = Json::array(), parameters = Json::array(), sets = Json::array();
     for (const LayerSummary &layer : plan.layers) layers.push_back(write_layer(layer));
     for (const Parameter &parameter : plan.parameters) parameters.push_back(write_parameter(parameter));
     for (const SetPlan &set : plan.sets) sets.push_back(write_set(set));
-    Json json = {{"version", plan.version},
-                 {"model", plan.model},
-                 {"input", {plan.in_h, plan.in_w, plan.in_c}},
-                 {"classes", plan.classes},
-                 {"dropout_layers", plan.dropout_layers}};
+    Json json = {{"version", plan.version}, {"model", plan.model}, {"input", {plan.in_h, plan.in_w, plan.in_c}}, {"classes", plan.classes}};
+    if (plan.targets > 0) json.update({{"targets", plan.targets}, {"metric", name_of(plan.metric)}});
+    json["dropout_layers"] = plan.dropout_layers;
     if (!plan.dropout_rates.empty()) json["dropout_rates"] = plan.dropout_rates;
+    if (plan.feature_layers > 0) json["feature_layers"] = plan.feature_layers;
     json.update({{"trainable", plan.trainable},
                  {"non_trainable", plan.non_trainable},
                  {"parameter_bytes", plan.parameter_bytes},

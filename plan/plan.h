@@ -2,10 +2,16 @@
 // text is embedded in the model's library, so that what a user reads is what runs.
 #pragma once
 
+#include "plan/constraints.h"
 #include "plan/kernel.h"
 #include "plan/menu.h"
+#include "plan/metric.h"
 
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +26,7 @@ enum class Home {
     arena_fixed,  // statistics and workspaces
     parameters,   // the slab of trainable weights
     gradients,    // a slab laid out like `parameters`
-    moving,       // the slab of moving statistics: saved, not trained
+    moving,       // the slab of moving statistics and the weights of frozen layers: saved, not trained
     optimizer,    // slabs laid out like `parameters`, one after the other: as many as an optimizer has at most
     prepared,     // what a program's first calls make of the weights, kept until these change
     zeros,        // what never changes, and begins at the offset 0: the bias of a layer without one, the beta of a batch norm
@@ -64,7 +70,9 @@ struct Call {
 
 /// A sequence of calls: "input" and "input_float" (a batch of images as the layers read it, of records that are bytes or float32), then on
 /// that "gradients" (forward and backward), "infer" and "infer_one", for a single image; the optimizers by their names. "augment" and
-/// "augment_float" make the images of an augmented batch, which "input" then takes for records.
+/// "augment_float" make the images of an augmented batch, which "input" then takes for records. Where a model's first layers are frozen,
+/// "features" makes what they make of a batch, from which "gradients" and "infer" begin, and "input_features" gathers that of records which
+/// were made before.
 struct Program {
     std::string name;
     std::vector<Buffer> buffers;
@@ -102,7 +110,10 @@ struct Parameter {
     std::string initializer;
     int fan_in = 0, fan_out = 0;
     std::vector<float> values = {};
+    std::optional<Constraint> constraint = {};  // of a trained weight
 };
+
+std::size_t elements_of(const Parameter &parameter);
 
 struct LayerSummary {
     std::string name, type;
@@ -113,14 +124,29 @@ struct LayerSummary {
 struct Plan {
     int version = plan_version;
     std::string model;
-    int in_h = 0, in_w = 0, in_c = 0, classes = 0;
+    int in_h = 0, in_w = 0, in_c = 0;
+    int classes = 0;  // that the labels tell apart; 0 where images have targets instead
+    int targets = 0;  // numbers that each image is to become, one a unit of the last layer; 0 where images have labels
+    Metric metric = Metric::accuracy;
     int dropout_layers = 0;
     std::vector<double> dropout_rates;  // those layers' own; empty where all are 0
     std::vector<LayerSummary> layers;
+    int feature_layers = 0;  // so many of the first make features, which training leaves as they are
     std::vector<Parameter> parameters;
     std::int64_t trainable = 0, non_trainable = 0;       // numbers of weights
     std::int64_t parameter_bytes = 0, moving_bytes = 0;  // sizes of the slabs
     std::vector<SetPlan> sets;
+
+    /// What the network makes of an image: a number for each class, or for each target.
+    int predictions() const { return targets > 0 ? targets : classes; }
+
+    /// Whether targets are labels of units, from 0 to 1, and predictions their probabilities.
+    bool has_unit_labels() const { return targets > 0 && !is_error(metric); }
+
+    /// Whether an image can have such a target: a finite number, and such a label of a unit.
+    bool takes_target(float target) const {
+        return has_unit_labels() ? target >= 0 && target <= 1 : std::abs(target) <= std::numeric_limits<float>::max();
+    }
 };
 
 std::string to_json(const Plan &plan);

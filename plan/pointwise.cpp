@@ -36,6 +36,9 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         // value where it is positive, else negative_slope * value
         {"leakyrelu", {}, 2, derived, false, of_output("leakymask"), slope},
         {"leakymask", {{"of", element}}, 2, derived, false, {}, slope},
+        // The same of a slope for each channel, which is a weight; and the gradient of its input, where it was applied to `at`.
+        {"prelu", {{"alpha", channel}}, 2, exact},
+        {"prelumask", {{"at", element}, {"alpha", channel}}, 2, exact},
         // value, at most max_value, where it is above the threshold; else negative_slope * (value - threshold)
         {"boundedrelu", {}, 4, derived, false, of_output("boundedmask"), bounds},
         {"boundedmask", {{"of", element}}, 3, derived, false, {}, bounds},
@@ -58,6 +61,9 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         // value times the share of a normal distribution that is below it
         {"gelu", {}, 45, derived, false, of_input("gelugradient")},
         {"gelugradient", {{"at", element}}, 65, derived},
+        // The same with that share taken for (1 + tanh(sqrt(2 / pi) (value + 0.044715 value^3))) / 2.
+        {"approximategelu", {}, 26, derived, false, of_input("approximategelugradient")},
+        {"approximategelugradient", {{"at", element}}, 38, derived},
         // log(1 + exp(value))
         {"softplus", {}, 35, derived, false, of_input("softplusgradient")},
         {"softplusgradient", {{"at", element}}, 20, derived},
@@ -99,6 +105,8 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         {"spatialdropout", {{"step", step}}, 1, derived, true},
         // value times that scale: the gradient through a dropout, where a mask behind it drops what was dropped
         {"kept", {{"step", step}}, 1, derived, true},
+        // value and a random number of a normal distribution of the mean 0. The gradient of the value is that of the sum: no row.
+        {"noise", {{"step", step}}, 60, derived, true, {}, {{"stddev", 0, 0, 1}}},
         // value, the gradient of the weight `of`, with that of l1 |of| + l2 of^2
         {"penalised", {{"of", element}}, 4, derived, false, {}, penalties},
         // (value - center) * factor
@@ -110,6 +118,10 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         // Both with labels of which a share is spread over all classes.
         {"smoothedonehotgradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 3, derived, false, {}, smoothing},
         {"smoothedbinarygradient", {{"labels", labels}, {"indices", indices}, {"step", step}}, 13, derived, false, {}, smoothing},
+        // That of the logits of units with a target each, of which smoothing takes a share to the middle of 0 and 1.
+        {"crossentropygradient", {{"targets", targets}, {"indices", indices}, {"step", step}}, 14, derived, false, {}, smoothing},
+        // That of what the squared error was taken of: value is what the unit makes.
+        {"squarederrorgradient", {{"targets", targets}, {"indices", indices}, {"step", step}}, 3, derived},
     };
     return rows;
 }
@@ -127,7 +139,7 @@ const std::vector<Activation> &all_activations() {
     static const std::vector<Activation> activations = {
         {"elu", with("elu", {1})},
         {"exponential", {"exponential"}},
-        {"gelu", {"gelu"}},
+        {"gelu", {"gelu"}, Link{"approximategelu"}},
         {"hard_sigmoid", {"hardsigmoid"}},
         {"hard_silu", {"hardsilu"}},
         {"hard_swish", {"hardsilu"}},
@@ -155,7 +167,8 @@ const std::vector<PointwiseLayer> &pointwise_layers() {
 }
 
 bool draws(const Chain &chain) {
-    return std::ranges::any_of(chain, [](const Link &link) { return link.row == "dropout" || link.row == "spatialdropout"; });
+    return std::ranges::any_of(
+        chain, [](const Link &link) { return link.row == "dropout" || link.row == "spatialdropout" || link.row == "noise"; });
 }
 
 }  // namespace halcyon

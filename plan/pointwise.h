@@ -21,6 +21,7 @@ enum class Beside {
     channel,  // a float for each channel
     image,    // a float for each channel of each image
     labels,   // the data set's classes
+    targets,  // a float of the data set for each channel
     indices,  // the record of each image of the batch
     step,     // the step buffer
 };
@@ -51,7 +52,7 @@ struct PointwiseRow {
     std::vector<RowOperand> operands;  // at most one for each element
     double flops;                      // a value
     Exactness exactness;
-    bool is_layer_of_dropout = false;          // it has a number: which of the network's dropout layers
+    bool is_numbered = false;                  // it has a number: which of the network's layers of dropout, or of noise
     std::optional<RowGradient> gradient = {};  // of what can be a layer or an activation
     std::vector<RowConstant> constants = {};
 };
@@ -64,7 +65,7 @@ const PointwiseRow &find_row(std::string_view name);
 /// A row in a chain.
 struct Link {
     std::string row;
-    int dropout = 0;  // the number of the dropout layer, where the row is one's
+    int number = 0;  // of the layer of dropout or of noise, where the row is one's
 
     /// The kernel's input that the operand for each element is the same as, by its place among the inputs; -1: an input of its own.
     int same_as = -1;
@@ -81,6 +82,7 @@ using Chain = std::vector<Link>;
 struct Activation {
     std::string name;  // Keras's
     Link link;
+    std::optional<Link> approximate = {};  // with Keras's option of that name, where it has it
 };
 const std::vector<Activation> &all_activations();
 
@@ -93,7 +95,7 @@ struct PointwiseLayer {
 };
 const std::vector<PointwiseLayer> &pointwise_layers();
 
-/// Whether a row of the chain drops: it draws random numbers.
+/// Whether a row of the chain draws random numbers.
 bool draws(const Chain &chain);
 
 }  // namespace halcyon

@@ -54,6 +54,9 @@ struct Shape {
     // Batch normalisation's constants, as Keras defines them.
     float epsilon = 0, momentum = 0;
 
+    // 1: the moving variance takes the batch's unbiased variance, as PyTorch's does; 0: the biased one.
+    int unbiased = 0;
+
     auto operator<=>(const Shape &) const = default;
 
     /// The max pool fused behind, as a layer of its own.

@@ -49,6 +49,7 @@ enum RandomStream : unsigned {
     stream_contrast = 8,
     stream_erase = 9,
     stream_first_dropout = 16,
+    stream_first_noise = 1 << 16,  // behind the dropouts of any model
 };
 
 }  // namespace halcyon

@@ -23,10 +23,9 @@
 using namespace halcyon;
 
 struct halcyon_network {
-    std::unique_ptr<Network> network;      // null where it could not be opened
-    bool has_weights = false;              // initialized or loaded
-    std::vector<std::int32_t> records;     // 0, 1, 2, ...: the batch is the whole data set
-    std::vector<std::uint16_t> no_labels;  // of images to predict
+    std::unique_ptr<Network> network;   // null where it could not be opened
+    bool has_weights = false;           // initialized or loaded
+    std::vector<std::int32_t> records;  // 0, 1, 2, ...: the batch is the whole data set
     std::string error;
 
     Network &get() {
@@ -45,14 +44,15 @@ struct halcyon_network {
         return static_cast<std::size_t>(plan.in_h) * static_cast<std::size_t>(plan.in_w) * static_cast<std::size_t>(plan.in_c);
     }
 
-    /// Binds a batch; returns the numbers of its records.
-    std::span<const std::int32_t> bind(const std::uint8_t *images, const std::uint16_t *labels, int count) {
+    /// The images of a batch.
+    std::span<const std::uint8_t> batch_of(const std::uint8_t *images, int count) {
         if (count < 1 || count > get().max_batch())
             throw std::invalid_argument(fmt::format("a batch of {} images: it must have 1 to {}", count, get().max_batch()));
-        const auto images_in_all = static_cast<std::size_t>(count);
-        get().bind_data(std::span(images, images_in_all * image_bytes()), {labels, images_in_all});
-        return std::span(records).first(images_in_all);
+        return {images, static_cast<std::size_t>(count) * image_bytes()};
     }
+
+    /// The numbers of its records.
+    std::span<const std::int32_t> records_of(int count) const { return std::span(records).first(static_cast<std::size_t>(count)); }
 };
 
 namespace {
@@ -127,7 +127,6 @@ halcyon_status halcyon_open(const halcyon_model *model, const char *schedule, in
         auto opened = std::make_unique<Network>(*model, std::move(plan), set.name, threads, max_batch);
         handle->records.resize(static_cast<std::size_t>(max_batch));
         std::iota(handle->records.begin(), handle->records.end(), 0);
-        handle->no_labels.resize(handle->records.size());
         handle->network = std::move(opened);
     });
 }
@@ -160,32 +159,53 @@ halcyon_status halcyon_save_weights(halcyon_network *network, const char *path) 
     });
 }
 
-halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *probabilities) {
+halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *predictions) {
     return guarded(network, [&] {
         require(images, "images");
-        require(probabilities, "probabilities");
+        require(predictions, "predictions");
         Network &model = network->get_with_weights();
-        model.infer(network->bind(images, network->no_labels.data(), count));
-        const std::span<const float> results = model.probabilities();
+        model.bind_images(network->batch_of(images, count));
+        model.infer(network->records_of(count));
+        const std::span<const float> results = model.predictions();
         if (!std::ranges::all_of(results, [](float value) { return std::isfinite(value); }))
-            throw std::runtime_error("the probabilities are not finite: the weights have diverged or are damaged");
-        std::ranges::copy(results, probabilities);
+            throw std::runtime_error("the predictions are not finite: the weights have diverged or are damaged");
+        std::ranges::copy(results, predictions);
     });
 }
 
-halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint16_t *labels, int count,
-                                  const halcyon_step *step, double *loss) {
+namespace {
+
+/// A step on images whose labels or targets are `answers`: an image's are `an_image` side by side.
+template<typename T>
+halcyon_status train_step(halcyon_network *network, const uint8_t *images, const T *answers, const char *name, int count,
+                          std::size_t (*an_image)(const Plan &), const halcyon_step *step, double *loss) {
     return guarded(network, [&] {
         require(images, "images");
-        require(labels, "labels");
+        require(answers, name);
         require(step, "step");
         Network &model = network->get_with_weights();
         const Optimizer &optimizer = find_optimizer(step->optimizer ? step->optimizer : "adam");
-        const TrainingStep training = training_step(model.plan(), network->bind(images, labels, count), *step);
+        const std::span<const std::uint8_t> batch_images = network->batch_of(images, count);
+        model.bind_data(batch_images, std::span(answers, static_cast<std::size_t>(count) * an_image(model.plan())));
+        const TrainingStep training = training_step(model.plan(), network->records_of(count), *step);
         const BatchResult batch = model.train(optimizer, {&training, 1}, after_gradients_of(*step)).front();
         if (!std::isfinite(batch.loss))
             throw std::runtime_error(
                 fmt::format("the loss became {}: initialize the network or load weights, and try a lower learning rate", batch.loss));
         if (loss) *loss = batch.loss / count;
     });
+}
+
+}  // namespace
+
+halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint16_t *labels, int count,
+                                  const halcyon_step *step, double *loss) {
+    const auto one = [](const Plan &) { return std::size_t{1}; };
+    return train_step(network, images, labels, "labels", count, one, step, loss);
+}
+
+halcyon_status halcyon_train_step_on_targets(halcyon_network *network, const uint8_t *images, const float *targets, int count,
+                                             const halcyon_step *step, double *loss) {
+    const auto all = [](const Plan &plan) { return static_cast<std::size_t>(std::max(plan.targets, 1)); };
+    return train_step(network, images, targets, "targets", count, all, step, loss);
 }

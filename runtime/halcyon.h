@@ -65,15 +65,21 @@ halcyon_status halcyon_initialize(halcyon_network *network, uint32_t seed);
 halcyon_status halcyon_load_weights(halcyon_network *network, const char *path);
 halcyon_status halcyon_save_weights(halcyon_network *network, const char *path);
 
-/* The probabilities of `count` images, 1 .. max_batch: `images` interleaved (channel innermost, then x, y, image) as numpy has (N, H, W,
- * C), the probabilities with the classes of an image side by side. It fails where one of them is no finite number. */
-halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *probabilities);
+/* What the network makes of `count` images, 1 .. max_batch: `images` interleaved (channel innermost, then x, y, image) as numpy has (N, H,
+ * W, C), the predictions with those of an image side by side: the probabilities of its classes, or the value of each unit where the model
+ * has targets. It fails where one of them is no finite number. */
+halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *predictions);
 
 /* One step of training on `count` images, 1 .. max_batch, and their labels, each less than the number of classes; *loss is their mean loss
  * before the step (may be null). Where it fails because the loss is no finite number or a kernel failed, the weights may have changed.
  * Where `after_gradients` ended it, no weight and nothing of the optimizer's state has, but for batch norms' moving statistics. */
 halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint16_t *labels, int count,
                                   const halcyon_step *step, double *loss);
+
+/* The same for a model whose loss takes targets and no labels: as many numbers an image as the last layer has units, side by side. Those of
+ * binary_crossentropy are from 0 to 1. */
+halcyon_status halcyon_train_step_on_targets(halcyon_network *network, const uint8_t *images, const float *targets, int count,
+                                             const halcyon_step *step, double *loss);
 
 #ifdef __cplusplus
 }

@@ -81,7 +81,8 @@ inline Halide::Expr hyperbolic_tangent(const Halide::Expr &x) {
     return unless_not_a_number(x, chosen(bits_of(x) < 0, below_zero, -below_zero));
 }
 
-/// log(1 + e) of 0 to 1: twice the series of artanh(s) at s = e / (2 + e), at most 1 / 3, whose rest is below 2e-10 of it.
+/// log(1 + e) of -1/2 to 1: twice the series of artanh(s) at s = e / (2 + e), of a magnitude of 1 / 3 at most, whose rest is below 2e-10 of
+/// it.
 inline Halide::Expr logarithm_of_one_plus(const Halide::Expr &e) {
     const Halide::Expr s = e / (2.0f + e);
     std::vector<float> coefficients;

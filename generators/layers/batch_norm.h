@@ -59,7 +59,9 @@ struct BatchNormStats {
         moving_mean(c) = Halide::undef<float>();
         moving_mean(c) = moving_mean(c) * s.momentum + merged(c)[0] * (1 - s.momentum);
         moving_variance(c) = Halide::undef<float>();
-        moving_variance(c) = moving_variance(c) * s.momentum + variance * (1 - s.momentum);
+        const Halide::Expr values = tile_size * float(s.in_w * s.in_h);
+        const Halide::Expr moved_by = s.unbiased ? merged(c)[1] / max(values - 1.0f, 1.0f) : variance;
+        moving_variance(c) = moving_variance(c) * s.momentum + moved_by * (1 - s.momentum);
     }
 
 private:

@@ -33,6 +33,11 @@ inline Halide::Expr rectified(const Halide::Expr &x) {
     return Halide::reinterpret<float>(select(bits_of(x) <= (sign_bit | infinity_bits), 0, bits_of(x)));
 }
 
+/// min(x, 0), and NaN where x is.
+inline Halide::Expr below_zero(const Halide::Expr &x) {
+    return Halide::reinterpret<float>(select(bits_of(x) >= 0 && bits_of(x) <= infinity_bits, 0, bits_of(x)));
+}
+
 /// The gradient of a ReLU's input. Its `output` is 0, positive or NaN: where it is 0, nothing passes.
 inline Halide::Expr through_relu(const Halide::Expr &output, const Halide::Expr &gradient) {
     return Halide::reinterpret<float>(select(bits_of(output) == 0, 0, bits_of(gradient)));

@@ -137,7 +137,9 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     command->add_option("--recipe", options->recipe, fmt::format("{}, or a file", fmt::join(recipe_names(), ", ")))
         ->type_name("NAME|FILE")
         ->capture_default_str();
-    command->add_option("--init", options->init, weights_help)->check(named())->type_name("FILE");
+    command->add_option("--init", options->init, "Begin with the weights in a safetensors file, which may lack some")
+        ->check(named())
+        ->type_name("FILE");
     command->add_option("--limit", options->limit, "Train on the first N images")
         ->check(up_to(std::numeric_limits<int>::max()))
         ->type_name("N");

@@ -66,18 +66,24 @@ std::string ChosenData::description() const {
     return fmt::format("{}: {} ({})", request_.path.string(), source_->description(), chosen_);
 }
 
+void note_converted(const std::string &path, const LoadedWeights &loaded, const Plan &plan) {
+    if (loaded.converted_types.empty()) return;
+    const std::string note = fmt::format("{}: {}: weights of type {} are converted to float32\n", plan.model, printable(path),
+                                         fmt::join(loaded.converted_types, ", "));
+    std::fputs(note.c_str(), stderr);  // where nobody takes it, the weights are as good
+}
+
 LoadedWeights load_named_weights(const std::string &path, Network &network, NonfiniteWeights nonfinite) {
     LoadedWeights loaded = load_weights(path, network, nonfinite);
-    if (!loaded.converted_types.empty()) {
-        const std::string note = fmt::format("{}: {}: weights of type {} are converted to float32\n", network.plan().model, printable(path),
-                                             fmt::join(loaded.converted_types, ", "));
-        std::fputs(note.c_str(), stderr);  // where nobody takes it, the weights are as good
-    }
+    note_converted(path, loaded, network.plan());
     return loaded;
 }
 
 void require_top(int top, const Plan &plan) {
-    if (top > plan.classes) throw std::runtime_error(fmt::format("--top {}: the model {} has {} classes", top, plan.model, plan.classes));
+    if (plan.targets > 0 && top > 1)
+        throw std::runtime_error(fmt::format("--top {}: the model {} has {} targets and no classes", top, plan.model, plan.targets));
+    if (plan.targets == 0 && top > plan.classes)
+        throw std::runtime_error(fmt::format("--top {}: the model {} has {} classes", top, plan.model, plan.classes));
 }
 
 void print_json(const nlohmann::ordered_json &value) {
@@ -87,7 +93,8 @@ void print_json(const nlohmann::ordered_json &value) {
 ChosenData data_at(const DataOptions &options, const std::string &chosen, const Plan &plan, int threads) {
     DataSettings settings = options.settings;
     settings.images = absolute_or_empty(settings.images.string());  // a run is resumed from anywhere
-    DataRequest request{settings, options.path, options.cache, threads, plan.in_h, plan.in_w, plan.in_c, plan.classes};
+    DataRequest request{settings,  options.path, options.cache, threads,      plan.in_h,
+                        plan.in_w, plan.in_c,    plan.classes,  plan.targets, plan.has_unit_labels()};
     return {std::move(request), chosen, plan.model};
 }
 

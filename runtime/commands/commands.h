@@ -124,13 +124,16 @@ private:
     std::unique_ptr<Source> source_;
 };
 
-/// load_weights(), and a line to standard error that says what was converted.
-LoadedWeights load_named_weights(const std::string &path, Network &network, NonfiniteWeights nonfinite = NonfiniteWeights::refused);
+/// A line to standard error that says what was converted, if anything was.
+void note_converted(const std::string &path, const LoadedWeights &loaded, const Plan &plan);
+
+/// load_weights() with that line.
+LoadedWeights load_named_weights(const std::string &path, Network &network, NonfiniteWeights nonfinite);
 
 /// Throws std::runtime_error where these images are bytes and the weights of this file were trained on floats, or the reverse.
 void require_same_type(const TrainingImages &trained_on, bool floats, const std::string &images, const std::string &weights);
 
-/// Throws std::runtime_error where the model has fewer than `top` classes.
+/// Throws std::runtime_error where the model has fewer than `top` classes, or none and `top` is more than 1.
 void require_top(int top, const Plan &plan);
 
 /// Prints a value on one line. JSON is UTF-8: bytes of a name that are not become U+FFFD.

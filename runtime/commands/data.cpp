@@ -55,6 +55,7 @@ struct Summary {
     std::string split;
     std::size_t images = 0;
     std::vector<std::size_t> of_class;
+    std::vector<double> target_means;  // of each unit, where images have targets and no class
     std::vector<Moments> channels;
     std::optional<PictureSizes> sizes;
     std::vector<Duplicate> within, across;  // among the split's own images, and with those of the splits before
@@ -92,10 +93,17 @@ private:
     std::map<Digest, Place> first_;
 };
 
+std::vector<double> target_means(const Dataset &data) {
+    std::vector<double> means(static_cast<std::size_t>(data.units));
+    for (std::size_t i = 0; i < data.targets.size(); ++i) means[i % means.size()] += double(data.targets[i]) / data.size();
+    return means;
+}
+
 /// `classes`: of all splits.
 Summary summarise(const std::string &split, const Dataset &data, std::size_t classes, const std::optional<PictureSizes> &sizes,
                   SeenRecords &records) {
-    Summary summary = {split, data.labels.size(), std::vector<std::size_t>(classes), moments_of(data), sizes, {}, {}};
+    Summary summary = {split, std::size_t(data.size()), std::vector<std::size_t>(classes), target_means(data), moments_of(data), sizes, {},
+                       {}};
     for (const std::uint16_t label : data.labels) ++summary.of_class[label];
     records.add(data, summary);
     return summary;
@@ -112,7 +120,11 @@ ordered_json to_json(const std::vector<Duplicate> &duplicates) {
 }
 
 ordered_json to_json(const Summary &summary) {
-    ordered_json out = {{"images", summary.images}, {"of_class", summary.of_class}};
+    ordered_json out = {{"images", summary.images}};
+    if (summary.target_means.empty())
+        out["of_class"] = summary.of_class;
+    else
+        out["target_mean"] = summary.target_means;
     if (summary.sizes) out["sizes"] = {{"height", to_json(summary.sizes->h)}, {"width", to_json(summary.sizes->w)}};
     out["mean"] = out["std"] = ordered_json::array();
     for (const Moments &channel : summary.channels) out["mean"].push_back(channel.mean), out["std"].push_back(channel.deviation);
@@ -153,16 +165,19 @@ const std::vector<std::string> &class_names_of(const std::map<Split, Dataset> &s
     return std::ranges::max_element(splits, {}, [](const auto &split) { return split.second.classes; })->second.class_names;
 }
 
-/// A row a class, a column a split.
-void print_classes(const std::vector<std::string> &names, const std::vector<Summary> &summaries) {
-    const std::size_t classes = summaries.front().of_class.size();
-    std::size_t width = std::string_view("class").size();
-    for (std::size_t label = 0; label < classes; ++label) width = std::max(width, printable(class_name(names, label)).size());
-    fmt::print("{:<{}}", "class", width);
+/// A row a class or a target, a column a split: how many images the one has, or the mean of the other.
+void print_answers(const std::vector<std::string> &names, const std::vector<Summary> &summaries) {
+    const bool targets = !summaries.front().target_means.empty();
+    const char *const what = targets ? "target" : "class";
+    const std::size_t rows = targets ? summaries.front().target_means.size() : summaries.front().of_class.size();
+    std::size_t width = std::string_view(what).size();
+    for (std::size_t row = 0; row < rows; ++row) width = std::max(width, printable(class_name(names, row, what)).size());
+    fmt::print("{:<{}}", what, width);
     for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.split);
-    for (std::size_t label = 0; label < classes; ++label) {
-        fmt::print("\n{:<{}}", printable(class_name(names, label)), width);
-        for (const Summary &summary : summaries) fmt::print("  {:>10}", summary.of_class[label]);
+    for (std::size_t row = 0; row < rows; ++row) {
+        fmt::print("\n{:<{}}", printable(class_name(names, row, what)), width);
+        for (const Summary &summary : summaries)
+            fmt::print("  {:>10}", targets ? fmt::format("{:.4f}", summary.target_means[row]) : fmt::to_string(summary.of_class[row]));
     }
     fmt::print("\n");
 }
@@ -191,7 +206,7 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
         ordered_json out = {{"data", source.path()},
                             {"description", source.description()},
                             {"shape", {first.h, first.w, first.c}},
-                            {"classes", class_names_of(splits)}};
+                            {first.has_targets() ? "targets" : "classes", class_names_of(splits)}};
         for (const Summary &summary : summaries) out["splits"][summary.split] = to_json(summary);
         out["skipped"] = source.bad_files().size();
         print_json(out);
@@ -199,7 +214,7 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
     }
     fmt::print("data      {}\nimages    {}x{}x{} {} as the model takes them\n\n", printable(source.description()), first.h, first.w,
                first.c, first.pixels.are_floats() ? "floats" : "bytes");
-    print_classes(class_names_of(splits), summaries);
+    print_answers(class_names_of(splits), summaries);
     for (const Summary &summary : summaries) {
         fmt::print("\n");
         print(summary, first);

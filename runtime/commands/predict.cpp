@@ -81,8 +81,7 @@ public:
         batch.failures = std::move(decoding.failures);
         for (std::size_t i = 0; i < count; ++i)
             if (batch.failures[i].empty()) batch.records.push_back(static_cast<std::int32_t>(i));
-        labels_.assign(count, 0);  // unknown; predictions do not depend on them
-        network.bind_data(records_, labels_);
+        network.bind_images(std::span<const std::uint8_t>(records_));
         return batch;
     }
 
@@ -123,7 +122,6 @@ private:
 
     std::vector<PictureFile> files_;
     std::vector<std::uint8_t> records_;
-    std::vector<std::uint16_t> labels_;
     std::atomic<std::size_t> turned_ = 0;
     std::optional<ThreadPool> pool_;
 };
@@ -142,7 +140,7 @@ public:
     std::vector<std::string> class_names() const override { return data_.class_names; }
 
     Batch bind(Network &network, const PictureOptions &, std::size_t first, std::size_t last) override {
-        if (first == 0) network.bind_data(data_.pixels.records(), data_.labels);
+        if (first == 0) network.bind_data(data_.pixels.records(), data_.answers());
         Batch batch;
         for (std::size_t i = first; i < last; ++i) batch.records.push_back(first_ + static_cast<std::int32_t>(i));
         batch.failures.resize(last - first);
@@ -167,11 +165,11 @@ std::unique_ptr<Images> choose_images(const PredictOptions &options, const Plan 
     return std::make_unique<RecordImages>(std::move(data), split, *options.records);
 }
 
-/// The classes' probabilities of each image that could be read, one after the other.
+/// The predictions of each image that could be read, one after the other.
 std::span<const float> infer(Network &network, const Batch &batch) {
     if (batch.records.empty()) return {};
     network.infer(batch.records);
-    return network.probabilities();
+    return network.predictions();
 }
 
 bool are_finite(std::span<const float> values) {
@@ -187,11 +185,12 @@ int run_predict(const halcyon_model &model, const PredictOptions &options) {
     const std::size_t count = images->names().size(), most = std::min(largest_batch, count);
     const Set &set = choose_set("auto", compiled_sets(plan));
     Network network(model, std::move(plan), set.name, hardware_threads(), static_cast<int>(most));
-    const auto classes = static_cast<std::size_t>(network.plan().classes);
+    const auto an_image = static_cast<std::size_t>(network.plan().predictions());
     const LoadedWeights loaded =
         load_named_weights(options.weights, network, options.allow_nonfinite ? NonfiniteWeights::allowed : NonfiniteWeights::refused);
     const PredictionLines lines{options.format, options.top,
-                                loaded.images.class_names.empty() ? images->class_names() : loaded.images.class_names};
+                                loaded.images.class_names.empty() ? images->class_names() : loaded.images.class_names,
+                                network.plan().targets, network.plan().has_unit_labels()};
     const PictureOptions pictures = loaded.images.pictures.value_or(PictureOptions{});
 
     // An image that cannot be predicted does not keep the others from it.
@@ -212,13 +211,13 @@ int run_predict(const halcyon_model &model, const PredictOptions &options) {
                 give_up(image, batch.failures[i]);
                 continue;
             }
-            const std::span<const float> probabilities = rest.first(classes);
-            rest = rest.subspan(classes);
-            if (are_finite(probabilities) || options.allow_nonfinite)
-                fmt::print("{}", lines.prediction(image, probabilities));
+            const std::span<const float> predictions = rest.first(an_image);
+            rest = rest.subspan(an_image);
+            if (are_finite(predictions) || options.allow_nonfinite)
+                fmt::print("{}", lines.prediction(image, predictions));
             else
-                give_up(image, fmt::format("{}: its probabilities are not finite; train the weights in {} anew, with a lower learning rate",
-                                           image, options.weights));
+                give_up(image, fmt::format("{}: its {} are not finite; train the weights in {} anew, with a lower learning rate", image,
+                                           lines.made(), options.weights));
         }
     }
     if (images->turned() > 0)

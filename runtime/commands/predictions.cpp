@@ -4,6 +4,7 @@
 #include "runtime/data/dataset.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <cstddef>
 #include <numeric>
 #include <string_view>
+#include <utility>
 
 namespace halcyon {
 namespace {
@@ -74,18 +76,55 @@ struct Prediction {
     }
 };
 
-}  // namespace
+/// What the units of a model make.
+struct UnitPrediction {
+    const PredictionLines &lines;
+    const std::string &image;
+    std::span<const float> predictions;
 
-std::string PredictionLines::header() const {
-    if (format != PredictionFormat::csv) return "";
-    std::string line = "image,label,class,probability";
-    for (int place = 2; place <= top; ++place) line += fmt::format(",label{0},class{0},probability{0}", place);
-    return line + "\n";
-}
+    std::string name(std::size_t unit) const { return class_name(lines.class_names, unit, "unit"); }
 
-std::string PredictionLines::prediction(const std::string &image, std::span<const float> probabilities) const {
-    Prediction prediction{*this, image, probabilities, {}};
-    if (are_finite(probabilities)) prediction.labels = likeliest(probabilities, top);
+    /// The units whose label the image is said to have, the likeliest first.
+    std::vector<std::size_t> labels() const {
+        std::vector<std::size_t> units = likeliest(predictions, lines.units);
+        std::erase_if(units, [&](std::size_t unit) { return !(predictions[unit] > 0.5F); });
+        return units;
+    }
+
+    std::string text() const {
+        std::vector<std::string> parts;
+        if (!lines.unit_labels)
+            for (const float value : predictions) parts.push_back(fmt::format("{:.6g}", value));
+        else if (!are_finite(predictions))
+            parts.emplace_back("no label, its probabilities are not finite");
+        else
+            for (const std::size_t unit : labels())
+                parts.push_back(fmt::format("{} {:.1f} %", printable(name(unit)), 100 * predictions[unit]));
+        return fmt::format("{}: {}\n", printable(image), parts.empty() ? "no label" : fmt::format("{}", fmt::join(parts, ", ")));
+    }
+
+    std::string json() const {
+        ordered_json line = {{"image", image}};
+        const std::vector<float> values(predictions.begin(), predictions.end());
+        if (!lines.unit_labels) {
+            line["predictions"] = values;
+            return json_line(line);
+        }
+        line["labels"] = are_finite(predictions) ? ordered_json::array() : ordered_json(nullptr);
+        for (std::size_t unit = 0; line["labels"].is_array() && unit < predictions.size(); ++unit)
+            if (predictions[unit] > 0.5F) line["labels"].push_back(name(unit));
+        line["probabilities"] = values;
+        return json_line(line);
+    }
+
+    std::string csv() const {
+        std::string line = csv_field(image);
+        for (const float value : predictions) line += fmt::format(",{}", std::isfinite(value) ? fmt::to_string(value) : "");
+        return line + "\n";
+    }
+};
+
+std::string print(const auto &prediction, PredictionFormat format) {
     switch (format) {
     case PredictionFormat::json:
         return prediction.json();
@@ -97,9 +136,32 @@ std::string PredictionLines::prediction(const std::string &image, std::span<cons
     return prediction.text();
 }
 
+}  // namespace
+
+std::string PredictionLines::header() const {
+    if (format != PredictionFormat::csv) return "";
+    if (units > 0) {
+        std::string line = "image";
+        for (std::size_t unit = 0; std::cmp_less(unit, units); ++unit)
+            line += fmt::format(",{}", csv_field(class_name(class_names, unit, "unit")));
+        return line + "\n";
+    }
+    std::string line = "image,label,class,probability";
+    for (int place = 2; place <= top; ++place) line += fmt::format(",label{0},class{0},probability{0}", place);
+    return line + "\n";
+}
+
+std::string PredictionLines::prediction(const std::string &image, std::span<const float> predictions) const {
+    if (units > 0) return print(UnitPrediction{*this, image, predictions}, format);
+    Prediction prediction{*this, image, predictions, {}};
+    if (are_finite(predictions)) prediction.labels = likeliest(predictions, top);
+    return print(prediction, format);
+}
+
 std::string PredictionLines::failure(const std::string &image, const std::string &error) const {
     if (format == PredictionFormat::json) return json_line({{"image", image}, {"error", error}});
-    if (format == PredictionFormat::csv) return csv_field(image) + std::string(3 * static_cast<std::size_t>(top), ',') + "\n";
+    if (format == PredictionFormat::csv)
+        return csv_field(image) + std::string(static_cast<std::size_t>(units > 0 ? units : 3 * top), ',') + "\n";
     return "";
 }
 

@@ -59,7 +59,7 @@ RunData load_data(const ChosenData &source, const RunConfig &config) {
     if (config.evaluate && source.has(Split::test)) data.test = source.load(Split::test);
     require_same_type(data.train, data.validation, source);
     require_same_type(data.train, data.test, source);
-    data.records = split_by_class(data.train.labels, config.validation_split, config.seed);
+    data.records = split(data.train, config.validation_split, config.seed);
     if (config.validation_split > 0 && data.records.validation.empty())
         throw std::runtime_error(fmt::format("--validation-split {}: no class of {} has so many images that one is held out; give more",
                                              config.validation_split, source.description()));
@@ -67,8 +67,10 @@ RunData load_data(const ChosenData &source, const RunConfig &config) {
 }
 
 std::unique_ptr<Network> make_network(const halcyon_model &model, Plan plan, const RunConfig &config) {
-    return std::make_unique<Network>(model, std::move(plan), config.schedule, config.threads,
-                                     std::min(config.recipe.batch, config.images()));
+    auto network =
+        std::make_unique<Network>(model, std::move(plan), config.schedule, config.threads, std::min(config.recipe.batch, config.images()));
+    if (config.recipe.optimizer.options.average) network->keep_averages();
+    return network;
 }
 
 Recipe resolve_recipe(const TrainOptions &options, const Plan &plan) {
@@ -105,6 +107,22 @@ std::string describe_validation(const RunData &data) {
     const std::string validated = data.validation ? fmt::format("{} images of the data's own", data.validation->size())
                                                   : fmt::format("{} held-out images", data.records.validation.size());
     return fmt::format("validate  on {}{}\n", validated, data.tests() ? "; the test images are evaluated once, at the end" : "");
+}
+
+/// The weights that the file has; a line says which it lacks.
+void begin_with(const std::string &path, Network &network) {
+    const LoadedWeights loaded = load_first_weights(path, network);
+    note_converted(path, loaded, network.plan());
+    const std::size_t all = network.plan().parameters.size(), missing = loaded.missing.size();
+    fmt::print("init      {}: {} of {} weights", printable(path), all - missing, all);
+    if (missing == 0) {
+        fmt::print("\n");
+        return;
+    }
+    constexpr std::size_t most_named = 4;
+    std::vector<std::string> names(loaded.missing.begin(), loaded.missing.begin() + std::ptrdiff_t(std::min(missing, most_named)));
+    if (missing > most_named) names.push_back(fmt::format("{} more", missing - most_named));
+    fmt::print("; {} begin{} anew: {}\n", missing, missing == 1 ? "s" : "", fmt::join(names, ", "));
 }
 
 /// How a run ended.
@@ -171,13 +189,11 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
 
     const RunData data = load_data(source, config);
     config.train_images = static_cast<int>(data.records.train.size());
-    require_fits(config, data);
+    require_fits(config, data, plan.metric);
     const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
-    if (config.init.empty())
-        adapt_normalization(*network, data.train, data.records_to_train(config));
-    else
-        load_named_weights(config.init, *network);
+    adapt_normalization(*network, data.train, data.records_to_train(config));
+    if (!config.init.empty()) begin_with(config.init, *network);
 
     const RunFolder folder =
         options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model) : RunFolder::create(options.out);

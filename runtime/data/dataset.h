@@ -18,12 +18,28 @@ constexpr const char *name_of(Split split) { return split == Split::train ? "tra
 
 struct Dataset {
     int h = 0, w = 0, c = 0, classes = 0;
-    Pixels pixels;                      // a record of h * w * c values an image, (h, w, c), the channel innermost
-    std::vector<std::uint16_t> labels;  // one an image, 0 .. classes - 1
-    std::vector<std::string> class_names;
-    std::vector<std::string> names;  // what to call each image: its file's path; empty: their numbers
+    Pixels pixels;                         // a record of h * w * c values an image, (h, w, c), the channel innermost
+    std::vector<std::uint16_t> labels;     // one an image, 0 .. classes - 1; none where images have targets
+    int units = 0;                         // targets an image; 0 where images have labels
+    std::vector<float> targets;            // those of an image side by side
+    std::vector<std::string> class_names;  // or what the units are called
+    std::vector<std::string> names;        // what to call each image: its file's path; empty: their numbers
 
-    int size() const { return static_cast<int>(labels.size()); }
+    bool has_targets() const { return units > 0; }
+
+    int size() const { return static_cast<int>(has_targets() ? targets.size() / static_cast<std::size_t>(units) : labels.size()); }
+
+    /// What a network is to make of the images.
+    Answers answers() const {
+        if (has_targets()) return std::span<const float>(targets);
+        return std::span<const std::uint16_t>(labels);
+    }
+
+    /// Those of an image.
+    std::span<const float> targets_of(std::int32_t record) const {
+        const auto width = static_cast<std::size_t>(units);
+        return std::span(targets).subspan(static_cast<std::size_t>(record) * width, width);
+    }
 
     /// Values of an image's record.
     std::size_t record_values() const { return static_cast<std::size_t>(h) * static_cast<std::size_t>(w) * static_cast<std::size_t>(c); }
@@ -31,14 +47,14 @@ struct Dataset {
 
 /// The numbers of all its records.
 inline std::vector<std::int32_t> all_records(const Dataset &data) {
-    std::vector<std::int32_t> records(data.labels.size());
+    std::vector<std::int32_t> records(static_cast<std::size_t>(data.size()));
     std::iota(records.begin(), records.end(), 0);
     return records;
 }
 
-/// What to call a class: "class 3" where it has no name.
-inline std::string class_name(const std::vector<std::string> &names, std::size_t label) {
-    return label < names.size() ? names[label] : "class " + std::to_string(label);
+/// What to call a class: "class 3" where it has no name. A unit likewise.
+inline std::string class_name(const std::vector<std::string> &names, std::size_t label, const char *what = "class") {
+    return label < names.size() ? names[label] : std::string(what).append(" ").append(std::to_string(label));
 }
 
 }  // namespace halcyon

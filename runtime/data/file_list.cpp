@@ -167,11 +167,33 @@ private:
 /// What is listed of a picture.
 struct Row {
     std::string file;
-    std::size_t label = 0;  // its place in Labels
+    std::size_t label = 0;            // its place in Labels
+    std::vector<float> targets = {};  // instead
     Split split = Split::train;
 };
 
-std::vector<Row> read_rows(CsvReader &reader, const DataRequest &request, Finder &finder, Labels &labels) {
+/// Where the targets are that a model takes: in all columns but those of the file and the split. The first row has their names.
+std::vector<std::size_t> target_columns(const CsvReader &reader, const CsvRow &row, const Columns &columns, std::size_t count,
+                                        int targets) {
+    if (!columns.named) reader.fail(row, "a list with targets names its columns in the first row, \"file\" and those of the targets");
+    std::vector<std::size_t> others;
+    for (std::size_t i = 0; i < count; ++i)
+        if (i != columns.file && i != columns.split) others.push_back(i);
+    if (std::cmp_not_equal(others.size(), targets))
+        reader.fail(row, fmt::format("{} columns beside the files, but the model takes {} targets", others.size(), targets));
+    return others;
+}
+
+float target_in(const CsvReader &reader, const CsvRow &row, const std::string &field, bool is_label) {
+    const std::optional<double> number = number_in(field);
+    if (!number || (is_label && (*number < 0 || *number > 1)))
+        reader.fail(row,
+                    fmt::format("the target \"{}\" is no {}", printable(shortened(field, 100)), is_label ? "label from 0 to 1" : "number"));
+    return static_cast<float>(*number);
+}
+
+std::vector<Row> read_rows(CsvReader &reader, const DataRequest &request, Finder &finder, Labels &labels,
+                           std::vector<std::string> &target_names) {
     std::optional<CsvRow> row = reader.next();
     if (!row)
         throw std::runtime_error(
@@ -183,19 +205,25 @@ std::vector<Row> read_rows(CsvReader &reader, const DataRequest &request, Finder
                     fmt::format("no column of pictures' files in {}; call one \"file\" and the classes' \"label\" in the first row, or say "
                                 "where the files are by --images",
                                 printable(shortened(row->text, 100))));
-    if (columns->label == first.size())
+    std::vector<std::size_t> targets;
+    if (request.targets > 0) targets = target_columns(reader, *row, *columns, first.size(), request.targets);
+    for (const std::size_t column : targets) target_names.emplace_back(trimmed(first[column]));
+    if (targets.empty() && columns->label == first.size())
         reader.fail(*row, fmt::format("which of {} columns has the labels? Call it \"label\" in the first row", first.size()));
     std::vector<Row> rows;
     for (row = columns->named ? reader.next() : row; row; row = reader.next()) {
         const Fields fields = reader.fields(*row);
         Row &read = rows.emplace_back();
         read.file = finder.find(field_of(reader, *row, fields, columns->file, "file"));
+        if (columns->split) read.split = split_called(reader, *row, field_of(reader, *row, fields, *columns->split, "split"));
+        for (const std::size_t column : targets)
+            read.targets.push_back(target_in(reader, *row, field_of(reader, *row, fields, column, "target"), request.unit_labels));
+        if (!targets.empty()) continue;
         const std::string label = field_of(reader, *row, fields, columns->label, "label");
         if (printable(label) != label)  // weights files and JSON hold UTF-8
             reader.fail(*row,
                         fmt::format("the label \"{}\" holds control characters or is no UTF-8; save the list as UTF-8", printable(label)));
         read.label = labels.add(label);
-        if (columns->split) read.split = split_called(reader, *row, field_of(reader, *row, fields, *columns->split, "split"));
     }
     return rows;
 }
@@ -230,16 +258,16 @@ std::unique_ptr<Source> open_file_list(const DataRequest &request) {
         CsvReader reader(text, request.path.string());
         Finder finder(request.images.empty() ? request.path.parent_path() : request.images);
         set.root = finder.folder();
-        rows = read_rows(reader, request, finder, labels);
+        rows = read_rows(reader, request, finder, labels, set.class_names);
     }
-    std::vector<std::uint16_t> class_of;
-    std::tie(set.class_names, class_of) = labels.classes(request.path, request.classes);
+    std::vector<std::uint16_t> class_of = {0};  // of a row with targets
+    if (request.targets == 0) std::tie(set.class_names, class_of) = labels.classes(request.path, request.classes);
     require_labels_for(set.class_names.size(), request.path);
-    for (Row &row : rows) set.files[row.split].push_back({std::move(row.file), class_of[row.label]});
+    for (Row &row : rows) set.files[row.split].push_back({std::move(row.file), class_of[row.label], std::move(row.targets)});
     if (!set.files.contains(Split::train))
         throw std::runtime_error(fmt::format(
             "{}: no picture to train on is listed; a list has a row a picture, with its file and its label", request.path.string()));
-    set.description = fmt::format("list of pictures, {} classes", set.class_names.size());
+    set.description = fmt::format("list of pictures, {} {}", set.class_names.size(), request.targets > 0 ? "targets" : "classes");
     if (set.files.contains(Split::validation)) set.description += ", with a validation split";
     if (set.files.contains(Split::test)) set.description += ", with a test split";
     return open_pictures(std::move(set), request);

@@ -38,6 +38,17 @@ void set_labels(Dataset &data, std::span<const std::int64_t> labels, int classes
     data.class_names = numbered_classes(data.classes);
 }
 
+void set_targets(Dataset &data, std::vector<float> targets, int units, bool are_labels, const std::string &source) {
+    const auto wrong =
+        std::ranges::find_if(targets, [&](float target) { return !std::isfinite(target) || (are_labels && (target < 0 || target > 1)); });
+    if (wrong != targets.end())
+        fail_for(source, fmt::format("image {} has the target {}; targets are {}", (wrong - targets.begin()) / units, *wrong,
+                                     are_labels ? "labels from 0 to 1" : "finite numbers"));
+    data.targets = std::move(targets);
+    data.units = units;
+    data.class_names = numbered_classes(units);
+}
+
 void check_room(const std::string &source, std::size_t images, std::size_t bytes) {
     if (images == 0) fail_for(source, "holds no images");
     if (images > static_cast<std::size_t>(std::numeric_limits<int>::max()) || std::cmp_greater(bytes, available_memory()))

@@ -17,6 +17,10 @@ std::vector<std::string> numbered_classes(int classes);
 /// labels need. Throws std::runtime_error, one line that begins with `source`, for a label that is no class.
 void set_labels(Dataset &data, std::span<const std::int64_t> labels, int classes, const std::string &source);
 
+/// Gives `data` its targets, `units` an image, and the units their numbers for names. Throws std::runtime_error, one line that begins with
+/// `source` and names the image, for a target that is not finite, or not from 0 to 1 where `are_labels`.
+void set_targets(Dataset &data, std::vector<float> targets, int units, bool are_labels, const std::string &source);
+
 /// Throws std::runtime_error, one line that begins with `source`, where there are no images, where they are more than can be numbered, or
 /// where this machine has no room for their bytes.
 void check_room(const std::string &source, std::size_t images, std::size_t bytes);

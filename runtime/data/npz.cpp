@@ -147,37 +147,68 @@ const Names *names_of(Split split, const Arrays &arrays) {
     return found == known_names.end() ? nullptr : found;
 }
 
-template<typename T>
-std::vector<std::int64_t> read_integers(const Array &array) {
+/// The values of an array of T.
+template<typename T, typename Value>
+std::vector<Value> read_as(const Array &array) {
     std::vector<T> values(array.header.values());
     array.read(std::as_writable_bytes(std::span(values)));
+    array.finish();
     return {values.begin(), values.end()};
 }
 
-struct IntegerType {
+template<typename Value>
+struct ReadableType {
     std::string_view name;
-    std::vector<std::int64_t> (*read)(const Array &);
+    std::vector<Value> (*read)(const Array &);
 };
 
+template<typename Value>
 constexpr std::array integer_types = {
-    IntegerType{"|u1", read_integers<std::uint8_t>},  IntegerType{"|i1", read_integers<std::int8_t>},
-    IntegerType{"<u2", read_integers<std::uint16_t>}, IntegerType{"<i2", read_integers<std::int16_t>},
-    IntegerType{"<u4", read_integers<std::uint32_t>}, IntegerType{"<i4", read_integers<std::int32_t>},
-    IntegerType{"<u8", read_integers<std::uint64_t>}, IntegerType{"<i8", read_integers<std::int64_t>},
+    ReadableType<Value>{"|u1", read_as<std::uint8_t, Value>},  ReadableType<Value>{"|i1", read_as<std::int8_t, Value>},
+    ReadableType<Value>{"<u2", read_as<std::uint16_t, Value>}, ReadableType<Value>{"<i2", read_as<std::int16_t, Value>},
+    ReadableType<Value>{"<u4", read_as<std::uint32_t, Value>}, ReadableType<Value>{"<i4", read_as<std::int32_t, Value>},
+    ReadableType<Value>{"<u8", read_as<std::uint64_t, Value>}, ReadableType<Value>{"<i8", read_as<std::int64_t, Value>},
 };
+
+constexpr std::array real_types = {
+    ReadableType<float>{"|b1", read_as<std::uint8_t, float>},
+    ReadableType<float>{"<f4", read_as<float, float>},
+    ReadableType<float>{"<f8", read_as<double, float>},
+};
+
+void check_count(const Array &array, std::size_t images, const char *what) {
+    if (const std::size_t rows = array.header.shape[0]; rows != images) array.fail(fmt::format("{} {} for {} images", rows, what, images));
+}
+
+template<typename Value>
+const ReadableType<Value> *find_type(std::span<const ReadableType<Value>> types, const std::string &name) {
+    const auto found = std::ranges::find(types, name, &ReadableType<Value>::name);
+    return found == types.end() ? nullptr : &*found;
+}
 
 std::vector<std::int64_t> read_labels(const Array &array, std::size_t images) {
     const NpyHeader &header = array.header;
     if (header.shape.empty() || header.shape.size() > 2 || (header.shape.size() == 2 && header.shape[1] != 1))
         array.fail(fmt::format("labels are of shape (N) or (N, 1), not {}; one-hot labels become numbers by numpy.argmax(y, axis=1)",
                                header.shape_text()));
-    if (header.shape[0] != images) array.fail(fmt::format("{} labels for {} images", header.shape[0], images));
-    const auto *const type = std::ranges::find(integer_types, header.type, &IntegerType::name);
-    if (type == integer_types.end())
-        array.fail(fmt::format("labels are integers, not \"{}\"; save y.astype(\"int64\")", printable(shortened(header.type, 40))));
-    std::vector<std::int64_t> labels = type->read(array);
-    array.finish();
-    return labels;
+    check_count(array, images, "labels");
+    const auto *const type = find_type<std::int64_t>(integer_types<std::int64_t>, header.type);
+    if (!type) array.fail(fmt::format("labels are integers, not \"{}\"; save y.astype(\"int64\")", printable(shortened(header.type, 40))));
+    return type->read(array);
+}
+
+/// `units` numbers an image.
+std::vector<float> read_targets(const Array &array, std::size_t images, int units) {
+    const NpyHeader &header = array.header;
+    const auto width = static_cast<std::size_t>(units);
+    const bool fits = header.shape.size() == 2 ? header.shape[1] == width : header.shape.size() == 1 && width == 1;
+    if (!fits) array.fail(fmt::format("the model takes targets of shape (N, {}), not {}", units, header.shape_text()));
+    check_count(array, images, "rows of targets");
+    const auto *type = find_type<float>(real_types, header.type);
+    if (!type) type = find_type<float>(integer_types<float>, header.type);
+    if (!type)
+        array.fail(fmt::format("targets are numbers, not \"{}\"; save y.astype(\"float32\")", printable(shortened(header.type, 40))));
+    return type->read(array);
 }
 
 /// Float64, which NumPy's divisions make, in pieces.
@@ -237,10 +268,14 @@ std::vector<std::string> read_class_names(const fs::path &path) {
     return names.get<std::vector<std::string>>();
 }
 
-/// Gives the classes their names. Without a model's number of classes there are as many as names, of which a split may lack the last ones.
+/// Gives the classes, or the units, their names. Without a model's number of classes there are as many as names, of which a split may lack
+/// the last ones.
 void set_class_names(Dataset &data, const fs::path &path, int classes) {
     data.class_names = read_class_names(path);
     const std::size_t names = data.class_names.size();
+    if (data.has_targets() && std::cmp_not_equal(names, data.units))
+        fail_for(path, fmt::format("{} names for {} targets", names, data.units));
+    if (data.has_targets()) return;
     if (classes > 0 ? std::cmp_not_equal(names, classes) : std::cmp_less(names, data.classes))
         fail_for(path, fmt::format("{} names for {} classes", names, data.classes));
     data.classes = static_cast<int>(names);
@@ -248,8 +283,9 @@ void set_class_names(Dataset &data, const fs::path &path, int classes) {
 
 class LabelledArrays final : public Source {
 public:
-    LabelledArrays(std::unique_ptr<Arrays> arrays, std::string description, int classes, std::optional<PictureOptions> pictures = {})
-        : arrays_(std::move(arrays)), description_(std::move(description)), classes_(classes), pictures_(pictures) {}
+    LabelledArrays(std::unique_ptr<Arrays> arrays, std::string description, DataRequest request,
+                   std::optional<PictureOptions> pictures = {})
+        : arrays_(std::move(arrays)), description_(std::move(description)), request_(std::move(request)), pictures_(pictures) {}
 
     std::string description() const override { return description_; }
     bool has(Split split) const override { return names_of(split, *arrays_) != nullptr; }
@@ -262,11 +298,15 @@ public:
         const Array labels = arrays_->open(names.labels);
         Dataset data;
         read_images(images, data);
-        set_labels(data, read_labels(labels, images.header.shape[0]), classes_, labels.name);
+        const std::size_t count = images.header.shape[0];
+        if (request_.targets > 0)
+            set_targets(data, read_targets(labels, count, request_.targets), request_.targets, request_.unit_labels, labels.name);
+        else
+            set_labels(data, read_labels(labels, count), request_.classes, labels.name);
         const fs::path folder = arrays_->folder_of(names.images);
         for (const fs::path &file : {folder / "classes.json", folder.parent_path() / "classes.json"}) {
             if (folder.empty() || !fs::exists(file)) continue;
-            set_class_names(data, file, classes_);
+            set_class_names(data, file, request_.classes);
             break;
         }
         return data;
@@ -275,7 +315,7 @@ public:
 private:
     std::unique_ptr<Arrays> arrays_;
     std::string description_;
-    int classes_;
+    DataRequest request_;
     std::optional<PictureOptions> pictures_;
 };
 
@@ -297,7 +337,7 @@ std::unique_ptr<Source> open_npz(const DataRequest &request) {
                                              printable(shortened(fmt::format("{}", fmt::join(arrays->names(), ", ")), enough)),
                                              what_they_are_called));
     }
-    return std::make_unique<LabelledArrays>(std::move(arrays), "NumPy arrays", request.classes);
+    return std::make_unique<LabelledArrays>(std::move(arrays), "NumPy arrays", request);
 }
 
 bool is_npy_folder(const fs::path &path) { return !path.empty() && names_of(Split::train, ArraysInFolder(path)) != nullptr; }
@@ -310,7 +350,7 @@ std::unique_ptr<Source> open_npy_folder(const DataRequest &request) {
     std::optional<PictureOptions> pictures;
     if (const fs::path file = request.path / "pictures.json"; fs::exists(file))
         pictures = parse_picture_options(read_file(file), file.string());
-    return std::make_unique<LabelledArrays>(std::move(arrays), "NumPy arrays in files", request.classes, pictures);
+    return std::make_unique<LabelledArrays>(std::move(arrays), "NumPy arrays in files", request, pictures);
 }
 
 }  // namespace halcyon

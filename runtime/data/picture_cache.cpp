@@ -44,6 +44,12 @@ std::string image_header(std::size_t images, int h, int w, int c, bool floats) {
     return npy_header(floats ? "<f4" : "|u1", std::array{images, std::size_t(h), std::size_t(w), std::size_t(c)});
 }
 
+std::string target_file(std::span<const float> targets, std::size_t images) {
+    const std::span<const std::byte> bytes = std::as_bytes(targets);
+    return npy_header("<f4", std::array{images, targets.size() / images}) +
+           std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+}
+
 std::string label_file(std::span<const std::uint16_t> labels) {
     const std::span<const std::byte> bytes = std::as_bytes(labels);
     return npy_header("<u2", std::array{labels.size()}) + std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
@@ -185,11 +191,15 @@ DecodingReport parse_manifest(const std::string &text, const DecodingJob &job) {
     return report;
 }
 
-/// The labels of the files that are not skipped.
-std::vector<std::uint16_t> labels_of(const DecodingJob &job, const DecodingReport &report) {
+/// What labels.npy holds: the labels, or the targets, of the files that are not skipped.
+std::string answers_of(const DecodingJob &job, const DecodingReport &report) {
     std::vector<std::uint16_t> labels;
-    for_each_kept(report, job.files.size(), [&](std::size_t i) { labels.push_back(job.files[i].label); });
-    return labels;
+    std::vector<float> targets;
+    for_each_kept(report, job.files.size(), [&](std::size_t i) {
+        labels.push_back(job.files[i].label);
+        targets.insert(targets.end(), job.files[i].targets.begin(), job.files[i].targets.end());
+    });
+    return targets.empty() ? label_file(labels) : target_file(targets, labels.size());
 }
 
 Pixels map_records(const fs::path &path, std::size_t images, const DecodingJob &job) {
@@ -206,7 +216,7 @@ Pixels map_records(const fs::path &path, std::size_t images, const DecodingJob &
 DecodedPictures open_split(const fs::path &folder, const DecodingJob &job) {
     DecodedPictures decoded;
     decoded.report = parse_manifest(read_file(folder / "manifest.json", largest_manifest), job);
-    const std::string labels = label_file(labels_of(job, decoded.report));
+    const std::string labels = answers_of(job, decoded.report);
     if (read_file(folder / "labels.npy", labels.size()) != labels) throw Damaged("its labels.npy has other labels than the files");
     decoded.pixels = map_records(folder / "images.npy", job.files.size() - decoded.report.skipped.size(), job);
     return decoded;
@@ -220,7 +230,7 @@ DecodedPictures make_split(const NewFolder &folder, const DecodingJob &job, bool
     if (!decoded.report.skipped.empty() && !skip_bad_files) return decoded;
     images.finish();
     const std::size_t count = job.files.size() - decoded.report.skipped.size();
-    replace_file(folder / "labels.npy", label_file(labels_of(job, decoded.report)));
+    replace_file(folder / "labels.npy", answers_of(job, decoded.report));
     replace_file(folder / "manifest.json", manifest_text(decoded.report, count, job));
     decoded.pixels = map_records(folder / "images.npy", count, job);
     return decoded;
@@ -272,6 +282,7 @@ std::string cache_key(const PictureSet &set, const DataRequest &request) {
             ::stat(path.c_str(), &status);
             digest.add(path.string());
             digest.add(file.label);
+            digest.add(std::as_bytes(std::span(file.targets)));
             for (const auto number :
                  {std::int64_t{status.st_size}, std::int64_t{status.st_mtim.tv_sec}, std::int64_t{status.st_mtim.tv_nsec}})
                 digest.add(static_cast<std::uint64_t>(number));
@@ -323,7 +334,8 @@ void write_array_folder(const fs::path &folder, const std::map<Split, Dataset> &
         images.append(std::as_bytes(data.pixels.bytes()));
         images.append(std::as_bytes(data.pixels.floats()));
         images.finish();
-        replace_file(inside / "labels.npy", label_file(data.labels));
+        replace_file(inside / "labels.npy",
+                     data.has_targets() ? target_file(data.targets, static_cast<std::size_t>(data.size())) : label_file(data.labels));
     }
     const auto most_names = std::ranges::max_element(splits, {}, [](const auto &split) { return split.second.class_names.size(); });
     describe(made.path(), most_names->second.class_names, pictures);

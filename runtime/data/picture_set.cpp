@@ -135,13 +135,19 @@ private:
         Dataset data;
         data.h = request_.h, data.w = request_.w, data.c = request_.c;
         data.class_names = set_.class_names;
-        data.classes = static_cast<int>(set_.class_names.size());
+        (request_.targets > 0 ? data.units : data.classes) = static_cast<int>(set_.class_names.size());
         data.pixels = std::move(decoded.pixels);
         const std::size_t images = files.size() - decoded.report.skipped.size();
-        data.labels.reserve(images);
+        if (data.has_targets())
+            data.targets.reserve(images * set_.class_names.size());
+        else
+            data.labels.reserve(images);
         data.names.reserve(images);
         for_each_kept(decoded.report, files.size(), [&](std::size_t i) {
-            data.labels.push_back(files[i].label);
+            if (data.has_targets())
+                data.targets.insert(data.targets.end(), files[i].targets.begin(), files[i].targets.end());
+            else
+                data.labels.push_back(files[i].label);
             data.names.push_back(std::move(files[i].path));
         });
         return data;

@@ -11,12 +11,13 @@ namespace halcyon {
 struct LabelledFile {
     std::string path;  // from PictureSet::root on
     std::uint16_t label = 0;
+    std::vector<float> targets = {};  // in the label's place, where the model takes such
 };
 
 struct PictureSet {
     std::string description;  // "class folders, 5 classes"
     std::filesystem::path root;
-    std::vector<std::string> class_names;
+    std::vector<std::string> class_names;              // or what the targets are called
     std::map<Split, std::vector<LabelledFile>> files;  // of the splits there are, none empty; a split's records are in this order
 };
 

@@ -28,6 +28,11 @@ void check_options(const DataRequest &request, const SourceKind &kind) {
         throw std::runtime_error(fmt::format("{}: --images is for lists of pictures, but this is {}", request.path.string(), kind.summary));
     if (request.labels == "coarse" && kind.open != open_cifar100)
         throw std::runtime_error(fmt::format("{}: --labels coarse is for CIFAR-100, but this is {}", request.path.string(), kind.summary));
+    if (request.targets > 0 && !kind.gives_targets)
+        throw std::runtime_error(
+            fmt::format("{}: {} gives labels, but the model takes {} targets an image; give an .npz file whose y_train is "
+                        "of shape (N, {}), or a list of pictures with a column for each",
+                        request.path.empty() ? "no --data" : request.path.string(), kind.name, request.targets, request.targets));
 }
 
 constexpr std::array kinds = {
@@ -35,10 +40,10 @@ constexpr std::array kinds = {
     SourceKind{"cifar10", "a folder with CIFAR-10's binary files", is_cifar10, open_cifar10},
     SourceKind{"cifar100", "a folder with CIFAR-100's binary files", is_cifar100, open_cifar100},
     SourceKind{"idx", "a folder with MNIST's train-images-idx3-ubyte", is_idx, open_idx},
-    SourceKind{"npz", "an .npz file with x_train and y_train", is_npz, open_npz},
-    SourceKind{"npy", "a folder with images.npy and labels.npy", is_npy_folder, open_npy_folder},
+    SourceKind{"npz", "an .npz file with x_train and y_train", is_npz, open_npz, true},
+    SourceKind{"npy", "a folder with images.npy and labels.npy", is_npy_folder, open_npy_folder, true},
     SourceKind{"folder", "a folder with a subfolder of pictures for each class", is_class_folders, open_class_folders},
-    SourceKind{"list", "a .csv file with a column of pictures' files and one of their classes", is_file_list, open_file_list},
+    SourceKind{"list", "a .csv file with a column of pictures' files and one of their classes", is_file_list, open_file_list, true},
     SourceKind{"pixel-csv", "a .csv file with a label and an image's pixels in each row", is_pixel_csv, open_pixel_csv},
 };
 
@@ -67,11 +72,15 @@ std::unique_ptr<Source> open_source(const DataRequest &request) {
 }
 
 void check_fits(const Dataset &data, const DataRequest &request, const std::string &source) {
-    if (data.h == request.h && data.w == request.w && data.c == request.c && (request.classes == 0 || data.classes == request.classes))
-        return;
-    throw std::runtime_error(fmt::format("{}: images of {}x{}x{} in {} classes, but the model takes {}x{}x{} in {}; give other --data, or "
-                                         "change the model's input and its last layer (only files of pictures are resized)",
-                                         source, data.h, data.w, data.c, data.classes, request.h, request.w, request.c, request.classes));
+    const bool fits = data.units == request.targets && (request.classes == 0 || data.classes == request.classes);
+    if (data.h == request.h && data.w == request.w && data.c == request.c && fits) return;
+    const auto answers = [](int classes, int targets) {
+        return targets > 0 ? fmt::format("with {} targets", targets) : fmt::format("in {} classes", classes);
+    };
+    throw std::runtime_error(fmt::format("{}: images of {}x{}x{} {}, but the model takes {}x{}x{} {}; give other --data, or change the "
+                                         "model's input and its last layer (only files of pictures are resized)",
+                                         source, data.h, data.w, data.c, answers(data.classes, data.units), request.h, request.w, request.c,
+                                         answers(request.classes, request.targets)));
 }
 
 }  // namespace halcyon

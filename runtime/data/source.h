@@ -22,8 +22,10 @@ struct DataRequest : DataSettings {
     std::filesystem::path cache;  // --cache: the folder of the decoded pictures; empty: the default one, and only where they do not fit
                                   // into memory
     int threads = 1;
-    int h = 0, w = 0, c = 0;  // the model's
-    int classes = 0;          // the model's; 0: however many there are
+    int h = 0, w = 0, c = 0;   // the model's
+    int classes = 0;           // the model's; 0: however many there are
+    int targets = 0;           // the model's: numbers an image; 0: it takes labels
+    bool unit_labels = false;  // whether these are from 0 to 1
 };
 
 /// A file that is left out, and why.
@@ -74,6 +76,7 @@ struct SourceKind {
     std::string_view summary;  // what it looks like, for messages: "a folder with a subfolder of pictures for each class"
     bool (*recognises)(const std::filesystem::path &path);
     std::unique_ptr<Source> (*open)(const DataRequest &request);
+    bool gives_targets = false;  // where the model takes such; else images have labels alone
 };
 
 /// Every kind, in the order in which they are asked whether they recognise a path.
@@ -82,8 +85,8 @@ std::span<const SourceKind> source_kinds();
 /// The source that `request` names. Throws std::runtime_error where the path is not there, or no kind recognises it.
 std::unique_ptr<Source> open_source(const DataRequest &request);
 
-/// Throws std::runtime_error where the model takes other images than these, or another number of classes than there are. `source` stands
-/// for them in the message.
+/// Throws std::runtime_error where the model takes other images than these, or another number of classes or targets than there are.
+/// `source` stands for them in the message.
 void check_fits(const Dataset &data, const DataRequest &request, const std::string &source);
 
 }  // namespace halcyon

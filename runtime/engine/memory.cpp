@@ -64,36 +64,38 @@ void TwinBlock::wait() {
 
 namespace {
 
-std::span<const std::byte> bytes_of(const Records &images) {
-    return std::visit([](const auto &values) { return std::as_bytes(values); }, images);
+std::span<const std::byte> bytes_of(const auto &spans) {
+    return std::visit([](const auto &values) { return std::as_bytes(values); }, spans);
 }
 
 }  // namespace
 
-PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, const Records &images,
-                       std::span<const std::uint16_t> labels)
-    : image_bytes_(bytes_of(images).size()), records_(static_cast<int>(labels.size())) {
+PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, const Records &images, const Answers &answers,
+                       int records, bool are_features)
+    : are_features_(are_features), image_bytes_(bytes_of(images).size()), answer_bytes_(bytes_of(answers).size()) {
     if (device) {
         images_on_device_.emplace(device, session, static_cast<std::int64_t>(image_bytes_));
-        labels_on_device_.emplace(device, session, static_cast<std::int64_t>(labels.size_bytes()));
+        answers_on_device_.emplace(device, session, static_cast<std::int64_t>(answer_bytes_));
         images_ = {.device = device, .on_device = images_on_device_->at(0)};
-        labels_ = {.device = device, .on_device = labels_on_device_->at(0)};
+        answers_ = {.device = device, .on_device = answers_on_device_->at(0)};
     }
-    refill(images, labels);
+    refill(images, answers, records);
 }
 
-bool PlacedData::refill(const Records &images, std::span<const std::uint16_t> labels) {
-    const std::span<const std::byte> bytes = bytes_of(images);
+bool PlacedData::refill(const Records &images, const Answers &answers, int records) {
+    const std::span<const std::byte> bytes = bytes_of(images), answer_bytes = bytes_of(answers);
     if (images_on_device_) {
-        if (bytes.size() != image_bytes_) return false;
+        if (bytes.size() != image_bytes_ || answer_bytes.size() != answer_bytes_) return false;
         images_on_device_->send(0, bytes.data(), static_cast<std::int64_t>(bytes.size()));
-        labels_on_device_->send(0, labels.data(), static_cast<std::int64_t>(labels.size_bytes()));
+        answers_on_device_->send(0, answer_bytes.data(), static_cast<std::int64_t>(answer_bytes.size()));
     } else {
         images_ = place_of(bytes.data());
-        labels_ = place_of(labels.data());
+        answers_ = place_of(answer_bytes.data());
     }
-    floats_ = std::holds_alternative<std::span<const float>>(images);
-    records_ = static_cast<int>(labels.size());
+    kind_ = are_features_                                            ? RecordKind::features
+            : std::holds_alternative<std::span<const float>>(images) ? RecordKind::floats
+                                                                     : RecordKind::bytes;
+    records_ = records;
     return true;
 }
 
@@ -101,8 +103,11 @@ namespace {
 
 constexpr std::array slabs = {Home::parameters, Home::gradients, Home::moving, Home::optimizer};
 
-/// Bytes of an image as the layers read it, which the network keeps beside the arena for every image of a batch.
-std::int64_t input_bytes(const Plan &plan) { return std::int64_t{4} * plan.in_h * plan.in_w * plan.in_c; }
+/// Bytes of an image as the layers read it, and of its features, which the network keeps beside the arena for every image of a batch.
+std::int64_t input_bytes(const Plan &plan, const SetPlan &set) {
+    const Buffer *features = find_features(set);
+    return std::int64_t{4} * plan.in_h * plan.in_w * plan.in_c + (features ? bytes_of(*features, 1) : 0);
+}
 
 /// Bytes of every home, of the batch's arena for one image.
 std::map<Home, std::int64_t> bytes_of_homes(const Plan &plan, const SetPlan &set) {
@@ -139,6 +144,13 @@ std::string in_mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 <
 
 }  // namespace
 
+const Buffer *find_features(const SetPlan &set) {
+    const auto program = std::ranges::find(set.programs, "features", &Program::name);
+    if (program == set.programs.end()) return nullptr;
+    const auto buffer = std::ranges::find(program->buffers, "frozen features", &Buffer::name);
+    return buffer == program->buffers.end() ? nullptr : &*buffer;
+}
+
 void check_batch(const Plan &plan, const SetPlan &set, int max_batch, std::int64_t available) {
     if (max_batch < 1) throw std::invalid_argument(fmt::format("a largest batch of {} images: it must be at least 1", max_batch));
     const std::int64_t addressable = addressable_batch(set);
@@ -149,7 +161,7 @@ void check_batch(const Plan &plan, const SetPlan &set, int max_batch, std::int64
 
     std::int64_t fixed = 0;
     for (const auto &[home, bytes] : bytes_of_homes(plan, set)) fixed += home == Home::arena_batch ? 0 : bytes;
-    const std::int64_t image = bytes_of_homes(plan, set).at(Home::arena_batch) + input_bytes(plan);
+    const std::int64_t image = bytes_of_homes(plan, set).at(Home::arena_batch) + input_bytes(plan, set);
     const double needed = static_cast<double>(fixed) + static_cast<double>(image) * max_batch;
     if (needed <= static_cast<double>(available)) return;
     const std::int64_t fit = image > 0 && available > fixed ? (available - fixed) / image : 0;

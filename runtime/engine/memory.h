@@ -97,27 +97,39 @@ private:
 /// The images of a data set, one record after the other: bytes or float32.
 using Records = std::variant<std::span<const std::uint8_t>, std::span<const float>>;
 
+/// What records are: images of bytes or of floats, or what a network's frozen layers made of images.
+enum class RecordKind { bytes, floats, features };
+
+/// What a network is to make of the images, one after the other: the label of each, which is its class, or its targets, numbers side by
+/// side.
+using Answers = std::variant<std::span<const std::uint16_t>, std::span<const float>>;
+
 /// A data set where the kernels read it: in the caller's memory, or in a copy on the device.
 class PlacedData {
 public:
-    /// On the host `images` and `labels` must outlive it.
-    PlacedData(const halide_device_interface_t *device, Session &session, const Records &images, std::span<const std::uint16_t> labels);
+    /// On the host `images` and `answers`, of so many records, must outlive it. Features are floats.
+    PlacedData(const halide_device_interface_t *device, Session &session, const Records &images, const Answers &answers, int records,
+               bool are_features = false);
 
     /// Takes another data set in this one's place. False, and nothing done, where a device's copy has another size.
-    bool refill(const Records &images, std::span<const std::uint16_t> labels);
+    bool refill(const Records &images, const Answers &answers, int records);
 
     const Place &images() const { return images_; }
-    const Place &labels() const { return labels_; }
-    bool are_floats() const { return floats_; }
+    const Place &answers() const { return answers_; }
+    RecordKind kind() const { return kind_; }
     int records() const { return records_; }
 
 private:
-    Place images_, labels_;
-    bool floats_ = false;
-    std::size_t image_bytes_;
-    int records_;
-    std::optional<DeviceBlock> images_on_device_, labels_on_device_;
+    Place images_, answers_;
+    bool are_features_;
+    RecordKind kind_ = RecordKind::bytes;
+    std::size_t image_bytes_, answer_bytes_;
+    int records_ = 0;
+    std::optional<DeviceBlock> images_on_device_, answers_on_device_;
 };
+
+/// The frozen layers' output in a set's plan; null where there is none.
+const Buffer *find_features(const SetPlan &set);
 
 /// Throws std::invalid_argument, one line, where a network on a set cannot take `max_batch` images: none, more than its kernels can
 /// address, or more than there is room for in `available` bytes of the host's memory. It names the largest batch that fits.

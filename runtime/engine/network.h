@@ -38,7 +38,7 @@ using AfterGradients = std::function<void(std::span<float> gradients)>;
 /// Sums over the images of a batch, added in order; the loss is weighted by class where the step says so.
 struct BatchResult {
     double loss = 0;
-    std::int64_t correct = 0;
+    double metric = 0;  // the plan's: 1 for each image whose class is right, or the mean over its units of what is reported of them
 };
 
 /// The plan of a compiled model. Throws std::runtime_error where its library or plan is of another version, or not whole.
@@ -86,16 +86,42 @@ public:
     /// The optimizer's state of a trainable weight, by the number of the slot (Optimizer::slots).
     std::span<float> optimizer_state(const Parameter &parameter, int slot);
 
+    /// From here on there is room for averages of the trained weights, which updates make of them that are asked to (UpdateOptions).
+    void keep_averages();
+
+    /// The averages, laid out like the parameters; empty where none are kept.
+    std::span<float> average_slab();
+    std::span<float> average(const Parameter &parameter);
+
+    /// Exchanges the trained weights and their averages, where these are kept.
+    void swap_averages();
+
     /// A data set where the kernels read it: `images` has in_h * in_w * in_c values a record, interleaved (c innermost, then x, y),
-    /// `labels` one a record (anything below plan().classes where there are none). A NaN among floats reaches the loss. On the host both
+    /// `answers` a label a record, or the plan's targets where it has such. A NaN among floats of images reaches the loss. On the host both
     /// must outlive its use; a device gets a copy. Throws std::invalid_argument for no record, images of another size, more than kernels
-    /// can address, and a label that is no class.
-    PlacedData place(const Records &images, std::span<const std::uint16_t> labels);
+    /// can address, answers of the other kind, a label that is no class, and a target that the loss does not take.
+    PlacedData place(const Records &images, const Answers &answers);
+
+    /// How many values the model's frozen layers make of an image; 0 where it has none at its beginning.
+    std::size_t feature_values() const;
+    /// The most images whose features the kernels can address as a data set.
+    std::size_t addressable_features() const;
+
+    /// What they make of 1 .. max_batch records of images, one record's after the other's, interleaved like images. It is the same in
+    /// training and in inference, and in every step. Throws like gradients(), and std::invalid_argument where `features` does not have
+    /// feature_values() for each record, or the bound data are features.
+    void make_features(std::span<const std::int32_t> records, std::span<float> features);
+
+    /// Such features as a data set: steps and infer() then begin behind the frozen layers, and come to the same bits. There is no
+    /// augmentation and no flip of them. Otherwise like place().
+    PlacedData place_features(std::span<const float> features, const Answers &answers);
 
     /// The data that records are numbers of, which must outlive its use.
     void bind_data(const PlacedData &data);
     /// The same for data that the network places, like place(); a device's copy is of now, and is used again for as many records.
-    void bind_data(const Records &images, std::span<const std::uint16_t> labels);
+    void bind_data(const Records &images, const Answers &answers);
+    /// The same of images alone, to infer.
+    void bind_images(const Records &images);
 
     /// Forward in training mode and backward, over 1 .. max_batch records: leaves the gradients of the mean loss in gradient_slab() and
     /// updates the moving statistics. Throws std::invalid_argument for a record, batch or value of the step out of range, before anything
@@ -106,8 +132,9 @@ public:
     /// gradients(), and std::invalid_argument for other than augment_words for each record.
     Records augment(std::span<const std::int32_t> records, std::span<const std::int32_t> words);
 
-    /// One step of the optimizer with what is in gradient_slab(). Throws like gradients(), and std::runtime_error where the model was
-    /// compiled without that optimizer; a kernel's failure may leave some weights changed.
+    /// One step with what is in gradient_slab(): the optimizer, around it what the step's options ask for, and the weights' constraints.
+    /// Throws like gradients(), and std::runtime_error where the model was compiled without that optimizer; a kernel's failure may leave
+    /// some weights changed.
     void update(const Optimizer &optimizer, const StepValues &step);
 
     /// How many steps train() takes at once: 1 on the host; as many on a device as it computes while the host prepares and reads others.
@@ -122,8 +149,8 @@ public:
     /// Forward with the moving statistics and without dropout, over 1 .. max_batch records. Throws like gradients().
     BatchResult infer(std::span<const std::int32_t> records);
 
-    /// Of the last infer(): (classes, n), the classes of an image side by side.
-    std::span<const float> probabilities();
+    /// Of the last infer(): the probabilities of the classes, or what the units make, those of an image side by side.
+    std::span<const float> predictions();
 
     /// The stream of the kernels of the set cuda, a CUstream in the device's primary context, for libraries that are to work in their
     /// order; null for other sets.

@@ -48,6 +48,14 @@ void write_class_weights(Words words, const Plan &plan, const std::vector<float>
     }
 }
 
+void check(const UpdateOptions &options) {
+    if (const auto &clip = options.clip) require(is_scale(clip->most), clipping_key(*clip), static_cast<float>(clip->most), scale_range);
+    if (!options.average) return;
+    const auto &[momentum, frequency] = *options.average;
+    require(ema_momentum.range.holds(momentum), ema_momentum.key, static_cast<float>(momentum), to_string(ema_momentum.range));
+    require(frequency.value_or(1) >= 1, "frequency of overwriting", static_cast<float>(frequency.value_or(1)), "at least 1");
+}
+
 /// The settings of a step, or the optimizer's own.
 OptimizerNumbers numbers_of(const Optimizer &optimizer, const StepValues &values) {
     if (!values.settings.empty() && values.settings.size() != optimizer.settings.size())
@@ -62,6 +70,9 @@ OptimizerNumbers numbers_of(const Optimizer &optimizer, const StepValues &values
     }
     return numbers;
 }
+
+/// Whether a setting makes weights decay.
+bool is_decay(const OptimizerSetting &setting) { return setting.key == "weight_decay" || setting.key == "l2"; }
 
 }  // namespace
 
@@ -81,7 +92,11 @@ void write_step(Words words, const Plan &plan, const StepValues &values, std::si
 void write_optimizer_step(Words words, const Optimizer &optimizer, const StepValues &values) {
     require(values.update >= 1, "number of an update", static_cast<float>(values.update), "at least 1");
     require(values.learning_rate >= 0, "learning rate", values.learning_rate, "at least 0");
+    check(values.options);
     OptimizerNumbers numbers = numbers_of(optimizer, values);
+    if (!values.options.exclude_from_weight_decay.empty())
+        for (std::size_t i = 0; i < optimizer.settings.size(); ++i)
+            if (is_decay(optimizer.settings[i])) numbers.settings.at(i) = 0;
     if (optimizer.correct) optimizer.correct(numbers, values.update);
     const auto set = [&](int field, double number) {
         const auto rounded = static_cast<float>(number);
@@ -90,6 +105,17 @@ void write_optimizer_step(Words words, const Optimizer &optimizer, const StepVal
     };
     set(step_learning_rate, numbers.learning_rate);
     for (std::size_t i = 0; i < numbers.settings.size(); ++i) set(step_first_setting + static_cast<int>(i), numbers.settings[i]);
+}
+
+WeightDecay weight_decay(const Optimizer &optimizer, const StepValues &values) {
+    const OptimizerNumbers numbers = numbers_of(optimizer, values);
+    WeightDecay decay{0, 0};
+    for (std::size_t i = 0; i < optimizer.settings.size(); ++i) {
+        const double number = numbers.settings.at(i);
+        if (optimizer.settings[i].key == "weight_decay") decay.shrink = static_cast<float>(number * numbers.learning_rate);
+        if (optimizer.settings[i].key == "l2") decay.l2 = static_cast<float>(number);
+    }
+    return decay;
 }
 
 }  // namespace halcyon

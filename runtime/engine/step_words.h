@@ -3,6 +3,7 @@
 
 #include "plan/optimizers.h"
 #include "plan/plan.h"
+#include "runtime/engine/update_options.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -27,12 +28,16 @@ struct StepValues {
     float learning_rate = 0;           // finite, at least 0
     std::int64_t update = 1;           // the number of the optimizer's step, from 1
     std::vector<float> settings = {};  // of the optimizer, in the order of its row and in its ranges (plan/optimizers.h); empty: its own
+    UpdateOptions options = {};        // of any optimizer
 };
 
 /// Writes what forward and backward pass read, for a batch of so many images. Throws std::invalid_argument for a value out of range.
 void write_step(std::span<std::uint32_t> words, const Plan &plan, const StepValues &values, std::size_t batch);
 
-/// Writes what the optimizer reads, likewise.
+/// Writes what the optimizer reads, likewise. Where some weights are excluded from their decay, it reads of none.
 void write_optimizer_step(std::span<std::uint32_t> words, const Optimizer &optimizer, const StepValues &values);
+
+/// What weights decay by in such a step.
+WeightDecay weight_decay(const Optimizer &optimizer, const StepValues &values);
 
 }  // namespace halcyon

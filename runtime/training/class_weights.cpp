@@ -54,4 +54,13 @@ std::vector<double> class_weights(const Recipe &recipe, std::span<const std::int
     return weights;
 }
 
+std::vector<double> no_class_weights(const Recipe &recipe) {
+    if (!std::holds_alternative<std::monostate>(recipe.class_weights))
+        throw std::runtime_error(
+            fmt::format("recipe {}: class_weights weigh classes, but the model's images have targets and no class; leave "
+                        "them out",
+                        printable(recipe.name)));
+    return {};
+}
+
 }  // namespace halcyon

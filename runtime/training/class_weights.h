@@ -17,4 +17,7 @@ namespace halcyon {
 std::vector<double> class_weights(const Recipe &recipe, std::span<const std::int64_t> images_by_class,
                                   const std::vector<std::string> &names);
 
+/// Of data whose images have targets and no class: none. Throws std::runtime_error where the recipe has some.
+std::vector<double> no_class_weights(const Recipe &recipe);
+
 }  // namespace halcyon

@@ -7,7 +7,7 @@
 
 namespace halcyon {
 
-PlacedData place(Network &network, const Dataset &data) { return network.place(data.pixels.records(), data.labels); }
+PlacedData place(Network &network, const Dataset &data) { return network.place(data.pixels.records(), data.answers()); }
 
 std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, std::span<const std::int32_t> records,
                                    const StopRequested &stop_requested, const TakeBatch &take) {
@@ -18,12 +18,12 @@ std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, std
         const auto batch = rest.first(std::min(rest.size(), static_cast<std::size_t>(network.max_batch())));
         const BatchResult result = network.infer(batch);
         sums.loss += result.loss;
-        sums.correct += result.correct;
-        if (take) take(batch, network.probabilities());
+        sums.metric += result.metric;
+        if (take) take(batch, network.predictions());
         rest = rest.subspan(batch.size());
     }
     const auto images = static_cast<int>(records.size());
-    return Evaluation{sums.loss / images, double(sums.correct) / images, images};
+    return Evaluation{sums.loss / images, sums.metric / images, images};
 }
 
 std::optional<Evaluation> evaluate(Network &network, const PlacedData &data, const StopRequested &stop_requested, const TakeBatch &take) {

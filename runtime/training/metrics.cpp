@@ -3,11 +3,36 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <utility>
 
 namespace halcyon {
 namespace {
 
 double ratio(std::int64_t part, std::int64_t all) { return all == 0 ? 0 : double(part) / double(all); }
+
+/// Of so many images that were taken for what they are.
+void set_scores(ClassScores &scores, std::int64_t right) {
+    scores.precision = ratio(right, scores.predicted);
+    scores.recall = ratio(right, scores.images);
+    scores.f1 = ratio(2 * right, scores.predicted + scores.images);
+}
+
+/// By the sum of ranks of those that have the label, where equal probabilities have the mean of their ranks (Mann and Whitney's U).
+std::optional<double> area_under_curve(std::vector<ProbabilityOf> sorted) {
+    std::ranges::sort(sorted, {}, &ProbabilityOf::probability);
+    double ranks = 0, ones = 0;
+    for (auto first = sorted.begin(); first != sorted.end();) {
+        const auto end = std::find_if(std::next(first), sorted.end(),
+                                      [first](const ProbabilityOf &other) { return other.probability != first->probability; });
+        const auto ones_here = double(std::count_if(first, end, [](const ProbabilityOf &one) { return one.has; }));
+        ranks += ones_here * (double(first - sorted.begin()) + double(end - sorted.begin()) + 1) / 2;
+        ones += ones_here;
+        first = end;
+    }
+    const double zeros = double(sorted.size()) - ones;
+    if (ones == 0 || zeros == 0) return std::nullopt;
+    return (ranks - ones * (ones + 1) / 2) / (ones * zeros);
+}
 
 template<typename Weight>
 Scores mean(std::span<const ClassScores> classes, Weight weight) {
@@ -18,6 +43,7 @@ Scores mean(std::span<const ClassScores> classes, Weight weight) {
         sum.precision += w * scores.precision, sum.recall += w * scores.recall, sum.f1 += w * scores.f1;
         weights += w;
     }
+    if (weights == 0) return {};  // no image has a label
     return {sum.precision / weights, sum.recall / weights, sum.f1 / weights};
 }
 
@@ -46,12 +72,7 @@ std::vector<ClassScores> Predictions::by_class() const {
         ++classes[prediction.predicted].predicted;
         if (prediction.label == prediction.predicted) ++right[prediction.label];
     }
-    for (std::size_t label = 0; label < classes_; ++label) {
-        ClassScores &scores = classes[label];
-        scores.precision = ratio(right[label], scores.predicted);
-        scores.recall = ratio(right[label], scores.images);
-        scores.f1 = ratio(2 * right[label], scores.predicted + scores.images);
-    }
+    for (std::size_t label = 0; label < classes_; ++label) set_scores(classes[label], right[label]);
     return classes;
 }
 
@@ -61,22 +82,57 @@ std::vector<std::int64_t> Predictions::confusion() const {
     return images;
 }
 
-// By the sum of ranks of class 1, where equal probabilities have the mean of their ranks (Mann and Whitney's U).
 std::optional<double> Predictions::auc() const {
-    std::vector<Prediction> sorted = predictions_;
-    std::ranges::sort(sorted, {}, &Prediction::last);
-    double ranks = 0, ones = 0;
-    for (auto first = sorted.begin(); first != sorted.end();) {
-        const auto end =
-            std::find_if(std::next(first), sorted.end(), [first](const Prediction &other) { return other.last != first->last; });
-        const auto ones_here = double(std::count_if(first, end, [](const Prediction &prediction) { return prediction.label == 1; }));
-        ranks += ones_here * (double(first - sorted.begin()) + double(end - sorted.begin()) + 1) / 2;
-        ones += ones_here;
-        first = end;
+    std::vector<ProbabilityOf> of_last;
+    for (const Prediction &prediction : predictions_) of_last.push_back({prediction.last, prediction.label == 1});
+    return area_under_curve(std::move(of_last));
+}
+
+void UnitPredictions::add(std::span<const float> labels, std::span<const float> probabilities) {
+    for (std::size_t unit = 0; unit < units_; ++unit) {
+        finite_ = finite_ && std::isfinite(probabilities[unit]);
+        of_units_.push_back({probabilities[unit], labels[unit] > 0.5F});
     }
-    const double zeros = double(sorted.size()) - ones;
-    if (ones == 0 || zeros == 0) return std::nullopt;
-    return (ranks - ones * (ones + 1) / 2) / (ones * zeros);
+}
+
+std::vector<ClassScores> UnitPredictions::by_unit() const {
+    std::vector<ClassScores> units(units_);
+    std::vector<std::int64_t> right(units_);
+    for (std::size_t i = 0; i < of_units_.size(); ++i) {
+        const std::size_t unit = i % units_;
+        const bool has = of_units_[i].has, predicted = of_units_[i].probability > 0.5F;
+        units[unit].images += has;
+        units[unit].predicted += predicted;
+        right[unit] += has && predicted;
+    }
+    for (std::size_t unit = 0; unit < units_; ++unit) set_scores(units[unit], right[unit]);
+    return units;
+}
+
+std::vector<std::optional<double>> UnitPredictions::aucs() const {
+    std::vector<std::optional<double>> areas;
+    for (std::size_t unit = 0; unit < units_; ++unit) {
+        std::vector<ProbabilityOf> of_unit;
+        for (std::size_t i = unit; i < of_units_.size(); i += units_) of_unit.push_back(of_units_[i]);
+        areas.push_back(area_under_curve(std::move(of_unit)));
+    }
+    return areas;
+}
+
+void UnitErrors::add(std::span<const float> targets, std::span<const float> predicted) {
+    ++images_;
+    for (std::size_t unit = 0; unit < sums_.size(); ++unit) {
+        const double difference = double(predicted[unit]) - double(targets[unit]);
+        sums_[unit].absolute += std::abs(difference);
+        sums_[unit].squared += difference * difference;
+    }
+}
+
+std::vector<UnitErrors::Errors> UnitErrors::by_unit() const {
+    const auto images = static_cast<double>(images_);
+    std::vector<Errors> errors;
+    for (const Sums &sums : sums_) errors.push_back({sums.absolute / images, std::sqrt(sums.squared / images)});
+    return errors;
 }
 
 Scores macro_mean(std::span<const ClassScores> classes) {

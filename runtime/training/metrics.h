@@ -21,6 +21,12 @@ struct ClassScores : Scores {
     std::int64_t images = 0, predicted = 0;  // whose class it is, and which were taken for it
 };
 
+/// How likely an image is said to have a label, and whether it does.
+struct ProbabilityOf {
+    float probability = 0;
+    bool has = false;
+};
+
 /// The predictions of images whose classes are known. An image is taken for its likeliest class; of equally likely ones the first stands
 /// before the others.
 class Predictions {
@@ -55,6 +61,49 @@ private:
     std::size_t classes_;
     std::vector<Prediction> predictions_;
     bool finite_ = true;
+};
+
+/// The predictions of images whose units have a label each, scikit-learn's of a matrix of them. Both a label, which may be a share, and a
+/// probability say yes where they are above 1/2. To be taken for several labels is to count in several rows.
+class UnitPredictions {
+public:
+    explicit UnitPredictions(int units) : units_(static_cast<std::size_t>(units)) {}
+
+    /// An image with the labels and the probabilities of its units.
+    void add(std::span<const float> labels, std::span<const float> probabilities);
+
+    /// Whether all probabilities are finite: else the rest says nothing.
+    bool are_finite() const { return finite_; }
+
+    std::vector<ClassScores> by_unit() const;
+
+    /// Of each unit, the area under the ROC curve; nothing where all images have the label, or none.
+    std::vector<std::optional<double>> aucs() const;
+
+private:
+    std::size_t units_;
+    std::vector<ProbabilityOf> of_units_;  // those of an image side by side
+    bool finite_ = true;
+};
+
+/// How far off what units make is from the targets.
+class UnitErrors {
+public:
+    explicit UnitErrors(int units) : sums_(static_cast<std::size_t>(units)) {}
+
+    void add(std::span<const float> targets, std::span<const float> predicted);
+
+    struct Errors {
+        double mean_absolute = 0, root_mean_squared = 0;
+    };
+    std::vector<Errors> by_unit() const;
+
+private:
+    struct Sums {
+        double absolute = 0, squared = 0;
+    };
+    std::vector<Sums> sums_;
+    std::size_t images_ = 0;
 };
 
 /// The mean over classes, each as much as any other, or by its images.

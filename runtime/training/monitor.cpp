@@ -10,12 +10,15 @@
 namespace halcyon {
 namespace {
 
-/// What the monitor's name says of an epoch, higher is better: losses are negated.
+// Before the name of what is watched on the images to validate on.
+constexpr std::string_view validated = "val_";
+
+/// What the monitor's name says of an epoch, higher is better: losses and errors are negated.
 double score_of(const Monitor &monitor, const EpochMetrics &metrics) {
     if (monitor.name == "loss") return -metrics.loss;
-    if (monitor.name == "accuracy") return metrics.accuracy;
     if (monitor.name == "val_loss") return -metrics.val_loss.value();
-    return metrics.val_accuracy.value();
+    const double value = monitor.name.starts_with(validated) ? metrics.val_metric.value() : metrics.metric;
+    return is_error(metrics.reported) ? -value : value;
 }
 
 bool is_better(const Monitor &monitor, double score, const std::optional<double> &best) {
@@ -24,19 +27,25 @@ bool is_better(const Monitor &monitor, double score, const std::optional<double>
 
 }  // namespace
 
-void require_monitored(const Recipe &recipe, bool validates) {
+void require_monitored(const Recipe &recipe, bool validates, Metric metric) {
     const auto require = [&](const char *key, const Monitor &monitor) {
-        if (validates || !monitor.name.starts_with("val_")) return;
-        throw std::runtime_error(fmt::format("recipe {}: {} watches {}, but the run does not validate; watch loss or accuracy",
-                                             printable(recipe.name), key, monitor.name));
+        const bool of_validation = monitor.name.starts_with(validated);
+        const std::string_view watched = std::string_view(monitor.name).substr(of_validation ? validated.size() : 0);
+        if (watched != "loss" && watched != name_of(metric))
+            throw std::runtime_error(fmt::format("recipe {}: {} watches {}, but the model reports {}; watch that or loss",
+                                                 printable(recipe.name), key, monitor.name, name_of(metric)));
+        if (validates || !of_validation) return;
+        throw std::runtime_error(fmt::format("recipe {}: {} watches {}, but the run does not validate; watch loss or {}",
+                                             printable(recipe.name), key, monitor.name, name_of(metric)));
     };
     if (recipe.early_stopping) require("early_stopping", recipe.early_stopping->monitor);
     if (recipe.reduce_on_plateau) require("reduce_on_plateau", recipe.reduce_on_plateau->monitor);
 }
 
-Monitor monitor_of_best(const Recipe &recipe, bool validates) {
+Monitor monitor_of_best(const Recipe &recipe, bool validates, Metric metric) {
     if (recipe.early_stopping) return recipe.early_stopping->monitor;
-    return {validates ? "val_accuracy" : "loss", 0};
+    if (!validates) return {"loss", 0};
+    return {is_error(metric) ? "val_loss" : "val_accuracy", 0};
 }
 
 bool is_best(const Monitor &monitor, const EpochMetrics &metrics, BestEpoch &best) {

@@ -10,11 +10,12 @@
 
 namespace halcyon {
 
-/// Throws std::runtime_error where the recipe watches a validation that the run does not have.
-void require_monitored(const Recipe &recipe, bool validates);
+/// Throws std::runtime_error where the recipe watches a validation that the run does not have, or a metric that the model does not report.
+void require_monitored(const Recipe &recipe, bool validates, Metric metric = Metric::accuracy);
 
-/// By what the best epoch is chosen: early_stopping's monitor, else val_accuracy or, without validation, the training loss.
-Monitor monitor_of_best(const Recipe &recipe, bool validates);
+/// By what the best epoch is chosen: early_stopping's monitor, else val_accuracy or, where the model reports an error, val_loss; without
+/// validation, the training loss.
+Monitor monitor_of_best(const Recipe &recipe, bool validates, Metric metric = Metric::accuracy);
 
 /// Takes an epoch's metrics into `best`: true where it is the best so far.
 bool is_best(const Monitor &monitor, const EpochMetrics &metrics, BestEpoch &best);

@@ -24,6 +24,14 @@ std::span<const T> record_of(std::span<const T> pixels, const Dataset &data, std
     return pixels.subspan(static_cast<std::size_t>(record) * data.record_values(), data.record_values());
 }
 
+/// What a network is to make of an image, for a person: "cat", or the targets "0 1 0.5".
+std::string caption_of(const Dataset &data, std::int32_t record) {
+    if (!data.has_targets()) return class_name(data.class_names, label_of(data, record));
+    std::string caption;
+    for (const float target : data.targets_of(record)) caption += fmt::format("{}{:.3g}", caption.empty() ? "" : " ", target);
+    return caption;
+}
+
 /// The bytes of some records of a data set, as they are drawn.
 class DrawnRecords {
 public:
@@ -77,7 +85,7 @@ void add_mistakes(std::vector<Mistake> &mistakes, const Dataset &data, std::span
 
 Picture draw_batch(const Dataset &data, std::span<const std::int32_t> records, const StepValues &step) {
     std::vector<std::string> captions;
-    for (const std::int32_t record : records) captions.push_back(class_name(data.class_names, label_of(data, record)));
+    for (const std::int32_t record : records) captions.push_back(caption_of(data, record));
     const DrawnRecords drawn(data, records);
     return draw_sheet(data.h, data.w, data.c, captions, [&](std::size_t n) {
         std::vector<std::uint8_t> pixels = drawn(records[n]);

@@ -62,7 +62,7 @@ std::string progress_line(const EpochProgress &progress, const Terminal &termina
     std::vector<std::string> facts = {fmt::format("{:3.0f} %", 100 * fraction)};
     if (progress.done > 0) {
         facts.push_back(fmt::format("loss {:.4f}", progress.loss));
-        facts.push_back(fmt::format("accuracy {:.2f} %", 100 * progress.accuracy));
+        facts.push_back(fmt::format("{} {}", name_of(progress.reported), to_text(progress.reported, progress.metric)));
     }
     if (progress.images_per_second > 0) {
         facts.push_back(fmt::format("{:.0f} images/s", progress.images_per_second));
@@ -99,20 +99,20 @@ void DecodingBar::show(std::size_t done, std::size_t all) {
 
 Progress::Progress(std::FILE *stream) : stream_(stream), terminal_(terminal_of(stream)) {}
 
-void Progress::begin_epoch(int epoch, int epochs, int images, int done) {
-    progress_ = {.epoch = epoch, .epochs = epochs, .done = done, .images = images};
+void Progress::begin_epoch(int epoch, int epochs, int images, int done, Metric reported) {
+    progress_ = {.epoch = epoch, .epochs = epochs, .done = done, .images = images, .reported = reported};
     done_at_begin_ = done;
     begin_ = last_shown_ = Clock::now();
     if (terminal_.interactive) show();
 }
 
-void Progress::update(int done, double loss, double accuracy) {
+void Progress::update(int done, double loss, double metric) {
     const Clock::time_point now = Clock::now();
     if (now - last_shown_ < (terminal_.interactive ? Clock::duration(100ms) : Clock::duration(30s))) return;
     last_shown_ = now;
     progress_.done = done;
     progress_.loss = loss;
-    progress_.accuracy = accuracy;
+    progress_.metric = metric;
     progress_.images_per_second = (done - done_at_begin_) / std::chrono::duration<double>(now - begin_).count();
     show();
 }

@@ -1,6 +1,8 @@
 // What a person sees of a training run: a bar that redraws itself on a terminal, plain lines elsewhere.
 #pragma once
 
+#include "plan/metric.h"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -22,13 +24,13 @@ Terminal terminal_of(std::FILE *stream);
 struct EpochProgress {
     int epoch = 0, epochs = 0;  // epoch counts from 1
     int done = 0, images = 0;   // images
-    double loss = 0;
-    double accuracy = 0;           // in 0..1
+    double loss = 0, metric = 0;
+    Metric reported = Metric::accuracy;
     double images_per_second = 0;  // 0 where nothing is known yet
 };
 
 /// One line of text without its end, at most terminal.width columns where interactive: the bar, then what fits of percentage, loss,
-/// accuracy, images/s and the time left in the epoch. Without a bar where the stream is no terminal.
+/// metric, images/s and the time left in the epoch. Without a bar where the stream is no terminal.
 std::string progress_line(const EpochProgress &progress, const Terminal &terminal);
 
 /// Shows how many of some pictures are decoded: one line of a terminal, redrawn, and removed at the end; elsewhere nothing. Not for several
@@ -55,10 +57,10 @@ public:
     explicit Progress(std::FILE *stream = stdout);
 
     /// `epoch` counts from 1; `done` images were already trained where a run resumes inside an epoch.
-    void begin_epoch(int epoch, int epochs, int images, int done = 0);
+    void begin_epoch(int epoch, int epochs, int images, int done = 0, Metric reported = Metric::accuracy);
 
-    /// `done` images of the epoch are trained; loss and accuracy (0..1) are their means. Cheap: call it after every step.
-    void update(int done, double loss, double accuracy);
+    /// `done` images of the epoch are trained; loss and metric are their means. Cheap: call it after every step.
+    void update(int done, double loss, double metric);
 
     /// Replaces the bar by a line that stays.
     void end_epoch(const std::string &metrics);

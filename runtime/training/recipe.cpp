@@ -24,12 +24,12 @@ using nlohmann::ordered_json;
 
 // The kernels compute in float32, without denormal numbers, and Adam's rate is up to 10^7 times the recipe's in its first steps: within
 // these ranges, and those of the optimizers' settings, no number becomes zero, one or infinite there that was not.
-bool scale(double x) { return x >= 1e-30 && x <= 1e30; }
-bool zero_or_scale(double x) { return x == 0 || scale(x); }
+bool zero_or_scale(double x) { return x == 0 || is_scale(x); }
 bool factor(double x) { return x >= 1e-30 && x <= 0.9999999; }
-const char *const scale_range = "a number from 1e-30 to 1e30";
 const char *const zero_or_scale_range = "0 or a number from 1e-30 to 1e30";
 const char *const factor_range = "a number from 1e-30 to 0.9999999";
+
+const char *const frequency_key = "ema_overwrite_frequency";
 
 /// A setting of an optimizer's or a schedule's.
 double parse_setting(Section &section, const auto &setting) {
@@ -40,6 +40,43 @@ double parse_setting(Section &section, const auto &setting) {
     if (!given->is_number() || !setting.range.holds(given->get<double>()))
         section.fail(setting.key, fmt::format("must be {}, not {}", to_string(setting.range), short_json(*given)));
     return *given;
+}
+
+/// At most one of them is given.
+std::optional<Clipping> parse_clipping(Section &section) {
+    std::optional<Clipping> clipping;
+    for (const Clipping::By by : {Clipping::By::value, Clipping::By::norm, Clipping::By::global_norm}) {
+        Clipping given{by, 0};
+        const char *const key = clipping_key(given);
+        if (!section.find(key)) continue;
+        if (clipping) section.fail(key, fmt::format("cannot stand beside {}: give one of them", clipping_key(*clipping)));
+        section.number(key, given.most, is_scale, scale_range);
+        clipping = given;
+    }
+    return clipping;
+}
+
+std::vector<std::string> parse_excluded(Section &section, const Optimizer &optimizer) {
+    const char *const key = "exclude_from_weight_decay";
+    const json *given = section.find(key);
+    if (!given) return {};
+    const auto is_name = [](const json &text) { return text.is_string() && !text.get<std::string>().empty(); };
+    if (!given->is_array() || given->empty() || !std::ranges::all_of(*given, is_name))
+        section.fail(key, "must be a list of texts that are in the names of weights, not " + short_json(*given));
+    if (std::ranges::find(optimizer.settings, "weight_decay", &OptimizerSetting::key) == optimizer.settings.end())
+        section.fail(key, fmt::format("goes with weight_decay, which {} has not", optimizer.name));
+    return *given;
+}
+
+std::optional<Averaging> parse_averaging(Section &section) {
+    bool is_asked_for = false;
+    section.flag("use_ema", is_asked_for);
+    Averaging averaging{.momentum = parse_setting(section, ema_momentum)};
+    if (section.find(frequency_key)) section.count(frequency_key, averaging.overwrite_frequency.emplace(), 1, largest_count);
+    if (is_asked_for) return averaging;
+    for (const char *key : {ema_momentum.key.c_str(), frequency_key})
+        if (section.find(key)) section.fail(key, "goes with use_ema: true");
+    return {};
 }
 
 OptimizerSettings parse_optimizer(const json &values, const std::string &where) {
@@ -58,6 +95,7 @@ OptimizerSettings parse_optimizer(const json &values, const std::string &where) 
     optimizer.settings.clear();
     for (const OptimizerSetting &setting : find_optimizer(optimizer.name).settings)
         optimizer.settings.push_back(parse_setting(section, setting));
+    optimizer.options = {parse_clipping(section), parse_excluded(section, find_optimizer(optimizer.name)), parse_averaging(section)};
     section.refuse_unknown();
     return optimizer;
 }
@@ -80,7 +118,7 @@ LearningRate parse_learning_rate(const json &values, const std::string &where) {
     LearningRate rate;
     Section section(values, "learning_rate", where);
     section.choice("schedule", rate.schedule, names);
-    section.number("peak", rate.peak, scale, scale_range);
+    section.number("peak", rate.peak, is_scale, scale_range);
     const Schedule &schedule = find_schedule(rate.schedule);
     for (const ScheduleSetting &setting : schedule.settings) rate.settings.push_back(parse_setting(section, setting));
     if (schedule.has_milestones) rate.milestones = parse_milestones(section);
@@ -100,7 +138,8 @@ Dropout parse_dropout(const json &values, const Section &section) {
 }
 
 void parse_monitor(Section &section, Monitor &monitor) {
-    section.choice("monitor", monitor.name, {"loss", "accuracy", "val_loss", "val_accuracy"});
+    section.choice("monitor", monitor.name,
+                   {"loss", "accuracy", "mean_absolute_error", "val_loss", "val_accuracy", "val_mean_absolute_error"});
     section.number("min_delta", monitor.min_delta, zero_or_scale, zero_or_scale_range);
 }
 
@@ -146,6 +185,14 @@ ordered_json to_object(const OptimizerSettings &optimizer) {
     ordered_json values = {{"name", row.flag.empty() ? row.name : row.variant_of}};
     if (!row.flag.empty()) values[row.flag] = true;
     for (std::size_t i = 0; i < row.settings.size(); ++i) values[row.settings[i].key] = optimizer.settings.at(i);
+    const auto &[clip, excluded, average] = optimizer.options;
+    if (clip) values[clipping_key(*clip)] = clip->most;
+    if (!excluded.empty()) values["exclude_from_weight_decay"] = excluded;
+    if (average) {
+        values["use_ema"] = true;
+        values[ema_momentum.key] = average->momentum;
+        if (average->overwrite_frequency) values[frequency_key] = *average->overwrite_frequency;
+    }
     return values;
 }
 

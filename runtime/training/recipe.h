@@ -4,6 +4,7 @@
 
 #include "plan/optimizers.h"
 #include "plan/plan.h"
+#include "runtime/engine/update_options.h"
 #include "runtime/training/augment.h"
 #include "runtime/training/learning_rate.h"
 
@@ -17,10 +18,12 @@
 
 namespace halcyon {
 
-/// An optimizer by its name, and its settings in the order of its row (plan/optimizers.h). Keras's Adam with Keras's numbers.
+/// An optimizer by its name, its settings in the order of its row (plan/optimizers.h), and what any can have. Keras's Adam with Keras's
+/// numbers.
 struct OptimizerSettings {
     std::string name = "adam";
     std::vector<double> settings = standard_settings(find_optimizer("adam"));
+    UpdateOptions options = {};
 };
 
 /// One rate for every dropout layer, or one a layer in the model's order.

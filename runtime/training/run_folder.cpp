@@ -110,9 +110,9 @@ std::string to_json(const EpochMetrics &metrics) {
     ordered_json out;
     out["epoch"] = metrics.epoch;
     out["loss"] = metrics.loss;
-    out["accuracy"] = metrics.accuracy;
+    out[name_of(metrics.reported)] = metrics.metric;
     out["val_loss"] = value_or_null(metrics.val_loss);
-    out["val_accuracy"] = value_or_null(metrics.val_accuracy);
+    out["val_" + name_of(metrics.reported)] = value_or_null(metrics.val_metric);
     out["learning_rate"] = metrics.learning_rate;
     out["seconds"] = metrics.seconds;
     out["images_per_second"] = metrics.images_per_second;
@@ -122,7 +122,7 @@ std::string to_json(const EpochMetrics &metrics) {
 std::string to_json(const TestMetrics &metrics) {
     ordered_json out;
     out["test_loss"] = metrics.loss;
-    out["test_accuracy"] = metrics.accuracy;
+    out["test_" + name_of(metrics.reported)] = metrics.metric;
     return out.dump();
 }
 

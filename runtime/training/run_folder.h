@@ -4,6 +4,7 @@
 #pragma once
 
 #include "plan/files.h"
+#include "plan/metric.h"
 #include "runtime/data/source.h"
 #include "runtime/training/run_config.h"
 
@@ -18,18 +19,20 @@ namespace halcyon {
 
 /// What an epoch came to: a line of metrics.jsonl.
 struct EpochMetrics {
-    std::uint32_t epoch = 0;                                 // from 1
-    double loss = 0, accuracy = 0;                           // means over its images, as they were trained
-    std::optional<double> val_loss = {}, val_accuracy = {};  // on the images to validate on; null in the file without such
-    double learning_rate = 0;                                // of its last step
-    double seconds = 0, images_per_second = 0;               // of training alone
+    std::uint32_t epoch = 0;                               // from 1
+    double loss = 0, metric = 0;                           // means over its images, as they were trained
+    std::optional<double> val_loss = {}, val_metric = {};  // on the images to validate on; null in the file without such
+    double learning_rate = 0;                              // of its last step
+    double seconds = 0, images_per_second = 0;             // of training alone
+    Metric reported = Metric::accuracy;                    // the file has its name
 };
 
 std::string to_json(const EpochMetrics &metrics);
 
 /// Means over the test images, at the end of a run that validates on others: the last line of metrics.jsonl.
 struct TestMetrics {
-    double loss = 0, accuracy = 0;
+    double loss = 0, metric = 0;
+    Metric reported = Metric::accuracy;
 };
 
 std::string to_json(const TestMetrics &metrics);

@@ -1,5 +1,6 @@
 #include "runtime/training/trainer.h"
 
+#include "runtime/engine/machine.h"
 #include "runtime/training/class_weights.h"
 #include "runtime/training/monitor.h"
 
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -17,8 +19,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string percent(double fraction) { return fmt::format("{:.2f} %", 100 * fraction); }
-
 /// "the loss became NaN".
 std::string became(const std::string &name, double value) {
     return fmt::format("{} became {}", name, std::isnan(value) ? "NaN" : "infinite");
@@ -26,15 +26,19 @@ std::string became(const std::string &name, double value) {
 
 /// An epoch's metrics for a person.
 std::string to_text(const EpochMetrics &metrics, int epochs) {
-    std::string text = fmt::format("epoch {}/{}  loss {:.4f}  accuracy {}", metrics.epoch, epochs, metrics.loss, percent(metrics.accuracy));
-    if (metrics.val_loss) text += fmt::format("  val_loss {:.4f}  val_accuracy {}", *metrics.val_loss, percent(*metrics.val_accuracy));
+    const std::string name = name_of(metrics.reported);
+    std::string text = fmt::format("epoch {}/{}  loss {:.4f}  {} {}", metrics.epoch, epochs, metrics.loss, name,
+                                   to_text(metrics.reported, metrics.metric));
+    if (metrics.val_loss)
+        text += fmt::format("  val_loss {:.4f}  val_{} {}", *metrics.val_loss, name, to_text(metrics.reported, *metrics.val_metric));
     return text + fmt::format("  {:.1f} s  {:.0f} images/s", metrics.seconds, metrics.images_per_second);
 }
 
 }  // namespace
 
-std::vector<double> require_fits(const RunConfig &config, const RunData &data) {
-    require_monitored(config.recipe, data.validated() != nullptr);
+std::vector<double> require_fits(const RunConfig &config, const RunData &data, Metric metric) {
+    require_monitored(config.recipe, data.validated() != nullptr, metric);
+    if (data.train.has_targets()) return no_class_weights(config.recipe);
     std::vector<std::int64_t> images_by_class(static_cast<std::size_t>(data.train.classes));
     for (const std::int32_t record : data.records_to_train(config)) ++images_by_class[data.train.labels[static_cast<std::size_t>(record)]];
     return class_weights(config.recipe, images_by_class, data.train.class_names);
@@ -62,7 +66,7 @@ Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data,
       optimizer_(optimizer_of(config.recipe)), images_(data.records_to_train(config)), state_(state),
       train_data_(place(network, data.train)) {
     const Recipe &recipe = config.recipe;
-    const std::vector<double> weights = require_fits(config, data);
+    const std::vector<double> weights = require_fits(config, data, network.plan().metric);
     const std::vector<double> rates = dropout_rates(recipe, network.plan());
     TrainingStep step;
     step.values.seed = config.seed;
@@ -70,6 +74,8 @@ Trainer::Trainer(Network &network, const RunConfig &config, const RunData &data,
     step.values.dropout_rates.assign(rates.begin(), rates.end());
     step.values.class_weights.assign(weights.begin(), weights.end());
     step.values.settings.assign(recipe.optimizer.settings.begin(), recipe.optimizer.settings.end());
+    step.values.options = recipe.optimizer.options;
+    if (step.values.options.average) network.keep_averages();
     if (recipe.augment != Augmentation()) {
         augmenter_.emplace(recipe.augment, recipe.flip, network.plan().in_w, network.plan().in_h);
         step.values.flip_probability = 0;  // done with the rest
@@ -86,6 +92,7 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     folder_.write_config(config_);
     if (state_.step == 0) draw_first_images(progress);
     std::filesystem::remove(folder_.mistakes_picture());  // of where the run ended before
+    if (!is_finished(config_.recipe, state_) && !keep_features(progress, stop_requested)) return false;
     while (!is_finished(config_.recipe, state_)) {
         const bool trained = train_epoch(progress, stop_requested);
         const auto evaluation = trained ? validate(stop_requested) : std::nullopt;
@@ -100,16 +107,50 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     return (!data_.tests() || test(progress, stop_requested)) && (!data_.draws_mistakes() || draw_mistakes(progress, stop_requested));
 }
 
+/// Where frozen layers are at the beginning and nothing changes the images, what those make of them is made once. It is what they would
+/// make in each step, so that a run comes to the same bits without. False where it was stopped.
+bool Trainer::keep_features(Progress &progress, const StopRequested &stop_requested) {
+    if (network_.feature_values() == 0) return true;
+    const Plan &plan = network_.plan();
+    const std::string &last = plan.layers.at(static_cast<std::size_t>(plan.feature_layers - 1)).name;
+    const std::vector<std::int32_t> validated = validated_records();
+    const std::size_t images = images_.size() + validated.size();
+    const bool changes_images = config_.recipe.flip > 0 || augmenter_;
+    const std::string reason =
+        changes_images ? "the recipe flips or augments the images" : why_not_kept(network_, images, available_memory());
+    if (!reason.empty()) {
+        progress.end_epoch(fmt::format("features  of {} are made in every step, not once: {}", last, reason));
+        return true;
+    }
+    const double bytes = static_cast<double>(images) * static_cast<double>(network_.feature_values() * sizeof(float));
+    progress.end_epoch(fmt::format("features  of {} are made once for {} images, and take {:.1f} MiB", last, images, bytes / (1 << 20)));
+    kept_train_ = halcyon::keep_features(network_, data_.train, train_data_, images_, stop_requested);
+    if (kept_train_ && !validated.empty()) {
+        kept_validation_ = halcyon::keep_features(network_, *data_.validated(), validation_data_ ? *validation_data_ : train_data_,
+                                                  validated, stop_requested);
+        if (!kept_validation_) return false;
+    }
+    kept_records_.resize(images_.size());
+    std::iota(kept_records_.begin(), kept_records_.end(), 0);
+    return kept_train_.has_value();
+}
+
+/// Of the images to validate on.
+std::vector<std::int32_t> Trainer::validated_records() const {
+    return validation_data_ ? all_records(*data_.validated()) : data_.records.validation;
+}
+
 /// What is left of the epoch; false where it was stopped inside.
 bool Trainer::train_epoch(Progress &progress, const StopRequested &stop_requested) {
-    network_.bind_data(train_data_);
-    progress.begin_epoch(static_cast<int>(state_.epoch) + 1, config_.recipe.epochs, config_.images(), state_.position);
+    network_.bind_data(kept_train_ ? kept_train_->placed : train_data_);
+    progress.begin_epoch(static_cast<int>(state_.epoch) + 1, config_.recipe.epochs, config_.images(), state_.position,
+                         network_.plan().metric);
     while (state_.position < config_.images()) {
         if (stop_requested()) return false;
         const Clock::time_point begin = Clock::now();
         train_steps();
         state_.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
-        progress.update(state_.position, state_.loss / state_.position, double(state_.correct) / state_.position);
+        progress.update(state_.position, state_.loss / state_.position, state_.metric / state_.position);
     }
     return true;
 }
@@ -118,7 +159,8 @@ bool Trainer::train_epoch(Progress &progress, const StopRequested &stop_requeste
 void Trainer::train_steps() {
     std::size_t steps = 0;
     for (int position = state_.position; steps < steps_.size() && position < config_.images(); ++steps) {
-        choose_records(steps_[steps].records, position, config_.recipe.batch);
+        choose_records(kept_train_ ? std::span<const std::int32_t>(kept_records_) : images_, steps_[steps].records, position,
+                       config_.recipe.batch);
         set_values(steps_[steps], static_cast<int>(steps), position);
         position += static_cast<int>(steps_[steps].records.size());
     }
@@ -127,12 +169,12 @@ void Trainer::train_steps() {
 }
 
 /// The images at `position` of the epoch and behind: `most` or as many as there are.
-void Trainer::choose_records(std::vector<std::int32_t> &records, int position, int most) const {
+void Trainer::choose_records(std::span<const std::int32_t> from, std::vector<std::int32_t> &records, int position, int most) const {
     const Shuffle shuffle(config_.seed, state_.epoch, static_cast<std::uint32_t>(images_.size()));
     records.resize(static_cast<std::size_t>(std::min(most, config_.images() - position)));
     for (std::int32_t &record : records) {
         const auto place = static_cast<std::uint32_t>(position++);
-        record = images_[config_.shuffle ? shuffle(place) : place];
+        record = from[config_.shuffle ? shuffle(place) : place];
     }
 }
 
@@ -159,29 +201,34 @@ void Trainer::add(const BatchResult &result, const TrainingStep &step) {
     state_.step += 1;
     state_.position += static_cast<int>(step.records.size());
     state_.loss += result.loss;
-    state_.correct += result.correct;
+    state_.metric += result.metric;
     if (!std::isfinite(result.loss)) fail_diverged(became("the loss", result.loss));
 }
 
-/// On the images to validate on, where there are such.
+/// On the images to validate on, where there are such; with the averages of the weights, where these are kept.
 std::optional<Evaluation> Trainer::validate(const StopRequested &stop_requested) {
-    if (validation_data_) return evaluate(network_, *validation_data_, stop_requested);
-    if (data_.validated()) return evaluate(network_, train_data_, data_.records.validation, stop_requested);
-    return std::nullopt;
+    if (!data_.validated()) return std::nullopt;
+    network_.swap_averages();
+    const auto evaluation = kept_validation_   ? evaluate(network_, kept_validation_->placed, stop_requested)
+                            : validation_data_ ? evaluate(network_, *validation_data_, stop_requested)
+                                               : evaluate(network_, train_data_, data_.records.validation, stop_requested);
+    network_.swap_averages();
+    return evaluation;
 }
 
 EpochMetrics Trainer::metrics(const std::optional<Evaluation> &evaluation) const {
     EpochMetrics metrics;
     metrics.epoch = state_.epoch + 1;
     metrics.loss = state_.loss / config_.images();
-    metrics.accuracy = double(state_.correct) / config_.images();
+    metrics.metric = state_.metric / config_.images();
     if (evaluation) {
         metrics.val_loss = evaluation->loss;
-        metrics.val_accuracy = evaluation->accuracy;
+        metrics.val_metric = evaluation->metric;
     }
     metrics.learning_rate = rate_of(state_.step - 1);
     metrics.seconds = state_.seconds;
     metrics.images_per_second = config_.images() / state_.seconds;
+    metrics.reported = network_.plan().metric;
     return metrics;
 }
 
@@ -192,8 +239,7 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     require_finite();
     folder_.require_there();
     folder_.append(metrics);
-    if (is_best(monitor_of_best(config_.recipe, data_.validated() != nullptr), metrics, state_.best))
-        save_weights(folder_.best(), network_, images_trained_on());
+    if (is_best(monitor_of_best(config_.recipe, data_.validated() != nullptr, metrics.reported), metrics, state_.best)) save_best();
     const bool reduced = reduces(config_.recipe, metrics, state_.plateau);
     state_ = {.step = state_.step, .epoch = state_.epoch + 1, .best = state_.best, .plateau = state_.plateau};
     save();
@@ -201,6 +247,13 @@ void Trainer::finish_epoch(const EpochMetrics &metrics, Progress &progress) {
     if (reduced && !is_finished(config_.recipe, state_))
         progress.end_epoch(fmt::format("learning rate {:.3g} from here on: {} has not improved", rate_of(state_.step),
                                        config_.recipe.reduce_on_plateau->monitor.name));
+}
+
+/// What was validated: the averages of the weights, where these are kept.
+void Trainer::save_best() {
+    network_.swap_averages();
+    save_weights(folder_.best(), network_, images_trained_on());
+    network_.swap_averages();
 }
 
 /// Once, on images that no choice was made by. False where it was stopped: it is then done when the run is resumed.
@@ -212,9 +265,11 @@ bool Trainer::test(Progress &progress, const StopRequested &stop_requested) {
         throw std::runtime_error(fmt::format("{}: on the test images {}; begin another run with a lower learning rate",
                                              folder_.best().string(), became("the loss", evaluation->loss)));
     folder_.require_there();
-    folder_.append(TestMetrics{evaluation->loss, evaluation->accuracy});
-    progress.end_epoch(fmt::format("test on {} images, with the weights of epoch {}, the best: test_loss {:.4f}  test_accuracy {}",
-                                   evaluation->images, state_.best.epoch, evaluation->loss, percent(evaluation->accuracy)));
+    const Metric metric = network_.plan().metric;
+    folder_.append(TestMetrics{evaluation->loss, evaluation->metric, metric});
+    progress.end_epoch(fmt::format("test on {} images, with the weights of epoch {}, the best: test_loss {:.4f}  test_{} {}",
+                                   evaluation->images, state_.best.epoch, evaluation->loss, name_of(metric),
+                                   to_text(metric, evaluation->metric)));
     return true;
 }
 
@@ -225,16 +280,20 @@ Picture Trainer::draw(const TrainingStep &step) const {
     return draw_batch(images, all_records(images), step.values);
 }
 
-/// The same as a data set, of the records' labels. The step may be longer than a batch.
+/// The same as a data set, of the records' labels or targets. The step may be longer than a batch.
 Dataset Trainer::augmented(const TrainingStep &step) const {
     const Dataset &train = data_.train;
     const std::size_t values = train.record_values();
     Dataset images;
-    images.h = train.h, images.w = train.w, images.c = train.c, images.classes = train.classes;
+    images.h = train.h, images.w = train.w, images.c = train.c, images.classes = train.classes, images.units = train.units;
     images.class_names = train.class_names;
     images.pixels =
         train.pixels.are_floats() ? Pixels::of_floats(values * step.records.size()) : Pixels::of_bytes(values * step.records.size());
-    for (const std::int32_t record : step.records) images.labels.push_back(train.labels[static_cast<std::size_t>(record)]);
+    for (const std::int32_t record : step.records)
+        if (train.has_targets())
+            images.targets.insert(images.targets.end(), train.targets_of(record).begin(), train.targets_of(record).end());
+        else
+            images.labels.push_back(train.labels[static_cast<std::size_t>(record)]);
 
     network_.bind_data(train_data_);
     const auto most = static_cast<std::size_t>(network_.max_batch());
@@ -254,7 +313,7 @@ Dataset Trainer::augmented(const TrainingStep &step) const {
 void Trainer::draw_first_images(Progress &progress) const {
     if (!can_be_drawn(data_.train.c)) return;
     TrainingStep first = steps_.front();
-    choose_records(first.records, 0, static_cast<int>(most_reported));
+    choose_records(images_, first.records, 0, static_cast<int>(most_reported));
     set_values(first, 0, 0);
     folder_.require_there();
     write_picture(folder_.batch_picture(), draw(first));
@@ -265,7 +324,7 @@ void Trainer::draw_first_images(Progress &progress) const {
 /// is resumed.
 bool Trainer::draw_mistakes(Progress &progress, const StopRequested &stop_requested) {
     const Dataset &validated = *data_.validated();
-    const std::vector<std::int32_t> records = validation_data_ ? all_records(validated) : data_.records.validation;
+    const std::vector<std::int32_t> records = validated_records();
     load_weights(folder_.best(), network_);
     const auto mistakes = find_mistakes(network_, validation_data_ ? *validation_data_ : train_data_, validated, records, stop_requested);
     if (!mistakes) return false;

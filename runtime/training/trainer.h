@@ -8,6 +8,7 @@
 #include "runtime/engine/random.h"
 #include "runtime/training/augment.h"
 #include "runtime/training/evaluation.h"
+#include "runtime/training/features.h"
 #include "runtime/training/picture_report.h"
 #include "runtime/training/progress.h"
 #include "runtime/training/run_folder.h"
@@ -32,15 +33,16 @@ struct RunData {
     /// Whether there are test images beside those: they are evaluated once, at the end.
     bool tests() const { return test && validated() != &*test; }
 
-    /// Whether mistakes among those are drawn at the end, where there are some.
-    bool draws_mistakes() const { return validated() && can_be_drawn(train.c); }
+    /// Whether mistakes among those are drawn at the end, where there are some: images that are taken for another class.
+    bool draws_mistakes() const { return validated() && !train.has_targets() && can_be_drawn(train.c); }
 
     /// The records of an epoch.
     std::span<const std::int32_t> records_to_train(const RunConfig &config) const;
 };
 
-/// The recipe's weights for these classes (class_weights()). Throws std::runtime_error where the recipe does not fit the run's images.
-std::vector<double> require_fits(const RunConfig &config, const RunData &data);
+/// The recipe's weights for these classes (class_weights()). Throws std::runtime_error where the recipe does not fit the run's images, or
+/// what the model reports.
+std::vector<double> require_fits(const RunConfig &config, const RunData &data, Metric metric = Metric::accuracy);
 
 /// Whether a run is at its end: its epochs are trained, or it stopped early.
 bool is_finished(const Recipe &recipe, const TrainingState &state);
@@ -65,14 +67,17 @@ public:
     const TrainingState &state() const { return state_; }
 
 private:
+    bool keep_features(Progress &progress, const StopRequested &stop_requested);
     bool train_epoch(Progress &progress, const StopRequested &stop_requested);
     void train_steps();
     double rate_of(std::int64_t step) const;
-    void choose_records(std::vector<std::int32_t> &records, int position, int most) const;
+    void choose_records(std::span<const std::int32_t> from, std::vector<std::int32_t> &records, int position, int most) const;
+    std::vector<std::int32_t> validated_records() const;
     void set_values(TrainingStep &step, int index, int position) const;
     void add(const BatchResult &result, const TrainingStep &step);
     std::optional<Evaluation> validate(const StopRequested &stop_requested);
     void finish_epoch(const EpochMetrics &metrics, Progress &progress);
+    void save_best();
     bool test(Progress &progress, const StopRequested &stop_requested);
     Picture draw(const TrainingStep &step) const;
     Dataset augmented(const TrainingStep &step) const;
@@ -97,6 +102,10 @@ private:
     std::optional<Augmenter> augmenter_;
     PlacedData train_data_;
     std::optional<PlacedData> validation_data_;  // where it is not among those
+
+    // Where features are kept, an epoch and a validation are of these instead, and their records are numbered anew.
+    std::optional<KeptFeatures> kept_train_, kept_validation_;
+    std::vector<std::int32_t> kept_records_;
 };
 
 }  // namespace halcyon

@@ -46,6 +46,8 @@ std::vector<Slot> optimizer_slots(Network &network, const Optimizer &optimizer) 
         for (std::size_t i = 0; i < optimizer.slots.size(); ++i)
             slots.push_back({optimizer_prefix + parameter.name + "/" + optimizer.slots[i].saved_as, shape_of(parameter),
                              network.optimizer_state(parameter, static_cast<int>(i))});
+        if (!network.average_slab().empty())
+            slots.push_back({optimizer_prefix + parameter.name + "/average", shape_of(parameter), network.average(parameter)});
     }
     return slots;
 }
@@ -81,13 +83,17 @@ void check_values(const fs::path &path, const TensorFile &file, const Slot &slot
                                    fmt::join(found, ", "), slot.values.size()));
 }
 
-void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
-    for (const Slot &slot : weights) check(path, file, slot, model);
+void check_known(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
     for (const auto &[name, tensor] : file.tensors) {
         const bool known = name.starts_with(optimizer_prefix) ||
                            std::any_of(weights.begin(), weights.end(), [&name = name](const Slot &slot) { return slot.name == name; });
         if (!known) fail_for(path, fmt::format("tensor \"{}\" {} is no weight of the model {}", name, shape_text(tensor.shape), model));
     }
+}
+
+void check_weights(const fs::path &path, const TensorFile &file, const std::vector<Slot> &weights, const std::string &model) {
+    for (const Slot &slot : weights) check(path, file, slot, model);
+    check_known(path, file, weights, model);
 }
 
 void copy(const TensorFile &file, const std::vector<Slot> &slots) {
@@ -115,6 +121,9 @@ T number(const fs::path &path, const Metadata &metadata, const std::string &key,
                                    shortened(text, 100)));
     return value;
 }
+
+// What the metadata call the sum of the metric: of accuracies it counts the images that are right.
+const std::string metric_sum = "correct";
 
 // The types of records, as the metadata call them.
 const std::string byte_records = "uint8", float_records = "float32";
@@ -148,7 +157,7 @@ Metadata to_metadata(const Checkpoint &checkpoint) {
         {"epoch", fmt::format("{}", state.epoch)},
         {"position", fmt::format("{}", state.position)},
         {"loss_sum", fmt::format("{}", state.loss)},
-        {"correct", fmt::format("{}", state.correct)},
+        {metric_sum, fmt::format("{}", state.metric)},
         {"seconds", fmt::format("{}", state.seconds)},
     };
     describe(metadata, checkpoint.images);
@@ -165,13 +174,13 @@ Metadata to_metadata(const Checkpoint &checkpoint) {
     return metadata;
 }
 
-TrainingState parse_state(const fs::path &path, const Metadata &metadata) {
+TrainingState parse_state(const fs::path &path, const Metadata &metadata, Metric metric) {
     TrainingState state;
     state.step = number<std::int64_t>(path, metadata, "step", 0);
     state.epoch = number<std::uint32_t>(path, metadata, "epoch", 0, largest_count);
     state.position = number<int>(path, metadata, "position", 0);
     state.loss = number<double>(path, metadata, "loss_sum", 0);
-    state.correct = number<std::int64_t>(path, metadata, "correct", 0, state.position);
+    state.metric = number<double>(path, metadata, metric_sum, 0, is_error(metric) ? std::numeric_limits<double>::max() : state.position);
     state.seconds = number<double>(path, metadata, "seconds", 0);
     if (metadata.contains("best_score")) {
         state.best.score = number<double>(path, metadata, "best_score", std::numeric_limits<double>::lowest());
@@ -199,9 +208,9 @@ std::vector<std::string> parse_class_names(const fs::path &path, const Metadata 
         fail_for(path, fmt::format("its metadata's \"classes\" is no list of names: {}", shortened(found->second, 100)));
     }
     if (std::ranges::find(names, "") != names.end()) fail_for(path, "its metadata's \"classes\" has an empty name");
-    if (!names.empty() && names.size() != std::size_t(plan.classes))
-        fail_for(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} classes", names.size(), plan.model,
-                                   plan.classes));
+    if (!names.empty() && names.size() != std::size_t(plan.predictions()))
+        fail_for(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} {}", names.size(), plan.model,
+                                   plan.predictions(), plan.targets > 0 ? "targets" : "classes"));
     return names;
 }
 
@@ -238,7 +247,8 @@ Checkpoint load_checkpoint(const fs::path &path, Network &network, const Optimiz
     const TensorFile file = read_safetensors(path);
     const std::vector<Slot> weights = weight_slots(network), moments = optimizer_slots(network, optimizer);
     const Metadata metadata = our_metadata(file);
-    Checkpoint checkpoint = {parse_state(path, metadata), parse_images(path, metadata, network.plan()), entry(path, metadata, "config")};
+    Checkpoint checkpoint = {parse_state(path, metadata, network.plan().metric), parse_images(path, metadata, network.plan()),
+                             entry(path, metadata, "config")};
     check_weights(path, file, weights, network.plan().model);
     for (const Slot &slot : moments) check(path, file, slot, network.plan().model);
     for (const std::vector<Slot> &slots : {weights, moments})
@@ -254,17 +264,45 @@ void save_weights(const fs::path &path, Network &network, const TrainingImages &
     write_safetensors(path, views(weight_slots(network)), metadata);
 }
 
-LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeights nonfinite) {
-    const TensorFile file = read_safetensors(path);
-    const std::vector<Slot> weights = weight_slots(network);
+namespace {
+
+/// `weights` as load_weights() has them, of which each is in the file.
+LoadedWeights load(const fs::path &path, const TensorFile &file, const Plan &plan, const std::vector<Slot> &weights,
+                   NonfiniteWeights nonfinite) {
     LoadedWeights loaded;
-    loaded.images = parse_images(path, our_metadata(file), network.plan());
-    check_weights(path, file, weights, network.plan().model);
+    loaded.images = parse_images(path, our_metadata(file), plan);
     for (const Slot &slot : weights) {
         if (nonfinite == NonfiniteWeights::refused) check_values(path, file, slot);
         if (const DType type = file.tensors.at(slot.name).type; type != DType::f32) loaded.converted_types.insert(name_of(type));
     }
     copy(file, weights);
+    return loaded;
+}
+
+}  // namespace
+
+LoadedWeights load_weights(const fs::path &path, Network &network, NonfiniteWeights nonfinite) {
+    const TensorFile file = read_safetensors(path);
+    const std::vector<Slot> weights = weight_slots(network);
+    check_weights(path, file, weights, network.plan().model);
+    return load(path, file, network.plan(), weights, nonfinite);
+}
+
+LoadedWeights load_first_weights(const fs::path &path, Network &network) {
+    const TensorFile file = read_safetensors(path);
+    std::vector<Slot> weights = weight_slots(network);
+    const std::string &model = network.plan().model;
+    check_known(path, file, weights, model);
+    std::vector<std::string> missing;
+    std::erase_if(weights, [&](const Slot &slot) {
+        const bool is_missing = !file.tensors.contains(slot.name);
+        if (is_missing) missing.push_back(slot.name);
+        return is_missing;
+    });
+    if (weights.empty()) fail_for(path, fmt::format("it holds no weight of the model {}", model));
+    for (const Slot &slot : weights) check(path, file, slot, model);
+    LoadedWeights loaded = load(path, file, network.plan(), weights, NonfiniteWeights::refused);
+    loaded.missing = std::move(missing);
     return loaded;
 }
 

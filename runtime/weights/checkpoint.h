@@ -16,7 +16,7 @@ namespace halcyon {
 
 /// The best epoch so far, by the run's monitor (runtime/training/monitor.h).
 struct BestEpoch {
-    std::optional<double> score;  // higher is better: an accuracy, or minus a loss
+    std::optional<double> score;  // higher is better: an accuracy, or minus a loss or an error
     std::uint32_t epoch = 0;      // from 1
 
     bool operator==(const BestEpoch &) const = default;
@@ -40,7 +40,7 @@ struct TrainingState {
 
     // Sums over those images.
     double loss = 0;
-    std::int64_t correct = 0;
+    double metric = 0;   // the plan's
     double seconds = 0;  // of training alone
 
     BestEpoch best;
@@ -51,7 +51,7 @@ struct TrainingState {
 
 /// What is known of the images that weights were trained on, for those who evaluate and predict.
 struct TrainingImages {
-    std::vector<std::string> class_names = {};    // in the labels' order; empty where they are not known
+    std::vector<std::string> class_names = {};    // in the labels' or the units' order; empty where they are not known
     std::optional<PictureOptions> pictures = {};  // how pictures became records; nothing where it is not known
     std::optional<bool> floats = {};              // whether the records were of floats, not of bytes; nothing where it is not known
 
@@ -91,6 +91,7 @@ enum class NonfiniteWeights { refused, allowed };
 struct LoadedWeights {
     TrainingImages images;
     std::set<std::string> converted_types;  // those that were rounded to float32: "F16"
+    std::vector<std::string> missing = {};  // the weights that load_first_weights() left as they were
 };
 
 /// Reads the weights of a file by anyone who names them as Keras does; an optimizer's state is passed over. F16, BF16 and F64 become
@@ -98,6 +99,10 @@ struct LoadedWeights {
 /// std::runtime_error, one line that names the file and the tensor, where a weight is missing, unknown, of another shape (it then names
 /// both) or of another type, or holds values that are not finite or too large for a float32; the network is then as it was.
 LoadedWeights load_weights(const std::filesystem::path &path, Network &network, NonfiniteWeights nonfinite = NonfiniteWeights::refused);
+
+/// Reads weights to begin a training with. The file may lack some, as one of a pretrained backbone does: those stay as they are. Throws for
+/// anything else that load_weights() refuses, and where the file has none of the weights.
+LoadedWeights load_first_weights(const std::filesystem::path &path, Network &network);
 
 /// What load_weights() would tell of the images. Throws std::runtime_error, one line that names the file.
 TrainingImages read_training_images(const std::filesystem::path &path, const Plan &plan);

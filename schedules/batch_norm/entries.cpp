@@ -44,6 +44,17 @@ std::string by_one_that_keeps_order(const Shape &s, const Set &set) {
     return by_autoscheduler(s, set);
 }
 
+/// Of what is summed over a channel, beside what makes it of two activations.
+const std::vector<Entry> &channel_sums() {
+    static const std::vector<Entry> entries = {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles},
+                                               {"channels", channels_of_threads<&Shape::in_w, &Shape::in_h>},
+                                               {"rows", rows_of_threads<&Shape::in_h>, pixel_tiles},
+                                               autoscheduled,
+                                               reference,
+                                               gpu_reference_with(pixel_tiles)};
+    return entries;
+}
+
 }  // namespace
 
 std::vector<KernelMenu> batch_norm_menus() {
@@ -56,13 +67,9 @@ std::vector<KernelMenu> batch_norm_menus() {
               gpu_reference_with(pixel_tiles)}},
             {"batch_norm_stats_fwd", {{"channels", pass_of_threads, nullptr, any_behind}, reference, gpu_reference_with(pixel_tiles)}},
             {"batch_norm_fold", {{"channel_vectors", on_x86}, autoscheduled, reference, gpu_reference}},
-            {"batch_norm_bwd_stats",
-             {{"pixel_tiles", on_x86_up_to<4096>, pixel_tiles},
-              {"channels", channels_of_threads<&Shape::in_w, &Shape::in_h>},
-              {"rows", rows_of_threads<&Shape::in_h>, pixel_tiles},
-              autoscheduled,
-              reference,
-              gpu_reference_with(pixel_tiles)}},
+            {"batch_norm_bwd_stats", channel_sums()},
+            {"prelu_bwd_alpha", channel_sums()},
+            {"group_norm_bwd_weights", channel_sums()},
             {"batch_norm_bwd", {{"channels", pass_of_threads, nullptr, any_behind}, reference, gpu_reference_with(pixel_tiles)}},
             {"batch_norm_stats_pool_fwd", {{"channels", pass_of_threads, nullptr, any_behind}, reference, gpu_reference_with(pixel_tiles)}},
             {"batch_norm_pool_bwd_stats",

@@ -51,14 +51,14 @@ void backward_data_depthwise(Conv2dBackwardData &f, const Shape &s, const Set &s
 /// A task makes one row of outputs. The sums of all taps, and of the bias, stay in registers over 4 pixels of an image, and in the L1 cache
 /// over the images.
 void backward_weights_depthwise(Conv2dBackwardWeightsByRows &f, const Shape &s, const Set &set) {
-    const int vector = channel_vector(s.out_c, set);
+    const int vector = power_of_two_divisor(set.vector_floats, s.out_c);
     const Var ko{"ko"}, ki{"ki"}, x{"x"}, row{"row"}, image{"image"};
     RVar xo{"xo"}, xi{"xi"};
     f.row_sums.compute_root().vectorize(f.k, vector).parallel(f.y);
     f.row_sums.update().split(f.pixels.y, xo, xi, std::min(4, s.out_w), TailStrategy::GuardWithIf);
     Func pixel_sum = f.row_sums.update().rfactor({{f.pixels.x, image}, {xo, x}, {f.pixels.z, row}});
     f.row_sums.update()
-        .split(f.k, ko, ki, vector, TailStrategy::GuardWithIf)
+        .split(f.k, ko, ki, vector)
         .reorder(ki, f.column, ko, f.pixels.x, xo, f.pixels.z, f.y)
         .vectorize(ki)
         .parallel(f.y);

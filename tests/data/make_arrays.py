@@ -38,6 +38,17 @@ def write_npz() -> None:
     np.savez(FOLDER / "others.npz", images(1, 2, 2, 1), other=labels(1))
 
 
+def write_targets() -> None:
+    """Sets of which a dense layer learns the targets: whether each of ten values is bright, and how bright each channel is."""
+    generator = np.random.default_rng(1)
+    bits = {name: generator.integers(0, 2, (count, 5, 4, 3), np.uint8) for name, count in (("train", 128), ("test", 32))}
+    rooms = {f"x_{name}": 255 * x for name, x in bits.items()} | {f"y_{name}": x.reshape(len(x), -1)[:, :10] for name, x in bits.items()}
+    np.savez_compressed(FOLDER / "multi_label.npz", **rooms)
+    levels = {name: generator.integers(0, 256, (count, 1, 1, 3)) for name, count in (("train", 128), ("test", 32))}
+    lights = {f"x_{name}": np.tile(x, (1, 5, 4, 1)).astype(np.uint8) for name, x in levels.items()}
+    np.savez_compressed(FOLDER / "regression.npz", **lights, **{f"y_{name}": x[:, 0, 0] / 255 for name, x in levels.items()})
+
+
 def write_npy() -> None:
     for version in ((1, 0), (2, 0), (3, 0)):
         with (FOLDER / f"version{version[0]}.npy").open("wb") as file:
@@ -61,5 +72,6 @@ def write_idx() -> None:
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     write_npz()
+    write_targets()
     write_npy()
     write_idx()

@@ -58,6 +58,27 @@ def case(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
     return {"labels": labels.tolist(), "probabilities": (scores / 256).tolist(), "expected": expected}
 
 
+def units() -> dict[str, Any]:
+    """Four labels of which no image, some images and all images have one; of one that some have nothing is above 1/2."""
+    generator = np.random.default_rng(2)
+    labels = generator.integers(0, 2, (40, 4))
+    labels[:, 2], labels[:, 3] = 0, 1
+    scores = np.clip(generator.integers(2, 15, labels.shape) + 3 * labels - 2, 0, 16) * 16
+    scores[scores == 128] = 112
+    scores[:, 1] = scores[:, 1] // 4
+    report = metrics.classification_report(labels, scores > 128, output_dict=True, zero_division=0)
+    return {
+        "labels": labels.tolist(),
+        "probabilities": (scores / 256).tolist(),
+        "units": [{**means(report[str(unit)]), "images": int(report[str(unit)]["support"])} for unit in range(4)],
+        "macro": means(report["macro avg"]),
+        "weighted": means(report["weighted avg"]),
+        "aucs": [metrics.roc_auc_score(labels[:, unit], scores[:, unit]) if unit < 2 else None for unit in range(4)],
+        "mean_absolute_errors": metrics.mean_absolute_error(labels, scores / 256, multioutput="raw_values").tolist(),
+        "root_mean_squared_errors": metrics.root_mean_squared_error(labels, scores / 256, multioutput="raw_values").tolist(),
+    }
+
+
 def main() -> None:
     generator = np.random.default_rng(1)
     labels = generator.integers(0, 4, 40)
@@ -73,7 +94,9 @@ def main() -> None:
         case(np.ones_like(halves), two(generator, np.ones_like(halves))),
     ]
     text = ",\n".join(json.dumps(one) for one in cases)
-    (HERE / "metrics.json").write_text(f'{{"scikit-learn": "{sklearn.__version__}", "cases": [\n{text}\n]}}\n')
+    (HERE / "metrics.json").write_text(
+        f'{{"scikit-learn": "{sklearn.__version__}", "cases": [\n{text}\n], "units": {json.dumps(units())}}}\n'
+    )
 
 
 if __name__ == "__main__":

@@ -110,3 +110,32 @@ TEST_CASE("A file that is listed but not there is a bad file") {
     CHECK(source->bad_files()[0].path == listed.folder / "pictures/none");
     CHECK(source->bad_files()[0].reason == "cannot be read: No such file or directory");
 }
+
+TEST_CASE("A list has a column for each target where the model takes such") {
+    struct Targets : Listed {
+        Targets(const std::string &list, int targets, bool labels) : Listed(list) {
+            request.classes = 0, request.targets = targets, request.unit_labels = labels;
+        }
+    };
+    const Targets rooms("indoors,file, people ,split\n1,pictures/1.png,0,train\n0,pictures/2.png,0.5,val\n0,pictures/3.PNG,1,train\n", 2,
+                        true);
+    CHECK(open_source(rooms.request)->description() == "list of pictures, 2 targets, with a validation split");
+    const Dataset train = rooms.load();
+    CHECK((train.size() == 2 && train.units == 2 && train.classes == 0 && train.labels.empty()));
+    CHECK(train.class_names == Names{"indoors", "people"});
+    CHECK(train.targets == std::vector<float>{1, 0, 0, 1});
+    CHECK(rooms.load(Split::validation).targets == std::vector<float>{0, 0.5F});
+
+    Targets cached("file,a\npictures/1.png,1\npictures/2.png,2\npictures/9.png,3\n", 1, false);
+    cached.request.cache = cached.folder / "cache";
+    cached.request.skip_bad_files = true;
+    for (int i = 0; i < 2; ++i) CHECK(cached.load().targets == std::vector<float>{1, 2});
+    write_bytes(cached.folder / "list.csv", "file,a\npictures/1.png,1\npictures/2.png,-7\n");
+    CHECK(cached.load().targets == std::vector<float>{1, -7});
+
+    CHECK(one_line_with(Targets("file,a\npictures/1.png,1\n", 2, true).refusal(),
+                        {"line 1: 1 columns beside the files, but the model takes 2"}));
+    CHECK(one_line_with(Targets("pictures/1.png,1\n", 1, true).refusal(), {"line 1: a list with targets names its columns"}));
+    CHECK(one_line_with(Targets("file,a\npictures/1.png,2\n", 1, true).refusal(), {"line 2: the target \"2\" is no label from 0 to 1"}));
+    CHECK(one_line_with(Targets("file,a\npictures/1.png,x\n", 1, false).refusal(), {"line 2: the target \"x\" is no number"}));
+}

@@ -83,3 +83,34 @@ TEST_CASE("Predictions know of probabilities that are not finite") {
         CHECK(!predictions.are_finite());
     }
 }
+
+TEST_CASE("Scores and areas by label, and errors by target, are scikit-learn's") {
+    const json expected = json::parse(read_bytes(METRICS)).at("units");
+    UnitPredictions predictions(4);
+    UnitErrors errors(4);
+    for (std::size_t image = 0; image < expected.at("labels").size(); ++image) {
+        const auto labels = expected.at("labels").at(image).get<std::vector<float>>();
+        const auto probabilities = expected.at("probabilities").at(image).get<std::vector<float>>();
+        predictions.add(labels, probabilities);
+        errors.add(labels, probabilities);
+    }
+    CHECK(predictions.are_finite());
+    const std::vector<ClassScores> units = predictions.by_unit();
+    const std::vector<std::optional<double>> aucs = predictions.aucs();
+    REQUIRE((units.size() == 4 && aucs.size() == 4));
+    for (std::size_t unit = 0; unit < 4; ++unit) {
+        CAPTURE(unit);
+        CHECK(are(units[unit], expected.at("units").at(unit)));
+        CHECK(units[unit].images == expected.at("units").at(unit).at("images"));
+        REQUIRE(aucs[unit].has_value() == !expected.at("aucs").at(unit).is_null());
+        if (aucs[unit]) CHECK(*aucs[unit] == Approx(expected.at("aucs").at(unit).get<double>()));
+        CHECK(errors.by_unit()[unit].mean_absolute == Approx(expected.at("mean_absolute_errors").at(unit).get<double>()));
+        CHECK(errors.by_unit()[unit].root_mean_squared == Approx(expected.at("root_mean_squared_errors").at(unit).get<double>()));
+    }
+    CHECK(are(macro_mean(units), expected.at("macro")));
+    CHECK(are(weighted_mean(units), expected.at("weighted")));
+    const ClassScores nothing;
+    CHECK(weighted_mean(std::span(&nothing, 1)).f1 == 0);
+    predictions.add(std::vector<float>(4), std::vector<float>{0, std::numeric_limits<float>::quiet_NaN(), 0, 0});
+    CHECK(!predictions.are_finite());
+}

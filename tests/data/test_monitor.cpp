@@ -27,11 +27,11 @@ Recipe recipe_of(const json &run) {
 /// Metrics of which one is `value`, and the others say the opposite.
 EpochMetrics metrics_of(const std::string &monitor, std::uint32_t epoch, double value) {
     EpochMetrics metrics{
-        .epoch = epoch, .loss = double(epoch), .accuracy = 1.0 / epoch, .val_loss = double(epoch), .val_accuracy = 1.0 / epoch};
+        .epoch = epoch, .loss = double(epoch), .metric = 1.0 / epoch, .val_loss = double(epoch), .val_metric = 1.0 / epoch};
     if (monitor == "loss") metrics.loss = value;
-    if (monitor == "accuracy") metrics.accuracy = value;
+    if (monitor == "accuracy") metrics.metric = value;
     if (monitor == "val_loss") metrics.val_loss = value;
-    if (monitor == "val_accuracy") metrics.val_accuracy = value;
+    if (monitor == "val_accuracy") metrics.val_metric = value;
     return metrics;
 }
 
@@ -66,13 +66,13 @@ TEST_CASE("Early stopping and plateaus are Keras's") {
 TEST_CASE("Without early stopping the best epoch is that of val_accuracy, else of the loss") {
     BestEpoch best;
     const Monitor validated = monitor_of_best(Recipe(), true), trained = monitor_of_best(Recipe(), false);
-    CHECK(is_best(validated, {.epoch = 1, .loss = 1, .val_loss = 1, .val_accuracy = 0.5}, best));
-    CHECK(!is_best(validated, {.epoch = 2, .loss = 0, .val_loss = 0, .val_accuracy = 0.5}, best));
-    CHECK(is_best(validated, {.epoch = 3, .loss = 2, .val_loss = 2, .val_accuracy = 0.6}, best));
+    CHECK(is_best(validated, {.epoch = 1, .loss = 1, .val_loss = 1, .val_metric = 0.5}, best));
+    CHECK(!is_best(validated, {.epoch = 2, .loss = 0, .val_loss = 0, .val_metric = 0.5}, best));
+    CHECK(is_best(validated, {.epoch = 3, .loss = 2, .val_loss = 2, .val_metric = 0.6}, best));
     CHECK(best == BestEpoch{0.6, 3});
     best = {};
-    CHECK(is_best(trained, {.epoch = 1, .loss = 1, .accuracy = 0.5}, best));
-    CHECK(!is_best(trained, {.epoch = 2, .loss = 1, .accuracy = 0.9}, best));
+    CHECK(is_best(trained, {.epoch = 1, .loss = 1, .metric = 0.5}, best));
+    CHECK(!is_best(trained, {.epoch = 2, .loss = 1, .metric = 0.9}, best));
     CHECK(best == BestEpoch{-1, 1});
     CHECK(!stops_early(Recipe(), best, 1000));
     Plateau plateau;
@@ -109,4 +109,33 @@ TEST_CASE("Class weights are given by number or by name, and must fit") {
     CHECK(one_line_with(refusal("[1, 2]"), {"recipe mine: 2 class weights", "3 classes"}));
     CHECK(one_line_with(refusal(R"({"dgo": 2})"), {"recipe mine: class_weights names dgo", "cat, dog, owl"}));
     CHECK(one_line_with(refusal(R"("balanced")"), {"recipe mine:", "class 1 (dog) has none of the 5 images"}));
+}
+
+TEST_CASE("A model that reports an error is watched by it, less is better, and its best epoch is that of val_loss") {
+    const auto at = [](std::uint32_t epoch, double val_loss, double error) {
+        return EpochMetrics{.epoch = epoch, .val_loss = val_loss, .val_metric = error, .reported = Metric::mean_absolute_error};
+    };
+    BestEpoch best;
+    const Monitor by_loss = monitor_of_best(Recipe(), true, Metric::mean_absolute_error);
+    CHECK(is_best(by_loss, at(1, 2, 1), best));
+    CHECK(!is_best(by_loss, at(2, 2, 0), best));
+    CHECK(is_best(by_loss, at(3, 1, 3), best));
+    best = {};
+    const Recipe stopping = parse(R"({"name": "mine", "early_stopping": {"monitor": "val_mean_absolute_error"}})");
+    const Monitor by_error = monitor_of_best(stopping, true, Metric::mean_absolute_error);
+    CHECK(is_best(by_error, at(1, 1, 2), best));
+    CHECK(is_best(by_error, at(2, 9, 1), best));
+    CHECK(!is_best(by_error, at(3, 0, 1.5), best));
+    CHECK(best == BestEpoch{-1, 2});
+    CHECK(message_of([&] { require_monitored(stopping, true, Metric::mean_absolute_error); }) == "");
+    CHECK(message_of([&] { require_monitored(stopping, true); }) ==
+          "recipe mine: early_stopping watches val_mean_absolute_error, but the model reports accuracy; watch that or loss");
+    CHECK(message_of([&] { require_monitored(stopping, false, Metric::mean_absolute_error); }) ==
+          "recipe mine: early_stopping watches val_mean_absolute_error, but the run does not validate; watch loss or mean_absolute_error");
+}
+
+TEST_CASE("Images with targets have no class that could weigh") {
+    CHECK(no_class_weights(Recipe()).empty());
+    CHECK(one_line_with(message_of([] { no_class_weights(parse(R"({"name": "mine", "class_weights": [1, 2]})")); }),
+                        {"recipe mine: class_weights weigh classes"}));
 }

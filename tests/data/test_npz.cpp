@@ -105,6 +105,69 @@ TEST_CASE("npy: splits in subfolders, names of classes, labels of any integers")
     CHECK(one_line_with(message_of([&] { source->load(Split::train, {}); }), {"classes.json: is no list of names"}));
 }
 
+TEST_CASE("npz: targets where the model takes them, with a number for each unit") {
+    DataRequest request = request_of(arrays / "multi_label.npz", 0);
+    request.h = 5, request.w = 4, request.c = 3, request.targets = 10, request.unit_labels = true;
+    const Dataset train = open_source(request)->load(Split::train, {});
+    CHECK((train.size() == 128 && train.units == 10 && train.labels.empty()));
+    CHECK((train.class_names.size() == 10 && train.class_names.back() == "9"));
+    bool equal = train.targets.size() == 128 * 10;
+    for (std::size_t n = 0; equal && n < 128; ++n)
+        for (std::size_t unit = 0; equal && unit < 10; ++unit)
+            equal = train.targets[n * 10 + unit] == float(train.pixels.bytes()[n * 60 + unit] / 255);
+    CHECK(equal);
+    CHECK(train.targets_of(127).size() == 10);
+    CHECK(all_records(train).size() == 128);
+    check_fits(train, request, "here");
+    request.targets = 5;
+    CHECK(message_of([&] { check_fits(train, request, "here"); })
+              .starts_with("here: images of 5x4x3 with 10 targets, but the model takes "
+                           "5x4x3 with 5 targets; "));
+    CHECK(message_of([&] { open_source(request)->load(Split::train, {}); }) ==
+          (arrays / "multi_label.npz").string() + ": y_train: the model takes targets of shape (N, 5), not (128, 10)");
+    request.path.clear();
+    CHECK(message_of([&] {
+              open_source(request);
+          }).starts_with("no --data: synthetic gives labels, but the model takes 5 targets an image; "));
+    request.path = arrays / "regression.npz", request.targets = 3, request.unit_labels = false;
+    const Dataset lights = open_source(request)->load(Split::test, {});
+    CHECK((lights.size() == 32 && lights.targets[5] == float(lights.pixels.bytes()[60 + 2] / 255.0)));
+    CHECK(message_of([&] { load(arrays / "multi_label.npz"); }).find("labels are of shape (N) or (N, 1), not (128, 10)") !=
+          std::string::npos);
+}
+
+TEST_CASE("npy: targets of all types, and what is wrong with them") {
+    const TemporaryFolder folder;
+    const auto loaded = [&](const std::string &targets, int units, bool labels) {
+        write_folder(folder.path(), bytes_npy({2, 3, 3}), targets);
+        DataRequest request = request_of(folder.path(), 0);
+        request.targets = units, request.unit_labels = labels;
+        return open_source(request)->load(Split::train, {});
+    };
+    const std::vector<float> ones = {0, 1, 1, 0};
+    CHECK(loaded(npy("|b1", {2, 2}, std::vector<std::uint8_t>{0, 1, 1, 0}), 2, true).targets == ones);
+    CHECK(loaded(npy("<i8", {2, 2}, std::vector<std::int64_t>{0, 1, 1, 0}), 2, true).targets == ones);
+    CHECK(loaded(npy("<f4", {2, 2}, ones), 2, true).targets == ones);
+    CHECK(loaded(npy("<f8", {2}, std::vector<double>{-3, 0.5}), 1, false).targets == std::vector<float>{-3, 0.5F});
+    write_bytes(folder.path() / "classes.json", R"(["indoors", "people"])");
+    CHECK(loaded(npy("<f4", {2, 2}, ones), 2, true).class_names == std::vector<std::string>{"indoors", "people"});
+
+    const auto wrong = [&](const std::string &targets, int units, bool labels, const std::string &what) {
+        const std::string message = message_of([&] { loaded(targets, units, labels); });
+        CAPTURE(message);
+        CHECK(one_line_with(message, {what}));
+    };
+    wrong(npy("<f4", {2, 1}, std::vector<float>{0, 0}), 1, true, "classes.json: 2 names for 1 targets");
+    fs::remove(folder.path() / "classes.json");
+    wrong(npy("<f4", {1, 4}, ones), 4, true, "labels.npy: 1 rows of targets for 2 images");
+    wrong(npy("<f4", {4}, ones), 2, true, "labels.npy: the model takes targets of shape (N, 2), not (4,)");
+    wrong(npy("<f4", {2, 2}, std::vector<float>{0, 1, 1, 1.5F}), 2, true,
+          "labels.npy: image 1 has the target 1.5; targets are labels from 0 to 1");
+    wrong(npy("<f4", {2, 2}, std::vector<float>{0, std::nanf(""), 1, 1}), 2, false,
+          "labels.npy: image 0 has the target nan; targets are finite numbers");
+    wrong(npy("<c8", {2}, std::vector<double>{0, 1}), 1, false, "labels.npy: targets are numbers, not \"<c8\"");
+}
+
 TEST_CASE("npy: a header is what NumPy writes") {
     const std::string file = read_bytes(arrays / "version1.npy");
     const std::vector<std::size_t> shape = {5, 4, 3, 2};

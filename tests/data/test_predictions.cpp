@@ -47,3 +47,24 @@ TEST_CASE("A prediction as CSV is a row below a header, quoted where it must be"
     CHECK(lines.prediction("a.png", std::vector<float>{0.1F, 0.3F, 0.6F})
               .ends_with(",2,\"\"\"fox\"\"\",0.6,1,\"dog, small\",0.3,0,cat,0.1\n"));
 }
+
+TEST_CASE("units with labels, and with numbers, have lines of their own") {
+    const std::vector<float> predictions = {0.75F, 0.25F, 0.875F};
+    PredictionLines lines{PredictionFormat::text, 1, {"indoors", "people"}, 3, true};
+    CHECK(lines.prediction("a.png", predictions) == "a.png: unit 2 87.5 %, indoors 75.0 %\n");
+    CHECK(lines.prediction("a.png", std::vector<float>(3, 0.5F)) == "a.png: no label\n");
+    const std::vector<float> poisoned = {0.75F, std::numeric_limits<float>::quiet_NaN(), 0};
+    CHECK(lines.prediction("a.png", poisoned) == "a.png: no label, its probabilities are not finite\n");
+    lines.format = PredictionFormat::json;
+    CHECK(lines.prediction("a.png", predictions) ==
+          "{\"image\":\"a.png\",\"labels\":[\"indoors\",\"unit 2\"],\"probabilities\":[0.75,0.25,0.875]}\n");
+    CHECK(lines.prediction("a.png", poisoned) == "{\"image\":\"a.png\",\"labels\":null,\"probabilities\":[0.75,null,0.0]}\n");
+    lines.unit_labels = false;
+    CHECK(lines.prediction("a.png", predictions) == "{\"image\":\"a.png\",\"predictions\":[0.75,0.25,0.875]}\n");
+    lines.format = PredictionFormat::csv;
+    CHECK(lines.header() == "image,indoors,people,unit 2\n");
+    CHECK(lines.prediction("a.png", predictions) == "a.png,0.75,0.25,0.875\n");
+    CHECK(lines.failure("a.png", "") == "a.png,,,\n");
+    lines.format = PredictionFormat::text;
+    CHECK(lines.prediction("a.png", std::vector<float>{-3, 0.25F, 1e6F}) == "a.png: -3, 0.25, 1e+06\n");
+}

@@ -15,7 +15,7 @@ using namespace halcyon;
 namespace {
 
 const EpochProgress half_way = {
-    .epoch = 3, .epochs = 10, .done = 25000, .images = 50000, .loss = 1.23456, .accuracy = 0.5678, .images_per_second = 2500};
+    .epoch = 3, .epochs = 10, .done = 25000, .images = 50000, .loss = 1.23456, .metric = 0.5678, .images_per_second = 2500};
 
 /// An environment variable for the length of a test.
 class Variable {

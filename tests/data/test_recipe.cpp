@@ -113,6 +113,10 @@ TEST_CASE("A recipe survives its JSON") {
         R"({"class_weights":"balanced","early_stopping":{"monitor":"loss"},"reduce_on_plateau":{"monitor":"val_accuracy"}})",
         R"({"class_weights":[1,0,2.5],"early_stopping":{"monitor":"val_loss","patience":3,"min_delta":0.01}})",
         R"({"class_weights":{"b":1,"a":2},"reduce_on_plateau":{"monitor":"accuracy","factor":0.5,"patience":1,"cooldown":2,"min":1e-5,"min_delta":0}})",
+        R"({"optimizer":{"name":"sgd","nesterov":true,"clipvalue":0.1}})", R"({"optimizer":{"name":"adam","clipnorm":2}})",
+        R"({"optimizer":{"name":"adamw","global_clipnorm":1e-3,"exclude_from_weight_decay":["bias","gamma"]}})",
+        R"({"optimizer":{"name":"sgd","use_ema":true}})",
+        R"({"optimizer":{"name":"nadam","use_ema":true,"ema_momentum":0,"ema_overwrite_frequency":100}})",
         R"({"name":"a","optimizer":{"name":"sgd","momentum":0.9},"epochs":3,"batch":7,"dropout":[0.1,0.2],"flip":1})",
         R"({"optimizer":{"name":"adam","beta_1":0,"beta_2":0.99,"epsilon":1e-3},"learning_rate":{"schedule":"one_cycle","peak":0.1,"start":1}})");
     const Recipe recipe = parse_recipe(text, "it");
@@ -203,6 +207,24 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
         {R"({"optimizer": {"name": "adam", "momentum": 0.9}})", "optimizer.momentum is no key here"},
         {R"({"optimizer": {"name": "adam", "beta_1": 1}})", "optimizer.beta_1 must be"},
         {R"({"optimizer": {"name": "adam", "epsilon": 0}})", "optimizer.epsilon must be a number from 1e-30 to 1e30, not 0"},
+        {R"({"optimizer": {"name": "sgd", "clipnorm": 0}})", "optimizer.clipnorm must be a number from 1e-30 to 1e30, not 0"},
+        {R"({"optimizer": {"name": "sgd", "global_clipnorm": "1"}})", "optimizer.global_clipnorm must be a number from 1e-30"},
+        {R"({"optimizer": {"name": "sgd", "clipnorm": 1, "clipvalue": 1}})",
+         "optimizer.clipnorm cannot stand beside clipvalue: give one of them"},
+        {R"({"optimizer": {"name": "adam", "exclude_from_weight_decay": ["bias"]}})",
+         "optimizer.exclude_from_weight_decay goes with weight_decay, which adam has not"},
+        {R"({"optimizer": {"name": "sgd", "exclude_from_weight_decay": "bias"}})",
+         "optimizer.exclude_from_weight_decay must be a list of texts that are in the names of weights, not \"bias\""},
+        {R"({"optimizer": {"name": "sgd", "exclude_from_weight_decay": []}})", "optimizer.exclude_from_weight_decay must be a list"},
+        {R"({"optimizer": {"name": "sgd", "exclude_from_weight_decay": [""]}})", "optimizer.exclude_from_weight_decay must be a list"},
+        {R"({"optimizer": {"name": "sgd", "use_ema": 1}})", "optimizer.use_ema must be true or false, not 1"},
+        {R"({"optimizer": {"name": "sgd", "use_ema": true, "ema_momentum": 1}})",
+         "optimizer.ema_momentum must be 0 or a number from 1e-30 to 0.9999999, not 1"},
+        {R"({"optimizer": {"name": "sgd", "use_ema": true, "ema_overwrite_frequency": 0}})",
+         "optimizer.ema_overwrite_frequency must be a whole number from 1"},
+        {R"({"optimizer": {"name": "sgd", "ema_momentum": 0.9}})", "optimizer.ema_momentum goes with use_ema: true"},
+        {R"({"optimizer": {"name": "sgd", "use_ema": false, "ema_overwrite_frequency": 3}})",
+         "optimizer.ema_overwrite_frequency goes with use_ema: true"},
         {R"({"learning_rate": 1e-3})", "learning_rate must be an object"},
         {R"({"learning_rate": {"schedule": "stairs"}})", "learning_rate.schedule must be constant or one_cycle or step or multi_step or"},
         {R"({"learning_rate": {"schedule": "step"}})", "learning_rate.step_size must be there: a number from 1 to 1000000000000"},
@@ -218,10 +240,10 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
         {R"({"class_weights": [1, -1]})", "class_weights must be 0 or a number from 1e-30 to 1e30, not -1"},
         {R"({"class_weights": {"cat": "2"}})", "class_weights must be 0 or a number from 1e-30 to 1e30, not \"2\""},
         {R"({"early_stopping": 3})", "early_stopping must be an object"},
-        {R"({"early_stopping": {"patience": 3}})",
-         "early_stopping.monitor must be loss or accuracy or val_loss or val_accuracy, and is missing"},
-        {R"({"early_stopping": {"monitor": "f1"}})",
-         "early_stopping.monitor must be loss or accuracy or val_loss or val_accuracy, not \"f1\""},
+        {R"({"early_stopping": {"patience": 3}})", "early_stopping.monitor must be loss or accuracy or mean_absolute_error or val_loss or "
+                                                   "val_accuracy or val_mean_absolute_error, and is missing"},
+        {R"({"early_stopping": {"monitor": "f1"}})", "early_stopping.monitor must be loss or accuracy or mean_absolute_error or val_loss "
+                                                     "or val_accuracy or val_mean_absolute_error, not \"f1\""},
         {R"({"early_stopping": {"monitor": "loss", "patience": -1}})", "early_stopping.patience must be a whole number from 0"},
         {R"({"early_stopping": {"monitor": "loss", "min_delta": -0.1}})", "early_stopping.min_delta must be 0 or a number from 1e-30"},
         {R"({"early_stopping": {"monitor": "loss", "factor": 0.1}})", "early_stopping.factor is no key"},
@@ -312,6 +334,8 @@ TEST_CASE("The schema knows the keys that the parser knows") {
             CHECK(known.find(key) != std::string::npos);
         }
     }
+    const nlohmann::json of_any_optimizer = schema["properties"]["optimizer"]["properties"];
+    CHECK(of_any_optimizer.size() == 7);
     for (const std::string section : {"optimizer", "learning_rate"}) {
         std::string kinds;
         for (const auto &kind : schema["properties"][section]["oneOf"]) {
@@ -326,7 +350,9 @@ TEST_CASE("The schema knows the keys that the parser knows") {
                     recipe[section][key] = 1;
             recipe[section]["?"] = 0;
             const std::string known = refusal(recipe.dump());
-            for (const auto &[key, value] : kind["properties"].items()) {
+            nlohmann::json properties = kind["properties"];
+            if (section == "optimizer") properties.update(of_any_optimizer);
+            for (const auto &[key, value] : properties.items()) {
                 CAPTURE(key, known);
                 CHECK(known.find(key) != std::string::npos);
             }

@@ -78,3 +78,15 @@ TEST_CASE("No images have no parts") {
     const Partition parts = split_by_class({}, 0.2, 1);
     CHECK((parts.train.empty() && parts.validation.empty()));
 }
+
+TEST_CASE("images with targets are held out as those of one class") {
+    Dataset data;
+    data.units = 2;
+    data.targets.resize(60);
+    const Partition parts = split(data, 0.2, 3);
+    CHECK((parts.train.size() == 24 && parts.validation.size() == 6));
+    CHECK(parts.validation == split_by_class(std::vector<std::uint16_t>(30), 0.2, 3).validation);
+    data.units = 0;
+    data.labels = {0, 1, 0, 1, 0, 1};
+    CHECK(split(data, 0.5, 3).validation == split_by_class(data.labels, 0.5, 3).validation);
+}

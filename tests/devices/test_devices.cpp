@@ -175,7 +175,7 @@ void check_other_data(const std::string &set) {
     const auto probabilities = [&](std::size_t first) {
         network->bind_data(data().pixels.bytes().subspan(first, bytes), std::span(data().labels).first(count));
         network->infer(records);
-        return std::vector<float>(network->probabilities().begin(), network->probabilities().end());
+        return std::vector<float>(network->predictions().begin(), network->predictions().end());
     };
     const std::vector<float> before = probabilities(0);
     DeviceCalls::counted = {};

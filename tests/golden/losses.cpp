@@ -1,10 +1,14 @@
 // The cross-entropies beside Keras's: make_losses.py says what is in the file and how it was made. The network of the binary one is one
 // unit, whose one weight that is not 0 is that of an image's first value, the logit. Smoothed labels and several classes are held to the
-// oracles, which the kernels' tests hold the kernels to.
+// oracles, which the kernels' tests hold the kernels to. Of units that have a target each, networks without weights but the biases are held
+// to them as well.
 #include "halcyon_binary.h"
+#include "halcyon_multi_label.h"
+#include "halcyon_regression.h"
 
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
+#include "runtime/halcyon.h"
 #include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/kernels/data.h"
@@ -14,6 +18,7 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -91,6 +96,71 @@ void check_categorical(float smoothing, const std::string &golden) {
     }
 }
 
+/// What Keras makes of units that have a target each.
+struct UnitsGolden {
+    std::string values, targets, losses, metrics, gradients;
+
+    int units() const { return static_cast<int>(tensor<double>(values).size() / tensor<double>(losses).size()); }
+};
+
+const UnitsGolden plain_units = {"units/logits", "units/targets", "units/losses", "units/accuracies", "units/gradients"};
+const UnitsGolden smoothed_units = {"units/logits", "units/targets", "units/smoothed/losses", "units/accuracies",
+                                    "units/smoothed/gradients"};
+const UnitsGolden squares = {"squares/values", "squares/targets", "squares/losses", "squares/errors", "squares/gradients"};
+
+/// The means over units are rounded to float32 in the file.
+constexpr double rounded = 2 * FLT_EPSILON;
+
+void check_units_oracle(const std::string &core, const Link &gradient, float smoothing, const UnitsGolden &golden) {
+    const int units = golden.units();
+    const auto losses = tensor<double>(golden.losses), metrics = tensor<double>(golden.metrics),
+               gradients = tensor<double>(golden.gradients);
+    const int images = static_cast<int>(losses.size());
+    const Array values = logits_of(units, tensor<double>(golden.values)), step = plain_step(0);
+    Array targets({units, images}), indices({images});
+    targets.values = tensor<double>(golden.targets);
+    for (int n = 0; n < images; ++n) indices(n) = n;
+    const auto outputs = run(core, {.in_c = units, .label_smoothing = smoothing}, {values, targets, indices});
+    const Array d_values = applied({{gradient, {{"targets", targets}, {"indices", indices}, {"step", step}}}}, values);
+    for (std::size_t n = 0; n < losses.size(); ++n) {
+        CHECK(outputs[1].values[n] == Approx(losses[n]).epsilon(rounded));
+        CHECK(outputs[2].values[n] == Approx(metrics[n]).epsilon(rounded));
+    }
+    for (std::size_t i = 0; i < gradients.size(); ++i) CHECK(d_values.values[i] == Approx(gradients[i]).epsilon(rounded).margin(1e-9));
+}
+
+/// Each image's units are biases here, for all weights are 0.
+void check_units(const halcyon_model &model, const std::string &set, const UnitsGolden &golden, bool sigmoids) {
+    Network network(model, plan_of(model), set, 2, 4);
+    network.initialize(1);
+    const auto units = static_cast<std::size_t>(golden.units());
+    REQUIRE(network.plan().targets == golden.units());
+    const auto parameter = [&](const char *name) { return *std::ranges::find(network.plan().parameters, name, &Parameter::name); };
+    std::ranges::fill(network.weight(parameter("dense/kernel")), 0.0F);
+    const std::vector<double> values = tensor<double>(golden.values), targets = tensor<double>(golden.targets);
+    const std::vector<double> losses = tensor<double>(golden.losses), metrics = tensor<double>(golden.metrics),
+                              gradients = tensor<double>(golden.gradients);
+    const std::vector<std::uint8_t> images(losses.size() * image_values);
+    const std::vector<float> all_targets(targets.begin(), targets.end());
+    network.bind_data(images, all_targets);
+    for (std::size_t n = 0; n < losses.size(); ++n) {
+        CAPTURE(n);
+        std::copy_n(values.begin() + std::ptrdiff_t(n * units), units, network.weight(parameter("dense/bias")).begin());
+        const std::vector<std::int32_t> record = {static_cast<std::int32_t>(n)};
+        const BatchResult result = network.infer(record), trained = network.gradients(record, StepValues{});
+        for (const BatchResult &batch : {result, trained}) {
+            CHECK(batch.loss == Approx(losses[n]).epsilon(1e-6));
+            CHECK(batch.metric == Approx(metrics[n]).epsilon(1e-6));
+        }
+        REQUIRE(network.predictions().size() == units);
+        for (std::size_t unit = 0; unit < units; ++unit) {
+            const double value = values[n * units + unit];
+            CHECK(network.predictions()[unit] == Approx(sigmoids ? 1 / (1 + std::exp(-value)) : value).epsilon(1e-6));
+            CHECK(network.gradient(parameter("dense/bias"))[unit] == Approx(gradients[n * units + unit]).epsilon(1e-6).margin(1e-8));
+        }
+    }
+}
+
 void check_set(const std::string &set) {
     Network network(*halcyon_binary(), plan_of(*halcyon_binary()), set, 2, 4);
     network.initialize(1);
@@ -113,10 +183,10 @@ void check_set(const std::string &set) {
             const std::vector<std::int32_t> record = {static_cast<std::int32_t>(i)};
             const BatchResult result = network.infer(record);
             CHECK(near(result.loss, losses[i], logits[i]));
-            CHECK(result.correct == (label == (probabilities[i] > 0.5)));
-            REQUIRE(network.probabilities().size() == 2);
-            CHECK(near(network.probabilities()[1], probabilities[i], logits[i]));
-            CHECK(near(network.probabilities()[0], probabilities[logits.size() - 1 - i], logits[i]));  // the logits are symmetric
+            CHECK(result.metric == (label == (probabilities[i] > 0.5)));
+            REQUIRE(network.predictions().size() == 2);
+            CHECK(near(network.predictions()[1], probabilities[i], logits[i]));
+            CHECK(near(network.predictions()[0], probabilities[logits.size() - 1 - i], logits[i]));  // the logits are symmetric
 
             CHECK(near(network.gradients(record, StepValues{}).loss, losses[i], logits[i]));
             CHECK(near(network.gradient(parameter("dense/bias"))[0], gradients[i], logits[i]));
@@ -142,4 +212,50 @@ TEST_CASE("the oracles of the cross-entropies and of their gradients are Keras's
     check_binary(0.25F, "smoothed/");
     check_categorical(0, "categorical/");
     check_categorical(0.25F, "categorical/smoothed/");
+}
+
+TEST_CASE("the oracles of losses of units that have a target each, of what is reported beside them, and of their gradients are Keras's") {
+    check_units_oracle("binary_cross_entropy_fwd", {.row = "crossentropygradient", .constants = {0}}, 0, plain_units);
+    check_units_oracle("binary_cross_entropy_fwd", {.row = "crossentropygradient", .constants = {0.25F}}, 0.25F, smoothed_units);
+    check_units_oracle("squared_error_fwd", {.row = "squarederrorgradient"}, 0, squares);
+}
+
+TEST_CASE("networks whose units have a target each make Keras's losses, gradients and predictions, on every set") {
+    for (const SetPlan &set : plan_of(*halcyon_multi_label()).sets) {
+        CAPTURE(set.set);
+        if (!why_not(select_sets({set.set}).front()).empty()) continue;
+        check_units(*halcyon_multi_label(), set.set, smoothed_units, true);
+        check_units(*halcyon_regression(), set.set, squares, false);
+    }
+}
+
+TEST_CASE("a C program trains on targets, of which it is told what is wrong") {
+    halcyon_network *network = nullptr;
+    REQUIRE(halcyon_open(halcyon_multi_label(), "auto", 2, 3, &network) == HALCYON_OK);
+    REQUIRE(halcyon_initialize(network, 1) == HALCYON_OK);
+    std::vector<std::uint8_t> images(2 * image_values, 10);
+    std::ranges::fill(std::span(images).first(image_values), 200);
+    std::vector<float> targets(20), predictions(20);
+    std::ranges::fill(std::span(targets).first(10), 1.0F);
+    halcyon_step step = {};
+    step.learning_rate = 0.05F;
+    double first = 0, last = 0;
+    for (step.update = 1; step.update <= 20; ++step.update)
+        REQUIRE(halcyon_train_step_on_targets(network, images.data(), targets.data(), 2, &step, step.update == 1 ? &first : &last) ==
+                HALCYON_OK);
+    CHECK(last < first);
+    REQUIRE(halcyon_predict(network, images.data(), 2, predictions.data()) == HALCYON_OK);
+    for (std::size_t i = 0; i < 20; ++i) CHECK((predictions[i] > 0.5F) == (targets[i] == 1));
+
+    const std::vector<std::uint16_t> labels(2);
+    CHECK(halcyon_train_step(network, images.data(), labels.data(), 2, &step, nullptr) == HALCYON_FAILED);
+    CHECK(std::string(halcyon_last_error(network)) == "labels of images: the model takes 10 targets an image");
+    CHECK(halcyon_train_step_on_targets(network, images.data(), nullptr, 2, &step, nullptr) == HALCYON_FAILED);
+    CHECK(std::string(halcyon_last_error(network)) == "`targets` is a null pointer");
+    for (const float wrong : {1.5F, -0.5F, std::nanf("")}) {
+        targets[12] = wrong;
+        CHECK(halcyon_train_step_on_targets(network, images.data(), targets.data(), 2, &step, nullptr) == HALCYON_FAILED);
+        CHECK(std::string(halcyon_last_error(network)).ends_with(": targets are from 0 to 1"));
+    }
+    halcyon_close(network);
 }

@@ -18,7 +18,16 @@ The logits go from -100 to 100, where the loss is 100 or, below FLT_MIN, 0. And 
     categorical/losses, .../gradients               (images), (images, classes)
     categorical/smoothed/losses, .../gradients      the same with label smoothing of 1/4
 
-Keras's loss of single logits rounds to float32, the rest is float64.
+Of units that have a target each, 0, 1 or a share:
+
+    units/logits, units/targets                     (images, units)
+    units/accuracies                                (images)  binary_accuracy of the sigmoids
+    units/losses, .../gradients                     (images), (images, units)  binary_crossentropy
+    units/smoothed/losses, .../gradients            the same with label smoothing of 1/4
+    squares/values, squares/targets                 (images, units)
+    squares/losses, .../errors, .../gradients       (images), (images), (images, units)  mean_squared_error, mean_absolute_error
+
+Keras's losses of single logits, and its means over units, round to float32; the rest is float64.
 """
 
 import os
@@ -68,9 +77,44 @@ def categorical() -> Tensors:
     return tensors
 
 
+def units() -> Tensors:
+    generator = np.random.default_rng(2)
+    logits = generator.integers(-96, 97, (12, 10)) / 16
+    targets = generator.integers(0, 2, (12, 10)).astype(np.float64)
+    targets[:, ::3] = generator.integers(0, 17, (12, 4)) / 16
+    right = np.asarray(keras.metrics.binary_accuracy(targets, keras.ops.sigmoid(logits)))  # of each unit
+    tensors = {"units/logits": logits, "units/targets": targets, "units/accuracies": right.mean(axis=1)}
+    for prefix, smoothing in SMOOTHING.items():
+
+        def losses(logits: jax.Array, smoothing: float = smoothing) -> jax.Array:
+            return keras.losses.binary_crossentropy(targets, logits, from_logits=True, label_smoothing=smoothing)
+
+        tensors[f"units/{prefix}losses"] = np.asarray(losses(jax.numpy.asarray(logits)))
+        tensors[f"units/{prefix}gradients"] = np.asarray(jax.grad(lambda x: losses(x).sum())(jax.numpy.asarray(logits)))
+    return tensors
+
+
+def squares() -> Tensors:
+    generator = np.random.default_rng(3)
+    values, targets = generator.integers(-64, 65, (12, 3)) / 16, generator.integers(-64, 65, (12, 3)) / 16
+
+    def losses(values: jax.Array) -> jax.Array:
+        return keras.losses.mean_squared_error(targets, values)
+
+    return {
+        "squares/values": values,
+        "squares/targets": targets,
+        "squares/losses": np.asarray(losses(jax.numpy.asarray(values))),
+        "squares/errors": np.asarray(keras.losses.mean_absolute_error(targets, values)),
+        "squares/gradients": np.asarray(jax.grad(lambda x: losses(x).sum())(jax.numpy.asarray(values))),
+    }
+
+
 def main() -> None:
     keras.config.set_floatx("float64")
-    save_file(binary() | categorical(), HERE / "losses.safetensors", {"keras": keras.__version__, "jax": jax.__version__})
+    save_file(
+        binary() | categorical() | units() | squares(), HERE / "losses.safetensors", {"keras": keras.__version__, "jax": jax.__version__}
+    )
 
 
 if __name__ == "__main__":

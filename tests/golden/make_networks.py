@@ -58,7 +58,6 @@ LAYERS: dict[str, type[keras.layers.Layer]] = {
     "dense": keras.layers.Dense,
     "depthwise_conv2d": keras.layers.DepthwiseConv2D,
     "flatten": keras.layers.Flatten,
-    "global_average_pooling2d": keras.layers.GlobalAveragePooling2D,
     "max_pooling2d": keras.layers.MaxPooling2D,
     "multiply": keras.layers.Multiply,
     "relu": keras.layers.ReLU,
@@ -89,6 +88,16 @@ def weight_of(stream: int, kind: str, shape: tuple[int, ...]) -> np.ndarray:
     return values / 8 + (1 if KINDS[kind] == 1 else 0)
 
 
+def layer_of(type_: str, options: dict[str, Any], shape: tuple[int, ...]) -> keras.layers.Layer:
+    """A pool of the whole input for a global mean, which Keras takes through float32. Kernels' constants are float32."""
+    if type_ == "batch_normalization":
+        options = options | {"epsilon": float(np.float32(options.get("epsilon", 1e-3)))}
+    if type_ == "global_average_pooling2d":
+        pool = keras.layers.AveragePooling2D(shape[1:3], dtype="float64")
+        return keras.Sequential([pool, keras.layers.Flatten(dtype="float64")])
+    return LAYERS[type_](**options, dtype="float64")
+
+
 def build(text: dict[str, Any]) -> tuple[keras.Model, list[keras.Variable]]:
     """The network up to its logits, and its weights in the order of the file."""
     image = keras.Input(tuple(text["input"]["shape"]), dtype="float64")
@@ -110,7 +119,7 @@ def build(text: dict[str, Any]) -> tuple[keras.Model, list[keras.Variable]]:
                 padding = ((0, 0), (top, bottom), (left, right), (0, 0))
                 inputs = [keras.ops.pad(inputs[0], padding, constant_values=outside)]
                 del options["padding"]
-            made = LAYERS[layer["type"]](**options, dtype="float64")
+            made = layer_of(layer["type"], options, inputs[0].shape)
             output = made(inputs[0] if len(inputs) == 1 else inputs)
             weights += made.weights
         if "name" in layer:
@@ -155,6 +164,7 @@ def tensors_of(name: str, images: int) -> dict[str, np.ndarray]:
 
 def main() -> None:
     keras.config.set_floatx("float64")
+    keras.src.backend.result_type = lambda *_: "float64"  # batch normalisation would be float32's
     tensors, metadata = {}, {"keras": keras.__version__, "jax": jax.__version__, "rate": str(RATE)}
     for name, images in NETWORKS.items():
         tensors |= {f"{name}/{key}": value for key, value in tensors_of(name, images).items()}

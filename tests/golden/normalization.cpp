@@ -54,7 +54,7 @@ Network make_network(const std::string &set) { return {*halcyon_normalised(), pl
 
 Floats probabilities(Network &network, const std::vector<std::int32_t> &records) {
     network.infer(records);
-    return {network.probabilities().begin(), network.probabilities().end()};
+    return {network.predictions().begin(), network.predictions().end()};
 }
 
 void check_close(std::span<const float> ours, std::span<const float> theirs, float tolerance) {

@@ -56,10 +56,10 @@ void check_set(const std::string &set) {
         std::ranges::copy(tensor(parameter.name), network.weight(parameter).begin());
 
     network.infer(records);
-    check_close(network.probabilities(), tensor("probabilities"), 1e-5);
+    check_close(network.predictions(), tensor("probabilities"), 1e-5);
     network.infer(std::vector<std::int32_t>{0});
     const Floats all = tensor("probabilities");
-    check_close(network.probabilities(), {all.begin(), all.begin() + network.plan().classes}, 1e-5);
+    check_close(network.predictions(), {all.begin(), all.begin() + network.plan().classes}, 1e-5);
 
     const double loss = network.gradients(records, StepValues{}).loss / double(records.size());
     CHECK(std::abs(loss - tensor("loss")[0]) <= 1e-5 * loss);

@@ -130,7 +130,7 @@ TEST_CASE("the oracles of activations and of their gradients are Keras's") {
         check_close(d_input, tensor(row + "/gradient"));
         rows++;
     }
-    CHECK(rows == 20);
+    CHECK(rows == 21);
 }
 
 TEST_CASE("an activation's name is Keras's") {
@@ -144,7 +144,10 @@ TEST_CASE("an activation's name is Keras's") {
 TEST_CASE("activations and their gradients are as exact as they say, over the floats") {
     const Floats values = all_over(), ones(values.size(), 1.0f);
     std::vector<Link> links = {{.row = "boundedrelu", .constants = {5, 0.125f, 1.5f}}};
-    for (const Activation &activation : all_activations()) links.push_back(activation.link);
+    for (const Activation &activation : all_activations()) {
+        links.push_back(activation.link);
+        if (activation.approximate) links.push_back(*activation.approximate);
+    }
     for (const Link &link : links) {
         check(link, values, ones);
         const RowGradient &gradient = *find_row(link.row).gradient;

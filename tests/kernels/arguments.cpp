@@ -65,6 +65,13 @@ Array make_step_of(const Kernel &kernel, int words, int batch) {
     return step;
 }
 
+/// Labels of 0 and 1, and shares between them.
+Array make_targets(const std::vector<int> &extents, Random &random) {
+    Array targets(extents);
+    for (double &target : targets.values) target = random.integer(0, 2) > 0 ? random.integer(0, 1) : random.real(0, 1);
+    return targets;
+}
+
 /// Words, bytes, indices and transformed weights; the same for every kernel.
 bool fill_special(Array &tensor, const Buffer &buffer, const Kernel &kernel, int batch, Random &random) {
     const std::vector<int> extents = {tensor.extent(0), tensor.extent(1), tensor.extent(2), tensor.extent(3)};
@@ -76,6 +83,8 @@ bool fill_special(Array &tensor, const Buffer &buffer, const Kernel &kernel, int
         tensor = random.integers(extents, 0, test_records - 1);
     else if (buffer.name == "labels")
         tensor = random.integers(extents, 0, classes_of(kernel) - 1);
+    else if (buffer.name == "targets")
+        tensor = make_targets(extents, random);
     else if (buffer.name == "step")
         tensor = make_step_of(kernel, extents[0], batch);
     else if (buffer.name == "weights" && kernel.shape.tile > 0 && kernel.core != "winograd_weights")
@@ -178,7 +187,7 @@ void fill_reals(Array &tensor, const Buffer &buffer, const Kernel &kernel, Rando
     const double most = buffer.name == "average_gradient" ? 0.5 : 2;
     for (double &value : tensor.values)
         value = is_positive(buffer.name) || is_probability ? random.real(0.25, 1) : random.real(-most, most);
-    if (kernel.core.starts_with("batch_norm_stats") && buffer.name == "input") make_hard(tensor);
+    if (kernel.core.find("_norm_stats") != std::string::npos && buffer.name == "input") make_hard(tensor);
     if (buffer.name == "logits") make_hard_logits(tensor);
     if (buffer.name.ends_with("gamma") && !buffer.name.ends_with("d_gamma")) tensor.values.back() = 0;
     if (buffer.name == "variance") tensor.values.back() = 0;  // a channel that is the same everywhere

@@ -183,7 +183,10 @@ Differentiable pointwise_layer(const Link &link) {
 /// All activations, and all layers with the defaults of their options and with others.
 std::vector<Link> pointwise_links() {
     std::vector<Link> links;
-    for (const Activation &activation : all_activations()) links.push_back(activation.link);
+    for (const Activation &activation : all_activations()) {
+        links.push_back(activation.link);
+        if (activation.approximate) links.push_back(*activation.approximate);
+    }
     for (const PointwiseLayer &layer : pointwise_layers()) {
         std::vector<float> defaults, others;
         for (const RowConstant &constant : find_row(layer.row).constants) {
@@ -344,7 +347,7 @@ BoundRows backward_rows(const BoundRows &rows, const Array &input) {
         } else if (link.row == "relu") {
             backward.push_back(mask(values[i + 1]));
         } else if (link.row == "dropout" && before == "relu") {
-            backward.push_back(kept(operands.at("step"), link.dropout));
+            backward.push_back(kept(operands.at("step"), link.number));
             backward.push_back(mask(values[i + 1]));
             i--;
         } else if (link.row == "dropout") {
@@ -464,6 +467,55 @@ TEST_CASE("gradients of layers that are rows") {
         CAPTURE(link.row, link.constants);
         check(pointwise_layer(link), {input});
     }
+}
+
+TEST_CASE("gradients of layer and group normalisation through the statistics") {
+    const int groups = GENERATE(1, 2, 4), rows = GENERATE(1, 2), columns = GENERATE(1, 3);
+    CAPTURE(groups, rows, columns);
+    Shape s = window_shape(2, 3, 4, 2 * groups, rows, columns, rows, columns, false);
+    s.epsilon = 0.1f;
+    const auto statistics_of = [=](const Array &input) { return run("group_norm_stats", s, {input})[0]; };
+    const Differentiable norm = {
+        [=](const Arrays &inputs) {
+            return run("group_norm_fwd", s, {inputs[0], statistics_of(inputs[0]), inputs[1], inputs[2]})[0];
+        },
+        [=](const Arrays &inputs, const Array &upstream) {
+            const Array &input = inputs[0], &gamma = inputs[1], statistics = statistics_of(input);
+            const Arrays weights = run("group_norm_bwd_weights", s, {upstream, input, statistics});
+            const Array means = run("group_norm_bwd_means", s, {upstream, input, statistics, gamma})[0];
+            return Arrays{run("group_norm_bwd_data", s, {upstream, input, statistics, means, gamma})[0], weights[0], weights[1]};
+        }};
+    Random random(16);
+    check(norm, {random.reals({4, 3, 2, 2}, -1, 1), random.reals({4}, -1, 1), random.reals({4}, -1, 1)});
+}
+
+TEST_CASE("gradients of softmax") {
+    const Shape shape{.in_h = 2, .in_w = 3, .in_c = 4};
+    const auto softmax = [=](const Array &input) { return run("softmax_fwd", shape, {input})[0]; };
+    Random random(17);
+    check({[=](const Arrays &inputs) { return softmax(inputs[0]); },
+           [=](const Arrays &inputs, const Array &upstream) {
+               return run("softmax_bwd", shape, {upstream, softmax(inputs[0])});
+           }},
+          {random.reals({4, 3, 2, 2}, -3, 3)});
+}
+
+TEST_CASE("gradients of a PReLU") {
+    const Shape shape{.in_h = 4, .in_w = 5, .in_c = 3};
+    const auto alpha_of = [](const Arrays &inputs) { return std::map<std::string, Array>{{"alpha", inputs[1]}}; };
+    const Differentiable prelu = {
+        [=](const Arrays &inputs) {
+            return applied({{{"prelu"}, alpha_of(inputs)}}, inputs[0]);
+        },
+        [=](const Arrays &inputs, const Array &upstream) {
+            std::map<std::string, Array> operands = alpha_of(inputs);
+            operands.emplace("at", inputs[0]);
+            return Arrays{applied({{{"prelumask"}, operands}}, upstream), run("prelu_bwd_alpha", shape, {upstream, inputs[0]})[0]};
+        }};
+    Random random(15);
+    Array alpha({3});
+    alpha.values = {0.25, -0.5, 1.5};
+    check(prelu, {random.reals({3, 5, 4, 2}, -1, 1), alpha});
 }
 
 TEST_CASE("gradients of a sum") {
@@ -603,6 +655,32 @@ TEST_CASE("gradients of sigmoid with binary cross-entropy") {
                                  }};
     Random random(5);
     check(loss, {random.reals({1, 1, 1, images}, -3, 3)});
+}
+
+TEST_CASE("gradients of the losses of units that have a target each") {
+    const int images = 4, units = 3;
+    const bool squares = GENERATE(false, true);
+    const float smoothing = GENERATE(0.0f, 0.1f);
+    CAPTURE(squares, smoothing);
+    const Shape s{.in_c = units, .label_smoothing = squares ? 0 : smoothing};
+    const Array step = make_step(step_words(0, 0), 0, images);
+    Random random(5);
+    const Array targets = random.reals({units, 5}, 0, 1);
+    Array indices({images});
+    indices.values = {2, 0, 4, 2};
+    Link link{squares ? "squarederrorgradient" : "crossentropygradient"};
+    if (!squares) link.constants = {smoothing};
+    const Differentiable loss = {
+        [&](const Arrays &inputs) {
+            const Array losses = run(squares ? "squared_error_fwd" : "binary_cross_entropy_fwd", s, {inputs[0], targets, indices})[1];
+            return Array({1}, std::accumulate(losses.values.begin(), losses.values.end(), 0.0) / images);
+        },
+        [&](const Arrays &inputs, const Array &upstream) {
+            Array gradient = applied({{link, {{"targets", targets}, {"indices", indices}, {"step", step}}}}, inputs[0]);
+            for (double &value : gradient.values) value *= upstream(0);
+            return Arrays{gradient};
+        }};
+    check(loss, {random.reals({units, 1, 1, images}, -3, 3)});
 }
 
 TEST_CASE("gradients of a convolution between two dropouts with their masks held, and of the ReLU before them") {

@@ -72,6 +72,7 @@ def main() -> None:
 
     for row, layer in layers().items():
         add(row, layer)
+    add("approximategelu", lambda x: keras.activations.gelu(x, approximate=True))
     for name, row in ACTIVATIONS.items():
         # Keras's tanh is JAX's, of float32 whatever goes in.
         add(row, jax.numpy.tanh if name == "tanh" else keras.activations.get(name))

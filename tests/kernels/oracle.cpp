@@ -51,6 +51,16 @@ Array plain_weights(const Shape &s, const Array &weights) {
     return plain;
 }
 
+int group_of(const Shape &s, int c) { return c / (s.in_c / (s.out_c / 2)); }
+
+double group_value(const Shape &s, const Array &values, int which, int c, int x, int y, int n) {
+    return values(which * s.out_c / 2 + group_of(s, c), x / s.kernel_w, y / s.kernel_h, n);
+}
+
+double group_normalised(const Shape &s, const Array &input, const Array &statistics, int c, int x, int y, int n) {
+    return (input(c, x, y, n) - group_value(s, statistics, 0, c, x, y, n)) * group_value(s, statistics, 1, c, x, y, n);
+}
+
 std::uint32_t stream_key(std::uint32_t seed, std::uint32_t epoch, std::uint32_t stream) { return philox2x32({epoch, stream}, seed)[0]; }
 
 namespace {
@@ -61,15 +71,6 @@ double real(const Array &step, int field) { return std::bit_cast<float>(word(ste
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 void clear(Array &tensor) { std::fill(tensor.values.begin(), tensor.values.end(), 0.0); }
-
-/// Calls `visit(c, x, y, n)` for every element of an activation, in row-major order of its images.
-template<typename Visit>
-void for_each_element(const Array &tensor, Visit visit) {
-    for (int n = 0; n < tensor.extent(3); n++)
-        for (int y = 0; y < tensor.extent(2); y++)
-            for (int x = 0; x < tensor.extent(1); x++)
-                for (int c = 0; c < tensor.extent(0); c++) visit(c, x, y, n);
-}
 
 /// Calls `visit(in_x, in_y, dx, dy)` for every tap of the window of output (x, y) that lies inside the input, in row-major order.
 template<typename Visit>
@@ -257,13 +258,14 @@ void batch_norm_stats(const Shape &s, const Array &input, const Array &gamma, co
     for_each_element(input,
                      [&](int c, int x, int y, int n) { variance[c] += std::pow(input(c, x, y, n) - mean(c), 2) / population(input); });
 
-    const double momentum = s.momentum;
+    const double momentum = s.momentum, values = population(input);
+    const double bias = s.unbiased ? values / std::max(values - 1, 1.0) : 1;
     for (int c = 0; c < s.in_c; c++) {
         inv_std(c) = 1 / std::sqrt(variance[c] + s.epsilon);
         scale(c) = gamma(c) * inv_std(c);
         shift(c) = beta(c) - mean(c) * scale(c);
         moving_mean(c) = moving_mean(c) * momentum + mean(c) * (1 - momentum);
-        moving_variance(c) = moving_variance(c) * momentum + variance[c] * (1 - momentum);
+        moving_variance(c) = moving_variance(c) * momentum + bias * variance[c] * (1 - momentum);
     }
 }
 
@@ -304,6 +306,77 @@ void batch_norm_bwd(const Shape &s, const Array &d_output, const Array &input, c
     for_each_element(input, [&](int c, int x, int y, int n) {
         d_input(c, x, y, n) =
             norm_gradient(d_output(c, x, y, n), input(c, x, y, n), gamma(c), mean(c), inv_std(c), d_gamma(c), d_beta(c), population(input));
+    });
+}
+
+/// What `value(c, x, y, n)` is in the mean over each group of channels in each window.
+template<typename Value>
+Array group_means(const Shape &s, int images, Value value) {
+    Array means({s.out_c / 2, s.out_w, s.out_h, images});
+    const double count = double(s.in_c) / means.extent(0) * s.kernel_w * s.kernel_h;
+    for_each_element(Array({s.in_c, s.in_w, s.in_h, images}), [&](int c, int x, int y, int n) {
+        means(group_of(s, c), x / s.kernel_w, y / s.kernel_h, n) += value(c, x, y, n) / count;
+    });
+    return means;
+}
+
+/// Two values of each group side by side.
+void put_groups(const Array &first, const Array &second, Array &both) {
+    for_each_element(first, [&](int g, int x, int y, int n) {
+        both(g, x, y, n) = first(g, x, y, n);
+        both(first.extent(0) + g, x, y, n) = second(g, x, y, n);
+    });
+}
+
+void group_norm_stats(const Shape &s, const Array &input, Array &statistics) {
+    const int images = input.extent(3);
+    const Array mean = group_means(s, images, [&](int c, int x, int y, int n) { return input(c, x, y, n); });
+    Array deviation = group_means(
+        s, images, [&](int c, int x, int y, int n) { return std::pow(input(c, x, y, n) - group_value(s, mean, 0, c, x, y, n), 2); });
+    for (double &value : deviation.values) value = 1 / std::sqrt(value + s.epsilon);
+    put_groups(mean, deviation, statistics);
+}
+
+void group_norm_fwd(const Shape &s, const Array &input, const Array &statistics, const Array &gamma, const Array &beta, Array &output) {
+    for_each_element(output, [&](int c, int x, int y, int n) {
+        output(c, x, y, n) = gamma(c) * group_normalised(s, input, statistics, c, x, y, n) + beta(c);
+    });
+}
+
+void group_norm_bwd_weights(const Shape &s, const Array &d_output, const Array &input, const Array &statistics, Array &d_gamma,
+                            Array &d_beta) {
+    clear(d_gamma);
+    clear(d_beta);
+    for_each_element(input, [&](int c, int x, int y, int n) {
+        d_gamma(c) += d_output(c, x, y, n) * group_normalised(s, input, statistics, c, x, y, n);
+        d_beta(c) += d_output(c, x, y, n);
+    });
+}
+
+void group_norm_bwd_means(const Shape &s, const Array &d_output, const Array &input, const Array &statistics, const Array &gamma,
+                          Array &means) {
+    const auto gradient = [&](int c, int x, int y, int n) { return gamma(c) * d_output(c, x, y, n); };
+    const Array of_gradient = group_means(s, input.extent(3), gradient);
+    const Array of_product = group_means(s, input.extent(3), [&](int c, int x, int y, int n) {
+        return gradient(c, x, y, n) * group_normalised(s, input, statistics, c, x, y, n);
+    });
+    put_groups(of_gradient, of_product, means);
+}
+
+void group_norm_bwd_data(const Shape &s, const Array &d_output, const Array &input, const Array &statistics, const Array &means,
+                         const Array &gamma, Array &d_input) {
+    for_each_element(d_input, [&](int c, int x, int y, int n) {
+        const double through_statistics = group_value(s, means, 0, c, x, y, n) +
+                                          group_normalised(s, input, statistics, c, x, y, n) * group_value(s, means, 1, c, x, y, n);
+        d_input(c, x, y, n) = group_value(s, statistics, 1, c, x, y, n) * (gamma(c) * d_output(c, x, y, n) - through_statistics);
+    });
+}
+
+void prelu_bwd_alpha(const Shape &, const Array &d_output, const Array &input, Array &d_alpha) {
+    clear(d_alpha);
+    for_each_element(input, [&](int c, int x, int y, int n) {
+        const double value = input(c, x, y, n);
+        d_alpha(c) += d_output(c, x, y, n) * (value > 0 ? 0 : value);
     });
 }
 
@@ -427,6 +500,24 @@ void conv2d_pool_bwd_weights(const Shape &s, const Call &call, const Array &inpu
 
 void pointwise(const Shape &, const Array &input, Array &output) { output.values = input.values; }
 
+void softmax_fwd(const Shape &, const Array &input, Array &output) {
+    for_each_position(input, [&](int x, int y, int n) {
+        double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+        for (int c = 0; c < input.extent(0); c++) largest = std::max(largest, comparable(input(c, x, y, n)));
+        for (int c = 0; c < input.extent(0); c++) sum += std::exp(input(c, x, y, n) - largest);
+        for (int c = 0; c < input.extent(0); c++)
+            output(c, x, y, n) = std::isfinite(largest) ? std::exp(input(c, x, y, n) - largest) / sum : not_a_number;
+    });
+}
+
+void softmax_bwd(const Shape &, const Array &d_output, const Array &output, Array &d_input) {
+    for_each_position(output, [&](int x, int y, int n) {
+        double sum = 0;
+        for (int c = 0; c < output.extent(0); c++) sum += output(c, x, y, n) * d_output(c, x, y, n);
+        for (int c = 0; c < output.extent(0); c++) d_input(c, x, y, n) = output(c, x, y, n) * (d_output(c, x, y, n) - sum);
+    });
+}
+
 void softmax_cross_entropy_fwd(const Shape &s, const Array &logits, const Array &labels, const Array &indices, const Array &step,
                                Array &probabilities, Array &loss, Array &correct) {
     const int classes = logits.extent(0);
@@ -482,6 +573,34 @@ void sigmoid_cross_entropy_fwd(const Shape &s, const Array &logits, const Array 
     }
 }
 
+void binary_cross_entropy_fwd(const Shape &s, const Array &logits, const Array &targets, const Array &indices, Array &predicted,
+                              Array &loss, Array &metric) {
+    const int units = logits.extent(0);
+    clear(loss), clear(metric);
+    for (int n = 0; n < logits.extent(3); n++)
+        for (int c = 0; c < units; c++) {
+            const double logit = std::isfinite(logits(c, 0, 0, n)) ? logits(c, 0, 0, n) : not_a_number,
+                         target = targets(c, int(indices(n)));
+            const double smoothed = target * (1 - s.label_smoothing) + 0.5 * s.label_smoothing;
+            predicted(c, 0, 0, n) = sigmoid(logit);
+            loss(n) += (std::max(logit, 0.0) - smoothed * logit + std::log1p(std::exp(-std::abs(logit)))) / units;
+            metric(n) += double(target == (comparable(logits(c, 0, 0, n)) > 0)) / units;
+        }
+}
+
+void squared_error_fwd(const Shape &, const Array &values, const Array &targets, const Array &indices, Array &predicted, Array &loss,
+                       Array &metric) {
+    const int units = values.extent(0);
+    predicted.values = values.values;
+    clear(loss), clear(metric);
+    for (int n = 0; n < values.extent(3); n++)
+        for (int c = 0; c < units; c++) {
+            const double difference = values(c, 0, 0, n) - targets(c, int(indices(n)));
+            loss(n) += difference * difference / units;
+            metric(n) += std::abs(difference) / units;
+        }
+}
+
 using CoreOracle = void (*)(const Call &, std::vector<Array> &arguments);
 
 /// `function` with its arguments as one list: the shape, perhaps the call for its chains between, inputs and outputs.
@@ -527,6 +646,12 @@ CoreOracle find_oracle(std::string_view core) {
         {"batch_norm_bwd", listed<batch_norm_bwd>},
         {"batch_norm_pool_bwd_stats", listed<batch_norm_pool_bwd_stats>},
         {"batch_norm_pool_bwd", listed<batch_norm_pool_bwd>},
+        {"group_norm_stats", listed<group_norm_stats>},
+        {"group_norm_fwd", listed<group_norm_fwd>},
+        {"group_norm_bwd_weights", listed<group_norm_bwd_weights>},
+        {"group_norm_bwd_means", listed<group_norm_bwd_means>},
+        {"group_norm_bwd_data", listed<group_norm_bwd_data>},
+        {"prelu_bwd_alpha", listed<prelu_bwd_alpha>},
         {"max_pool2d_fwd", listed<max_pool2d_fwd>},
         {"max_pool2d_bwd", listed<max_pool2d_bwd>},
         {"average_pool2d_fwd", listed<average_pool2d_fwd>},
@@ -536,9 +661,13 @@ CoreOracle find_oracle(std::string_view core) {
         {"concatenate", listed<concatenate>},
         {"first_channels", listed<first_channels>},
         {"last_channels", listed<last_channels>},
+        {"softmax_fwd", listed<softmax_fwd>},
+        {"softmax_bwd", listed<softmax_bwd>},
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
         {"softmax_cross_entropy", listed<softmax_cross_entropy>},
         {"sigmoid_cross_entropy_fwd", listed<sigmoid_cross_entropy_fwd>},
+        {"binary_cross_entropy_fwd", listed<binary_cross_entropy_fwd>},
+        {"squared_error_fwd", listed<squared_error_fwd>},
     };
     if (std::ranges::find(all_optimizers(), core, &Optimizer::name) != all_optimizers().end()) return optimizer;
     const auto found = oracles.find(core);

@@ -35,6 +35,15 @@ private:
     std::array<std::size_t, 4> extents_{1, 1, 1, 1};
 };
 
+/// Calls `visit(c, x, y, n)` for every element of an activation, in row-major order of its images.
+template<typename Visit>
+void for_each_element(const Array &tensor, Visit visit) {
+    for (int n = 0; n < tensor.extent(3); n++)
+        for (int y = 0; y < tensor.extent(2); y++)
+            for (int x = 0; x < tensor.extent(1); x++)
+                for (int c = 0; c < tensor.extent(0); c++) visit(c, x, y, n);
+}
+
 /// The arguments of a kernel by name, and its chains.
 class Call {
 public:
@@ -99,6 +108,12 @@ double norm_gradient_error(double error, double d_output, double input, double g
 
 /// The gradient of a logit of softmax and cross-entropy.
 double one_hot_gradient(double probability, int c, int label, int classes, const Array &step, double label_smoothing);
+
+/// The group of a channel, where a window has out_c / 2 groups; the first or the second value of an element's group and window; and what
+/// the statistics make of an element of `input`.
+int group_of(const Shape &shape, int c);
+double group_value(const Shape &shape, const Array &values, int which, int c, int x, int y, int n);
+double group_normalised(const Shape &shape, const Array &input, const Array &statistics, int c, int x, int y, int n);
 
 /// NaN of infinities as well.
 double sigmoid(double logit);

@@ -42,7 +42,7 @@ double real(const Array &step, int field) { return std::bit_cast<float>(word(ste
 template<bool spatial>
 bool is_dropped(const At &at) {
     const Array &step = at.step();
-    const int layer = at.operands.link.dropout, quarter = (at.values.extent(0) + 3) / 4;
+    const int layer = at.operands.link.number, quarter = (at.values.extent(0) + 3) / 4;
     const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_dropout + layer);
     const std::uint32_t pixel = spatial ? 0 : at.y * at.values.extent(1) + at.x;
     const std::uint32_t element = pixel * quarter + at.c % quarter, lane = at.c / quarter;
@@ -50,7 +50,24 @@ bool is_dropped(const At &at) {
     return (lane % 2 ? pair >> 16 : pair & 0xFFFF) < word(step, dropout_threshold(layer));
 }
 
-double scale_of(const At &at) { return real(at.step(), dropout_scale(at.operands.link.dropout)); }
+double scale_of(const At &at) { return real(at.step(), dropout_scale(at.operands.link.number)); }
+
+/// Box and Muller's transform of the element's own pair of words, of which 24 bits count.
+double noise(const At &at) {
+    const Array &step = at.step();
+    const std::uint32_t key = stream_key(word(step, step_seed), word(step, step_epoch), stream_first_noise + at.operands.link.number);
+    const auto element = std::uint32_t((at.y * at.values.extent(1) + at.x) * at.values.extent(0) + at.c);
+    const auto words = philox2x32({word(step, step_position) + std::uint32_t(at.n), element}, key);
+    const double u = ((words[0] >> 8) + 1) * 0x1p-24, v = (words[1] >> 8) * 0x1p-24;
+    return at.constant("stddev") * std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
+}
+
+/// The logarithm is off by 9 u of itself, as it is a third of its terms at least, its root by half of that and u. The sine's argument is
+/// off by 2 u, and no sine by more; its series by 8 u. Two products follow, and the sum. Roots and quotients of devices may be off by some
+/// more.
+double noise_error(const At &at, double error, double result) {
+    return error + 24 * u * std::abs(noise(at)) + u * (std::abs(result) + std::abs(at.value()));
+}
 
 double affine(const At &at, double value) { return at.channel("scale") * value + at.channel("shift"); }
 
@@ -101,6 +118,31 @@ double one_hot_gradient_error(const At &at, double error, double result) {
 double binary_gradient_error(const At &at, double error, double result) {
     const double scale = gradient_scale(at), sigmoid = std::abs(result) + label_smoothing_at(at) / 2 * scale;
     return scale * error / 4 + (3 * std::abs(at.value()) + 10) * u * sigmoid + std::numeric_limits<float>::min();
+}
+
+double target_at(const At &at) { return at.operands["targets"](at.c, int(at.operands["indices"](at.n))); }
+
+/// What the gradient of a unit is multiplied with.
+double unit_scale(const At &at) { return real(at.step(), step_inverse_batch) / at.values.extent(0); }
+
+double smoothed_target(const At &at) { return target_at(at) * (1 - at.constant("label_smoothing")) + 0.5 * at.constant("label_smoothing"); }
+
+double cross_entropy_gradient(const At &at) { return (sigmoid(at.value()) - smoothed_target(at)) * unit_scale(at); }
+
+/// The sigmoid of what is not positive as above, the target or what it lacks of 1, with three roundings of it where it is smoothed, and
+/// three roundings more.
+double cross_entropy_gradient_error(const At &at, double error, double) {
+    const double logit = at.value(), target = smoothed_target(at), off = logit > 0 ? 1 - target : target;
+    const double small = sigmoid(-std::abs(logit)), smoothed = at.constant("label_smoothing") > 0 ? 3 * u : 0;
+    return unit_scale(at) * (error / 4 + (3 * std::abs(logit) + 13) * u * small + 5 * u * std::abs(off) + smoothed) +
+           std::numeric_limits<float>::min();
+}
+
+double squared_error_gradient(const At &at) { return 2 * (at.value() - target_at(at)) * unit_scale(at); }
+
+/// A difference, and products with two numbers that are rounded.
+double squared_error_gradient_error(const At &at, double error, double result) {
+    return 2 * unit_scale(at) * error + 5 * u * std::abs(result);
 }
 
 /// What a row makes of a value; and the error of that, given the error of the value and the exact result.
@@ -154,6 +196,7 @@ double bounded_slope(double of, double most, double slope) {
 
 double leaky_slope(const At &at) { return bounded_slope(at.element("of"), HUGE_VAL, at.constant("negative_slope")); }
 double bounded_slope(const At &at) { return bounded_slope(at.element("of"), at.constant("max_value"), at.constant("negative_slope")); }
+double prelu_slope(const At &at, double of) { return std::isnan(of) ? of : of > 0 ? 1 : at.channel("alpha"); }
 double elu_slope(const At &at) { return exponential_linear_slope(at.element("of"), 1, at.constant("alpha")); }
 double selu_slope(const At &at) { return exponential_linear_slope(at.element("of"), selu_scale, selu_alpha); }
 
@@ -167,6 +210,9 @@ double hard_sigmoid(double x) { return std::isnan(x) ? x : std::clamp(x + 3, 0.0
 double hard_silu(double x) { return x * hard_sigmoid(x); }
 double silu(double x) { return x * sigmoid(x); }
 double gelu(double x) { return x * normal_share(x); }
+/// Twice what the tanh is of.
+double gelu_exponent(double x) { return std::sqrt(8 / std::numbers::pi) * (x + 0.044715 * x * x * x); }
+double approximate_gelu(double x) { return x * sigmoid(gelu_exponent(x)); }
 double soft_plus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 double soft_sign(double x) { return x / (1 + std::abs(x)); }
 
@@ -175,6 +221,10 @@ double tanh_slope(double of) { return 1 - of * of; }
 double exponential_slope(double of) { return of; }
 double silu_slope(double x) { return sigmoid(x) * (1 + x * sigmoid(-x)); }
 double gelu_slope(double x) { return normal_share(x) + x * normal_density(x); }
+double approximate_gelu_slope(double x) {
+    const double share = sigmoid(gelu_exponent(x)), exponent_slope = std::sqrt(8 / std::numbers::pi) * (1 + 3 * 0.044715 * x * x);
+    return share == 0 || share == 1 ? share : share + x * share * (1 - share) * exponent_slope;
+}
 double soft_sign_slope(double x) { return 1 / ((1 + std::abs(x)) * (1 + std::abs(x))); }
 
 double hard_silu_slope(double x) {
@@ -196,6 +246,7 @@ double of_itself(double, double result) { return std::abs(result); }
 /// much of the result as x is off by, a rounding.
 double of_an_exponential(double x, double result) { return std::abs(result) * (1 + std::abs(x) / roundings); }
 double of_its_exponent(double x, double result) { return std::abs(result) * (1 + x * x / 2); }  // that of a normal distribution
+double of_its_cube(double x, double result) { return std::abs(result) * (1 + std::abs(gelu_exponent(x))); }  // of approximate_gelu
 double of_a_sum(double, double) { return 1; }
 double of_a_sum_times(double x, double) { return std::abs(x); }
 
@@ -246,6 +297,8 @@ constexpr Row product = {
 
 double times_element(const At &at) { return at.element("by"); }
 double times_image(const At &at) { return at.image("by"); }
+double prelu_factor(const At &at) { return prelu_slope(at, at.value()); }
+double prelu_mask_factor(const At &at) { return prelu_slope(at, at.element("at")); }
 double times_constant(const At &at) { return at.constant("factor"); }
 
 double maximum(const At &at) {
@@ -268,6 +321,8 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"mask", mask<is_rectified>},
     {"leakyrelu", activation<leaky_relu>},
     {"leakymask", times_slope<leaky_slope>},
+    {"prelu", product<prelu_factor>},
+    {"prelumask", product<prelu_mask_factor>},
     {"boundedrelu", activation<bounded_relu>},
     {"boundedmask", times_slope<bounded_slope>},
     {"elu", activation<elu>},
@@ -284,6 +339,8 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"silugradient", times_slope<of_input<silu_slope>>},
     {"gelu", activation<of_value<gelu>, of_its_exponent>},
     {"gelugradient", times_slope<of_input<gelu_slope>>},
+    {"approximategelu", activation<of_value<approximate_gelu>, of_its_cube>},
+    {"approximategelugradient", times_slope<of_input<approximate_gelu_slope>>},
     {"softplus", activation<of_value<soft_plus>, of_an_exponential>},
     {"softplusgradient", times_slope<of_input<sigmoid>>},
     {"softsign", activation<of_value<soft_sign>>},
@@ -308,6 +365,7 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"larger", {larger, keep}},
     {"kept", {[](const At &at) { return at.value() * scale_of(at); }, scaled_error}},
     {"dropout", dropout<is_dropped<false>>},
+    {"noise", {[](const At &at) { return at.value() + noise(at); }, noise_error}},
     {"spatialdropout", dropout<is_dropped<true>>},
     {"penalised", {[](const At &at) { return at.value() + penalty_gradient(at); }, penalised_error}},
     {"normgradient", {norm_gradient_at, norm_gradient_error_at}},
@@ -317,6 +375,8 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"binarygradient", {binary_gradient_at, binary_gradient_error}},
     {"smoothedonehotgradient", {one_hot_gradient_at, one_hot_gradient_error}},
     {"smoothedbinarygradient", {binary_gradient_at, binary_gradient_error}},
+    {"crossentropygradient", {cross_entropy_gradient, cross_entropy_gradient_error}},
+    {"squarederrorgradient", {squared_error_gradient, squared_error_gradient_error}},
 };
 
 const Row &find(const std::string &row) {

@@ -52,6 +52,21 @@ std::vector<Channel> channels_of(const Array &input) {
     return channels;
 }
 
+/// How far the statistics of such values may be off. The mean is a sum. The variance is a sum of squares of deviations, each known to u,
+/// but about means of tiles and of merged tiles whose own error is e: by Cauchy and Schwarz that adds at most 2 e sqrt(variance) + e^2.
+/// (The shortcut E[x^2] - E[x]^2 would add u E[x^2], far more where the mean is large.) 1/std is computed again at the end of the
+/// variance's interval.
+struct StatisticErrors {
+    double mean, variance, inv_std;
+
+    StatisticErrors(const Channel &x, double epsilon)
+        : mean(sum_error(x.count + 2, x.magnitude)),
+          variance(sum_error(x.count + 4, x.variance) + 2 * mean * std::sqrt(x.variance) + mean * mean) {
+        const double exact = 1 / std::sqrt(x.variance + epsilon);
+        inv_std = 1 / std::sqrt(std::max(x.variance - variance, 0.0) + epsilon) - exact + 3 * u * exact;
+    }
+};
+
 /// Of values up to `largest`, a sample rounds thrice in each of its three steps between two values; the mean is a sum, the rest a product
 /// or two and a sum.
 void augment(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
@@ -86,18 +101,13 @@ void normalization_fold(const Shape &s, const Arguments &before, const Arguments
     relative(4 * u, after["factor"], tolerance["factor"]);
 }
 
-/// The mean is a sum. The variance is a sum of squares of deviations, each known to u, but about means of tiles and of merged tiles whose
-/// own error is e: by Cauchy and Schwarz that adds at most 2 e sqrt(variance) + e^2. (The shortcut E[x^2] - E[x]^2 would add u E[x^2], far
-/// more where the mean is large.) What follows is differentiated, or recomputed at the end of the variance's interval.
+/// What follows from the statistics is differentiated.
 void batch_norm_stats(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     const Array &gamma = before["gamma"], &beta = before["beta"];
     const std::vector<Channel> channels = channels_of(before["input"]);
     for (int c = 0; c < s.in_c; c++) {
         const Channel &x = channels[c];
-        const double mean = sum_error(x.count + 2, x.magnitude);
-        const double variance = sum_error(x.count + 4, x.variance) + 2 * mean * std::sqrt(x.variance) + mean * mean;
-        const double inv_std =
-            1 / std::sqrt(std::max(x.variance - variance, 0.0) + s.epsilon) - after["inv_std"](c) + 3 * u * after["inv_std"](c);
+        const auto [mean, variance, inv_std] = StatisticErrors(x, s.epsilon);
         const double scale = std::abs(gamma(c)) * inv_std + u * std::abs(after["scale"](c));
         const double product = std::abs(x.mean * after["scale"](c));
 
@@ -112,7 +122,8 @@ void batch_norm_stats(const Shape &s, const Arguments &before, const Arguments &
             return (1 - s.momentum) * error + 4 * u * (s.momentum * old + (1 - s.momentum) * std::abs(statistic));
         };
         tolerance["moving_mean"](c) = moving("moving_mean", x.mean, mean);
-        tolerance["moving_variance"](c) = moving("moving_variance", x.variance, variance);
+        const double bias = s.unbiased ? x.count / std::max(x.count - 1, 1.0) : 1;
+        tolerance["moving_variance"](c) = moving("moving_variance", bias * x.variance, bias * variance);
     }
 }
 
@@ -182,6 +193,80 @@ void batch_norm_bwd(const Shape &s, const Arguments &before, const Arguments &af
     }
 }
 
+/// Of the values of each group in each window.
+void group_norm_stats(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    const Array &input = before["input"];
+    Array &errors = tolerance["statistics"];
+    std::map<std::array<int, 4>, Channel> groups;
+    const double count = double(s.in_c) / (s.out_c / 2) * s.kernel_w * s.kernel_h;
+    const auto group_at = [&](int c, int x, int y, int n) -> Channel & {
+        return groups[{oracle::group_of(s, c), x / s.kernel_w, y / s.kernel_h, n}];
+    };
+    oracle::for_each_element(input, [&](int c, int x, int y, int n) {
+        Channel &group = group_at(c, x, y, n);
+        group.count = count;
+        group.mean += input(c, x, y, n) / count;
+        group.magnitude += std::abs(input(c, x, y, n)) / count;
+    });
+    oracle::for_each_element(input, [&](int c, int x, int y, int n) {
+        Channel &group = group_at(c, x, y, n);
+        group.variance += std::pow(input(c, x, y, n) - group.mean, 2) / count;
+    });
+    for (const auto &[at, group] : groups) {
+        const auto [g, x, y, n] = at;
+        const StatisticErrors of_group(group, s.epsilon);
+        errors(g, x, y, n) = of_group.mean;
+        errors(s.out_c / 2 + g, x, y, n) = of_group.inv_std;
+    }
+}
+
+/// Two sums and two products.
+void group_norm_fwd(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    oracle::for_each_element(before["input"], [&](int c, int x, int y, int n) {
+        const double product = before["gamma"](c) * oracle::group_normalised(s, before["input"], before["statistics"], c, x, y, n);
+        tolerance["output"](c, x, y, n) = 4 * u * (std::abs(product) + std::abs(before["beta"](c)));
+    });
+}
+
+/// Sums, as a batch norm's.
+void group_norm_bwd_weights(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    const Array &d_output = before["d_output"];
+    oracle::for_each_element(d_output, [&](int c, int x, int y, int n) {
+        const double gradient = std::abs(d_output(c, x, y, n));
+        tolerance["d_gamma"](c) += gradient * std::abs(oracle::group_normalised(s, before["input"], before["statistics"], c, x, y, n));
+        tolerance["d_beta"](c) += gradient;
+    });
+    const double count = double(d_output.values.size()) / s.in_c;
+    for (int c = 0; c < s.in_c; c++) {
+        tolerance["d_gamma"](c) = sum_error(count + 4, tolerance["d_gamma"](c));
+        tolerance["d_beta"](c) = sum_error(count, tolerance["d_beta"](c));
+    }
+}
+
+/// Means of products of up to four factors, one of them a difference.
+void group_norm_bwd_means(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    const double count = double(s.in_c) / (s.out_c / 2) * s.kernel_w * s.kernel_h;
+    Array &means = tolerance["means"];
+    oracle::for_each_element(before["d_output"], [&](int c, int x, int y, int n) {
+        const double gradient = std::abs(before["gamma"](c) * before["d_output"](c, x, y, n)) / count;
+        const int g = oracle::group_of(s, c), column = x / s.kernel_w, row = y / s.kernel_h;
+        means(g, column, row, n) += gradient;
+        means(s.out_c / 2 + g, column, row, n) +=
+            gradient * std::abs(oracle::group_normalised(s, before["input"], before["statistics"], c, x, y, n));
+    });
+    for (double &value : means.values) value = sum_error(count + 5, value);
+}
+
+/// The longest way has six roundings: the deviation, two products, a sum, a difference and a product.
+void group_norm_bwd_data(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    oracle::for_each_element(before["d_output"], [&](int c, int x, int y, int n) {
+        const auto value = [&](const char *of, int which) { return std::abs(oracle::group_value(s, before[of], which, c, x, y, n)); };
+        const double normalised = std::abs(oracle::group_normalised(s, before["input"], before["statistics"], c, x, y, n));
+        const double gradient = std::abs(before["gamma"](c) * before["d_output"](c, x, y, n));
+        tolerance["d_input"](c, x, y, n) = 6 * u * value("statistics", 1) * (gradient + value("means", 0) + normalised * value("means", 1));
+    });
+}
+
 /// The magnitude of the gradient of what a pool compares. Where windows overlap it is the sum of several; what is compared are integers, so
 /// that nothing is rounded there.
 Array through_pool(const Shape &s, const Array &d_output, const Array &compared) {
@@ -206,19 +291,46 @@ double class_weight_of(const Arguments &arguments, int classes, int n) {
 
 /// The exponent d = logit - largest is rounded, and Halide's exp() takes a multiple of ln 2 from it in float, where both the product and
 /// the constant are rounded: absolute errors of up to 3 u |d|, relative ones of exp(d). In the sum of C such terms, whose largest is 1,
-/// they are at most 3 u C max(|d| exp(d)) = 3 u C / e. Below FLT_MIN the result may be flushed to 0. With label smoothing the loss has a
-/// sum over all logits more, times a constant, and another constant before the label's.
+/// they are at most 3 u C max(|d| exp(d)) = 3 u C / e.
+double softmax_sum_error(int channels) { return 3 * u * channels * std::exp(-1) + function_error + sum_error(channels, 1); }
+
+/// Of one of the channels, that much below the largest. Below FLT_MIN the result may be flushed to 0.
+double softmax_error(double below_largest, int channels, double result) {
+    return (3 * u * below_largest + function_error + softmax_sum_error(channels) + u) * result + FLT_MIN;
+}
+
+void softmax_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const Array &input = before["input"];
+    oracle::for_each_element(input, [&](int c, int x, int y, int n) {
+        double largest = input(0, x, y, n);
+        for (int other = 0; other < input.extent(0); other++) largest = std::max(largest, input(other, x, y, n));
+        tolerance["output"](c, x, y, n) = softmax_error(largest - input(c, x, y, n), input.extent(0), after["output"](c, x, y, n));
+    });
+}
+
+/// A sum of products, a difference and a product.
+void softmax_bwd(const Shape &, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    const Array &output = before["output"], &d_output = before["d_output"];
+    const int channels = output.extent(0);
+    oracle::for_each_element(output, [&](int c, int x, int y, int n) {
+        double sum = 0;
+        for (int other = 0; other < channels; other++) sum += std::abs(output(other, x, y, n) * d_output(other, x, y, n));
+        const double difference = sum_error(channels + 1, sum) + 2 * u * (sum + std::abs(d_output(c, x, y, n)));
+        tolerance["d_input"](c, x, y, n) = std::abs(output(c, x, y, n)) * difference;
+    });
+}
+
+/// With label smoothing the loss has a sum over all logits more, times a constant, and another constant before the label's.
 void softmax_cross_entropy_fwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
     const Array &logits = before["logits"];
     const int classes = logits.extent(0);
-    const double sum_relative = 3 * u * classes * std::exp(-1) + function_error + sum_error(classes, 1);
+    const double sum_relative = softmax_sum_error(classes);
     for (int n = 0; n < logits.extent(3); n++) {
         double largest = logits(0, 0, 0, n);
         for (int c = 0; c < classes; c++) largest = std::max(largest, logits(c, 0, 0, n));
-        for (int c = 0; c < classes; c++) {
-            const double relative = 3 * u * (largest - logits(c, 0, 0, n)) + function_error + sum_relative + u;
-            tolerance["probabilities"](c, 0, 0, n) = relative * after["probabilities"](c, 0, 0, n) + FLT_MIN;
-        }
+        for (int c = 0; c < classes; c++)
+            tolerance["probabilities"](c, 0, 0, n) =
+                softmax_error(largest - logits(c, 0, 0, n), classes, after["probabilities"](c, 0, 0, n));
         const int label = int(before["labels"](int(before["indices"](n))));
         const double weight = class_weight_of(before, classes, n), unweighted = after["loss"](n) / weight;
         const double logit = logits(label, 0, 0, n), smoothing = s.label_smoothing;
@@ -273,6 +385,30 @@ void sigmoid_cross_entropy_fwd(const Shape &s, const Arguments &before, const Ar
     }
 }
 
+/// exp() of the logit as above, in the logarithm and in the sigmoid; the logit times what its target is off, with four roundings, is added.
+void binary_cross_entropy_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const Array &logits = before["logits"], &targets = before["targets"];
+    const int units = logits.extent(0);
+    for (int n = 0; n < logits.extent(3); n++) {
+        double terms = 0;
+        for (int c = 0; c < units; c++) {
+            const double logit = std::abs(logits(c, 0, 0, n)), exponential = 3 * u * logit + function_error;
+            const double off = std::abs(targets(c, int(before["indices"](n)))) + 1;
+            tolerance["predicted"](c, 0, 0, n) = (exponential + 3 * u) * after["predicted"](c, 0, 0, n) + FLT_MIN;
+            terms += (exponential + 10 * u) * std::log1p(std::exp(-logit)) + 4 * u * logit * off;
+        }
+        tolerance["loss"](n) = terms / units + sum_error(units + 2, after["loss"](n)) + FLT_MIN;
+        tolerance["metric"](n) = 2 * u * after["metric"](n);
+    }
+}
+
+/// A difference, a product, a sum and a mean.
+void squared_error_fwd(const Shape &, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const int units = before["values"].extent(0);
+    for (const char *name : {"loss", "metric"})
+        for (int n = 0; n < before["values"].extent(3); n++) tolerance[name](n) = sum_error(units + 5, after[name](n)) + FLT_MIN;
+}
+
 /// By the arithmetic of its oracle, from slabs that are right.
 void optimizer(const Arguments &before, Arguments &tolerance) {
     const auto slabs = tolerance.tensors.begin() + std::ptrdiff_t(before.inputs());
@@ -322,9 +458,18 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"batch_norm_fold", batch_norm_fold},
     {"batch_norm_bwd_stats", batch_norm_bwd_stats},
     {"batch_norm_bwd", batch_norm_bwd},
+    {"group_norm_stats", group_norm_stats},
+    {"group_norm_fwd", group_norm_fwd},
+    {"group_norm_bwd_weights", group_norm_bwd_weights},
+    {"group_norm_bwd_means", group_norm_bwd_means},
+    {"group_norm_bwd_data", group_norm_bwd_data},
+    {"softmax_fwd", softmax_fwd},
+    {"softmax_bwd", softmax_bwd},
     {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
     {"softmax_cross_entropy", softmax_cross_entropy},
     {"sigmoid_cross_entropy_fwd", sigmoid_cross_entropy_fwd},
+    {"binary_cross_entropy_fwd", binary_cross_entropy_fwd},
+    {"squared_error_fwd", squared_error_fwd},
 };
 
 /// Takes the `errors` of `values` through the chain at a place, and the values as well.
@@ -333,11 +478,9 @@ void through_chain(const oracle::Call &call, const std::string &place, Array &va
         const oracle::Call::Operands operands = call.operands(place, i);
         const Array before = values;
         oracle::apply_row(operands, values);
-        for (int n = 0; n < values.extent(3); n++)
-            for (int y = 0; y < values.extent(2); y++)
-                for (int x = 0; x < values.extent(1); x++)
-                    for (int c = 0; c < values.extent(0); c++)
-                        errors(c, x, y, n) = oracle::row_error(operands, before, errors(c, x, y, n), values(c, x, y, n), {c, x, y, n});
+        oracle::for_each_element(values, [&](int c, int x, int y, int n) {
+            errors(c, x, y, n) = oracle::row_error(operands, before, errors(c, x, y, n), values(c, x, y, n), {c, x, y, n});
+        });
     }
 }
 

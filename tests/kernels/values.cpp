@@ -93,7 +93,7 @@ TEST_CASE("a pool's padding lies on the right and never wins, the first maximum 
     CHECK(run("max_pool2d_bwd", overlapping, {gradient, input})[0].values == Values{0, 11, 100, 0, 0});
 }
 
-TEST_CASE("batch normalisation moves its statistics by the biased variance") {
+TEST_CASE("batch normalisation moves its statistics by the biased variance, or by the unbiased one") {
     const Shape s{.in_w = 2, .in_c = 1, .epsilon = 3, .momentum = 0.75f};
     const auto stats = run("batch_norm_stats", s, {pixels({1, 3}), list({2}), list({1}), list({10}), list({5})});
     CHECK(stats[0](0) == 2);                // mean
@@ -102,6 +102,12 @@ TEST_CASE("batch normalisation moves its statistics by the biased variance") {
     CHECK(stats[3](0) == -1);               // shift = 1 - 2 * 1
     CHECK(stats[4](0) == 10 * 0.75 + 0.5);  // + 2 * 0.25
     CHECK(stats[5](0) == 5 * 0.75 + 0.25);  // + 1 * 0.25
+
+    Shape unbiased = s;
+    unbiased.unbiased = 1;
+    const auto moved = run("batch_norm_stats", unbiased, {pixels({1, 3}), list({2}), list({1}), list({10}), list({5})});
+    CHECK(moved[1](0) == 0.5);
+    CHECK(moved[5](0) == 5 * 0.75 + 0.5);  // + 2 / 1 * 0.25, as PyTorch's
 
     const auto fold = run("batch_norm_fold", s, {list({2}), list({1}), list({2}), list({1})});
     CHECK(fold[0](0) == 1);
@@ -204,6 +210,45 @@ TEST_CASE("spatial dropout drops whole channels of images, the share it is asked
         }
     // 30000 channels: the mean's deviation is sqrt(0.25 / 0.75 / 30000) = 0.0033.
     CHECK(std::abs(sum / 30000 - 1) < 4 * 0.0033);
+}
+
+TEST_CASE("noise is of a normal distribution, and each element, image, layer and epoch has its own") {
+    Array step = make_step(step_words(0, 0), 0, 1);
+    const auto noise = [&](int layer, float stddev = 1, double of = 0) {
+        const Link link{.row = "noise", .number = layer, .constants = {stddev}};
+        return applied({{link, {{"step", step}}}}, Array({10, 12, 10, 100}, of)).values;
+    };
+    const Values first = noise(0);
+    const auto count = double(first.size());  // 120000
+    const auto mean_product = [&](const Values &a, const Values &b, std::size_t shift = 0) {
+        double sum = 0;
+        for (std::size_t i = 0; i < a.size(); i++) sum += a[i] * b[(i + shift) % b.size()];
+        return sum / count;
+    };
+    const double deviation = 1 / std::sqrt(count), within = 4 * deviation;  // of the mean of numbers of the variance 1
+    CHECK(std::abs(mean_product(first, Values(first.size(), 1))) < within);
+    CHECK(std::abs(mean_product(first, first) - 1) < within * std::sqrt(2));  // the variance of a square is 2
+    // The shares beyond 1, 2 and 3 deviations, on each side.
+    for (const auto &[bound, share] : {std::pair(1.0, 0.158655), std::pair(2.0, 0.0227501), std::pair(3.0, 0.00134990)})
+        for (const double side : {-1.0, 1.0}) {
+            const auto beyond = double(std::ranges::count_if(first, [&](double value) { return side * value > bound; }));
+            CAPTURE(bound, side);
+            CHECK(std::abs(beyond / count - share) < within * std::sqrt(share));
+        }
+    // Neighbours in a channel, a column, a row and an image; both words of a pair are used for one number.
+    for (const std::size_t shift : {1, 10, 120, 1200}) {
+        CAPTURE(shift);
+        CHECK(std::abs(mean_product(first, first, shift)) < within);
+    }
+    CHECK(std::abs(mean_product(first, noise(1))) < within);
+    step(step_epoch) = step(step_epoch) + 1;
+    CHECK(std::abs(mean_product(first, noise(0))) < within);
+    step(step_epoch) = step(step_epoch) - 1;
+    step(step_position) = step(step_position) + 1;  // the next image takes the place of the one before
+    CHECK(std::equal(first.begin() + 1200, first.end(), noise(0).begin()));
+    step(step_position) = step(step_position) - 1;
+    const Values scaled = noise(0, 0.25F, 3);
+    for (std::size_t i = 0; i < first.size(); i++) REQUIRE(std::abs(scaled[i] - (3 + first[i] / 4)) < 1e-12);
 }
 
 TEST_CASE("each dropout layer has its own rate and its own random numbers") {

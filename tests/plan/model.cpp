@@ -119,6 +119,28 @@ TEST_CASE("weights have Keras's shapes, initializers and fans, and are aligned")
     CHECK(slabs.extents[slabs.find("dense/kernel")] == std::vector<int>{10, 4, 6, 6});
 }
 
+TEST_CASE("the weights of frozen layers lie with the moving statistics, in Keras's order and counts") {
+    const std::string norm = R"({"type": "batch_normalization", "trainable": false})";
+    const std::string frozen = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "trainable": false})";
+    const Plan plan = make_plan(make_model(conv + ", " + frozen + ", " + norm + ", " + flatten + ", " + softmax), {.sets = {}});
+    std::vector<std::string> trained, kept;
+    for (const Parameter &parameter : plan.parameters) (parameter.home == Home::parameters ? trained : kept).push_back(parameter.name);
+    CHECK(trained == std::vector<std::string>{"conv2d/kernel", "conv2d/bias", "dense/kernel", "dense/bias"});
+    CHECK(kept == std::vector<std::string>{"conv2d_1/kernel", "conv2d_1/bias", "batch_normalization/gamma", "batch_normalization/beta",
+                                           "batch_normalization/moving_mean", "batch_normalization/moving_variance"});
+    CHECK(plan.trainable == 27 * 4 + 4 + 64 * 10 + 10);
+    CHECK(plan.non_trainable == 36 * 4 + 4 + 4 * 4);
+    CHECK(plan.parameter_bytes == 512 + 512 + 4 * 640 + 512);
+    CHECK(plan.parameters[2].initializer == "glorot_uniform");
+
+    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "trainable": 0})") ==
+          "t.json: layers[0] \"conv2d\": \"trainable\" must be true or false, not 0");
+    CHECK(failure_of([&] {
+              parse_model(model_text(R"({"type": "flatten", "trainable": false}, {"type": "dense", "units": 2, "trainable": false})"),
+                          "t.json");
+          }) == "t.json: no layer has weights to train; add a dense layer or a conv2d, or one without \"trainable\": false");
+}
+
 TEST_CASE("global pools leave one pixel, flat unless keepdims") {
     const auto output = [](const std::string &options) {
         const Model model = make_model(R"({"type": "global_average_pooling2d")" + options + "}, " + flatten + ", " + softmax);
@@ -228,8 +250,8 @@ TEST_CASE("a layer that does not fit is named with its reason") {
           "t.json: layers[0] \"conv2d\": kernel 9x3 does not fit in its 8x8 input");
     CHECK(message(R"({"type": "max_pooling2d", "pool_size": 9})") ==
           "t.json: layers[0] \"max_pooling2d\": pool 9 does not fit in its 8x8 input");
-    CHECK(message_of_text(model_text(conv + ", " + softmax)) ==
-          "t.json: layers[1] \"dense\": needs a flatten before it, its input is 6x6x4");
+    CHECK(
+        message_of_text(model_text(conv + ", " + softmax)).starts_with("t.json: layers[1] \"dense\": its output is 6x6x10, and the loss "));
     CHECK(message(flatten + ", " + conv) == "t.json: layers[1] \"conv2d\": needs rows, columns and channels, but its input is flat (192)");
     CHECK(message(flatten + ", " + pool) ==
           "t.json: layers[1] \"max_pooling2d\": needs rows, columns and channels, but its input is flat (192)");
@@ -368,7 +390,8 @@ TEST_CASE("a loss names what it has of the runtime, of which no layer may have t
         for (const Buffer &buffer : buffers) {
             CAPTURE(buffer.name);
             CHECK(buffer.home == Home::external);
-            CHECK(message(fmt::format(R"({{"type": "relu", "name": "{}"}})", buffer.name)) ==
+            const std::string named = fmt::format(R"({{"type": "relu", "name": "{}"}}, )", buffer.name);
+            CHECK(message_of_text(model_text(named + flatten + ", " + softmax)) ==
                   fmt::format("t.json: layers[0] \"{}\": the name is reserved", buffer.name));
             bound[buffer.name] = {buffer.type, buffer.extents};
         }
@@ -378,20 +401,28 @@ TEST_CASE("a loss names what it has of the runtime, of which no layer may have t
                                    {"correct", {"float32", {batch_extent}}}});
 }
 
-TEST_CASE("softmax belongs to the end, and the end is one pixel of classes") {
-    const std::string misplaced = "only the last layer can have activation softmax, which the loss takes in; a flatten may follow";
-    CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "softmax"})") ==
-          "t.json: layers[0] \"conv2d\": " + misplaced);
-    for (const char *type : {"relu", "dropout", "batch_normalization"}) {
-        CAPTURE(type);
-        CHECK(message_of_text(model_text(fmt::format(R"({}, {}, {{"type": "{}"}})", flatten, softmax, type))) ==
-              "t.json: layers[1] \"dense\": " + misplaced);
+TEST_CASE("softmax may stand anywhere, and the end is one pixel of classes") {
+    for (const char *last : {R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "softmax"})", R"({"type": "softmax"})",
+                             R"({"type": "activation", "activation": "softmax"})"}) {
+        CAPTURE(last);
+        const Model model = make_model(conv + ", " + last + ", " + flatten + ", " + softmax);
+        const Graph graph = lower_training(model, lay_out_slabs(model));
+        CHECK(count(graph, "softmax_fwd") == 1);
+        CHECK(count(graph, "softmax_bwd") == 1);
     }
-    // Two of them, of which the loss takes in the last one's.
-    CHECK(message_of_text(model_text(flatten + ", " + softmax + ", " + softmax)) == "t.json: layers[1] \"dense\": " + misplaced);
+    // Two of them, of which the loss takes in the last one's, and a layer of its own.
+    for (const char *last :
+         {R"({"type": "dense", "units": 10, "activation": "softmax"})", R"({"type": "dense", "units": 10}, {"type": "softmax"})"}) {
+        const Model model = make_model(flatten + ", " + softmax + ", " + last);
+        CHECK(count(lower_training(model, lay_out_slabs(model)), "softmax_fwd") == 1);
+    }
+    CHECK(message(R"({"type": "softmax", "axis": 1})") == "t.json: layers[0] \"softmax\": \"axis\" must be -1, the channels");
+    CHECK(message(flatten + R"(, {"type": "softmax"})") ==
+          "t.json: layers[1] \"softmax\": cannot take the softmax of what flatten made of rows and columns; put it before the flatten");
 
-    const std::string pixel = ", and the loss takes one pixel, whose channels are the classes: end in a dense layer, or bring the rows and "
-                              "columns down to 1";
+    const std::string pixel =
+        ", and the loss takes one pixel, whose channels are the classes: end in a flatten and a dense layer, or bring "
+        "the rows and columns down to 1";
     CHECK(message_of_text(model_text(conv)) == "t.json: layers[0] \"conv2d\": its output is 6x6x4" + pixel);
     CHECK(message_of_text(model_text(conv + ", " + flatten)) == "t.json: layers[1] \"flatten\": its output is 6x6x4" + pixel);
     CHECK(message_of_text(model_text(R"({"type": "conv2d", "filters": 4, "kernel_size": [8, 7], "activation": "softmax"})")) ==
@@ -424,12 +455,48 @@ TEST_CASE("binary_crossentropy takes one unit, and the sigmoid behind it, for tw
     for (std::size_t i = 0; i < with.size(); ++i) CHECK(with[i].kernel() == without[i].kernel());
 
     const std::string dense = "t.json: layers[1] \"dense\": ";
-    CHECK(message_of_text(ending(R"("units": 2, "activation": "sigmoid")")) ==
-          dense + "binary_crossentropy takes 1 unit, for classes 0 and 1, not 2");
     CHECK(message_of_text(ending(R"("units": 1, "activation": "softmax")")) == dense + "the loss takes in activation sigmoid, not softmax");
     CHECK(message_of_text(model_text(flatten + R"(, {"type": "dense", "units": 4, "activation": "sigmoid"})")) ==
           dense + "the loss takes in activation softmax, not sigmoid");
     CHECK_NOTHROW(parse_model(model_text(flatten + R"(, {"type": "dense", "units": 4, "activation": "sigmoid"}, )" + softmax), "t.json"));
+}
+
+TEST_CASE("losses of several units want a target for each, and no labels") {
+    const auto ending = [](const std::string &end, const std::string &loss) {
+        std::string text = model_text(flatten + R"(, {"type": "dense", )" + end + "}");
+        const std::string labels = "\"sparse_categorical_crossentropy\"";
+        return text.replace(text.find(labels), labels.size(), loss);
+    };
+    const auto parsed = [&](const std::string &end, const std::string &loss) { return parse_model(ending(end, loss), "t.json"); };
+    const auto wants = [](const Model &model, int units, Metric metric) {
+        CHECK(model.classes() == 0);
+        CHECK(model.loss->units() == units);
+        CHECK(model.loss->metric() == metric);
+        REQUIRE(model.loss->targets().size() == 1);
+        CHECK(model.loss->targets()[0].name == "targets");
+        CHECK(model.loss->targets()[0].type == "float32");
+        CHECK((model.loss->targets()[0].extents == std::vector{units, records_extent}));
+        const Plan plan = make_plan(model, {.sets = {}}), read = parse_plan(to_json(plan));
+        CHECK(read.targets == units);
+        CHECK(read.metric == metric);
+        CHECK(read.predictions() == units);
+        CHECK(read.has_unit_labels() == (metric == Metric::accuracy));
+    };
+    wants(parsed(R"("units": 7, "activation": "sigmoid")", R"("binary_crossentropy")"), 7, Metric::accuracy);
+    wants(parsed(R"("units": 7)", R"({"type": "binary_crossentropy", "label_smoothing": 0.1})"), 7, Metric::accuracy);
+    for (const char *end : {R"("units": 1)", R"("units": 1, "activation": "sigmoid")", R"("units": 1, "activation": "tanh")"})
+        wants(parsed(end, R"("mean_squared_error")"), 1, Metric::mean_absolute_error);
+
+    const auto refusal = [&](const std::string &end, const std::string &loss) { return message_of_text(ending(end, loss)); };
+    const std::string dense = "t.json: layers[1] \"dense\": ";
+    CHECK(refusal(R"("units": 7, "activation": "softmax")", R"("binary_crossentropy")") ==
+          dense + "the loss takes in activation sigmoid, not softmax");
+    CHECK(refusal(R"("units": 7, "activation": "softmax")", R"("mean_squared_error")") ==
+          dense + "activation softmax goes with a cross-entropy, and with no other loss");
+    CHECK(refusal(R"("units": 7, "name": "predicted")", R"("mean_squared_error")") ==
+          "t.json: layers[1] \"predicted\": the name is reserved");
+    CHECK(refusal(R"("units": 7)", R"({"type": "mean_squared_error", "label_smoothing": 0.1})") ==
+          "t.json: unknown key \"label_smoothing\"; loss has type");
 }
 
 TEST_CASE("a loss smooths labels by its option, in training and in inference") {
@@ -472,7 +539,7 @@ TEST_CASE("a loss smooths labels by its option, in training and in inference") {
     CHECK(refusal(R"({"type": "categorical_crossentropy", "smoothing": 0.1})") ==
           "t.json: unknown key \"smoothing\"; loss has type, label_smoothing");
     CHECK(refusal(R"({"type": "mse"})") == "t.json: \"type\" must be \"binary_crossentropy\" or \"categorical_crossentropy\" or "
-                                           "\"sparse_categorical_crossentropy\", not \"mse\"");
+                                           "\"mean_squared_error\" or \"sparse_categorical_crossentropy\", not \"mse\"");
 }
 
 TEST_CASE("names and inputs are checked") {
@@ -501,7 +568,7 @@ TEST_CASE("the schema has the layers and options that the reader has") {
     for (const nlohmann::json &layer : schema["$defs"]["layer"]["oneOf"]) {
         const nlohmann::json &options = layer["properties"];
         nlohmann::json given = {{"type", options["type"]["const"]}, {"?", 0}};
-        std::set<std::string> keys = {"type", "name", "inputs"};
+        std::set<std::string> keys = {"type", "name", "inputs", "trainable"};
         for (const auto &[key, option] : options.items()) keys.insert(key);
         for (const nlohmann::json &key : layer.value("required", nlohmann::json::array()))
             if (key != "inputs")
@@ -513,6 +580,85 @@ TEST_CASE("the schema has the layers and options that the reader has") {
         types.insert(given["type"]);
     }
     CHECK(listed_behind(message(R"({"type": "?"})"), "there are ") == types);
+}
+
+TEST_CASE("a dense layer takes the channels of every pixel, or all values of a flat input") {
+    const Model model = make_model(conv + R"(, {"type": "dense", "units": 5}, )" + flatten + R"(, {"type": "dense", "units": 10})");
+    const Slabs slabs = lay_out_slabs(model);
+    CHECK(to_string(model.layers[1]->out) == "6x6x5");
+    CHECK(slabs.parameters[std::size_t(slabs.find("dense/kernel"))].shape == std::vector<int>{4, 5});
+    CHECK(slabs.extents[std::size_t(slabs.find("dense/kernel"))] == std::vector<int>{5, 4, 1, 1});
+    CHECK(slabs.parameters[std::size_t(slabs.find("dense_1/kernel"))].shape == std::vector<int>{6 * 6 * 5, 10});
+    const Model of_pixel = make_model(R"({"type": "max_pooling2d", "pool_size": 8}, {"type": "dense", "units": 10})");
+    CHECK(to_string(of_pixel.layers[1]->out) == "1x1x10");
+}
+
+TEST_CASE("a pool counts its windows as Keras does, or in ceil_mode as PyTorch does") {
+    const auto output = [](const char *options) {
+        return to_string(make_model(fmt::format(R"({{"type": "max_pooling2d", {}}}, {}, {})", options, flatten, softmax)).layers[0]->out);
+    };
+    CHECK(output(R"("pool_size": 3)") == "2x2x3");
+    CHECK(output(R"("pool_size": 3, "ceil_mode": true)") == "3x3x3");
+    CHECK(output(R"("pool_size": 4, "ceil_mode": true)") == "2x2x3");
+    CHECK(output(R"("pool_size": 2, "strides": 3, "padding": [1, 1, 0, 0])") == "3x3x3");
+    CHECK(output(R"("pool_size": [3, 2], "strides": 5, "ceil_mode": true, "padding": [0, 0, 1, 1])") == "2x2x3");
+    // The window that would begin behind the input is none.
+    CHECK(output(R"("pool_size": 2, "strides": 3, "padding": [1, 1, 1, 1], "ceil_mode": true)") == "3x3x3");
+    CHECK(output(R"("pool_size": 2, "strides": 4, "padding": [0, 1, 0, 1], "ceil_mode": true)") == "2x2x3");
+    CHECK(
+        message(R"({"type": "max_pooling2d", "padding": "same", "ceil_mode": true})") ==
+        "t.json: layers[0] \"max_pooling2d\": \"ceil_mode\" is for \"padding\" valid or [top, bottom, left, right]: with same no value is "
+        "left out");
+}
+
+TEST_CASE("layer and group normalisation are over the channels, in groups that divide them") {
+    for (const char *fits :
+         {R"({"type": "layer_normalization", "axis": 3})", R"({"type": "group_normalization", "groups": 3, "axis": [-1]})",
+          R"({"type": "group_normalization", "groups": -1})"})
+        CHECK_NOTHROW(make_model(fmt::format("{}, {}, {}", fits, flatten, softmax)));
+    CHECK_NOTHROW(make_model(flatten + R"(, {"type": "dense", "units": 9}, {"type": "layer_normalization", "axis": 1}, )" + softmax));
+
+    const std::string where = "t.json: layers[0] \"layer_normalization\": ";
+    for (const char *axis : {"1", "[1, 2, 3]", "[2, -1]"})
+        CHECK(message(fmt::format(R"({{"type": "layer_normalization", "axis": {}}})", axis)) ==
+              where + "\"axis\" must be -1, the channels");
+    CHECK(message(R"({"type": "layer_normalization", "axis": 4})") ==
+          where + "\"axis\" must be a number from -1 to 3, or a list of such, not 4");
+    CHECK(message(flatten + R"(, {"type": "layer_normalization"})") ==
+          "t.json: layers[1] \"layer_normalization\": cannot normalise what flatten made of rows and columns; put it before the flatten");
+    const auto groups = [](const char *groups) { return message(fmt::format(R"({{"type": "group_normalization"{}}})", groups)); };
+    const std::string refusal =
+        "t.json: layers[0] \"group_normalization\": \"groups\" must divide the 3 channels, or be -1 for as many; it is ";
+    CHECK(groups("") == refusal + "32");
+    CHECK(groups(R"(, "groups": 2)") == refusal + "2");
+    CHECK(groups(R"(, "groups": 0)") == refusal + "0");
+    CHECK(groups(R"(, "groups": 1.5)") == refusal + "1.5");
+}
+
+TEST_CASE("a PReLU has an alpha for each channel") {
+    const auto alpha = [](const std::string &layers) {
+        const Slabs slabs = lay_out_slabs(make_model(layers + ", " + softmax));
+        return slabs.parameters[std::size_t(slabs.find("p_re_lu/alpha"))];
+    };
+    const Parameter of_image = alpha(R"({"type": "prelu", "shared_axes": [1, 2]}, )" + flatten);
+    CHECK(of_image.shape == std::vector<int>{1, 1, 3});
+    CHECK(of_image.initializer == "zeros");
+    CHECK(alpha(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu", "alpha_initializer": "ones"})").shape ==
+          std::vector<int>{9});
+    CHECK(alpha(R"({"type": "max_pooling2d", "pool_size": 8}, {"type": "prelu"}, )" + flatten).shape == std::vector<int>{1, 1, 3});
+
+    const std::string where = "t.json: layers[0] \"p_re_lu\": ";
+    for (const char *axes : {"", R"(, "shared_axes": 1)", R"(, "shared_axes": [1, 2, 3])"})
+        CHECK(message(fmt::format(R"({{"type": "prelu"{}}})", axes)) ==
+              where + "has an alpha for each channel: \"shared_axes\" must be [1, 2], the rows and columns");
+    CHECK(message(R"({"type": "prelu", "shared_axes": [0]})") ==
+          where + "\"shared_axes\" must be a number from 1 to 3, or a list of such, not [0]");
+    CHECK(message(R"({"type": "prelu", "alpha_initializer": "he_normal"})") ==
+          where + "\"alpha_initializer\" cannot be he_normal, which is for kernels");
+    CHECK(message(flatten + R"(, {"type": "prelu"})") == "t.json: layers[1] \"p_re_lu\": cannot rectify what flatten made of rows and "
+                                                         "columns; put it before the flatten");
+    CHECK(message(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu", "shared_axes": [1, 2]})") ==
+          "t.json: layers[2] \"p_re_lu\": has an alpha for each value of a flat input: nothing is shared");
 }
 
 TEST_CASE("a kernel's regularizer adds to its gradient when the backward pass is over, and to no other's") {
@@ -549,19 +695,64 @@ TEST_CASE("a kernel's regularizer adds to its gradient when the backward pass is
     CHECK(refusal(R"({"type": "l2", "l1": 1})") == where + R"(unknown key "l1"; kernel_regularizer has type, l2)");
 }
 
+TEST_CASE("a kernel's constraint is the parameter's, and survives the plan's JSON") {
+    const auto plan_of = [](const std::string &of_conv2d, const std::string &of_dense) {
+        return make_plan(make_model(fmt::format(R"({{"type": "conv2d", "filters": 4, "kernel_size": 3{}}}, )", of_conv2d) + flatten +
+                                    fmt::format(R"(, {{"type": "dense", "units": 3, "activation": "softmax"{}}})", of_dense)),
+                         {.sets = {x86_avx2()}});
+    };
+    const auto constraint_of = [](const Plan &plan, const std::string &name) {
+        return std::ranges::find(plan.parameters, name, &Parameter::name)->constraint;
+    };
+    using enum Constraint::Type;
+    const auto of_conv2d = [&](const std::string &constraint) {
+        const Plan plan = plan_of(R"(, "kernel_constraint": )" + constraint, "");
+        CHECK(!constraint_of(plan, "conv2d/bias"));
+        CHECK(!constraint_of(plan, "dense/kernel"));
+        CHECK(to_json(parse_plan(to_json(plan))) == to_json(plan));
+        CHECK(constraint_of(parse_plan(to_json(plan)), "conv2d/kernel") == constraint_of(plan, "conv2d/kernel"));
+        return *constraint_of(plan, "conv2d/kernel");
+    };
+    CHECK(of_conv2d(R"("max_norm")") == Constraint{max_norm, 2, {0}});
+    CHECK(of_conv2d(R"({"type": "max_norm", "max_value": 0.1, "axis": 3})") == Constraint{max_norm, 0.1F, {3}});
+    CHECK(of_conv2d(R"({"type": "unit_norm", "axis": [2, 0, 1]})") == Constraint{unit_norm, 0, {0, 1, 2}});
+    CHECK(of_conv2d(R"("unit_norm")") == Constraint{unit_norm, 0, {0}});
+    CHECK(of_conv2d(R"({"type": "non_neg"})") == Constraint{non_neg});
+    CHECK(*constraint_of(plan_of("", R"(, "kernel_constraint": {"type": "max_norm", "axis": [0, 1]})"), "dense/kernel") ==
+          Constraint{max_norm, 2, {0, 1}});
+
+    const auto refusal = [](const std::string &constraint) {
+        return message(flatten + fmt::format(R"(, {{"type": "dense", "units": 4, "kernel_constraint": {}}})", constraint));
+    };
+    const std::string where = "t.json: layers[1] \"dense\": ";
+    CHECK(refusal(R"("norm")") == where + R"("kernel_constraint" must be "max_norm" or "unit_norm" or "non_neg", not "norm")");
+    CHECK(refusal(R"({"max_norm": 3})") == where + R"(kernel_constraint needs "type")");
+    CHECK(refusal(R"({"type": "max_norm", "max_value": -1})") == where + R"("max_value" must be a number from 0 to 1e+12, not -1)");
+    CHECK(refusal(R"({"type": "unit_norm", "max_value": 1})") == where + R"(unknown key "max_value"; kernel_constraint has type, axis)");
+    CHECK(refusal(R"({"type": "non_neg", "axis": 0})") == where + R"(unknown key "axis"; kernel_constraint has type)");
+    for (const std::string axis : {"2", "-1", "[0,2]", "[]", "[1,1]", "\"0\"", "0.5"})
+        CHECK(refusal(fmt::format(R"({{"type": "max_norm", "axis": {}}})", axis)) ==
+              where + fmt::format(R"("axis" must be an axis from 0 to 1, or a list of such, each once, not {})", axis));
+}
+
 TEST_CASE("unknown keys, missing keys and wrong types are named") {
-    CHECK(message(R"({"type": "relu", "slope": 1})") ==
-          "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, inputs, max_value, negative_slope, threshold");
+    CHECK(message(R"({"type": "relu", "slope": 1})") == "t.json: layers[0] \"re_lu\": unknown key \"slope\"; the layer has type, name, "
+                                                        "inputs, trainable, max_value, negative_slope, threshold");
     CHECK(message(flatten + R"(, {"type": "spatial_dropout2d"})").starts_with("t.json: layers[1] \"spatial_dropout2d\": "));
     for (const char *rate : {"1", "1e-5", "-0.1", "\"0.5\""})
         CHECK(message(fmt::format(R"({{"type": "dropout", "rate": {}}})", rate)) ==
               fmt::format("t.json: layers[0] \"dropout\": \"rate\" must be 0 or a number from 1/65536 to 65535/65536, not {}",
                           nlohmann::json::parse(rate).dump()));
-    CHECK(message(R"({"type": "conv3d"})") ==
-          "t.json: layers[0]: unknown type \"conv3d\"; there are activation, add, average, "
-          "average_pooling2d, batch_normalization, concatenate, conv2d, dense, dropout, elu, flatten, "
-          "global_average_pooling2d, global_max_pooling2d, leaky_relu, max_pooling2d, maximum, "
-          "multiply, normalization, relu, rescaling, reshape, spatial_dropout2d, subtract, up_sampling2d, zero_padding2d");
+    CHECK(message(R"({"type": "gaussian_noise"})") == "t.json: layers[0] \"gaussian_noise\": the layer needs \"stddev\"");
+    CHECK(message(R"({"type": "gaussian_noise", "stddev": 1.5})") ==
+          "t.json: layers[0] \"gaussian_noise\": \"stddev\" must be a number from 0 to 1, not 1.5");
+    CHECK(
+        message(R"({"type": "conv3d"})") ==
+        "t.json: layers[0]: unknown type \"conv3d\"; there are activation, add, average, "
+        "average_pooling2d, batch_normalization, concatenate, conv2d, dense, depthwise_conv2d, dropout, elu, flatten, gaussian_noise, "
+        "global_average_pooling2d, global_max_pooling2d, group_normalization, layer_normalization, leaky_relu, max_pooling2d, maximum, "
+        "multiply, normalization, prelu, relu, rescaling, reshape, separable_conv2d, softmax, spatial_dropout2d, subtract, up_sampling2d, "
+        "zero_padding2d");
     CHECK(message(R"({"type": "global_average_pooling2d", "keepdims": 1})") ==
           "t.json: layers[0] \"global_average_pooling2d\": \"keepdims\" must be true or false, not 1");
     CHECK(message(R"({"filters": 4})") == "t.json: layers[0]: the layer needs \"type\"");
@@ -602,13 +793,19 @@ TEST_CASE("unknown keys, missing keys and wrong types are named") {
           "t.json: layers[0] \"up_sampling2d\": \"interpolation\" must be \"nearest\", not \"bilinear\"");
     CHECK(message(R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "activation": "tanhh"})")
               .starts_with("t.json: layers[0] \"conv2d\": \"activation\" must be \"linear\" or \"elu\" or \"exponential\" or "));
+    CHECK(message(R"({"type": "activation", "activation": {"type": "gelu", "approximate": 1}})") ==
+          "t.json: layers[0] \"activation\": \"approximate\" must be true or false, not 1");
+    CHECK(message(R"({"type": "activation", "activation": {"type": "relu", "approximate": true}})") ==
+          "t.json: layers[0] \"activation\": unknown key \"approximate\"; activation has type");
+    CHECK(message(R"({"type": "activation", "activation": {"approximate": true}})") ==
+          "t.json: layers[0] \"activation\": activation needs \"type\"");
     CHECK(message(R"({"type": "activation"})") == "t.json: layers[0] \"activation\": the layer needs \"activation\"");
     CHECK(message(R"({"type": "leaky_relu", "negative_slope": -1})") ==
           "t.json: layers[0] \"leaky_re_lu\": \"negative_slope\" must be a number from 0 to 1e+12, not -1");
     CHECK(message(R"({"type": "relu", "max_value": "6"})") ==
           "t.json: layers[0] \"re_lu\": \"max_value\" must be a number from 0 to 1e+12, not \"6\"");
     CHECK(message(R"({"type": "elu", "negative_slope": 1})") ==
-          "t.json: layers[0] \"elu\": unknown key \"negative_slope\"; the layer has type, name, inputs, alpha");
+          "t.json: layers[0] \"elu\": unknown key \"negative_slope\"; the layer has type, name, inputs, trainable, alpha");
     CHECK(message(R"({"type": "batch_normalization", "momentum": 1.5})") ==
           "t.json: layers[0] \"batch_normalization\": \"momentum\" must be a number from 0 to 1, not 1.5");
     CHECK(message(R"({"type": "batch_normalization", "epsilon": 0})") ==
@@ -649,8 +846,8 @@ TEST_CASE("what is wrong outside the layers is named") {
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [], "loss": "sparse_categorical_crossentropy"})") ==
           "t.json: \"layers\" must be a list with something in it, not []");
     CHECK(message_of_text(R"({"name": "t", "input": {"shape": [8, 8, 3]}, "layers": [1], "loss": "mse"})") ==
-          "t.json: \"loss\" must be \"binary_crossentropy\" or \"categorical_crossentropy\" or \"sparse_categorical_crossentropy\", not "
-          "\"mse\"");
+          "t.json: \"loss\" must be \"binary_crossentropy\" or \"categorical_crossentropy\" or \"mean_squared_error\" or "
+          "\"sparse_categorical_crossentropy\", not \"mse\"");
 }
 
 TEST_CASE("a syntax error is found by its line") {
@@ -699,7 +896,7 @@ TEST_CASE("long texts of a file are cut in messages") {
          {R"({"name": ")" + text + R"(", "type": "relu"})", R"({"type": ")" + text + R"("})", R"({"type": "relu", ")" + text + R"(": 1})",
           R"({"type": "relu", "inputs": [")" + text + R"("]})", R"({"type": "conv2d", "kernel_size": 1, "filters": ")" + text + R"("})"}) {
         CHECK(message(layer).starts_with("t.json: layers[0]"));
-        CHECK(message(layer).size() < 500);
+        CHECK(message(layer).size() < 600);
     }
     CHECK(
         message(R"({"type": "relu", "name": ")" + std::string(101, 'a') + R"("})").ends_with("a...\": a name has at most 100 characters"));

@@ -32,7 +32,10 @@ const std::map<std::string, Kernel> &planned_kernels() {
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/ragged.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/normalised.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/binary.json"));
+        add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/multi_label.json"));
+        add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/regression.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/combined.json"));
+        add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/norms.json"));
         // More classes than a device's block makes with their loss.
         add(make_model(R"({"type": "flatten"}, {"type": "dense", "units": 255, "activation": "softmax"})"));
         std::mt19937 random(5);
@@ -110,7 +113,8 @@ std::vector<Field> fields_of(const Core &core) {
         break;
     }
     if (core.constants != Constants::none) add({field("epsilon", &Shape::epsilon)});
-    if (core.constants == Constants::epsilon_and_momentum) add({field("momentum", &Shape::momentum)});
+    if (core.constants == Constants::epsilon_and_momentum)
+        add({field("momentum", &Shape::momentum), {"unbiased", [](Shape &s) { s.unbiased = 1 - s.unbiased; }}});
     if (core.name == "input_fwd" || core.name == "augment") add({{"floats", [](Shape &s) { s.floats = 1 - s.floats; }}});
     if (core.name == "input_fwd" || core.name == "normalization_fold")
         add({field("image_scale", &Shape::image_scale), field("image_offset", &Shape::image_offset)});
@@ -178,7 +182,7 @@ std::vector<Link> all_links() {
             std::vector<float> constants;
             for (const RowConstant &constant : row.constants) constants.push_back(other == 0 ? float(constant.otherwise) : other);
             links.push_back({.row = row.name, .constants = constants});
-            if (row.is_layer_of_dropout) links.push_back({.row = row.name, .dropout = 12, .constants = constants});
+            if (row.is_numbered) links.push_back({.row = row.name, .number = 12, .constants = constants});
             if (has_an_element_operand(row)) links.push_back({.row = row.name, .same_as = 0, .constants = constants});
             if (constants.empty()) break;
         }

@@ -1,4 +1,5 @@
 // The plan: entries, pins, names, the kernel list, and its JSON.
+#include "compiler/report.h"
 #include "plan/kernel.h"
 #include "plan/optimizers.h"
 #include "tests/catch.h"
@@ -42,6 +43,32 @@ TEST_CASE("a set has one program for each thing the runtime does") {
         for (const Optimizer &optimizer : all_optimizers()) expected.push_back(optimizer.name);
         expected.insert(expected.end(), {"augment", "augment_float", "infer", "infer_one"});
         CHECK(names == expected);
+    }
+}
+
+TEST_CASE("where the first layers are frozen, programs make their output, and begin with it") {
+    const std::string frozen = R"({"type": "conv2d", "filters": 4, "kernel_size": 3, "trainable": false}, {"type": "relu"}, )";
+    const Plan plan = make_plan(make_model(frozen + small), {.sets = all_sets()});
+    CHECK(plan.feature_layers == 2);
+    CHECK(parse_plan(to_json(plan)).feature_layers == 2);
+    CHECK(describe(plan, 64, {}).find("cut behind re_lu: frozen up to there, its output is made once for an image and kept, 576 bytes\n") !=
+          std::string::npos);
+    for (const SetPlan &set : plan.sets) {
+        CAPTURE(set.set);
+        const auto calls_frozen = [&](const std::string &name) {
+            const auto &calls = program(set, name).calls;
+            return std::ranges::any_of(calls, [](const Call &call) { return call.layer == "conv2d"; });
+        };
+        for (const char *name : {"features", "infer_one"}) CHECK(calls_frozen(name));
+        for (const char *name : {"input_features", "gradients", "infer"}) {
+            CHECK_FALSE(calls_frozen(name));
+            const auto &buffers = program(set, name).buffers;
+            const auto features = std::ranges::find(buffers, "frozen features", &Buffer::name);
+            REQUIRE(features != buffers.end());
+            CHECK(features->home == Home::external);
+            CHECK(features->extents == std::vector<int>{4, 6, 6, batch_extent});
+        }
+        CHECK(find_call(program(set, "input_features"), "input_fwd", "input").kernel.shape.floats);
     }
 }
 
@@ -329,6 +356,10 @@ TEST_CASE("a plan that cannot be read says so") {
     newer.replace(newer.find("\"version\": 4"), 12, "\"version\": 9");
     CHECK(failure(newer) ==
           "the plan cannot be read (its version is 9, this program reads 4); build the model again with this version's halcyonc");
+    std::string beyond = text;
+    const std::string trainable = "\"trainable\"";
+    beyond.insert(beyond.find(trainable), "\"feature_layers\": 8, ");
+    CHECK(failure(beyond).find("(8 of 7 layers make features)") != std::string::npos);
     std::string lost = text;
     const std::size_t name = lost.find("\"name\":\"d dense/kernel\"");
     REQUIRE(name != std::string::npos);

@@ -40,6 +40,16 @@ bool contains(const std::string &text, std::string_view part) { return text.find
 
 }  // namespace
 
+TEST_CASE("a model with labels takes no targets") {
+    Handle handle;
+    REQUIRE(halcyon_initialize(handle.network, 1) == HALCYON_OK);
+    const std::uint8_t images[] = {1, 2};
+    const float targets[] = {0, 1};
+    const halcyon_step step = good_step();
+    CHECK(halcyon_train_step_on_targets(handle.network, images, targets, 1, &step, nullptr) == HALCYON_FAILED);
+    CHECK(handle.error() == "targets of images: the model takes labels, which are their classes");
+}
+
 TEST_CASE("a C program trains, saves, loads and predicts") {
     Handle trained;
     REQUIRE(trained.opened == HALCYON_OK);
@@ -135,7 +145,7 @@ TEST_CASE("null pointers are refused") {
     CHECK(refused(halcyon_load_weights(network, nullptr), "path"));
     CHECK(refused(halcyon_save_weights(network, nullptr), "path"));
     CHECK(refused(halcyon_predict(network, nullptr, 1, probabilities), "images"));
-    CHECK(refused(halcyon_predict(network, images, 1, nullptr), "probabilities"));
+    CHECK(refused(halcyon_predict(network, images, 1, nullptr), "predictions"));
     CHECK(refused(halcyon_train_step(network, nullptr, labels, 1, &step, nullptr), "images"));
     CHECK(refused(halcyon_train_step(network, images, nullptr, 1, &step, nullptr), "labels"));
     CHECK(refused(halcyon_train_step(network, images, labels, 1, nullptr, nullptr), "step"));

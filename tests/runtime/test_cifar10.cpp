@@ -79,7 +79,7 @@ std::vector<float> train(const std::string &set, int threads) {
     weights.insert(weights.end(), network.moving_slab().begin(), network.moving_slab().end());
     for (const int batch : {33, 1}) {
         network.infer(data.first(batch));
-        weights.insert(weights.end(), network.probabilities().begin(), network.probabilities().end());
+        weights.insert(weights.end(), network.predictions().begin(), network.predictions().end());
     }
     return weights;
 }
@@ -141,7 +141,7 @@ TEST_CASE("inference follows the weights, whoever changes them") {
     };
     const auto probabilities = [&](Network &network, int batch) {
         network.infer(data.first(batch));
-        return std::vector<float>(network.probabilities().begin(), network.probabilities().end());
+        return std::vector<float>(network.predictions().begin(), network.predictions().end());
     };
     for (const int batch : {1, 3}) {
         CAPTURE(batch);
@@ -177,11 +177,11 @@ TEST_CASE("an image alone gets the probabilities that it gets in a batch") {
         network.gradients(data.first(33), step_values(1));
         network.update(find_optimizer("adam"), step_values(1));
         network.infer(data.first(2));
-        const std::vector<float> together(network.probabilities().begin(), network.probabilities().end());
+        const std::vector<float> together(network.predictions().begin(), network.predictions().end());
         const std::vector<std::int32_t> second = {data.first(2)[1]};
         network.infer(second);
-        for (std::size_t i = 0; i < network.probabilities().size(); ++i)
-            CHECK(std::abs(network.probabilities()[i] - together[together.size() / 2 + i]) < 1e-5);
+        for (std::size_t i = 0; i < network.predictions().size(); ++i)
+            CHECK(std::abs(network.predictions()[i] - together[together.size() / 2 + i]) < 1e-5);
     }
 }
 

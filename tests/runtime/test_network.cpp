@@ -86,7 +86,7 @@ TEST_CASE("gradients() runs forward and backward over the records it is given") 
     const BatchResult batch = f.network.gradients(Numbers{3, 1}, StepValues{});
     // Record 3 is (7, 8) with label 0 and score 0; record 1 is (3, 4) with label 1 and scores 0, 6.
     CHECK(batch.loss == 0 + 6);
-    CHECK(batch.correct == 1);
+    CHECK(batch.metric == 1);
     CHECK(copy(f.gradient("dense/kernel")) == Floats{3.5, 1.5, 4, 2});  // (c, k): half of x where the label is k
     CHECK(copy(f.gradient("dense/bias")) == Floats{0.5, 0.5});
     CHECK(copy(f.weight("norm/moving_mean")) == Floats{5, 6});
@@ -99,8 +99,8 @@ TEST_CASE("every batch size up to the largest, in any order, gives each image it
         const Numbers records{4, 0, 2, 1};
         const Floats all{0, 18, 0, 2, 0, 10, 0, 6};  // score[0] is always x0 - x1 + 1 = 0
         const BatchResult result = f.network.infer(std::span(records).first(std::size_t(batch)));
-        CHECK(copy(f.network.probabilities()) == Floats(all.begin(), all.begin() + 2 * batch));
-        CHECK(result.correct == std::vector{1, 1, 2, 3}[std::size_t(batch) - 1]);
+        CHECK(copy(f.network.predictions()) == Floats(all.begin(), all.begin() + 2 * batch));
+        CHECK(result.metric == std::vector{1, 1, 2, 3}[std::size_t(batch) - 1]);
         CHECK(result.loss == std::vector{18, 18, 28, 34}[std::size_t(batch) - 1]);
     }
 }
@@ -124,7 +124,7 @@ TEST_CASE("images are flipped in training only") {
     f.network.gradients(Numbers{0}, StepValues{.flip_probability = 1});
     CHECK(copy(f.weight("norm/moving_mean")) == Floats{2, 1});
     f.network.infer(Numbers{0});
-    CHECK(copy(f.network.probabilities()) == Floats{0, 2});
+    CHECK(copy(f.network.predictions()) == Floats{0, 2});
 }
 
 TEST_CASE("an augmented batch is trained on in place of the records, with their labels") {
@@ -143,7 +143,7 @@ TEST_CASE("an augmented batch is trained on in place of the records, with their 
         CHECK(gradient(plain) == Floats{3.5, 1.5, 4, 2});
         CHECK(gradient(augmented) == Floats{8.5, 11.5, 9, 12});
         f.network.infer(Numbers{3, 1});
-        CHECK(copy(f.network.probabilities()) == Floats{0, 14, 0, 6});  // of the records as they are
+        CHECK(copy(f.network.predictions()) == Floats{0, 14, 0, 6});  // of the records as they are
     }
     // More images than records, of which the last is named again and again.
     f.network.bind_data(std::span(images).first(4), std::span(labels).first(2));
@@ -173,7 +173,7 @@ TEST_CASE("an augmented batch of floats is trained on by the programs for floats
         CHECK(gradient(plain) == Floats{3.5F, 1.5F, 4.125F, 2});
         CHECK(gradient(augmented) == Floats{8.5F, 11.5F, 9.125F, 12});
         f.network.infer(Numbers{3, 1});
-        CHECK(copy(f.network.probabilities()) == Floats{-0.25F, 14, 0, 6});  // of the records as they are
+        CHECK(copy(f.network.predictions()) == Floats{-0.25F, 14, 0, 6});  // of the records as they are
     }
     f.network.bind_data(images, labels);  // bytes after floats
     CHECK(gradient(augmented) == Floats{8.5F, 11.5F, 9, 12});
@@ -218,6 +218,16 @@ TEST_CASE("what is called after the gradients decides what the update takes") {
     CHECK(calls == 1);
     CHECK(copy(halved.network.parameter_slab()) == copy(plain.network.parameter_slab()));
     CHECK(copy(halved.weight("dense/bias")) == Floats{1 - 0.0625F, -0.0625F});
+}
+
+TEST_CASE("what is clipped is what was made of the gradients after them") {
+    const StepValues values{.learning_rate = 0.25F, .options = {.clip = Clipping{Clipping::By::value, 0.75}}};
+    const TrainingStep step{Numbers{0, 1}, values};
+    Fixture f;
+    f.network.train(find_optimizer("sgd"), std::span(&step, 1), [](std::span<float> gradients) {
+        for (float &gradient : gradients) gradient *= 2;  // 1 of each bias
+    });
+    CHECK(copy(f.weight("dense/bias")) == Floats{1 - 0.1875F, -0.1875F});
 }
 
 TEST_CASE("what is thrown after the gradients comes before the update") {
@@ -312,6 +322,11 @@ TEST_CASE("values of a step out of range are refused before anything is changed"
     }
     for (const float epsilon : {0.0F, -1e-7F, 1e-40F, nan, infinity})
         CHECK(contains(refusal(adam, {.settings = {0, 0, epsilon}}), "epsilon"));
+    for (const double most : {0.0, -1.0, 1e-40, double(nan), double(infinity)})
+        CHECK(contains(refusal(sgd, {.options = {.clip = Clipping{Clipping::By::norm, most}}}), "clipnorm"));
+    for (const double momentum : {-0.1, 1.0, double(nan)})
+        CHECK(contains(refusal(sgd, {.options = {.average = Averaging{.momentum = momentum}}}), "ema_momentum"));
+    CHECK(contains(refusal(sgd, {.options = {.average = Averaging{.overwrite_frequency = 0}}}), "frequency of overwriting"));
     CHECK(refusal(sgd, {.settings = {0, 1}}) == "2 settings for the 3 of sgd");
     CHECK(copy(f.network.parameter_slab()) == before);
     CHECK(refusal(adam, {.dropout_rates = {0.9999F}, .learning_rate = 0, .update = std::numeric_limits<std::int64_t>::max()}) == "");
@@ -373,7 +388,7 @@ TEST_CASE("a kernel's failure is an exception that names it, and the network can
     f.network.bind_data(poisoned, std::span(labels).first(2));
     f.network.infer(Numbers{1});
     const std::string message = message_of([&] { f.network.infer(Numbers{0, 1}); });
-    CHECK(f.network.probabilities().empty());
+    CHECK(f.network.predictions().empty());
     CHECK(contains(message, "kernel pointwise of layer \"tiny\""));
     CHECK(contains(message, "a pixel of 255"));
     CHECK(contains(message, "-7"));

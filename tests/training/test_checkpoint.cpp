@@ -18,7 +18,7 @@ const TrainingState some_state = {.step = 12,
                                   .epoch = 3,
                                   .position = 34,
                                   .loss = 0.1,
-                                  .correct = 7,
+                                  .metric = 7,
                                   .seconds = 1.0 / 3,
                                   .best = {-0.7, 2},
                                   .plateau = {.best_score = -0.1, .wait = 5, .cooldown = 6, .reductions = 7}};
@@ -144,6 +144,59 @@ TEST_CASE("weights of another model are refused by file, tensor and shapes, and 
     message.push_back((temporary / "other.safetensors").string());
     message.push_back("cifar10");
     CHECK(one_line_with(message_of([&] { load_weights(temporary / "other.safetensors", *network); }), message));
+    CHECK((floats(network->parameter_slab()) == before));
+}
+
+TEST_CASE("a training begins with the weights that a file has") {
+    const TemporaryFolder temporary;
+    const auto network = make_network();
+    network->initialize(1);
+    const std::vector<float> before = floats(network->parameter_slab());
+    const std::filesystem::path path = temporary / "backbone.safetensors";
+    Tensors tensors = foreign_weights(network->plan());
+    std::vector<std::string> message;
+    SECTION("the others stay as they are, and are named") {
+        std::erase_if(tensors.values, [](const auto &tensor) { return tensor.first.starts_with("dense"); });
+        tensors.write(path);
+        CHECK((load_first_weights(path, *network).missing ==
+               std::vector<std::string>{"dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"}));
+        const auto begun = make_network();
+        begun->initialize(1);
+        for (const Parameter &parameter : network->plan().parameters) {
+            CAPTURE(parameter.name);
+            const auto given = tensors.values.find(parameter.name);
+            const std::vector<float> initial = floats(begun->weight(parameter));
+            CHECK((floats(network->weight(parameter)) == (given == tensors.values.end() ? initial : given->second)));
+        }
+        return;
+    }
+    SECTION("all of them, or none missing") {
+        tensors.write(path);
+        CHECK(load_first_weights(path, *network).missing.empty());
+        return;
+    }
+    SECTION("none of them") {
+        tensors.values = {{"optimizer/iterations", {5}}};
+        tensors.shapes["optimizer/iterations"] = {};
+        message = {"no weight of the model cifar10"};
+    }
+    SECTION("one that the model lacks") {
+        tensors.values = {{"conv2d/kernel", tensors.values.at("conv2d/kernel")}, {"conv2d_5/bias", {1, 2}}};
+        tensors.shapes["conv2d_5/bias"] = {2};
+        message = {"\"conv2d_5/bias\" (2) is no weight of the model cifar10"};
+    }
+    SECTION("one of another shape") {
+        tensors.values = {{"conv2d/bias", {1, 2}}};
+        tensors.shapes["conv2d/bias"] = {2};
+        message = {"\"conv2d/bias\" has the shape (2), but the model cifar10 needs (32)"};
+    }
+    SECTION("one that is not finite") {
+        tensors.values["conv2d/bias"][3] = std::numeric_limits<float>::infinity();
+        message = {"\"conv2d/bias\": 1 infinite"};
+    }
+    tensors.write(path);
+    message.push_back(path.string());
+    CHECK(one_line_with(message_of([&] { load_first_weights(path, *network); }), message));
     CHECK((floats(network->parameter_slab()) == before));
 }
 

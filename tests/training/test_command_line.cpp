@@ -580,6 +580,17 @@ TEST_CASE("a run begins with someone's weights") {
     CHECK(lines_of(read_bytes(work.run + "/metrics.jsonl"))[1].at("loss") == lines_of(read_bytes(other + "/metrics.jsonl"))[1].at("loss"));
 }
 
+TEST_CASE("a run begins with the weights that a file has, and says what it lacks") {
+    const Workplace work;
+    const std::vector<float> bias(32, 0.5F);
+    write_safetensors(work.weights, {{"conv2d/bias", view_floats(bias, {32})}}, {});
+    const Arguments train = work.train + Arguments{"--out", work.run, "--no-evaluate", "--init", work.weights};
+    const Result result = cifar10(train);
+    REQUIRE(result.exit_code == 0);
+    CHECK(result.out.find(work.weights + ": 1 of 34 weights; 33 begin anew: conv2d/kernel, batch_normalization/gamma, "
+                                         "batch_normalization/beta, batch_normalization/moving_mean, 29 more\n") != std::string::npos);
+}
+
 TEST_CASE("the synthetic set is the default, and runs are numbered") {
     const Result result = cifar10({"train", "--epochs", "1", "--limit", "64", "--no-evaluate"});
     CHECK(result.exit_code == 0);

@@ -133,4 +133,12 @@ TEST_CASE("a run that begins with weights keeps their normalization, and picture
     write(100);
     output_of(Arguments{"train", "--out", second, "--init", weights} + options);
     CHECK(weight(second + "/best.safetensors", "normalization/mean")[0] == Approx(60 / 255.0));
+
+    // A file without them, as one of a pretrained backbone is: they are the images'.
+    TensorFile file = read_safetensors(weights);
+    std::erase_if(file.tensors, [](const auto &tensor) { return tensor.first.starts_with("normalization/"); });
+    const std::string some = folder / "some.safetensors", third = folder / "third";
+    write_safetensors(some, file.tensors, {});
+    output_of(Arguments{"train", "--out", third, "--init", some} + options);
+    CHECK(weight(third + "/best.safetensors", "normalization/mean")[0] == Approx(160 / 255.0));
 }

@@ -31,7 +31,7 @@ RunConfig some_config() {
 }
 
 EpochMetrics some_metrics(std::uint32_t epoch) {
-    return {.epoch = epoch, .loss = 1.0 / 3, .accuracy = 0.5, .val_loss = {}, .val_accuracy = {}, .seconds = 2, .images_per_second = 100};
+    return {.epoch = epoch, .loss = 1.0 / 3, .metric = 0.5, .val_loss = {}, .val_metric = {}, .seconds = 2, .images_per_second = 100};
 }
 
 std::vector<int> epochs_of(const fs::path &metrics) {
@@ -259,7 +259,7 @@ TEST_CASE("a line of metrics holds doubles to the last bit, and null for what wa
     CHECK(line.at("val_loss").is_null());
     CHECK(line.at("val_accuracy").is_null());
     metrics.val_loss = 2.5;
-    metrics.val_accuracy = 0.25;
+    metrics.val_metric = 0.25;
     line = nlohmann::json::parse(to_json(metrics));
     CHECK(line.at("val_loss") == 2.5);
     CHECK(line.at("val_accuracy") == 0.25);

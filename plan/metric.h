@@ -1,0 +1,25 @@
+// What is reported of predictions beside the loss, by Keras's names.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace halcyon {
+
+enum class Metric {
+    accuracy,             // the share of images whose class is right, or of their units: Keras's binary_accuracy
+    mean_absolute_error,  // over an image's units
+};
+
+std::string name_of(Metric metric);
+
+/// Throws std::invalid_argument for an unknown name.
+Metric metric_called(std::string_view name);
+
+/// "98.10 %", or "0.1234" of an error.
+std::string to_text(Metric metric, double value);
+
+/// Whether less of it is better.
+constexpr bool is_error(Metric metric) { return metric == Metric::mean_absolute_error; }
+
+}  // namespace halcyon
