@@ -57,11 +57,7 @@ void backward_weights_depthwise(Conv2dBackwardWeightsByRows &f, const Shape &s, 
     f.row_sums.compute_root().vectorize(f.k, vector).parallel(f.y);
     f.row_sums.update().split(f.pixels.y, xo, xi, std::min(4, s.out_w), TailStrategy::GuardWithIf);
     Func pixel_sum = f.row_sums.update().rfactor({{f.pixels.x, image}, {xo, x}, {f.pixels.z, row}});
-    f.row_sums.update()
-        .split(f.k, ko, ki, vector)
-        .reorder(ki, f.column, ko, f.pixels.x, xo, f.pixels.z, f.y)
-        .vectorize(ki)
-        .parallel(f.y);
+    f.row_sums.update().split(f.k, ko, ki, vector).reorder(ki, f.column, ko, f.pixels.x, xo, f.pixels.z, f.y).vectorize(ki).parallel(f.y);
     pixel_sum.compute_at(f.row_sums, ko).vectorize(f.k, vector).update().reorder(f.k, f.column, xi).vectorize(f.k, vector).unroll(xi);
     if (s.few_taps()) {
         f.row_sums.update().unroll(f.column);
