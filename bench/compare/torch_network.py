@@ -31,10 +31,23 @@ def pair(sizes: int | list[int]) -> tuple[int, int]:
     return (sizes[0], sizes[1]) if isinstance(sizes, list) else (sizes, sizes)
 
 
-def windows(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int, int]:
+class Rescaling(nn.Module):
+    """Of the bytes that images in 0..1 were."""
+
+    def __init__(self, scale: float, offset: float) -> None:
+        super().__init__()
+        self.scale, self.offset = 255 * scale, offset
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images * self.scale + self.offset
+
+
+def windows(size: int, kernel: int, stride: int, padding: str | tuple[int, int]) -> tuple[int, int, int]:
     """How many windows an axis has, and the padding before and after it, as in Keras: of an odd number the larger half stands after."""
     if padding == "valid":
-        return (size - kernel) // stride + 1, 0, 0
+        padding = (0, 0)
+    if padding != "same":
+        return (size + sum(padding) - kernel) // stride + 1, *padding
     count = math.ceil(size / stride)
     total = max(0, (count - 1) * stride + kernel - size)
     return count, total // 2, total - total // 2
@@ -42,7 +55,9 @@ def windows(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int
 
 def placed(layer: Layer, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int]) -> Iterator[tuple[int, ...]]:
     """Both axes' windows: their numbers, and the padding before and after."""
-    axes = [windows(*axis, layer.get("padding", "valid")) for axis in zip(shape, kernel, stride)]
+    padding = layer.get("padding", "valid")
+    paddings = [tuple(padding[:2]), tuple(padding[2:])] if isinstance(padding, list) else [padding] * 2
+    axes = [windows(*axis) for axis in zip(shape, kernel, stride, paddings)]
     return zip(*axes)
 
 
@@ -58,8 +73,22 @@ def conv2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Sh
     counts, before, after = placed(layer, shape, kernel, stride)
     # nn.Conv2d pads both sides alike; where Keras does not, a pass of its own does.
     padding = [] if before == after else [nn.ZeroPad2d((before[1], after[1], before[0], after[0]))]
-    convolution = nn.Conv2d(shape[2], layer["filters"], kernel, stride, 0 if padding else before, bias=layer.get("use_bias", True))
-    return activated([*padding, convolution], layer), (*counts, layer["filters"])
+    groups, filters = layer.get("groups", 1), layer["filters"]
+    convolution = nn.Conv2d(shape[2], filters, kernel, stride, 0 if padding else before, 1, groups, layer.get("use_bias", True))
+    return activated([*padding, convolution], layer), (*counts, filters)
+
+
+def depthwise_conv2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    return conv2d(layer | {"groups": shape[2], "filters": shape[2] * layer.get("depth_multiplier", 1)}, shape, rate)
+
+
+def zero_padding2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    (top, bottom), (left, right) = layer["padding"]
+    return [nn.ZeroPad2d((left, right, top, bottom))], (top + shape[0] + bottom, left + shape[1] + right, shape[2])
+
+
+def rescaling(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
+    return [Rescaling(layer["scale"], layer.get("offset", 0))], shape
 
 
 def batch_normalization(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
@@ -70,9 +99,9 @@ def max_pooling2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Modu
     kernel = pair(layer.get("pool_size", 2))
     stride = pair(layer.get("strides", list(kernel)))
     counts, before, after = placed(layer, shape, kernel, stride)
-    if any(before):
-        raise SystemExit(f"torch_network.py: max_pooling2d pads {before} before its input, which PyTorch cannot do; add it here")
-    return [nn.MaxPool2d(kernel, stride, ceil_mode=any(after))], (*counts, shape[2])
+    if any(before) and before != after:
+        raise SystemExit(f"torch_network.py: max_pooling2d pads {before} and {after}, which PyTorch cannot do; add it here")
+    return [nn.MaxPool2d(kernel, stride, before, ceil_mode=any(after) and not any(before))], (*counts, shape[2])
 
 
 def average_pooling2d(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
@@ -103,7 +132,7 @@ def dense(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Sha
 
 
 def relu(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
-    return [nn.ReLU()], shape
+    return [nn.ReLU6() if layer.get("max_value") == 6 else nn.ReLU()], shape
 
 
 def add(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape]:
@@ -113,6 +142,7 @@ def add(layer: Layer, shape: Shape, rate: float) -> tuple[list[nn.Module], Shape
 LAYERS = {
     "conv2d": conv2d, "batch_normalization": batch_normalization, "max_pooling2d": max_pooling2d, "average_pooling2d": average_pooling2d,
     "global_average_pooling2d": global_average_pooling2d, "dropout": dropout, "flatten": flatten, "dense": dense, "relu": relu, "add": add,
+    "depthwise_conv2d": depthwise_conv2d, "zero_padding2d": zero_padding2d, "rescaling": rescaling,
 }  # fmt: skip
 FIELDS = {
     nn.Conv2d: {"kernel": "weight", "bias": "bias"},
@@ -120,12 +150,16 @@ FIELDS = {
     nn.BatchNorm2d: {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"},
 }
 # What these make is read by nothing in their own backward pass, so that a ReLU may take its place.
-REPLACEABLE = {"conv2d", "batch_normalization", "dense", "add"}
+REPLACEABLE = {"conv2d", "depthwise_conv2d", "batch_normalization", "dense", "add"}
 
 
-def as_keras(tensor: torch.Tensor) -> torch.Tensor:
-    """A weight, or its gradient, in Keras's order of axes: a view."""
-    return tensor.permute(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T if tensor.ndim == 2 else tensor
+def as_keras(tensor: torch.Tensor, module: nn.Module) -> torch.Tensor:
+    """A module's weight, or its gradient, in Keras's order of axes: a view."""
+    if tensor.ndim != 4:
+        return tensor.T if tensor.ndim == 2 else tensor
+    kernel = tensor.permute(2, 3, 1, 0)
+    depthwise = isinstance(module, nn.Conv2d) and module.groups > 1
+    return kernel.squeeze(2).unflatten(2, (module.groups, -1)) if depthwise else kernel
 
 
 def named(layers: list[Layer]) -> Iterator[Layer]:
@@ -189,9 +223,9 @@ class Network(nn.Module):
             raise SystemExit(f"torch_network.py: these weights are in the file or in the network alone: {set(arrays) ^ set(self.tensors)}")
         with torch.no_grad():
             for name, (module, field) in self.tensors.items():
-                as_keras(getattr(module, field)).copy_(arrays[name])
+                as_keras(getattr(module, field), module).copy_(arrays[name])
 
     def gradients(self) -> dict[str, torch.Tensor]:
         """By Keras's names, of what is trained."""
-        parameters = {name: getattr(module, field) for name, (module, field) in self.tensors.items()}
-        return {name: as_keras(value.grad) for name, value in parameters.items() if isinstance(value, nn.Parameter)}
+        parameters = {name: (getattr(module, field), module) for name, (module, field) in self.tensors.items()}
+        return {name: as_keras(value.grad, module) for name, (value, module) in parameters.items() if isinstance(value, nn.Parameter)}
