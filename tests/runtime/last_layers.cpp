@@ -89,7 +89,7 @@ void on_every_set(void (*check)(const std::string &set)) {
 void check_same(Ending &one, Ending &other, const Numbers &records) {
     const BatchResult result = one.network.gradients(records, StepValues{}), expected = other.network.gradients(records, StepValues{});
     CHECK(result.loss == expected.loss);
-    CHECK(result.metric == expected.correct);
+    CHECK(result.metric == expected.metric);
     CHECK(one.gradients() == other.gradients());
     CHECK(one.probabilities(records) == other.probabilities(records));
     CHECK(one.probabilities({records[0]}) == other.probabilities({records[0]}));
