@@ -136,7 +136,7 @@ void check_features(const std::string &set) {
     for (const Parameter &parameter : kept.network.plan().parameters)
         CHECK(std::ranges::equal(kept.network.weight(parameter), frozen.network.weight(parameter)));
     CHECK(kept.network.infer(renumbered).loss == frozen.network.infer(records).loss);
-    CHECK(std::ranges::equal(kept.network.probabilities(), frozen.network.probabilities()));
+    CHECK(std::ranges::equal(kept.network.predictions(), frozen.network.predictions()));
     CHECK(frozen.network.infer(std::span(records).first(1)).loss == Approx(kept.network.infer(std::span(renumbered).first(1)).loss));
 
     // What features cannot be is refused, and so is what is none.
