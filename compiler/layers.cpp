@@ -200,13 +200,13 @@ struct RegularizerChoice {
 
     RegularizerChoice(Options &options, const char *key) {
         if (!options.has(key)) return;
-        auto [own, type] = NamedOptions(options, key, {"l1", "l2", "l1_l2"});
+        NamedOptions type(options, key, {"l1", "l2", "l1_l2"});
         const auto factor = [&](const char *name) {
-            return float(own.number(name, type == name ? 0.01 : 0, 0, find_row("penalised").constants.front().high));
+            return float(type.own.number(name, type.name == name ? 0.01 : 0, 0, find_row("penalised").constants.front().high));
         };
-        if (type != "l2") l1 = factor("l1");
-        if (type != "l1") l2 = factor("l2");
-        own.finish();
+        if (type.name != "l2") l1 = factor("l1");
+        if (type.name != "l1") l2 = factor("l2");
+        type.own.finish();
     }
 
     bool is_none() const { return l1 == 0 && l2 == 0; }
