@@ -42,6 +42,7 @@ Buffer external_buffer(const Model &model, const std::string &name) {
     buffer.name = name;
     buffer.home = Home::external;
     const auto set = [&](const char *type, std::vector<int> extents) { buffer.type = type, buffer.extents = std::move(extents); };
+    const auto set_map = [&](const FeatureMap &map) { set("float32", {map.c, map.w, map.h, batch_extent}); };
     if (name == "images")
         set("uint8", {image.c, image.w, image.h, records_extent});
     else if (name == "indices" || name == "image_indices")
@@ -49,9 +50,9 @@ Buffer external_buffer(const Model &model, const std::string &name) {
     else if (name == "step")
         set("uint32", {step_words(int(model.dropout_rates().size()), model.classes())});
     else if (name == "input")
-        set("float32", {image.c, image.w, image.h, batch_extent});
+        set_map(image);
     else if (name == "frozen features")
-        set("float32", {features_of(model).c, features_of(model).w, features_of(model).h, batch_extent});
+        set_map(features_of(model));
     else
         return loss_buffer(*model.loss, name);
     return buffer;

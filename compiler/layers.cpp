@@ -118,17 +118,11 @@ struct ActivationChoice {
         std::vector<std::string> names = {"linear"};
         for (const Activation &activation : all_activations()) names.push_back(activation.name);
         names.push_back("softmax");
-        if (!options.holds_object("activation")) {
-            name = options.choice("activation", names, "linear");
-            if (const Activation *activation = row()) link = activation->link;
-            return;
-        }
-        Options own(options.object("activation"), "activation");
-        own.text("type");
-        name = own.choice("type", names, "");
+        NamedOptions chosen(options, "activation", names, "linear");
+        name = chosen.name;
         if (const Activation *activation = row())
-            link = activation->approximate && own.flag("approximate", false) ? activation->approximate : activation->link;
-        own.finish();
+            link = activation->approximate && chosen.own.flag("approximate", false) ? activation->approximate : activation->link;
+        chosen.own.finish();
     }
 
     explicit ActivationChoice(std::string name) : name(std::move(name)) {}
@@ -162,35 +156,11 @@ struct InitializerChoice {
     InitializerChoice(Options &options, const char *key, const std::string &otherwise) {
         std::vector<std::string> names;
         for (const Initializer &initializer : all_initializers()) names.push_back(initializer.name);
-        if (!options.holds_object(key)) {
-            name = options.choice(key, names, otherwise);
-            for (const InitializerOption &option : find_initializer(name)->options) values.push_back(float(option.otherwise));
-            return;
-        }
-        Options own(options.object(key), key);
-        own.text("type");
-        name = own.choice("type", names, otherwise);
+        NamedOptions chosen(options, key, names, otherwise);
+        name = chosen.name;
         for (const InitializerOption &option : find_initializer(name)->options)
-            values.push_back(float(own.number(option.name.c_str(), option.otherwise, option.low, option.high)));
-        own.finish();
-    }
-};
-
-/// One of `names`, or {"type": name, its options}, which are to be finished.
-struct NamedOptions {
-    Options own;
-    std::string name;
-
-    NamedOptions(Options &options, const char *key, const std::vector<std::string> &names)
-        : own(options.holds_object(key) ? options.object(key) : none(), key) {
-        if (options.holds_object(key)) own.text("type");  // it must be there
-        name = options.holds_object(key) ? own.choice("type", names, "") : options.choice(key, names, "");
-    }
-
-private:
-    static const nlohmann::json &none() {
-        static const nlohmann::json no_options = nlohmann::json::object();
-        return no_options;
+            values.push_back(float(chosen.own.number(option.name.c_str(), option.otherwise, option.low, option.high)));
+        chosen.own.finish();
     }
 };
 
@@ -237,13 +207,18 @@ int lower_row(Lowering &lowering, const Layer &layer, const Link &link, int inpu
     return output;
 }
 
-int lower_softmax(Lowering &lowering, const Layer &layer, int input) {
-    const Shape shape = elementwise(layer.out);
+/// A call with one input and one output, whatever it names them, and the call that takes the gradient back. That may read either again, by
+/// the same name.
+int lower_call(Lowering &lowering, const Layer &layer, const char *core, const char *backward, const Shape &shape, int input) {
+    const std::string &read = find_core(core).inputs.front().name, &made = find_core(core).outputs.front().name;
     const int output = lowering.activation(layer.name, layer.out);
-    lowering.call(layer.name, "softmax_fwd", shape, {{"input", input}}, {{"output", output}});
+    lowering.call(layer.name, core, shape, {{read, input}}, {{made, output}});
     lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
         const int d_input = lowering.gradient(input);
-        lowering.call(layer.name, "softmax_bwd", shape, {{"d_output", d_output}, {"output", output}}, {{"d_input", d_input}});
+        Operands again;
+        for (const Argument &argument : find_core(backward).inputs)
+            again.insert(argument.name, argument.name == read ? input : argument.name == made ? output : d_output);
+        lowering.call(layer.name, backward, shape, std::move(again), {{find_core(backward).outputs.front().name, d_input}});
         lowering.add_gradient(layer.name, input, d_input);
     });
     return output;
@@ -252,7 +227,8 @@ int lower_softmax(Lowering &lowering, const Layer &layer, int input) {
 /// `input` where the activation is linear, or left to the loss.
 int lower_activation(Lowering &lowering, const Layer &layer, const ActivationChoice &activation, int input) {
     if (layer.leaves_activation || activation.name == "linear") return input;
-    return activation.link ? lower_row(lowering, layer, *activation.link, input) : lower_softmax(lowering, layer, input);
+    return activation.link ? lower_row(lowering, layer, *activation.link, input)
+                           : lower_call(lowering, layer, "softmax_fwd", "softmax_bwd", elementwise(layer.out), input);
 }
 
 /// The calls of a convolution, which a dense layer is as well, from `input` to `output`.
@@ -487,12 +463,37 @@ private:
     int units_;
 };
 
+/// The scale and shift of a normalisation, one for each channel, each of which it may do without.
+class GammaAndBeta {
+public:
+    explicit GammaAndBeta(Options &options) : center_(options.flag("center", true)), scale_(options.flag("scale", true)) {}
+
+    std::vector<Weight> weights(int channels) const {
+        std::vector<Weight> weights;
+        if (scale_) weights.push_back({"gamma", {channels}, {channels}, true, "ones"});
+        if (center_) weights.push_back({"beta", {channels}, {channels}, true, "zeros"});
+        return weights;
+    }
+
+    bool are_weights() const { return scale_ || center_; }
+
+    int gamma(Lowering &lowering, const Layer &layer) const {
+        return scale_ ? lowering.weight(layer, "gamma") : lowering.constant(layer, "gamma", Home::ones, layer.in[0].c);
+    }
+
+    int beta(Lowering &lowering, const Layer &layer) const {
+        return center_ ? lowering.weight(layer, "beta") : lowering.constant(layer, "beta", Home::zeros, layer.in[0].c);
+    }
+
+private:
+    bool center_, scale_;
+};
+
 class BatchNormalization : public Layer {
 public:
     explicit BatchNormalization(Options &options)
         : momentum_(float(options.number("momentum", 0.99, 0, 1))), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))),
-          center_(options.flag("center", true)), scale_(options.flag("scale", true)),
-          unbiased_variance_(options.flag("unbiased_variance", false)) {}
+          gamma_and_beta_(options), unbiased_variance_(options.flag("unbiased_variance", false)) {}
 
     FeatureMap infer() const override {
         require_channels(in[0], "normalise");
@@ -501,9 +502,7 @@ public:
 
     std::vector<Weight> weights() const override {
         const int c = in[0].c;
-        std::vector<Weight> weights;
-        if (scale_) weights.push_back({"gamma", {c}, {c}, true, "ones"});
-        if (center_) weights.push_back({"beta", {c}, {c}, true, "zeros"});
+        std::vector<Weight> weights = gamma_and_beta_.weights(c);
         weights.push_back({"moving_mean", {c}, {c}, false, "zeros"});
         weights.push_back({"moving_variance", {c}, {c}, false, "ones"});
         return weights;
@@ -512,8 +511,7 @@ public:
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int input = inputs[0];
         const Shape shape = elementwise(in[0]);
-        const int gamma = scale_ ? lowering.weight(*this, "gamma") : lowering.constant(*this, "gamma", Home::ones, in[0].c);
-        const int beta = center_ ? lowering.weight(*this, "beta") : lowering.constant(*this, "beta", Home::zeros, in[0].c);
+        const int gamma = gamma_and_beta_.gamma(lowering, *this), beta = gamma_and_beta_.beta(lowering, *this);
         const int moving_mean = lowering.weight(*this, "moving_mean"), moving_variance = lowering.weight(*this, "moving_variance");
         const int scale = lowering.vector(name + "/scale", in[0].c), shift = lowering.vector(name + "/shift", in[0].c);
         const int output = lowering.activation(name, out);
@@ -566,15 +564,15 @@ public:
 
 private:
     float momentum_, epsilon_;
-    bool center_, scale_, unbiased_variance_;
+    GammaAndBeta gamma_and_beta_;
+    bool unbiased_variance_;
 };
 
 /// What layer and group normalisation share: each image's own statistics of groups of its channels, in windows side by side.
 class GroupedNormalization : public Layer {
 public:
     explicit GroupedNormalization(Options &options)
-        : axis_(options), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))), center_(options.flag("center", true)),
-          scale_(options.flag("scale", true)) {}
+        : axis_(options), epsilon_(float(options.number("epsilon", 1e-3, 1e-12, 1))), gamma_and_beta_(options) {}
 
     FeatureMap infer() const override {
         require_channels(in[0], "normalise");
@@ -583,13 +581,7 @@ public:
         return in[0];
     }
 
-    std::vector<Weight> weights() const override {
-        const int c = in[0].c;
-        std::vector<Weight> weights;
-        if (scale_) weights.push_back({"gamma", {c}, {c}, true, "ones"});
-        if (center_) weights.push_back({"beta", {c}, {c}, true, "zeros"});
-        return weights;
-    }
+    std::vector<Weight> weights() const override { return gamma_and_beta_.weights(in[0].c); }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int input = inputs[0], groups = this->groups();
@@ -597,15 +589,14 @@ public:
         Shape shape = Window{"window", {rows, columns}, {rows, columns}}.over(in[0], 2 * groups), statistics_shape = shape;
         statistics_shape.epsilon = epsilon_;
         const FeatureMap of_groups = {shape.out_h, shape.out_w, shape.out_c};
-        const int gamma = scale_ ? lowering.weight(*this, "gamma") : lowering.constant(*this, "gamma", Home::ones, in[0].c);
-        const int beta = center_ ? lowering.weight(*this, "beta") : lowering.constant(*this, "beta", Home::zeros, in[0].c);
+        const int gamma = gamma_and_beta_.gamma(lowering, *this), beta = gamma_and_beta_.beta(lowering, *this);
         const int statistics = lowering.activation(name + "/statistics", of_groups), output = lowering.activation(name, out);
         lowering.call(name, "group_norm_stats", statistics_shape, {{"input", input}}, {{"statistics", statistics}});
         lowering.call(name, "group_norm_fwd", shape, {{"input", input}, {"statistics", statistics}, {"gamma", gamma}, {"beta", beta}},
                       {{"output", output}});
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
             const Operands read = {{"d_output", d_output}, {"input", input}, {"statistics", statistics}};
-            if (scale_ || center_)
+            if (trainable && gamma_and_beta_.are_weights())
                 lowering.call(name, "group_norm_bwd_weights", shape, read,
                               {{"d_gamma", lowering.gradient(gamma)}, {"d_beta", lowering.gradient(beta)}});
             if (!lowering.wants_gradient(input)) return;
@@ -629,7 +620,7 @@ protected:
 private:
     ChannelAxis axis_;
     float epsilon_;
-    bool center_, scale_;
+    GammaAndBeta gamma_and_beta_;
 };
 
 /// Of a pixel's channels.
@@ -661,35 +652,12 @@ private:
     double groups_;
 };
 
-/// A pool's calls, of which the gradient may read the input again.
 int lower_max_pool(Lowering &lowering, const Layer &layer, const Shape &shape, int input) {
-    const int output = lowering.activation(layer.name, layer.out);
-    lowering.call(layer.name, "max_pool2d_fwd", shape, {{"input", input}}, {{"output", output}});
-    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
-        const int d_input = lowering.gradient(input);
-        lowering.call(layer.name, "max_pool2d_bwd", shape, {{"d_output", d_output}, {"input", input}}, {{"d_input", d_input}});
-        lowering.add_gradient(layer.name, input, d_input);
-    });
-    return output;
-}
-
-/// A call with one input and one output, whatever it names them, and the call that takes the gradient back.
-int lower_linear(Lowering &lowering, const Layer &layer, const char *core, const char *backward, const Shape &shape, int input) {
-    const auto call = [=, &lowering, &layer](const char *of, int from, int to) {
-        lowering.call(layer.name, of, shape, {{find_core(of).inputs.front().name, from}}, {{find_core(of).outputs.front().name, to}});
-    };
-    const int output = lowering.activation(layer.name, layer.out);
-    call(core, input, output);
-    lowering.on_backward(output, [=, &lowering, &layer](int d_output) {
-        const int d_input = lowering.gradient(input);
-        call(backward, d_output, d_input);
-        lowering.add_gradient(layer.name, input, d_input);
-    });
-    return output;
+    return lower_call(lowering, layer, "max_pool2d_fwd", "max_pool2d_bwd", shape, input);
 }
 
 int lower_average_pool(Lowering &lowering, const Layer &layer, const Shape &shape, int input) {
-    return lower_linear(lowering, layer, "average_pool2d_fwd", "average_pool2d_bwd", shape, input);
+    return lower_call(lowering, layer, "average_pool2d_fwd", "average_pool2d_bwd", shape, input);
 }
 
 /// A window that slides over each channel. What becomes of it is `lower_window`'s.
@@ -752,7 +720,7 @@ public:
         Shape shape = elementwise(in[0]);
         shape.out_h = out.h, shape.out_w = out.w, shape.out_c = out.c;
         shape.pad_top = padding_.top, shape.pad_left = padding_.left;
-        return lower_linear(lowering, *this, "window_sum2d_fwd", "window_sum2d_bwd", shape, inputs[0]);
+        return lower_call(lowering, *this, "window_sum2d_fwd", "window_sum2d_bwd", shape, inputs[0]);
     }
 
 private:
@@ -776,7 +744,7 @@ public:
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const Shape shape = Window{"size", size_, size_}.over(out, out.c);
-        return lower_linear(lowering, *this, "window_sum2d_bwd", "window_sum2d_fwd", shape, inputs[0]);
+        return lower_call(lowering, *this, "window_sum2d_bwd", "window_sum2d_fwd", shape, inputs[0]);
     }
 
 private:
@@ -923,8 +891,9 @@ public:
         const int input = inputs[0], alpha = lowering.weight(*this, "alpha"), output = lowering.activation(name, out);
         lowering.apply(name, {"prelu", {{"alpha", alpha}}}, input, output);
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
-            lowering.call(name, "prelu_bwd_alpha", elementwise(in[0]), {{"d_output", d_output}, {"input", input}},
-                          {{"d_alpha", lowering.gradient(alpha)}});
+            if (trainable)
+                lowering.call(name, "prelu_bwd_alpha", elementwise(in[0]), {{"d_output", d_output}, {"input", input}},
+                              {{"d_alpha", lowering.gradient(alpha)}});
             if (!lowering.wants_gradient(input)) return;
             const int d_input = lowering.gradient(input);
             lowering.apply(name, {"prelumask", {{"at", input}, {"alpha", alpha}}}, d_output, d_input);

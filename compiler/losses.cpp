@@ -17,18 +17,21 @@ Buffer bound(std::string name, std::string type, std::vector<int> extents) {
     return {.name = std::move(name), .type = std::move(type), .extents = std::move(extents), .home = Home::external};
 }
 
+/// Throws where an image's output has several pixels. `channels`: what those of the one are.
+void require_one_pixel(const FeatureMap &in, const char *channels) {
+    if (in.h != 1 || in.w != 1)
+        throw std::invalid_argument(fmt::format("its output is {}x{}x{}, and the loss takes one pixel, whose channels are the {}: end in a "
+                                                "flatten and a dense layer, or bring the rows and columns down to 1",
+                                                in.h, in.w, in.c, channels));
+}
+
 /// What the losses of classes share: labels, probabilities, and the mean over the batch of what is computed from logits, as Keras's with
 /// from_logits=True.
 class Crossentropy : public Loss {
 public:
     explicit Crossentropy(float label_smoothing) : label_smoothing_(label_smoothing) {}
 
-    void check() const override {
-        if (in.h != 1 || in.w != 1)
-            throw std::invalid_argument(fmt::format("its output is {}x{}x{}, and the loss takes one pixel, whose channels are the "
-                                                    "classes: end in a flatten and a dense layer, or bring the rows and columns down to 1",
-                                                    in.h, in.w, in.c));
-    }
+    void check() const override { require_one_pixel(in, "classes"); }
 
     std::vector<Buffer> targets() const override { return {bound("labels", "uint16", {records_extent})}; }
 
@@ -111,12 +114,7 @@ class TargetsLoss : public Loss {
 public:
     int units() const override { return in.c; }
 
-    void check() const override {
-        if (in.h != 1 || in.w != 1)
-            throw std::invalid_argument(fmt::format("its output is {}x{}x{}, and the loss takes one pixel, whose channels are the units: "
-                                                    "end in a dense layer, or bring the rows and columns down to 1",
-                                                    in.h, in.w, in.c));
-    }
+    void check() const override { require_one_pixel(in, "units"); }
 
     std::vector<Buffer> targets() const override { return {bound("targets", "float32", {in.c, records_extent})}; }
 
@@ -230,16 +228,12 @@ MakeLoss made(const LossType &type, const LossOptions &options) {
 MakeLoss read_loss(Options &options) {
     std::vector<std::string> names;
     for (const auto &[name, type] : losses()) names.push_back(name);
-    if (!options.holds_object("loss")) {
-        options.text("loss");
-        return made(losses().at(options.choice("loss", names, "")), {});
-    }
-    Options own(options.object("loss"), "loss");
-    own.text("type");
-    const LossType &type = losses().at(own.choice("type", names, ""));
+    if (!options.holds_object("loss")) options.text("loss");  // it must be there
+    NamedOptions chosen(options, "loss", names);
+    const LossType &type = losses().at(chosen.name);
     LossOptions of_loss;
-    if (type.smooths_labels) of_loss.label_smoothing = float(own.number("label_smoothing", 0, 0, 1));
-    own.finish();
+    if (type.smooths_labels) of_loss.label_smoothing = float(chosen.own.number("label_smoothing", 0, 0, 1));
+    chosen.own.finish();
     return made(type, of_loss);
 }
 

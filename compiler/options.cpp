@@ -32,6 +32,11 @@ bool is_between(const json &value, double low, double high) {
     return number >= low && number <= high;
 }
 
+const json &no_options() {
+    static const json none = json::object();
+    return none;
+}
+
 [[noreturn]] void must_be(const char *key, const std::string &expected, const json &value) {
     throw std::invalid_argument(fmt::format("\"{}\" must be {}, not {}", key, expected, short_json(value)));
 }
@@ -189,6 +194,12 @@ void Options::finish() const {
     for (const auto &[key, value] : json_.items())
         if (std::ranges::find(known_, key) == known_.end())
             throw std::invalid_argument(fmt::format("unknown key \"{}\"; {} has {}", shortened(key, 100), what_, fmt::join(known_, ", ")));
+}
+
+NamedOptions::NamedOptions(Options &options, const char *key, const std::vector<std::string> &names, const std::string &otherwise)
+    : own(options.holds_object(key) ? options.object(key) : no_options(), key) {
+    if (options.holds_object(key)) own.text("type");  // it must be there
+    name = options.holds_object(key) ? own.choice("type", names, otherwise) : options.choice(key, names, otherwise);
 }
 
 }  // namespace halcyon

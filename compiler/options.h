@@ -69,4 +69,13 @@ private:
     std::vector<std::string> known_;
 };
 
+/// The value of a key that is one of `names`, or an object of its options with the name as its "type". Without such a key it is
+/// `otherwise`.
+struct NamedOptions {
+    NamedOptions(Options &options, const char *key, const std::vector<std::string> &names, const std::string &otherwise = "");
+
+    Options own;  // none where the name stands alone; to be finished
+    std::string name;
+};
+
 }  // namespace halcyon

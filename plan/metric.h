@@ -1,6 +1,8 @@
 // What is reported of predictions beside the loss, by Keras's names.
 #pragma once
 
+#include <cmath>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -18,6 +20,11 @@ Metric metric_called(std::string_view name);
 
 /// "98.10 %", or "0.1234" of an error.
 std::string to_text(Metric metric, double value);
+
+/// Whether an image can have such a target: a finite number, or a unit's label from 0 to 1.
+inline bool is_target(float target, bool is_label) {
+    return is_label ? target >= 0 && target <= 1 : std::abs(target) <= std::numeric_limits<float>::max();
+}
 
 /// Whether less of it is better.
 constexpr bool is_error(Metric metric) { return metric == Metric::mean_absolute_error; }

@@ -7,10 +7,8 @@
 #include "plan/menu.h"
 #include "plan/metric.h"
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -142,11 +140,6 @@ struct Plan {
 
     /// Whether targets are labels of units, from 0 to 1, and predictions their probabilities.
     bool has_unit_labels() const { return targets > 0 && !is_error(metric); }
-
-    /// Whether an image can have such a target: a finite number, and such a label of a unit.
-    bool takes_target(float target) const {
-        return has_unit_labels() ? target >= 0 && target <= 1 : std::abs(target) <= std::numeric_limits<float>::max();
-    }
 };
 
 std::string to_json(const Plan &plan);

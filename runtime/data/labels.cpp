@@ -1,6 +1,7 @@
 #include "runtime/data/labels.h"
 
 #include "plan/errors.h"
+#include "plan/metric.h"
 #include "runtime/engine/machine.h"
 
 #include <algorithm>
@@ -39,8 +40,7 @@ void set_labels(Dataset &data, std::span<const std::int64_t> labels, int classes
 }
 
 void set_targets(Dataset &data, std::vector<float> targets, int units, bool are_labels, const std::string &source) {
-    const auto wrong =
-        std::ranges::find_if(targets, [&](float target) { return !std::isfinite(target) || (are_labels && (target < 0 || target > 1)); });
+    const auto wrong = std::ranges::find_if(targets, [&](float target) { return !is_target(target, are_labels); });
     if (wrong != targets.end())
         fail_for(source, fmt::format("image {} has the target {}; targets are {}", (wrong - targets.begin()) / units, *wrong,
                                      are_labels ? "labels from 0 to 1" : "finite numbers"));

@@ -251,7 +251,7 @@ struct Network::Implementation {
     }
 
     void check_targets(std::span<const float> targets) const {
-        const auto wrong = std::ranges::find_if(targets, [&](float target) { return !plan.takes_target(target); });
+        const auto wrong = std::ranges::find_if(targets, [&](float target) { return !is_target(target, plan.has_unit_labels()); });
         if (wrong != targets.end())
             throw std::invalid_argument(fmt::format("image {} has the target {}: targets are {}", (wrong - targets.begin()) / plan.targets,
                                                     *wrong, plan.has_unit_labels() ? "from 0 to 1" : "finite"));
