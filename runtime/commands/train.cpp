@@ -109,20 +109,22 @@ std::string describe_validation(const RunData &data) {
     return fmt::format("validate  on {}{}\n", validated, data.tests() ? "; the test images are evaluated once, at the end" : "");
 }
 
-/// The weights that the file has; a line says which it lacks.
-void begin_with(const std::string &path, Network &network) {
+/// The weights that the file has, whose names it returns; a line says which it lacks.
+std::vector<std::string> begin_with(const std::string &path, Network &network) {
     const LoadedWeights loaded = load_first_weights(path, network);
     note_converted(path, loaded, network.plan());
     const std::size_t all = network.plan().parameters.size(), missing = loaded.missing.size();
-    fmt::print("init      {}: {} of {} weights", printable(path), all - missing, all);
-    if (missing == 0) {
-        fmt::print("\n");
-        return;
-    }
     constexpr std::size_t most_named = 4;
-    std::vector<std::string> names(loaded.missing.begin(), loaded.missing.begin() + std::ptrdiff_t(std::min(missing, most_named)));
-    if (missing > most_named) names.push_back(fmt::format("{} more", missing - most_named));
-    fmt::print("; {} begin{} anew: {}\n", missing, missing == 1 ? "s" : "", fmt::join(names, ", "));
+    std::vector<std::string> named(loaded.missing.begin(), loaded.missing.begin() + std::ptrdiff_t(std::min(missing, most_named)));
+    if (missing > most_named) named.push_back(fmt::format("{} more", missing - most_named));
+    const std::string anew =
+        missing == 0 ? "" : fmt::format("; {} begin{} anew: {}", missing, missing == 1 ? "s" : "", fmt::join(named, ", "));
+    fmt::print("init      {}: {} of {} weights{}\n", printable(path), all - missing, all, anew);
+
+    std::vector<std::string> given;
+    for (const Parameter &parameter : network.plan().parameters)
+        if (std::ranges::find(loaded.missing, parameter.name) == loaded.missing.end()) given.push_back(parameter.name);
+    return given;
 }
 
 /// How a run ended.
@@ -192,8 +194,8 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
     require_fits(config, data, plan.metric);
     const auto network = make_network(model, std::move(plan), config);
     network->initialize(config.seed);
-    adapt_normalization(*network, data.train, data.records_to_train(config));
-    if (!config.init.empty()) begin_with(config.init, *network);
+    const std::vector<std::string> given = config.init.empty() ? std::vector<std::string>() : begin_with(config.init, *network);
+    adapt_normalization(*network, data.train, data.records_to_train(config), given);
 
     const RunFolder folder =
         options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model) : RunFolder::create(options.out);

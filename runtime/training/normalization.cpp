@@ -20,20 +20,24 @@ const Call *find_fold(const Network &network) {
 
 }  // namespace
 
-void adapt_normalization(Network &network, const Dataset &train, std::span<const std::int32_t> records) {
+void adapt_normalization(Network &network, const Dataset &train, std::span<const std::int32_t> records,
+                         std::span<const std::string> given) {
     const Call *fold = find_fold(network);
     if (!fold) return;
     const auto statistic = [&](std::string_view name) -> const Parameter & {
         return *std::ranges::find(network.plan().parameters, fold->layer + "/" + std::string(name), &Parameter::name);
     };
     const Parameter &mean = statistic("mean"), &variance = statistic("variance");
-    if (mean.initializer != "image_mean") return;
+    const auto is_wanted = [&](const Parameter &of) { return std::ranges::find(given, of.name) == given.end(); };
+    if (mean.initializer != "image_mean" || (!is_wanted(mean) && !is_wanted(variance))) return;
 
     // The layers before it make scale x + offset of a value x.
     const ChannelMoments of_images = channel_moments(train, records);
     const double scale = fold->kernel.shape.image_scale, offset = fold->kernel.shape.image_offset;
-    std::ranges::transform(of_images.mean, network.weight(mean).begin(), [&](double x) { return float(scale * x + offset); });
-    std::ranges::transform(of_images.variance, network.weight(variance).begin(), [&](double x) { return float(scale * scale * x); });
+    if (is_wanted(mean))
+        std::ranges::transform(of_images.mean, network.weight(mean).begin(), [&](double x) { return float(scale * x + offset); });
+    if (is_wanted(variance))
+        std::ranges::transform(of_images.variance, network.weight(variance).begin(), [&](double x) { return float(scale * scale * x); });
 }
 
 }  // namespace halcyon
