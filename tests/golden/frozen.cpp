@@ -5,9 +5,8 @@
 #include "plan/augment.h"
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
-#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
-#include "tests/tensors.h"
+#include "tests/golden/golden_file.h"
 
 #include <algorithm>
 #include <cmath>
@@ -24,33 +23,17 @@ using Floats = std::vector<float>;
 
 constexpr int images = 6;
 
-Floats tensor(const std::string &name) {
-    static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    return tensor_values<float>(file, name);
-}
-
-/// Relative to the norm: float32 sums in another order.
-void check_close(std::span<const float> ours, const Floats &theirs, double tolerance) {
-    REQUIRE(ours.size() == theirs.size());
-    double distance = 0, norm = 0;
-    for (std::size_t i = 0; i < ours.size(); ++i) {
-        distance += std::pow(double(ours[i]) - theirs[i], 2);
-        norm += std::pow(double(theirs[i]), 2);
-    }
-    CHECK(std::sqrt(distance) <= tolerance * std::sqrt(norm));
-}
-
 /// A network with the weights and the images of the file.
 class Frozen {
 public:
     Network network;
 
     explicit Frozen(const std::string &set) : network(*halcyon_frozen(), plan_of(*halcyon_frozen()), set, 2, images) {
-        for (const float value : tensor("images")) bytes_.push_back(std::uint8_t(value));
-        for (const float label : tensor("labels")) labels_.push_back(std::uint16_t(label));
+        for (const float value : tensor<float>("images")) bytes_.push_back(std::uint8_t(value));
+        for (const float label : tensor<float>("labels")) labels_.push_back(std::uint16_t(label));
         network.bind_data(bytes_, labels_);
         for (const Parameter &parameter : network.plan().parameters)
-            std::ranges::copy(tensor(parameter.name), network.weight(parameter).begin());
+            std::ranges::copy(tensor<float>(parameter.name), network.weight(parameter).begin());
     }
 
     std::vector<std::uint16_t> labels_of(std::span<const std::int32_t> records) const {
@@ -86,7 +69,7 @@ void check_set(const std::string &set) {
     if (!can_run(set)) return;
     Frozen frozen(set);
     const std::vector<double> losses = frozen.train(10);
-    const Floats expected = tensor("losses");
+    const Floats expected = tensor<float>("losses");
     for (std::size_t i = 0; i < losses.size(); ++i) {
         CAPTURE(i);
         CHECK(std::abs(losses[i] - expected[i]) <= 1e-5 * losses[i]);
@@ -94,8 +77,8 @@ void check_set(const std::string &set) {
     int kept = 0;
     for (const Parameter &parameter : frozen.network.plan().parameters) {
         CAPTURE(parameter.name);
-        const Floats trained = tensor("trained " + parameter.name);
-        if (trained == tensor(parameter.name)) {
+        const Floats trained = tensor<float>("trained " + parameter.name);
+        if (trained == tensor<float>(parameter.name)) {
             CHECK(parameter.home == Home::moving);
             CHECK(std::ranges::equal(frozen.network.weight(parameter), trained));
             ++kept;

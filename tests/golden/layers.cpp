@@ -1,10 +1,9 @@
 // The layers' options and calls beside Keras's layers: make_layers.py says what is in the file. The calls are those of the oracles, which
 // the kernels are held to.
 #include "compiler/graph.h"
-#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
+#include "tests/golden/golden_file.h"
 #include "tests/kernels/oracle.h"
-#include "tests/tensors.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -20,12 +19,7 @@ using halcyon::oracle::Array;
 
 namespace {
 
-const TensorFile &golden() {
-    static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    return file;
-}
-
-std::vector<double> values_of(const std::string &name) { return tensor_values<double>(golden(), name); }
+std::vector<double> values_of(const std::string &name) { return tensor<double>(name); }
 
 /// The layers between convolutions that stand for the inputs, so that these want gradients, and a layer that makes classes.
 Model model_of(const std::string &layers, const std::vector<std::vector<std::int64_t>> &inputs) {

@@ -9,11 +9,10 @@
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
 #include "runtime/halcyon.h"
-#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
+#include "tests/golden/golden_file.h"
 #include "tests/kernels/data.h"
 #include "tests/kernels/run.h"
-#include "tests/tensors.h"
 
 #include <algorithm>
 #include <cfloat>
@@ -27,12 +26,6 @@ using namespace halcyon;
 namespace {
 
 constexpr std::size_t image_values = 5 * 4 * 3;
-
-template<typename T>
-std::vector<T> tensor(const std::string &name) {
-    static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    return tensor_values<T>(file, name);
-}
 
 /// exp() takes a multiple of ln 2 from a float of the logit's size; what is below FLT_MIN may be 0.
 bool near(double ours, double theirs, double logit) {

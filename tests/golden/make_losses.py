@@ -32,6 +32,8 @@ Keras's losses of single logits, and its means over units, round to float32; the
 
 import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -61,19 +63,26 @@ def binary() -> Tensors:
     return tensors
 
 
+def smoothed(case: str, loss: Callable[..., Any], targets: np.ndarray, logits: np.ndarray) -> Tensors:
+    """The losses of images and their gradients, with and without smoothing."""
+    tensors = {}
+    for prefix, smoothing in SMOOTHING.items():
+
+        def losses(logits: jax.Array, smoothing: float = smoothing) -> jax.Array:
+            return loss(targets, logits, from_logits=True, label_smoothing=smoothing)
+
+        tensors[f"{case}/{prefix}losses"] = np.asarray(losses(jax.numpy.asarray(logits)))
+        tensors[f"{case}/{prefix}gradients"] = np.asarray(jax.grad(lambda x: losses(x).sum())(jax.numpy.asarray(logits)))
+    return tensors
+
+
 def categorical() -> Tensors:
     generator = np.random.default_rng(1)
     logits = generator.integers(-64, 65, (12, 5)) / 16
     labels = np.arange(12) % 5
     tensors = {"categorical/logits": logits, "categorical/labels": labels.astype(np.float64)}
     one_hot = np.eye(5)[labels]
-    for prefix, smoothing in SMOOTHING.items():
-
-        def losses(logits: jax.Array, smoothing: float = smoothing) -> jax.Array:
-            return keras.losses.categorical_crossentropy(one_hot, logits, from_logits=True, label_smoothing=smoothing)
-
-        tensors[f"categorical/{prefix}losses"] = np.asarray(losses(jax.numpy.asarray(logits)))
-        tensors[f"categorical/{prefix}gradients"] = np.asarray(jax.grad(lambda x: losses(x).sum())(jax.numpy.asarray(logits)))
+    tensors |= smoothed("categorical", keras.losses.categorical_crossentropy, one_hot, logits)
     return tensors
 
 
@@ -84,13 +93,7 @@ def units() -> Tensors:
     targets[:, ::3] = generator.integers(0, 17, (12, 4)) / 16
     right = np.asarray(keras.metrics.binary_accuracy(targets, keras.ops.sigmoid(logits)))  # of each unit
     tensors = {"units/logits": logits, "units/targets": targets, "units/accuracies": right.mean(axis=1)}
-    for prefix, smoothing in SMOOTHING.items():
-
-        def losses(logits: jax.Array, smoothing: float = smoothing) -> jax.Array:
-            return keras.losses.binary_crossentropy(targets, logits, from_logits=True, label_smoothing=smoothing)
-
-        tensors[f"units/{prefix}losses"] = np.asarray(losses(jax.numpy.asarray(logits)))
-        tensors[f"units/{prefix}gradients"] = np.asarray(jax.grad(lambda x: losses(x).sum())(jax.numpy.asarray(logits)))
+    tensors |= smoothed("units", keras.losses.binary_crossentropy, targets, logits)
     return tensors
 
 

@@ -2,11 +2,10 @@
 // to.
 #include "compiler/graph.h"
 #include "compiler/model.h"
-#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
+#include "tests/golden/golden_file.h"
 #include "tests/kernels/data.h"
 #include "tests/kernels/oracle.h"
-#include "tests/tensors.h"
 
 #include <fmt/format.h>
 
@@ -23,11 +22,6 @@ using namespace halcyon;
 using halcyon::oracle::Array;
 
 namespace {
-
-const TensorFile &golden() {
-    static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    return file;
-}
 
 /// Numbers from -1 to 1: splitmix64 of their places.
 std::vector<double> draw(std::uint64_t stream, std::size_t count) {
@@ -145,7 +139,7 @@ void check_gradients(const DrawnNetwork &network, const Named &values, const std
 }
 
 void check(const std::string &name, int images, double rate) {
-    const auto golden_values = [&](const std::string &what) { return tensor_values<double>(golden(), name + "/" + what); };
+    const auto golden_values = [&](const std::string &what) { return tensor<double>(name + "/" + what); };
     DrawnNetwork network(name, images);
     const Graph inference = lower_inference(network.model, network.slabs), training = lower_training(network.model, network.slabs);
 

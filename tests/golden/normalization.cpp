@@ -6,10 +6,9 @@
 #include "runtime/engine/network.h"
 #include "runtime/training/normalization.h"
 #include "runtime/training/trainer.h"
-#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
-#include "tests/tensors.h"
+#include "tests/golden/golden_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -28,11 +27,6 @@ namespace {
 constexpr std::size_t image_values = 5 * 7 * 3;
 
 using Floats = std::vector<float>;
-
-Floats tensor(const std::string &name) {
-    static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    return tensor_values<float>(file, name);
-}
 
 Dataset data_of(const Floats &images, bool floats) {
     Dataset data;
@@ -121,7 +115,7 @@ void check_large(const std::string &set) {
 
 /// The mean, of which Keras's float32 is less sure than ours, goes into every value of a channel.
 void check_adapted(const std::string &set) {
-    const Floats images = tensor("images");
+    const Floats images = tensor<float>("images");
     for (const bool floats : {false, true}) {
         const Dataset data = data_of(images, floats);
         Network network = make_network(set);
@@ -129,13 +123,13 @@ void check_adapted(const std::string &set) {
         CHECK(network.weight(parameter(network, "normalization/variance"))[0] == 1);
         adapt_normalization(network, data, all_records(data));
         for (const char *name : {"normalization/mean", "normalization/variance"})
-            check_close(network.weight(parameter(network, name)), tensor(name), 1e-6F);
+            check_close(network.weight(parameter(network, name)), tensor<float>(name), 1e-6F);
         for (const char *name : {"dense/kernel", "dense/bias"})
-            std::ranges::copy(tensor(name), network.weight(parameter(network, name)).begin());
+            std::ranges::copy(tensor<float>(name), network.weight(parameter(network, name)).begin());
         const PlacedData placed = place(network, data);
         network.bind_data(placed);
         const std::vector<std::int32_t> records = all_records(data);
-        check_close(probabilities(network, records), tensor("probabilities"), 1e-5F);
+        check_close(probabilities(network, records), tensor<float>("probabilities"), 1e-5F);
 
         // Weights that are written take effect, in both programs.
         const Floats before = probabilities(network, {3});
@@ -148,7 +142,7 @@ void check_adapted(const std::string &set) {
         Floats scaled = images;
         for (float &value : scaled) value = value / 64 - 1;
         network.bind_data(scaled, data.labels);
-        check_close(probabilities(network, records), tensor("scaled/probabilities"), 1e-5F);
+        check_close(probabilities(network, records), tensor<float>("scaled/probabilities"), 1e-5F);
     }
 }
 
@@ -160,13 +154,13 @@ TEST_CASE("images of more than 2^31 bytes are read on the host: bytes") { on_eve
 TEST_CASE("images of more than 2^31 bytes are read on the host: floats") { on_every_set(check_large<float>); }
 
 TEST_CASE("only the images that are trained on are counted") {
-    const Dataset data = data_of(tensor("images"), false), first = data_of(
-                                                               [] {
-                                                                   Floats images = tensor("images");
-                                                                   images.resize(2 * image_values);
-                                                                   return images;
-                                                               }(),
-                                                               false);
+    const Dataset data = data_of(tensor<float>("images"), false), first = data_of(
+                                                                      [] {
+                                                                          Floats images = tensor<float>("images");
+                                                                          images.resize(2 * image_values);
+                                                                          return images;
+                                                                      }(),
+                                                                      false);
     Network all = make_network("reference"), two = make_network("reference"), limited = make_network("reference");
     adapt_normalization(all, data, all_records(data));
     adapt_normalization(two, first, all_records(first));

@@ -4,10 +4,9 @@
 #include "plan/optimizers.h"
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
-#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
+#include "tests/golden/golden_file.h"
 #include "tests/kernels/optimizers.h"
-#include "tests/tensors.h"
 
 #include <nlohmann/json.hpp>
 
@@ -22,16 +21,6 @@ using namespace halcyon;
 namespace {
 
 constexpr int steps = 10, weights = 64;
-
-const TensorFile &golden() {
-    static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    return file;
-}
-
-template<typename T>
-std::vector<T> tensor(const std::string &name) {
-    return tensor_values<T>(golden(), name);
-}
 
 StepValues values_of(const Optimizer &optimizer) {
     const auto settings = nlohmann::json::parse(golden().metadata.at(optimizer.name));

@@ -4,9 +4,8 @@
 
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
-#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
-#include "tests/tensors.h"
+#include "tests/golden/golden_file.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,26 +19,8 @@ namespace {
 
 using Floats = std::vector<float>;
 
-const TensorFile &golden() {
-    static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    return file;
-}
-
-Floats tensor(const std::string &name) { return tensor_values<float>(golden(), name); }
-
-/// Relative to the norm: float32 sums in another order.
-void check_close(std::span<const float> ours, const Floats &theirs, double tolerance) {
-    REQUIRE(ours.size() == theirs.size());
-    double distance = 0, norm = 0;
-    for (std::size_t i = 0; i < ours.size(); ++i) {
-        distance += std::pow(double(ours[i]) - theirs[i], 2);
-        norm += std::pow(double(theirs[i]), 2);
-    }
-    CHECK(std::sqrt(distance) <= tolerance * std::sqrt(norm));
-}
-
 void check_set(const std::string &set) {
-    const Floats images = tensor("images"), labels = tensor("labels");
+    const Floats images = tensor<float>("images"), labels = tensor<float>("labels");
     std::vector<std::uint8_t> bytes(images.begin(), images.end());
     const std::vector<std::uint16_t> classes(labels.begin(), labels.end());
     std::vector<std::int32_t> records(classes.size());
@@ -53,22 +34,22 @@ void check_set(const std::string &set) {
         weights += name.find('/') != std::string::npos && name.find(' ') == std::string::npos;
     CHECK(network.plan().parameters.size() == weights);
     for (const Parameter &parameter : network.plan().parameters)
-        std::ranges::copy(tensor(parameter.name), network.weight(parameter).begin());
+        std::ranges::copy(tensor<float>(parameter.name), network.weight(parameter).begin());
 
     network.infer(records);
-    check_close(network.predictions(), tensor("probabilities"), 1e-5);
+    check_close(network.predictions(), tensor<float>("probabilities"), 1e-5);
     network.infer(std::vector<std::int32_t>{0});
-    const Floats all = tensor("probabilities");
+    const Floats all = tensor<float>("probabilities");
     check_close(network.predictions(), {all.begin(), all.begin() + network.plan().classes}, 1e-5);
 
     const double loss = network.gradients(records, StepValues{}).loss / double(records.size());
-    CHECK(std::abs(loss - tensor("loss")[0]) <= 1e-5 * loss);
+    CHECK(std::abs(loss - tensor<float>("loss")[0]) <= 1e-5 * loss);
     for (const Parameter &parameter : network.plan().parameters) {
         CAPTURE(parameter.name);
         if (parameter.home == Home::parameters)
-            check_close(network.gradient(parameter), tensor("d " + parameter.name), 1e-4);
+            check_close(network.gradient(parameter), tensor<float>("d " + parameter.name), 1e-4);
         else
-            check_close(network.weight(parameter), tensor("moved " + parameter.name), 1e-5);
+            check_close(network.weight(parameter), tensor<float>("moved " + parameter.name), 1e-5);
     }
 }
 

@@ -5,11 +5,10 @@
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
 #include "runtime/training/recipe.h"
-#include "runtime/weights/safetensors.h"
 #include "tests/catch.h"
+#include "tests/golden/golden_file.h"
 #include "tests/kernels/optimizers.h"
 #include "tests/kernels/rounded.h"
-#include "tests/tensors.h"
 
 #include <nlohmann/json.hpp>
 
@@ -26,16 +25,6 @@ using nlohmann::json;
 namespace {
 
 constexpr int steps = 10;
-
-const TensorFile &golden() {
-    static const TensorFile file = read_safetensors(GOLDEN_FILE);
-    return file;
-}
-
-template<typename T>
-std::vector<T> tensor(const std::string &name) {
-    return tensor_values<T>(golden(), name);
-}
 
 Constraint constraint_of(const json &values) {
     const auto type = std::ranges::find(constraint_names, values.at("type").get<std::string>());
