@@ -42,6 +42,7 @@ struct MaxPool2dBackward {
     Halide::RDom taps;              // dx, dy
     Halide::RDom windows;           // the windows that can hold a pixel, by their distance from the first one
     Halide::Func choice{"choice"};  // of a window: its largest value, and which pixel of the input that is, y * in_w + x
+    Halide::Func chosen{"chosen"};  // that pixel; none of a window that is not one of the pool's
     Halide::Func sum{"sum"}, d_input{"d_input"};
 
     MaxPool2dBackward(const Halide::Func &d_output, const Halide::Func &input, const Shape &s)
@@ -55,18 +56,25 @@ struct MaxPool2dBackward {
         choice(c, x, y, n) =
             Halide::Tuple(select(larger, value, choice(c, x, y, n)[0]), select(larger, row * s.in_w + column, choice(c, x, y, n)[1]));
 
-        const Halide::Expr out_x = (x + s.pad_left) / s.stride_w - (windows.x.extent() - 1) + windows.x;
-        const Halide::Expr out_y = (y + s.pad_top) / s.stride_h - (windows.y.extent() - 1) + windows.y;
+        const Halide::Expr out_x = first_window(x, s.kernel_w, s.stride_w, s.pad_left) + windows.x;
+        const Halide::Expr out_y = first_window(y, s.kernel_h, s.stride_h, s.pad_top) + windows.y;
         const Halide::Expr at_x = clamp(out_x, 0, s.out_w - 1), at_y = clamp(out_y, 0, s.out_h - 1);
-        const Halide::Expr chosen = choice(c, at_x, at_y, n)[1] == y * s.in_w + x;
+        chosen(c, x, y, n) = select(x >= 0 && x < s.out_w && y >= 0 && y < s.out_h, choice(c, x, y, n)[1], -1);
         sum(c, x, y, n) = 0.0f;
-        sum(c, x, y, n) += select(out_x == at_x && out_y == at_y && chosen, d_output(c, at_x, at_y, n), 0.0f);
+        sum(c, x, y, n) += select(chosen(c, out_x, out_y, n) == y * s.in_w + x, d_output(c, at_x, at_y, n), 0.0f);
         d_input(c, x, y, n) = sum(c, x, y, n);
     }
 
 private:
     /// Windows along one axis that hold the same pixel, at most.
     static int overlap(int kernel, int stride) { return (kernel + stride - 1) / stride; }
+
+    /// The first of as many windows as can hold pixel `at`. Where fewer do, they may be the first or the last of them. That is chosen so
+    /// that a tile of whole strides of pixels is held by the fewest windows.
+    static Halide::Expr first_window(const Halide::Expr &at, int kernel, int stride, int pad) {
+        if (pad % stride == 0) return (at + pad) / stride - (overlap(kernel, stride) - 1);
+        return (at + pad + stride - kernel) / stride;
+    }
 };
 
 }  // namespace halcyon

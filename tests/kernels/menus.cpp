@@ -256,6 +256,8 @@ TEST_CASE("Winograd's tiles are refused where they save little or outgrow the st
         CHECK(refused(core, "winograd_f4", same(8, 20)) == "the channels are no whole vectors");
         // Of 5x5 pixels, 169 pairs of rows and columns, four tiles make 64 outputs.
         CHECK(refused(core, "winograd_f4", same(5, 64)) == "144 products in tiles save too little beside 169");
+        CHECK(refused(core, "winograd_f4", same(6, 64)) == "smaller tiles take as few products");
+        CHECK(refused(core, "winograd_f2", same(6, 64)) == "");
     }
     CHECK(refused("conv2d_fwd", "winograd_f4", same(64, 64)) == "");
     CHECK(refused("conv2d_bwd_data", "winograd_f4", same(64, 64)) == "tiles of 4x4 outputs need 11520 KiB of stack");
@@ -305,7 +307,12 @@ TEST_CASE("weight gradients are made behind a pool where weights are few and win
     CHECK(refused(with_pool(8, 8, 0)) == "windows of 32 images need 4096 KiB of stack");
     Shape many = with_pool(4, 4, 0);
     many.in_c = 3;
-    CHECK(refused(many) == "6144 bytes of weights are too many");
+    CHECK(refused(many) == "");
+    many.in_c = 4;
+    CHECK(refused(many) == "8192 bytes of weights are too many");
+    Shape few_rows = with_pool(4, 4, 0);
+    few_rows.out_h = 12, few_rows.in_c = 3;
+    CHECK(refused(few_rows) == "6144 bytes of weights are too many");
 }
 
 TEST_CASE("a device's tiles are refused where they leave it idle or outgrow its shared memory") {
