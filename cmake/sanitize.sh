@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests under sanitizers: all under the address and the undefined-behaviour one, the runtime's under the thread one; then everything built
-# by clang. With arguments, only these test programs and nothing by clang. kernel_gen is the one that build/release has, without sanitizers.
+# by clang. With arguments, only these test programs, without their exhaustive cases, and nothing by clang. kernel_gen is the one that build/release has, without sanitizers.
 # KERNELS=asan has Halide instrument the kernels of the host's sets too, which compiles all of them again.
 # Usage: cmake/sanitize.sh [TEST_PROGRAM...]
 set -euo pipefail
@@ -31,7 +31,7 @@ in_preset() {
     cmake --preset "$preset" -DHALCYON_KERNEL_GEN="$generator" >/dev/null
     cmake --build --preset "$preset" ${1:+--target "$@"}
     # The faults are injected in front of the C library, where the sanitizers sit.
-    ctest --preset "$preset" --parallel 2 --label-exclude faults ${1:+--tests-regex "^($programs):"}
+    ctest --preset "$preset" --parallel 2 --label-exclude "faults${1:+|exhaustive}" ${1:+--tests-regex "^($programs):"}
 }
 
 in_preset debug "$@"

@@ -970,7 +970,7 @@ TEST_CASE("a block of a residual network") {
 
 // Properties
 
-TEST_CASE("fused programs of random networks read what is written, write what they must, and nothing else") {
+TEST_CASE("fused programs of random networks read what is written, write what they must, and nothing else", "[exhaustive]") {
     std::mt19937 random(11);
     int fewer = 0;
     const auto check = [&](const Model &model) {

@@ -113,7 +113,7 @@ TEST_CASE("random lifetimes never overlap") {
     CHECK(planned < 1.25 * bound);
 }
 
-TEST_CASE("in plans of random networks no two live buffers overlap") {
+TEST_CASE("in plans of random networks no two live buffers overlap", "[exhaustive]") {
     std::mt19937 random(3);
     for (int round = 0; round < 60; ++round) {
         const Model model = random_model(random, 1 + round % 20);

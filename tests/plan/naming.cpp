@@ -201,7 +201,7 @@ std::optional<std::string> parsed_and_written(const std::string &name) {
 
 }  // namespace
 
-TEST_CASE("a name reads back as its kernel, and no two kernels of any plan share one") {
+TEST_CASE("a name reads back as its kernel, and no two kernels of any plan share one", "[exhaustive]") {
     for (const auto &[name, kernel] : planned_kernels()) {
         CAPTURE(name);
         CHECK(parse_kernel_name(name) == kernel);
@@ -215,7 +215,7 @@ TEST_CASE("a name reads back as its kernel, and no two kernels of any plan share
     }
 }
 
-TEST_CASE("a name shows every field of a shape that its core has, and reads back with it") {
+TEST_CASE("a name shows every field of a shape that its core has, and reads back with it", "[exhaustive]") {
     // A core's own shapes, and those of all that are of the same kind: some are planned in a few shapes only.
     std::map<std::string, std::vector<Shape>> shapes;
     for (const auto &[name, kernel] : planned_kernels())
@@ -299,7 +299,7 @@ TEST_CASE("names say the shape, and only what the core has of it") {
     CHECK(name("adam", slab) == "adam__n1200");
 }
 
-TEST_CASE("every row at every place of every core has a name that reads back, and no other has it") {
+TEST_CASE("every row at every place of every core has a name that reads back, and no other has it", "[exhaustive]") {
     std::set<std::string> names;
     std::size_t kernels = 0;
     const auto check = [&](const Kernel &kernel) {
@@ -382,7 +382,7 @@ TEST_CASE("what is no name is refused, with the reason") {
     CHECK(parsed_and_written("conv2d_fwd__maskat2__h8w8c3_k4r3s3"));
 }
 
-TEST_CASE("a name with a fault in it is refused, or is another kernel's") {
+TEST_CASE("a name with a fault in it is refused, or is another kernel's", "[exhaustive]") {
     std::mt19937 random(8);
     std::vector<std::string> names;
     for (const auto &[name, kernel] : planned_kernels()) names.push_back(name);

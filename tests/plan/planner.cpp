@@ -316,7 +316,7 @@ TEST_CASE("work is counted per image") {
     CHECK(find_call(gradients, "batch_norm_stats", "batch_normalization").bytes_fixed == 4 * 4 * (2 + 4 + 2 * 2));
 }
 
-TEST_CASE("plan.json reads back as the same plan") {
+TEST_CASE("plan.json reads back as the same plan", "[exhaustive]") {
     std::mt19937 random(4);
     std::vector<std::string> texts;
     texts.push_back(to_json(make_plan(cifar10(), {.sets = all_sets(), .all_entries = true})));

@@ -93,7 +93,7 @@ std::string message(const std::string &layers, const std::string &input) {
 
 }  // namespace
 
-TEST_CASE("a model of random sizes is refused with a line that names the layer, or planned soundly") {
+TEST_CASE("a model of random sizes is refused with a line that names the layer, or planned soundly", "[exhaustive]") {
     std::mt19937 random(6);
     int planned = 0, refused = 0;
     for (int round = 0; round < 400; ++round) {
@@ -169,7 +169,7 @@ TEST_CASE("layers are so few that a plan takes no more than a minute") {
     CHECK(message(add(100'000), "1, 1, 1") == "t.json: layers[0] \"add\": the layers up to here read 100000 inputs; the most is 10000");
 }
 
-TEST_CASE("what lives how long is drawn where the calls have room on a line") {
+TEST_CASE("what lives how long is drawn where the calls have room on a line", "[exhaustive]") {
     const std::string convolution = R"({"type": "conv2d", "filters": 1, "kernel_size": 1})";
     const auto described = [&](int relus) {
         std::string layers = convolution;
