@@ -53,9 +53,9 @@ sanitize: configure ## run the tests under sanitizers, and build all with clang:
 	@$(CMAKE) --build --preset $(PRESET) --target kernel_gen
 	@cmake/sanitize.sh $(TESTS)
 
-bench: configure ## time every kernel and the whole step, of every schedule this machine can run
-	@$(CMAKE) --build --preset $(PRESET) --target cifar10_bench
-	@$(BUILD)/bin/cifar10_bench --json=build/bench.json $(ARGS)
+bench: configure ## time every kernel and the whole step, of every schedule this machine can run; MODEL=flowers those of models/flowers.json
+	@$(CMAKE) --build --preset $(PRESET) --target $(MODEL)_bench
+	@$(BUILD)/bin/$(MODEL)_bench --json=build/bench.json $(ARGS)
 
 compare: configure ## time training and inference beside other frameworks (ARGS=--torch: and PyTorch), in turns (makes .venv-compare); ARGS=--zoo: other networks beside PyTorch
 	@$(CMAKE) --build --preset $(PRESET) --target $(if $(findstring --zoo,$(ARGS)),zoo,cifar10 cifar10_shared)

@@ -1,7 +1,7 @@
-// cifar10_bench: every kernel under every schedule and whole steps, in a table beside the machine's measured peaks.
+// <model>_bench: every kernel under every schedule and whole steps, in a table beside the machine's measured peaks. The build names the
+// model's function as HALCYON_MODEL (halcyon_cifar10).
 #include "bench/benchmarks.h"
 #include "bench/reporter.h"
-#include "halcyon_cifar10.h"
 #include "runtime/devices/device.h"
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
@@ -20,10 +20,12 @@
 #include <string_view>
 #include <vector>
 
+extern "C" const halcyon_model *HALCYON_MODEL();
+
 namespace {
 
-const char *const usage =
-    "cifar10_bench [--batch=N,...] [--threads=N] [--json=FILE] [--benchmark_...]\n"
+constexpr const char *usage =
+    "{}_bench [--batch=N,...] [--threads=N] [--json=FILE] [--benchmark_...]\n"
     "  times every kernel under every schedule for batches of N images (64), and whole steps; --json writes the table too\n";
 
 /// What follows `--name=`; "" where `word` is another flag.
@@ -75,16 +77,16 @@ std::map<std::string, halcyon::MachinePeaks> device_peaks(const halcyon::Plan &p
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (std::any_of(argv, argv + argc, [](const char *word) { return std::string_view(word) == "--help"; })) fmt::print("{}", usage);
+    const halcyon_model &model = *HALCYON_MODEL();
+    if (std::any_of(argv, argv + argc, [](const char *word) { return std::string_view(word) == "--help"; })) fmt::print(usage, model.name);
     benchmark::Initialize(&argc, argv);  // ends the program after --help
     Arguments arguments;
     for (int i = 1; i < argc; i++) {
         if (arguments.read(argv[i])) continue;
-        fmt::print(stderr, "cifar10_bench: unknown or malformed option {}; see --help\n", argv[i]);
+        fmt::print(stderr, "{}_bench: unknown or malformed option {}; see --help\n", model.name, argv[i]);
         return 2;
     }
 
-    const halcyon_model &model = *halcyon_cifar10();
     const halcyon::Plan plan = halcyon::plan_of(model);
     halcyon::Session session(arguments.options.threads);
     halcyon::Results results{.peaks = halcyon::measure_machine_peaks(session.threads()),
@@ -107,6 +109,6 @@ int main(int argc, char **argv) {
     if (arguments.json.empty()) return 0;
     std::ofstream file(arguments.json);
     if (file << report.dump(1) << std::endl) return 0;
-    fmt::print(stderr, "cifar10_bench: {}: cannot be written\n", arguments.json);
+    fmt::print(stderr, "{}_bench: {}: cannot be written\n", model.name, arguments.json);
     return 1;
 }

@@ -8,27 +8,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
+#include <cstddef>
 #include <string>
 #include <vector>
 
 namespace halcyon {
 namespace {
 
-/// A network on synthetic images; every step takes the same batch, as conversion and flips are part of it.
+/// Synthetic images in the plan's form.
+Dataset images_for(const Plan &plan, int images) {
+    SyntheticForm form{plan.in_h, plan.in_w, plan.in_c};
+    if (plan.classes > 0) form.classes = plan.classes;
+    Dataset data = make_synthetic(Split::train, images, 1, form);
+    data.units = plan.targets;
+    data.targets.assign(static_cast<std::size_t>(images) * static_cast<std::size_t>(plan.targets), 0.5f);
+    return data;
+}
+
+/// A network on such images; every step takes the same batch, as conversion and flips are part of it.
 struct Fixture {
     Dataset data;
     Network network;
     std::vector<std::int32_t> records;
 
     Fixture(const halcyon_model &model, const Plan &plan, const std::string &set, int threads, int batch)
-        : data(make_synthetic(Split::train, batch)), network(model, plan, set, threads, batch), records(static_cast<std::size_t>(batch)) {
+        : data(images_for(plan, batch)), network(model, plan, set, threads, batch), records(all_records(data)) {
         network.initialize(1);
-        if (plan.targets > 0)
-            network.bind_images(data.pixels.records());
-        else
-            network.bind_data(data.pixels.records(), data.answers());
-        std::iota(records.begin(), records.end(), 0);
+        network.bind_data(data.pixels.records(), data.answers());
     }
 };
 

@@ -2,7 +2,8 @@
 // calls and its backward calls.
 #pragma once
 
-#include "compiler/layers.h"
+#include "compiler/layers/layer.h"
+#include "compiler/options.h"
 #include "plan/plan.h"
 
 #include <functional>

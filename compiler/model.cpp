@@ -1,5 +1,6 @@
 #include "compiler/model.h"
 
+#include "compiler/layers/types.h"
 #include "plan/files.h"
 #include "plan/json.h"
 #include "plan/plan.h"

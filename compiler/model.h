@@ -1,7 +1,7 @@
 // A model file: a convolutional network's layers, with shapes inferred and everything checked.
 #pragma once
 
-#include "compiler/layers.h"
+#include "compiler/layers/layer.h"
 #include "compiler/losses.h"
 
 #include <memory>

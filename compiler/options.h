@@ -14,6 +14,9 @@ namespace halcyon {
 /// The largest size a model file may name; it keeps every product of two sizes within 64 bits.
 constexpr int largest_size = 1'000'000;
 
+/// The largest magnitude of a number that values are multiplied by, or that is added to them; of a scale, its inverse too.
+constexpr double most_value = 1e12;
+
 /// Halide indexes a buffer with 32 bits, so that an image's activation, a slab of weights and a workspace must stay below 2^31 bytes.
 constexpr std::int64_t most_floats = (std::int64_t{1} << 29) - 1;
 

@@ -19,7 +19,8 @@ int run_bench(const halcyon_model &model, std::vector<std::string> arguments) {
     argv.push_back(nullptr);
     std::signal(SIGPIPE, SIG_DFL);  // a new program gets the signals that it expects
     ::execv(path.c_str(), argv.data());
-    throw std::runtime_error(fmt::format("{}: cannot be started: {}; build it with make bench", path, std::strerror(errno)));
+    throw std::runtime_error(
+        fmt::format("{}: cannot be started: {}; build it with make bench MODEL={}", path, std::strerror(errno), model.name));
 }
 
 }  // namespace halcyon

@@ -7,7 +7,7 @@ A line that the rendered page does not show says what the block of code below it
 
     <!-- new file generators/layers/sum_pool2d.h -->
     <!-- in plan/cores.cpp, before "the beginning of a line that is there once" -->
-    <!-- in compiler/layers.cpp, as a paragraph before "..." -->  with an empty line between
+    <!-- in compiler/layers/pools.cpp, as a paragraph before "..." -->  with an empty line between
     <!-- run -->     commands
     <!-- prints -->  what stands in what the commands print, line by line
 

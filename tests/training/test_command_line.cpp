@@ -642,7 +642,7 @@ TEST_CASE("bench hands its options to the benchmarks beside the program") {
     };
     CHECK(bench() == 1);
     CHECK(one_line_with(read_bytes(folder / "cifar10.err").substr(0, read_bytes(folder / "cifar10.err").find('\n')),
-                        {folder / "cifar10_bench", "make bench"}));
+                        {folder / "cifar10_bench", "make bench MODEL=cifar10"}));
     write_bytes(folder / "cifar10_bench", "#!/bin/sh\necho \"$@\"\nexit 7\n");
     fs::permissions(folder / "cifar10_bench", fs::perms::owner_all);
     CHECK(bench() == 7);

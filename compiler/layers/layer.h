@@ -1,35 +1,17 @@
-// The layers. A layer type is one class in layers.cpp: its options, its output's shape, its weights, its forward calls and its backward
-// calls.
+// A layer: its output's shape, its weights, its forward calls and its backward calls.
 #pragma once
 
-#include "compiler/options.h"
+#include "compiler/layers/feature_map.h"
 #include "plan/constraints.h"
-#include "plan/shape.h"
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace halcyon {
 
 class Lowering;
-
-/// The shape of an activation. `flat`: Keras sees a vector of h*w*c; in memory nothing changes.
-struct FeatureMap {
-    int h = 0, w = 0, c = 0;
-    bool flat = false;
-
-    auto operator<=>(const FeatureMap &) const = default;
-};
-
-/// "30x30x32", or "128" where flat.
-std::string to_string(const FeatureMap &map);
-
-/// The shape of a kernel that works on each element or channel: only in_* are set, the output has the same sizes.
-Shape elementwise(const FeatureMap &map);
 
 struct Weight {
     std::string name;          // "kernel"
@@ -106,11 +88,5 @@ public:
 };
 
 constexpr int image_input = -1;
-
-/// A layer of `type` with its own options read from `options`. Throws std::invalid_argument with the reason.
-std::unique_ptr<Layer> make_layer(const std::string &type, Options &options);
-
-/// Keras's automatic name for the `index`-th unnamed layer of `type`: "conv2d", "conv2d_1", ...
-std::string default_name(const std::string &type, int index);
 
 }  // namespace halcyon
