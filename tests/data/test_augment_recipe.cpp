@@ -90,18 +90,3 @@ TEST_CASE("What is wrong with an augmentation is said in one line, with its key"
         CHECK(one_line_with(message, {"my.json: ", reason}));
     }
 }
-
-TEST_CASE("The schema knows the keys that augmentation has") {
-    const auto schema = nlohmann::json::parse(read_bytes(RECIPES "/recipe.schema.json"))["properties"]["augment"];
-    const std::string listed = refusal(R"({"?": 0})");
-    for (const auto &[key, section] : schema["properties"].items()) {
-        CAPTURE(key, listed);
-        CHECK(listed.find(key) != std::string::npos);
-        if (!section.contains("properties")) continue;
-        const std::string known = refusal(nlohmann::json{{key, {{"pad", 1}, {"fill", "constant"}, {"?", 0}}}}.dump());
-        for (const auto &[inner, value] : section["properties"].items()) {
-            CAPTURE(inner, known);
-            CHECK(known.find(inner) != std::string::npos);
-        }
-    }
-}

@@ -29,12 +29,6 @@ Plan with_dropouts(int layers, const std::vector<double> &own = {}) {
     return plan;
 }
 
-std::string schedule_names() {
-    std::string names;
-    for (const Schedule &schedule : all_schedules()) names += (names.empty() ? "" : " or ") + schedule.name;
-    return names;
-}
-
 /// "adam or sgd"
 std::string optimizer_names() {
     std::string names;
@@ -318,45 +312,4 @@ TEST_CASE("A flag makes a variant of an optimizer") {
     CHECK(one_line_with(refusal(R"({"optimizer": {"name": "adam", "nesterov": true}})"), {"my.json: optimizer.nesterov is no key"}));
     CHECK(one_line_with(refusal(R"({"optimizer": {"name": "sgd_nesterov"}})"),
                         {"my.json: optimizer.name must be adam or adamw or sgd or rmsprop"}));
-}
-
-TEST_CASE("The schema knows the keys that the parser knows") {
-    const auto schema = nlohmann::json::parse(read_bytes(RECIPES "/recipe.schema.json"));
-    const std::string listed = refusal(R"({"?": 0})");
-    for (const auto &[key, value] : schema["properties"].items()) {
-        CAPTURE(key, listed);
-        CHECK(listed.find(key) != std::string::npos);
-    }
-    for (const std::string section : {"early_stopping", "reduce_on_plateau"}) {
-        const std::string known = refusal(nlohmann::json{{section, {{"monitor", "loss"}, {"?", 0}}}}.dump());
-        for (const auto &[key, value] : schema["properties"][section]["properties"].items()) {
-            CAPTURE(key, known);
-            CHECK(known.find(key) != std::string::npos);
-        }
-    }
-    const nlohmann::json of_any_optimizer = schema["properties"]["optimizer"]["properties"];
-    CHECK(of_any_optimizer.size() == 7);
-    for (const std::string section : {"optimizer", "learning_rate"}) {
-        std::string kinds;
-        for (const auto &kind : schema["properties"][section]["oneOf"]) {
-            const std::string required = kind["required"][0];
-            kinds += (kinds.empty() ? "" : " or ") + kind["properties"][required]["const"].get<std::string>();
-            nlohmann::json recipe;
-            recipe[section][required] = kind["properties"][required]["const"];
-            for (const nlohmann::json &key : kind["required"])
-                if (key == "milestones")
-                    recipe[section][key] = {1};
-                else if (key != required)
-                    recipe[section][key] = 1;
-            recipe[section]["?"] = 0;
-            const std::string known = refusal(recipe.dump());
-            nlohmann::json properties = kind["properties"];
-            if (section == "optimizer") properties.update(of_any_optimizer);
-            for (const auto &[key, value] : properties.items()) {
-                CAPTURE(key, known);
-                CHECK(known.find(key) != std::string::npos);
-            }
-        }
-        CHECK(kinds == (section == "optimizer" ? optimizer_names() : schedule_names()));
-    }
 }

@@ -9,9 +9,7 @@
 #include <map>
 #include <regex>
 #include <set>
-#include <sstream>
 #include <string>
-#include <string_view>
 
 using namespace halcyon;
 
@@ -554,32 +552,6 @@ TEST_CASE("names and inputs are checked") {
           "t.json: layers[0] \"re_lu\": \"inputs\" must be a list of strings, not \"input\"");
     CHECK(message(R"({"name": "a", "type": "relu"}, {"type": "relu", "inputs": ["input"]})") ==
           "t.json: layers[0] \"a\": no layer reads its output");
-}
-
-TEST_CASE("the schema has the layers and options that the reader has") {
-    const auto listed_behind = [](const std::string &text, std::string_view words) {
-        std::set<std::string> items;
-        std::istringstream list(text.substr(text.find(words) + words.size()));
-        for (std::string item; std::getline(list >> std::ws, item, ',');) items.insert(item);
-        return items;
-    };
-    const auto schema = nlohmann::json::parse(read_file(HALCYON_SOURCE_DIR "/models/model.schema.json"));
-    std::set<std::string> types;
-    for (const nlohmann::json &layer : schema["$defs"]["layer"]["oneOf"]) {
-        const nlohmann::json &options = layer["properties"];
-        nlohmann::json given = {{"type", options["type"]["const"]}, {"?", 0}};
-        std::set<std::string> keys = {"type", "name", "inputs", "trainable"};
-        for (const auto &[key, option] : options.items()) keys.insert(key);
-        for (const nlohmann::json &key : layer.value("required", nlohmann::json::array()))
-            if (key != "inputs")
-                given[key] = key == "activation"     ? nlohmann::json("relu")
-                             : key == "target_shape" ? nlohmann::json::array({-1})
-                                                     : nlohmann::json(1);
-        CAPTURE(given);
-        CHECK(listed_behind(message(given.dump()), "the layer has ") == keys);
-        types.insert(given["type"]);
-    }
-    CHECK(listed_behind(message(R"({"type": "?"})"), "there are ") == types);
 }
 
 TEST_CASE("a dense layer takes the channels of every pixel, or all values of a flat input") {
