@@ -240,7 +240,7 @@ bool is_file_list(const fs::path &path) {
     if (begin.find('\n') == begin.npos && file.size() > begin.size()) return false;  // a row so long has pixels
     CsvReader reader(begin, path.string());
     const std::optional<CsvRow> row = reader.next();
-    Finder finder(path.parent_path());
+    Finder finder(folder_of(path));
     return row && find_columns(reader.fields(*row), finder);
 }
 
@@ -256,7 +256,7 @@ std::unique_ptr<Source> open_file_list(const DataRequest &request) {
     {
         const std::string text = read_file(request.path, largest);
         CsvReader reader(text, request.path.string());
-        Finder finder(request.images.empty() ? request.path.parent_path() : request.images);
+        Finder finder(request.images.empty() ? folder_of(request.path) : request.images);
         set.root = finder.folder();
         rows = read_rows(reader, request, finder, labels, set.class_names);
     }

@@ -68,6 +68,21 @@ TEST_CASE("Files are relative to the folder of --images, where it is given") {
     CHECK(one_line_with(listed.refusal(), {listed.folder / "classes", "--images is for lists"}));
 }
 
+TEST_CASE("A list can be named without its folder, and its cache is the same") {
+    Listed listed("file,label\npictures/1.png,a\npictures/2.png,b\npictures/none.png,b\n");
+    listed.request.cache = listed.folder / "cache";
+    listed.request.skip_bad_files = true;
+    CHECK(reds(listed.load()) == std::vector<int>{1, 2});
+
+    const WorkingFolder inside(listed.folder.path());
+    listed.request.path = "list.csv";
+    listed.request.cache = "cache";
+    CHECK(reds(listed.load()) == std::vector<int>{1, 2});
+    CHECK(std::distance(fs::directory_iterator("cache"), {}) == 1);
+    listed.request.skip_bad_files = false;
+    CHECK(one_line_with(listed.refusal(), {"list.csv: 1 of 3 pictures cannot be read"}));
+}
+
 TEST_CASE("A column of a list may part it into splits") {
     const Listed listed("file,label,split\npictures/1.png,a,train\npictures/2.png,b,Valid\npictures/3.PNG,a,test\n");
     CHECK(open_source(listed.request)->description() == "list of pictures, 2 classes, with a validation split, with a test split");
