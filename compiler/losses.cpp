@@ -17,6 +17,9 @@ Buffer bound(std::string name, std::string type, std::vector<int> extents) {
     return {.name = std::move(name), .type = std::move(type), .extents = std::move(extents), .home = Home::external};
 }
 
+/// A number for each unit.
+Buffer unit_targets(const FeatureMap &in) { return bound("targets", "float32", {in.c, records_extent}); }
+
 /// Throws where an image's output has several pixels. `channels`: what those of the one are.
 void require_one_pixel(const FeatureMap &in, const char *channels) {
     if (in.h != 1 || in.w != 1)
@@ -25,8 +28,8 @@ void require_one_pixel(const FeatureMap &in, const char *channels) {
                                                 in.h, in.w, in.c, channels));
 }
 
-/// What the losses of classes share: labels, probabilities, and the mean over the batch of what is computed from logits, as Keras's with
-/// from_logits=True.
+/// What the losses of classes share: probabilities, and the mean over the batch of what is computed from logits, as Keras's with
+/// from_logits=True. Images have labels, unless a loss says otherwise.
 class Crossentropy : public Loss {
 public:
     explicit Crossentropy(float label_smoothing) : label_smoothing_(label_smoothing) {}
@@ -42,12 +45,9 @@ public:
 
 protected:
     void call_forward(Lowering &lowering, const char *core, int output) const {
-        Shape shape;
-        shape.in_c = in.c;
-        shape.label_smoothing = label_smoothing_;
         Operands inputs = read(lowering);
         inputs.insert("logits", output);
-        lowering.call("loss", core, shape, std::move(inputs),
+        lowering.call("loss", core, shape(), std::move(inputs),
                       {{"probabilities", lowering.external("probabilities")},
                        {"loss", lowering.external("loss")},
                        {"correct", lowering.external("correct")}});
@@ -62,16 +62,27 @@ protected:
         lowering.add_gradient("loss", output, d_output);
     }
 
-private:
     /// What both directions read beside activations.
-    static Operands read(Lowering &lowering) {
-        return {{"labels", lowering.external("labels")}, {"indices", lowering.external("indices")}, {"step", lowering.external("step")}};
+    Operands read(Lowering &lowering) const {
+        Operands operands;
+        for (const Buffer &answers : targets()) operands.insert(answers.name, lowering.external(answers.name));
+        for (const char *name : {"indices", "step"}) operands.insert(name, lowering.external(name));
+        return operands;
     }
 
+    Shape shape() const {
+        Shape shape;
+        shape.in_c = in.c;
+        shape.label_smoothing = label_smoothing_;
+        return shape;
+    }
+
+private:
     float label_smoothing_;
 };
 
-class SparseCategoricalCrossentropy : public Crossentropy {
+/// What the losses of a softmax share.
+class SoftmaxCrossentropy : public Crossentropy {
 public:
     using Crossentropy::Crossentropy;
 
@@ -84,14 +95,39 @@ public:
             throw std::invalid_argument(fmt::format("there can be 2 to {} classes, not {}", most_classes, in.c));
     }
 
+private:
+    static constexpr int most_classes = 65536;  // labels are uint16
+};
+
+class SparseCategoricalCrossentropy : public SoftmaxCrossentropy {
+public:
+    using SoftmaxCrossentropy::SoftmaxCrossentropy;
+
     void lower_forward(Lowering &lowering, int output) const override { call_forward(lowering, "softmax_cross_entropy_fwd", output); }
 
     void lower_backward(Lowering &lowering, int output) const override {
         apply_backward(lowering, "onehotgradient", "smoothedonehotgradient", lowering.external("probabilities"), output);
     }
+};
 
-private:
-    static constexpr int most_classes = 65536;  // labels are uint16
+/// Of shares of the classes. A label is a share of one.
+class CategoricalCrossentropy : public SoftmaxCrossentropy {
+public:
+    using SoftmaxCrossentropy::SoftmaxCrossentropy;
+
+    int units() const override { return in.c; }
+
+    std::vector<Buffer> targets() const override { return {unit_targets(in)}; }
+
+    void lower_forward(Lowering &lowering, int output) const override { call_forward(lowering, "categorical_cross_entropy_fwd", output); }
+
+    void lower_backward(Lowering &lowering, int output) const override {
+        const int d_output = lowering.gradient(output);
+        Operands inputs = read(lowering);
+        inputs.insert("probabilities", lowering.external("probabilities"));
+        lowering.call("loss", "categorical_cross_entropy_bwd", shape(), std::move(inputs), {{"d_logits", d_output}});
+        lowering.add_gradient("loss", output, d_output);
+    }
 };
 
 /// One logit tells two classes apart: that of class 1.
@@ -116,7 +152,7 @@ public:
 
     void check() const override { require_one_pixel(in, "units"); }
 
-    std::vector<Buffer> targets() const override { return {bound("targets", "float32", {in.c, records_extent})}; }
+    std::vector<Buffer> targets() const override { return {unit_targets(in)}; }
 
     std::vector<Buffer> metrics() const override {
         return {bound("predicted", "float32", {in.c, 1, 1, batch_extent}), bound("loss", "float32", {batch_extent}),
@@ -207,8 +243,7 @@ struct LossType {
 const std::map<std::string, LossType> &losses() {
     static const std::map<std::string, LossType> losses = {
         {"binary_crossentropy", {binary_crossentropy}},
-        // Keras's of labels that are one-hot: here they are classes.
-        {"categorical_crossentropy", {of_classes<SparseCategoricalCrossentropy>}},
+        {"categorical_crossentropy", {of_classes<CategoricalCrossentropy>}},
         {"mean_squared_error", {mean_squared_error, false}},
         {"sparse_categorical_crossentropy", {of_classes<SparseCategoricalCrossentropy>}},
     };

@@ -22,10 +22,10 @@ public:
     /// The activation of the last layer that it takes in: it is computed from logits. "": it takes in none.
     virtual std::string activation() const = 0;
 
-    /// How many classes the labels tell apart: the probabilities of an image. 0 where images have targets.
+    /// How many classes there are to tell apart: the probabilities of an image. 0 where units are no classes.
     virtual int classes() const { return 0; }
 
-    /// How many targets an image has, one for each unit of the last layer; 0 where it has a label.
+    /// How many targets an image has, one for each unit of the last layer; 0 where it has a label. Those of classes are their shares.
     virtual int units() const { return 0; }
 
     /// What is reported beside it.

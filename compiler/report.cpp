@@ -25,7 +25,7 @@ std::string kibibytes(std::int64_t bytes) { return fmt::format("{:.1f}", double(
 
 std::string describe_layers(const Plan &plan) {
     std::string text = fmt::format("{}: {}x{}x{} images, {} {}\n\n{:<28}{:<22}{:>12}{:>12}\n", plan.model, plan.in_h, plan.in_w, plan.in_c,
-                                   plan.predictions(), plan.targets > 0 ? "targets" : "classes", "layer", "type", "output", "parameters");
+                                   plan.predictions(), plan.classes > 0 ? "classes" : "targets", "layer", "type", "output", "parameters");
     for (const LayerSummary &layer : plan.layers)
         text += fmt::format("{:<28}{:<22}{:>12}{:>12}\n", layer.name, layer.type, fmt::format("{}", fmt::join(layer.output_shape, "x")),
                             grouped(layer.parameters));

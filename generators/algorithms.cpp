@@ -4,6 +4,7 @@
 #include "generators/layers/average_pool2d.h"
 #include "generators/layers/batch_norm.h"
 #include "generators/layers/batch_norm_pool.h"
+#include "generators/layers/categorical_cross_entropy.h"
 #include "generators/layers/comparisons.h"
 #include "generators/layers/concatenate.h"
 #include "generators/layers/conv2d.h"
@@ -385,6 +386,17 @@ void softmax_cross_entropy(KernelGenerator &k) {
                                              k.extent("labels", 0), k.extent("step", 0), k.shape()));
 }
 
+void categorical_cross_entropy_fwd(KernelGenerator &k) {
+    bind_loss(k, k.make<CategoricalCrossEntropyForward>(k.input("logits"), k.input("targets"), k.input("indices"), k.input("step"),
+                                                        k.extent("targets", 1), k.extent("step", 0), k.shape()));
+}
+
+void categorical_cross_entropy_bwd(KernelGenerator &k) {
+    auto &f = k.make<CategoricalCrossEntropyBackward>(k.input("probabilities"), k.input("targets"), k.input("indices"), k.input("step"),
+                                                      k.extent("targets", 1), k.extent("step", 0), k.shape());
+    k.chained_output("d_logits", f.d_logits);
+}
+
 void sigmoid_cross_entropy_fwd(KernelGenerator &k) {
     bind_loss(k, k.make<SigmoidCrossEntropyForward>(k.input("logits"), k.input("labels"), k.input("indices"), k.input("step"),
                                                     k.extent("labels", 0), k.extent("step", 0), k.shape()));
@@ -476,6 +488,8 @@ const Algorithms &algorithms() {
         {"softmax_bwd", built_of<SoftmaxBackward>(softmax_bwd)},
         {"softmax_cross_entropy_fwd", built_of<SoftmaxCrossEntropyForward>(softmax_cross_entropy_fwd)},
         {"softmax_cross_entropy", built_of<SoftmaxCrossEntropy>(softmax_cross_entropy)},
+        {"categorical_cross_entropy_fwd", built_of<CategoricalCrossEntropyForward>(categorical_cross_entropy_fwd)},
+        {"categorical_cross_entropy_bwd", built_of<CategoricalCrossEntropyBackward>(categorical_cross_entropy_bwd)},
         {"sigmoid_cross_entropy_fwd", built_of<SigmoidCrossEntropyForward>(sigmoid_cross_entropy_fwd)},
         {"binary_cross_entropy_fwd", built_of<TargetsLoss>(binary_cross_entropy_fwd)},
         {"squared_error_fwd", built_of<TargetsLoss>(squared_error_fwd)},

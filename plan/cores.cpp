@@ -70,6 +70,7 @@ const std::vector<Core> &all_cores() {
     using enum Role;
     using enum Exactness;
     static const std::vector<Argument> data = {{"labels", labels}, {"indices", indices}, {"step", step}};
+    static const std::vector<Argument> shares = {{"targets", in_targets}, {"indices", indices}, {"step", step}};
     const auto with = [](std::vector<Argument> arguments, const std::vector<Argument> &more) {
         arguments.insert(arguments.end(), more.begin(), more.end());
         return arguments;
@@ -400,7 +401,24 @@ const std::vector<Core> &all_cores() {
          Constants::none,
          derived,
          per_input<7>},
-        // The same of one logit: the probabilities of both classes by the sigmoid of it.
+        // The same of targets, shares of the classes; and the logits' gradient.
+        {"categorical_cross_entropy_fwd",
+         with({{"logits", input}}, shares),
+         with({{"probabilities", input}}, loss),
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<9>},
+        {"categorical_cross_entropy_bwd",
+         with({{"probabilities", input}}, shares),
+         {{"d_logits", input}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         derived,
+         per_input<5>},
+        // The first of one logit and labels: the probabilities of both classes by the sigmoid of it.
         {"sigmoid_cross_entropy_fwd",
          with({{"logits", input}}, data),
          with({{"probabilities", both_classes}}, loss),

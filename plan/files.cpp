@@ -151,6 +151,8 @@ std::string read_file(const fs::path &path, std::size_t most) {
     return {reinterpret_cast<const char *>(bytes.data.get()), bytes.size};
 }
 
+fs::path folder_of(const fs::path &path) { return path.has_parent_path() ? path.parent_path() : "."; }
+
 fs::path temporary_beside(const fs::path &path) {
     fs::path temporary = path;
     temporary += fmt::format(".{}.{}.tmp", ::getpid(), ::gettid());
@@ -165,7 +167,7 @@ void remove_leftovers(const fs::path &folder) {
 }
 
 void remove_temporaries(const fs::path &path) {
-    for (const fs::directory_entry &entry : fs::directory_iterator(path.parent_path())) {
+    for (const fs::directory_entry &entry : fs::directory_iterator(folder_of(path))) {
         const Temporary temporary = parse_temporary(entry.path());
         if (temporary.process > 0 && temporary.file == path.filename()) fs::remove(entry.path());
     }
@@ -174,7 +176,7 @@ void remove_temporaries(const fs::path &path) {
 void replace_file(const fs::path &path, std::span<const Bytes> parts) {
     const fs::path temporary = temporary_beside(path);
     try {
-        const Descriptor folder(::open(path.has_parent_path() ? path.parent_path().c_str() : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        const Descriptor folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (folder.number() < 0) cannot_write("open the folder");
         write_through(temporary, parts);
         if (std::rename(temporary.c_str(), path.c_str()) != 0) cannot_write("rename");

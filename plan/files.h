@@ -90,14 +90,17 @@ FileBytes read_bytes(const std::filesystem::path &path, std::size_t most);
 /// The same as text. Files that people write have no more than these 64 MiB.
 std::string read_file(const std::filesystem::path &path, std::size_t most = std::size_t{64} << 20);
 
+/// The folder that `path` is in: "." where it names none.
+std::filesystem::path folder_of(const std::filesystem::path &path);
+
 /// Where a file or a folder is made that is to be renamed to `path`: "<path>.<process>.<thread>.tmp".
 std::filesystem::path temporary_beside(const std::filesystem::path &path);
 
 /// Removes from `folder` what processes that are no more left under such names.
 void remove_leftovers(const std::filesystem::path &folder);
 
-/// Removes what lies under such names beside `path`, which is in a folder. To be called where nobody else can be writing it: a number of a
-/// process that is no more may be another's by now.
+/// Removes what lies under such names beside `path`. To be called where nobody else can be writing it: a number of a process that is no
+/// more may be another's by now.
 void remove_temporaries(const std::filesystem::path &path);
 
 /// Replaces the file at once by these bytes: written to temporary_beside() its place, flushed to the disk, renamed. Throws

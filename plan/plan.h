@@ -123,8 +123,8 @@ struct Plan {
     int version = plan_version;
     std::string model;
     int in_h = 0, in_w = 0, in_c = 0;
-    int classes = 0;  // that the labels tell apart; 0 where images have targets instead
-    int targets = 0;  // numbers that each image is to become, one a unit of the last layer; 0 where images have labels
+    int classes = 0;  // that images are told apart by; 0 where units are no classes
+    int targets = 0;  // numbers that each image is to become, one a unit of the last layer; 0 where images have labels alone
     Metric metric = Metric::accuracy;
     int dropout_layers = 0;
     std::vector<double> dropout_rates;  // those layers' own; empty where all are 0
@@ -138,8 +138,14 @@ struct Plan {
     /// What the network makes of an image: a number for each class, or for each target.
     int predictions() const { return targets > 0 ? targets : classes; }
 
-    /// Whether targets are labels of units, from 0 to 1, and predictions their probabilities.
-    bool has_unit_labels() const { return targets > 0 && !is_error(metric); }
+    /// Whether targets are shares of the classes. A label does as well: it is a share of 1 of its class.
+    bool has_class_shares() const { return classes > 0 && targets > 0; }
+
+    /// Targets of units that are no classes.
+    int units() const { return classes > 0 ? 0 : targets; }
+
+    /// Whether these are labels from 0 to 1, and predictions their probabilities.
+    bool has_unit_labels() const { return units() > 0 && !is_error(metric); }
 };
 
 std::string to_json(const Plan &plan);

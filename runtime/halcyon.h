@@ -66,8 +66,8 @@ halcyon_status halcyon_load_weights(halcyon_network *network, const char *path);
 halcyon_status halcyon_save_weights(halcyon_network *network, const char *path);
 
 /* What the network makes of `count` images, 1 .. max_batch: `images` interleaved (channel innermost, then x, y, image) as numpy has (N, H,
- * W, C), the predictions with those of an image side by side: the probabilities of its classes, or the value of each unit where the model
- * has targets. It fails where one of them is no finite number. */
+ * W, C), the predictions with those of an image side by side: the probabilities of its classes, or the value of each unit where these
+ * are none. It fails where one of them is no finite number. */
 halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, int count, float *predictions);
 
 /* One step of training on `count` images, 1 .. max_batch, and their labels, each less than the number of classes; *loss is their mean loss
@@ -76,8 +76,8 @@ halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, 
 halcyon_status halcyon_train_step(halcyon_network *network, const uint8_t *images, const uint16_t *labels, int count,
                                   const halcyon_step *step, double *loss);
 
-/* The same for a model whose loss takes targets and no labels: as many numbers an image as the last layer has units, side by side. Those of
- * binary_crossentropy are from 0 to 1. */
+/* The same for a model whose loss takes targets: as many numbers an image as the last layer has units, side by side. Those of a
+ * cross-entropy are from 0 to 1. Those of categorical_crossentropy are shares of the classes; it takes labels as well. */
 halcyon_status halcyon_train_step_on_targets(halcyon_network *network, const uint8_t *images, const float *targets, int count,
                                              const halcyon_step *step, double *loss);
 

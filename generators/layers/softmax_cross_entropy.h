@@ -1,6 +1,6 @@
-// Softmax with sparse categorical cross-entropy from the logits. Logits are activations of one pixel, (class, 0, 0, image); `labels` holds
-// the data set's classes, `indices` the record of each image of the batch, `words` the extent of `step`, which has the classes' weights. An
-// image with a label beyond the classes has the loss and the gradient NaN.
+// Softmax with cross-entropy from the logits, of labels. Logits are activations of one pixel, (class, 0, 0, image); `labels` holds the data
+// set's classes, `indices` the record of each image of the batch, `words` the extent of `step`, which has the classes' weights. An image
+// with a label beyond the classes has the loss and the gradient NaN.
 #pragma once
 
 #include "generators/layers/comparisons.h"
@@ -9,6 +9,8 @@
 
 #include <Halide.h>
 
+#include <functional>
+
 namespace halcyon {
 
 /// The class of image n of the batch.
@@ -16,10 +18,17 @@ inline Halide::Expr label_of(const Halide::Func &labels, const Halide::Func &ind
     return Halide::cast<int>(labels(clamp(indices(n), 0, records - 1)));
 }
 
-/// probabilities = softmax, loss = -weight(label) * the mean of the probabilities' logarithms by target(), which without label smoothing is
-/// that of the label's, correct = 1 where the label is the first largest logit, else 0. The largest logit is subtracted before every exp,
-/// so that none overflows. Where that is infinite or NaN, all probabilities are NaN: Halide's exp() makes 0 of NaN, and its log() a number.
-struct SoftmaxCrossEntropyForward {
+/// The first largest value over `classes`, and its class. `value` is that of the class it is given.
+inline void take_first_largest(Halide::Func best, const Halide::Var &n, const Halide::RDom &classes,
+                               const std::function<Halide::Expr(const Halide::Expr &)> &value) {
+    best(n) = Halide::Tuple(comparable(value(0)), 0);
+    const Halide::Expr next = comparable(value(classes)), larger = next > best(n)[0];
+    best(n) = Halide::Tuple(select(larger, next, best(n)[0]), select(larger, classes, best(n)[1]));
+}
+
+/// What both losses of a softmax share: probabilities = softmax. The largest logit is subtracted before every exp, so that none overflows.
+/// Where that is infinite or NaN, all probabilities are NaN: Halide's exp() makes 0 of NaN, and its log() a number.
+struct SoftmaxLoss {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::RDom classes;
     Halide::Func best{"best"};                            // the first largest logit, and its class
@@ -27,25 +36,31 @@ struct SoftmaxCrossEntropyForward {
     Halide::Func softmax{"softmax"};
     Halide::Func probabilities{"probabilities"}, loss{"loss"}, correct{"correct"};
 
-    SoftmaxCrossEntropyForward(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices,
-                               const Halide::Func &step, const Halide::Expr &records, const Halide::Expr &words, const Shape &s)
-        : classes(0, s.in_c, "classes") {
-        best(n) = Halide::Tuple(comparable(logits(0, 0, 0, n)), 0);
-        const Halide::Expr logit = comparable(logits(classes, 0, 0, n)), larger = logit > best(n)[0];
-        best(n) = Halide::Tuple(select(larger, logit, best(n)[0]), select(larger, classes, best(n)[1]));
+    SoftmaxLoss(const Halide::Func &logits, const Shape &s) : classes(0, s.in_c, "classes") {
+        take_first_largest(best, n, classes, [&](const Halide::Expr &of) { return logits(of, 0, 0, n); });
         exponential(c, n) = exp(logits(c, 0, 0, n) - best(n)[0]);
         sum(n) = 0.0f;
         sum(n) += exponential(classes, n);
-
-        const Halide::Expr label = label_of(labels, indices, records, n), is_defined = is_finite_number(best(n)[0]);
-        softmax(c, x, y, n) = or_not_a_number(is_defined, exponential(c, n) / sum(n));
+        softmax(c, x, y, n) = or_not_a_number(is_defined(), exponential(c, n) / sum(n));
         probabilities(c, x, y, n) = softmax(c, x, y, n);
+    }
+
+    Halide::Expr is_defined() const { return is_finite_number(best(n)[0]); }
+};
+
+/// loss = -weight(label) * the mean of the probabilities' logarithms by target(), which without label smoothing is that of the label's,
+/// correct = 1 where the label is the first largest logit, else 0.
+struct SoftmaxCrossEntropyForward : SoftmaxLoss {
+    SoftmaxCrossEntropyForward(const Halide::Func &logits, const Halide::Func &labels, const Halide::Func &indices,
+                               const Halide::Func &step, const Halide::Expr &records, const Halide::Expr &words, const Shape &s)
+        : SoftmaxLoss(logits, s) {
+        const Halide::Expr label = label_of(labels, indices, records, n);
         Halide::Expr below_best = logits(clamp(label, 0, s.in_c - 1), 0, 0, n) - best(n)[0];
         if (s.label_smoothing > 0)
             below_best = (1 - s.label_smoothing) * below_best +
                          s.label_smoothing / float(s.in_c) * Halide::sum(logits(classes, 0, 0, n) - best(n)[0], "below_best");
         const Halide::Expr weighted = (log(sum(n)) - below_best) * class_weight_of(step, words, s.in_c, label);
-        loss(n) = or_not_a_number(is_defined && label < s.in_c, weighted);
+        loss(n) = or_not_a_number(is_defined() && label < s.in_c, weighted);
         correct(n) = select(label == best(n)[1], 1.0f, 0.0f);
     }
 };

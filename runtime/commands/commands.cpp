@@ -80,9 +80,9 @@ LoadedWeights load_named_weights(const std::string &path, Network &network, Nonf
 }
 
 void require_top(int top, const Plan &plan) {
-    if (plan.targets > 0 && top > 1)
+    if (plan.classes == 0 && top > 1)
         throw std::runtime_error(fmt::format("--top {}: the model {} has {} targets and no classes", top, plan.model, plan.targets));
-    if (plan.targets == 0 && top > plan.classes)
+    if (plan.classes > 0 && top > plan.classes)
         throw std::runtime_error(fmt::format("--top {}: the model {} has {} classes", top, plan.model, plan.classes));
 }
 
@@ -93,8 +93,17 @@ void print_json(const nlohmann::ordered_json &value) {
 ChosenData data_at(const DataOptions &options, const std::string &chosen, const Plan &plan, int threads) {
     DataSettings settings = options.settings;
     settings.images = absolute_or_empty(settings.images.string());  // a run is resumed from anywhere
-    DataRequest request{settings,  options.path, options.cache, threads,      plan.in_h,
-                        plan.in_w, plan.in_c,    plan.classes,  plan.targets, plan.has_unit_labels()};
+    DataRequest request{settings,
+                        options.path,
+                        options.cache,
+                        threads,
+                        plan.in_h,
+                        plan.in_w,
+                        plan.in_c,
+                        options.any_classes ? 0 : plan.classes,
+                        plan.targets,
+                        plan.has_unit_labels(),
+                        plan.has_class_shares()};
     return {std::move(request), chosen, plan.model};
 }
 

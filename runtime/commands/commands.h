@@ -23,6 +23,7 @@ struct DataOptions {
     std::string cache;  // --cache; empty: not given
     DataSettings settings;
     std::vector<std::string> given;  // the options on the command line, the command's other ones too: "--resize"
+    bool any_classes = false;        // however many classes there are, they are read
 };
 
 /// `train`. What is absent comes from the recipe, the machine or, with `resume`, from the run.

@@ -55,7 +55,7 @@ struct Summary {
     std::string split;
     std::size_t images = 0;
     std::vector<std::size_t> of_class;
-    std::vector<double> target_means;  // of each unit, where images have targets and no class
+    std::vector<double> target_means;  // of each unit, where these are no classes
     std::vector<Moments> channels;
     std::optional<PictureSizes> sizes;
     std::vector<Duplicate> within, across;  // among the split's own images, and with those of the splits before
@@ -94,6 +94,7 @@ private:
 };
 
 std::vector<double> target_means(const Dataset &data) {
+    if (data.has_classes()) return {};
     std::vector<double> means(static_cast<std::size_t>(data.units));
     for (std::size_t i = 0; i < data.targets.size(); ++i) means[i % means.size()] += double(data.targets[i]) / data.size();
     return means;
@@ -185,9 +186,9 @@ void print_answers(const std::vector<std::string> &names, const std::vector<Summ
 }  // namespace
 
 int run_data(const halcyon_model &model, const DataCommandOptions &options) {
-    Plan plan = plan_of(model);
-    if (!options.data.path.empty()) plan.classes = 0;  // what does not fit the model can be looked at all the more
-    const ChosenData source = choose_data(options.data, plan, hardware_threads());
+    DataOptions data_options = options.data;
+    data_options.any_classes = !options.data.path.empty();  // what does not fit the model can be looked at all the more
+    const ChosenData source = choose_data(data_options, plan_of(model), hardware_threads());
     std::map<Split, Dataset> splits;
     for (const Split split : all_splits)
         if (source.has(split)) splits.emplace(split, source.load(split));
@@ -206,7 +207,7 @@ int run_data(const halcyon_model &model, const DataCommandOptions &options) {
         ordered_json out = {{"data", source.path()},
                             {"description", source.description()},
                             {"shape", {first.h, first.w, first.c}},
-                            {first.has_targets() ? "targets" : "classes", class_names_of(splits)}};
+                            {first.has_classes() ? "classes" : "targets", class_names_of(splits)}};
         for (const Summary &summary : summaries) out["splits"][summary.split] = to_json(summary);
         out["skipped"] = source.bad_files().size();
         print_json(out);

@@ -252,7 +252,7 @@ private:
 };
 
 std::unique_ptr<Evaluated> evaluated_for(const Plan &plan, std::optional<int> top) {
-    if (plan.targets == 0) return std::make_unique<EvaluatedClasses>(plan.classes, top);
+    if (plan.classes > 0) return std::make_unique<EvaluatedClasses>(plan.classes, top);
     if (plan.has_unit_labels()) return std::make_unique<EvaluatedLabels>(plan.targets);
     return std::make_unique<EvaluatedNumbers>(plan.targets);
 }

@@ -190,7 +190,7 @@ int run_predict(const halcyon_model &model, const PredictOptions &options) {
         load_named_weights(options.weights, network, options.allow_nonfinite ? NonfiniteWeights::allowed : NonfiniteWeights::refused);
     const PredictionLines lines{options.format, options.top,
                                 loaded.images.class_names.empty() ? images->class_names() : loaded.images.class_names,
-                                network.plan().targets, network.plan().has_unit_labels()};
+                                network.plan().units(), network.plan().has_unit_labels()};
     const PictureOptions pictures = loaded.images.pictures.value_or(PictureOptions{});
 
     // An image that cannot be predicted does not keep the others from it.

@@ -19,13 +19,14 @@ constexpr const char *name_of(Split split) { return split == Split::train ? "tra
 struct Dataset {
     int h = 0, w = 0, c = 0, classes = 0;
     Pixels pixels;                         // a record of h * w * c values an image, (h, w, c), the channel innermost
-    std::vector<std::uint16_t> labels;     // one an image, 0 .. classes - 1; none where images have targets
-    int units = 0;                         // targets an image; 0 where images have labels
+    std::vector<std::uint16_t> labels;     // one an image, 0 .. classes - 1; none where there are no classes
+    int units = 0;                         // targets an image, which may be shares of the classes; 0 where images have labels alone
     std::vector<float> targets;            // those of an image side by side
     std::vector<std::string> class_names;  // or what the units are called
     std::vector<std::string> names;        // what to call each image: its file's path; empty: their numbers
 
     bool has_targets() const { return units > 0; }
+    bool has_classes() const { return classes > 0; }
 
     int size() const { return static_cast<int>(has_targets() ? targets.size() / static_cast<std::size_t>(units) : labels.size()); }
 
@@ -44,6 +45,13 @@ struct Dataset {
     /// Values of an image's record.
     std::size_t record_values() const { return static_cast<std::size_t>(h) * static_cast<std::size_t>(w) * static_cast<std::size_t>(c); }
 };
+
+/// Adds the label and the targets that a record of `from` has.
+inline void add_answers(Dataset &data, const Dataset &from, std::int32_t record) {
+    if (from.has_classes()) data.labels.push_back(from.labels[static_cast<std::size_t>(record)]);
+    const std::span<const float> targets = from.targets_of(record);
+    data.targets.insert(data.targets.end(), targets.begin(), targets.end());
+}
 
 /// The numbers of all its records.
 inline std::vector<std::int32_t> all_records(const Dataset &data) {

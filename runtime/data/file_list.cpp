@@ -174,13 +174,14 @@ struct Row {
 
 /// Where the targets are that a model takes: in all columns but those of the file and the split. The first row has their names.
 std::vector<std::size_t> target_columns(const CsvReader &reader, const CsvRow &row, const Columns &columns, std::size_t count,
-                                        int targets) {
+                                        const DataRequest &request) {
     if (!columns.named) reader.fail(row, "a list with targets names its columns in the first row, \"file\" and those of the targets");
     std::vector<std::size_t> others;
     for (std::size_t i = 0; i < count; ++i)
         if (i != columns.file && i != columns.split) others.push_back(i);
-    if (std::cmp_not_equal(others.size(), targets))
-        reader.fail(row, fmt::format("{} columns beside the files, but the model takes {} targets", others.size(), targets));
+    if (std::cmp_not_equal(others.size(), request.targets))
+        reader.fail(row, fmt::format("{} columns beside the files, but the model takes {} targets{}", others.size(), request.targets,
+                                     request.class_shares ? "; call the column of labels \"label\"" : ""));
     return others;
 }
 
@@ -206,9 +207,11 @@ std::vector<Row> read_rows(CsvReader &reader, const DataRequest &request, Finder
                                 "where the files are by --images",
                                 printable(shortened(row->text, 100))));
     std::vector<std::size_t> targets;
-    if (request.targets > 0) targets = target_columns(reader, *row, *columns, first.size(), request.targets);
+    const bool has_label = columns->label < first.size();
+    if (request.targets > 0 && !(request.class_shares && has_label))
+        targets = target_columns(reader, *row, *columns, first.size(), request);
     for (const std::size_t column : targets) target_names.emplace_back(trimmed(first[column]));
-    if (targets.empty() && columns->label == first.size())
+    if (targets.empty() && !has_label)
         reader.fail(*row, fmt::format("which of {} columns has the labels? Call it \"label\" in the first row", first.size()));
     std::vector<Row> rows;
     for (row = columns->named ? reader.next() : row; row; row = reader.next()) {
@@ -217,7 +220,8 @@ std::vector<Row> read_rows(CsvReader &reader, const DataRequest &request, Finder
         read.file = finder.find(field_of(reader, *row, fields, columns->file, "file"));
         if (columns->split) read.split = split_called(reader, *row, field_of(reader, *row, fields, *columns->split, "split"));
         for (const std::size_t column : targets)
-            read.targets.push_back(target_in(reader, *row, field_of(reader, *row, fields, column, "target"), request.unit_labels));
+            read.targets.push_back(
+                target_in(reader, *row, field_of(reader, *row, fields, column, "target"), request.unit_labels || request.class_shares));
         if (!targets.empty()) continue;
         const std::string label = field_of(reader, *row, fields, columns->label, "label");
         if (printable(label) != label)  // weights files and JSON hold UTF-8
@@ -240,7 +244,7 @@ bool is_file_list(const fs::path &path) {
     if (begin.find('\n') == begin.npos && file.size() > begin.size()) return false;  // a row so long has pixels
     CsvReader reader(begin, path.string());
     const std::optional<CsvRow> row = reader.next();
-    Finder finder(path.parent_path());
+    Finder finder(folder_of(path));
     return row && find_columns(reader.fields(*row), finder);
 }
 
@@ -256,18 +260,20 @@ std::unique_ptr<Source> open_file_list(const DataRequest &request) {
     {
         const std::string text = read_file(request.path, largest);
         CsvReader reader(text, request.path.string());
-        Finder finder(request.images.empty() ? request.path.parent_path() : request.images);
+        Finder finder(request.images.empty() ? folder_of(request.path) : request.images);
         set.root = finder.folder();
         rows = read_rows(reader, request, finder, labels, set.class_names);
     }
     std::vector<std::uint16_t> class_of = {0};  // of a row with targets
-    if (request.targets == 0) std::tie(set.class_names, class_of) = labels.classes(request.path, request.classes);
+    set.targets = static_cast<int>(rows.empty() ? 0 : rows.front().targets.size());
+    if (set.targets == 0) std::tie(set.class_names, class_of) = labels.classes(request.path, request.classes);
     require_labels_for(set.class_names.size(), request.path);
     for (Row &row : rows) set.files[row.split].push_back({std::move(row.file), class_of[row.label], std::move(row.targets)});
     if (!set.files.contains(Split::train))
         throw std::runtime_error(fmt::format(
             "{}: no picture to train on is listed; a list has a row a picture, with its file and its label", request.path.string()));
-    set.description = fmt::format("list of pictures, {} {}", set.class_names.size(), request.targets > 0 ? "targets" : "classes");
+    set.description =
+        fmt::format("list of pictures, {} {}", set.class_names.size(), set.targets > 0 && !request.class_shares ? "targets" : "classes");
     if (set.files.contains(Split::validation)) set.description += ", with a validation split";
     if (set.files.contains(Split::test)) set.description += ", with a test split";
     return open_pictures(std::move(set), request);

@@ -80,7 +80,7 @@ std::map<std::string, SetFiles> find_sets(const fs::path &path) {
     }
     const std::optional<Name> name = parse_name(path.filename().string());
     if (!name || name->labels || name->split != Split::train) return {};
-    std::map<std::string, SetFiles> sets = sets_in(path.parent_path().empty() ? "." : path.parent_path());
+    std::map<std::string, SetFiles> sets = sets_in(folder_of(path));
     std::erase_if(sets, [&](const auto &set) { return set.first != name->set; });
     return sets;
 }

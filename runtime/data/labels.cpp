@@ -49,6 +49,15 @@ void set_targets(Dataset &data, std::vector<float> targets, int units, bool are_
     data.class_names = numbered_classes(units);
 }
 
+void set_class_shares(Dataset &data, std::vector<float> shares, int classes, const std::string &source) {
+    set_targets(data, std::move(shares), classes, true, source);
+    data.classes = classes;
+    for (int i = 0; i < data.size(); ++i) {
+        const std::span<const float> of_image = data.targets_of(i);
+        data.labels.push_back(static_cast<std::uint16_t>(std::ranges::max_element(of_image) - of_image.begin()));
+    }
+}
+
 void check_room(const std::string &source, std::size_t images, std::size_t bytes) {
     if (images == 0) fail_for(source, "holds no images");
     if (images > static_cast<std::size_t>(std::numeric_limits<int>::max()) || std::cmp_greater(bytes, available_memory()))

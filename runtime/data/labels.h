@@ -21,6 +21,9 @@ void set_labels(Dataset &data, std::span<const std::int64_t> labels, int classes
 /// `source` and names the image, for a target that is not finite, or not from 0 to 1 where `are_labels`.
 void set_targets(Dataset &data, std::vector<float> targets, int units, bool are_labels, const std::string &source);
 
+/// The same of shares of the classes. An image's label is the class of its first largest share.
+void set_class_shares(Dataset &data, std::vector<float> shares, int classes, const std::string &source);
+
 /// Throws std::runtime_error, one line that begins with `source`, where there are no images, where they are more than can be numbered, or
 /// where this machine has no room for their bytes.
 void check_room(const std::string &source, std::size_t images, std::size_t bytes);

@@ -186,10 +186,13 @@ const ReadableType<Value> *find_type(std::span<const ReadableType<Value>> types,
     return found == types.end() ? nullptr : &*found;
 }
 
+bool has_shape_of_labels(const NpyHeader &header) { return header.shape.size() == 1 || (header.shape.size() == 2 && header.shape[1] == 1); }
+
 std::vector<std::int64_t> read_labels(const Array &array, std::size_t images) {
     const NpyHeader &header = array.header;
-    if (header.shape.empty() || header.shape.size() > 2 || (header.shape.size() == 2 && header.shape[1] != 1))
-        array.fail(fmt::format("labels are of shape (N) or (N, 1), not {}; one-hot labels become numbers by numpy.argmax(y, axis=1)",
+    if (!has_shape_of_labels(header))
+        array.fail(fmt::format("labels are of shape (N) or (N, 1), not {}; one-hot labels become numbers by numpy.argmax(y, axis=1), or "
+                               "give the model the loss categorical_crossentropy",
                                header.shape_text()));
     check_count(array, images, "labels");
     const auto *const type = find_type<std::int64_t>(integer_types<std::int64_t>, header.type);
@@ -299,10 +302,12 @@ public:
         Dataset data;
         read_images(images, data);
         const std::size_t count = images.header.shape[0];
-        if (request_.targets > 0)
-            set_targets(data, read_targets(labels, count, request_.targets), request_.targets, request_.unit_labels, labels.name);
-        else
+        if (request_.targets == 0 || (request_.class_shares && has_shape_of_labels(labels.header)))
             set_labels(data, read_labels(labels, count), request_.classes, labels.name);
+        else if (request_.class_shares)
+            set_class_shares(data, read_targets(labels, count, request_.targets), request_.targets, labels.name);
+        else
+            set_targets(data, read_targets(labels, count, request_.targets), request_.targets, request_.unit_labels, labels.name);
         const fs::path folder = arrays_->folder_of(names.images);
         for (const fs::path &file : {folder / "classes.json", folder.parent_path() / "classes.json"}) {
             if (folder.empty() || !fs::exists(file)) continue;

@@ -59,7 +59,7 @@ std::string label_file(std::span<const std::uint16_t> labels) {
 class NewFolder {
 public:
     explicit NewFolder(fs::path path) : path_(std::move(path)), temporary_(temporary_beside(path_)) {
-        fs::create_directories(temporary_.has_parent_path() ? temporary_.parent_path() : ".");
+        fs::create_directories(folder_of(temporary_));
         if (::mkdir(temporary_.c_str(), 0777) != 0) cannot_write(path_);
     }
     NewFolder(const NewFolder &) = delete;
@@ -79,7 +79,7 @@ public:
             if (errno == EEXIST || errno == ENOTEMPTY) return false;
             cannot_write(path_);
         }
-        sync(path_.has_parent_path() ? path_.parent_path() : ".");
+        sync(folder_of(path_));
         return true;
     }
 

@@ -1,6 +1,7 @@
 #include "runtime/data/picture_set.h"
 
 #include "plan/errors.h"
+#include "runtime/data/labels.h"
 #include "runtime/data/picture_cache.h"
 #include "runtime/data/picture_decoding.h"
 #include "runtime/engine/machine.h"
@@ -134,22 +135,27 @@ private:
     Dataset to_dataset(std::vector<LabelledFile> files, DecodedPictures decoded) const {
         Dataset data;
         data.h = request_.h, data.w = request_.w, data.c = request_.c;
-        data.class_names = set_.class_names;
-        (request_.targets > 0 ? data.units : data.classes) = static_cast<int>(set_.class_names.size());
         data.pixels = std::move(decoded.pixels);
         const std::size_t images = files.size() - decoded.report.skipped.size();
-        if (data.has_targets())
-            data.targets.reserve(images * set_.class_names.size());
+        std::vector<std::uint16_t> labels;
+        std::vector<float> targets;
+        if (set_.targets > 0)
+            targets.reserve(images * set_.class_names.size());
         else
-            data.labels.reserve(images);
+            labels.reserve(images);
         data.names.reserve(images);
         for_each_kept(decoded.report, files.size(), [&](std::size_t i) {
-            if (data.has_targets())
-                data.targets.insert(data.targets.end(), files[i].targets.begin(), files[i].targets.end());
-            else
-                data.labels.push_back(files[i].label);
+            if (set_.targets == 0) labels.push_back(files[i].label);
+            targets.insert(targets.end(), files[i].targets.begin(), files[i].targets.end());
             data.names.push_back(std::move(files[i].path));
         });
+        if (set_.targets == 0)
+            data.labels = std::move(labels), data.classes = static_cast<int>(set_.class_names.size());
+        else if (request_.class_shares)
+            set_class_shares(data, std::move(targets), set_.targets, request_.path.string());
+        else
+            set_targets(data, std::move(targets), set_.targets, request_.unit_labels, request_.path.string());
+        data.class_names = set_.class_names;
         return data;
     }
 

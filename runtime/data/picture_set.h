@@ -11,13 +11,14 @@ namespace halcyon {
 struct LabelledFile {
     std::string path;  // from PictureSet::root on
     std::uint16_t label = 0;
-    std::vector<float> targets = {};  // in the label's place, where the model takes such
+    std::vector<float> targets = {};  // in the label's place, where the set has such
 };
 
 struct PictureSet {
     std::string description;  // "class folders, 5 classes"
     std::filesystem::path root;
     std::vector<std::string> class_names;              // or what the targets are called
+    int targets = 0;                                   // numbers a picture; 0: labels
     std::map<Split, std::vector<LabelledFile>> files;  // of the splits there are, none empty; a split's records are in this order
 };
 

@@ -28,7 +28,7 @@ void check_options(const DataRequest &request, const SourceKind &kind) {
         throw std::runtime_error(fmt::format("{}: --images is for lists of pictures, but this is {}", request.path.string(), kind.summary));
     if (request.labels == "coarse" && kind.open != open_cifar100)
         throw std::runtime_error(fmt::format("{}: --labels coarse is for CIFAR-100, but this is {}", request.path.string(), kind.summary));
-    if (request.targets > 0 && !kind.gives_targets)
+    if (request.targets > 0 && !request.class_shares && !kind.gives_targets)
         throw std::runtime_error(
             fmt::format("{}: {} gives labels, but the model takes {} targets an image; give an .npz file whose y_train is "
                         "of shape (N, {}), or a list of pictures with a column for each",
@@ -72,10 +72,11 @@ std::unique_ptr<Source> open_source(const DataRequest &request) {
 }
 
 void check_fits(const Dataset &data, const DataRequest &request, const std::string &source) {
-    const bool fits = data.units == request.targets && (request.classes == 0 || data.classes == request.classes);
+    const bool has_answers = data.units == request.targets || (request.class_shares && data.has_classes());
+    const bool fits = has_answers && (request.classes == 0 || data.classes == request.classes);
     if (data.h == request.h && data.w == request.w && data.c == request.c && fits) return;
     const auto answers = [](int classes, int targets) {
-        return targets > 0 ? fmt::format("with {} targets", targets) : fmt::format("in {} classes", classes);
+        return classes == 0 && targets > 0 ? fmt::format("with {} targets", targets) : fmt::format("in {} classes", classes);
     };
     throw std::runtime_error(fmt::format("{}: images of {}x{}x{} {}, but the model takes {}x{}x{} {}; give other --data, or change the "
                                          "model's input and its last layer (only files of pictures are resized)",

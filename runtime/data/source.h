@@ -22,10 +22,11 @@ struct DataRequest : DataSettings {
     std::filesystem::path cache;  // --cache: the folder of the decoded pictures; empty: the default one, and only where they do not fit
                                   // into memory
     int threads = 1;
-    int h = 0, w = 0, c = 0;   // the model's
-    int classes = 0;           // the model's; 0: however many there are
-    int targets = 0;           // the model's: numbers an image; 0: it takes labels
-    bool unit_labels = false;  // whether these are from 0 to 1
+    int h = 0, w = 0, c = 0;    // the model's
+    int classes = 0;            // the model's; 0: however many there are
+    int targets = 0;            // the model's: numbers an image; 0: it takes labels alone
+    bool unit_labels = false;   // whether these are labels of units, from 0 to 1
+    bool class_shares = false;  // whether these are shares of its classes, from 0 to 1, for which a label does as well
 };
 
 /// A file that is left out, and why.

@@ -42,7 +42,7 @@ Partition split_by_class(const std::vector<std::uint16_t> &labels, double fracti
 }
 
 Partition split(const Dataset &data, double fraction, std::uint32_t seed) {
-    if (!data.has_targets()) return split_by_class(data.labels, fraction, seed);
+    if (data.has_classes()) return split_by_class(data.labels, fraction, seed);
     return split_by_class(std::vector<std::uint16_t>(static_cast<std::size_t>(data.size())), fraction, seed);
 }
 

@@ -18,7 +18,7 @@ struct Partition {
 /// lowest numbers, where each record's is a function of the seed and of its own number alone. A fraction of 0 holds out nothing.
 Partition split_by_class(const std::vector<std::uint16_t> &labels, double fraction, std::uint32_t seed);
 
-/// The same of a data set. Images with targets are all of one class.
+/// The same of a data set. Images without classes are all of one.
 Partition split(const Dataset &data, double fraction, std::uint32_t seed);
 
 }  // namespace halcyon

@@ -71,21 +71,43 @@ std::span<const std::byte> bytes_of(const auto &spans) {
 }  // namespace
 
 PlacedData::PlacedData(const halide_device_interface_t *device, Session &session, const Records &images, const Answers &answers,
-                       int records, bool are_features)
-    : are_features_(are_features), image_bytes_(bytes_of(images).size()), answer_bytes_(bytes_of(answers).size()) {
+                       int records, int shared_classes, bool are_features)
+    : shared_classes_(shared_classes), are_features_(are_features), image_bytes_(bytes_of(images).size()) {
+    const std::span<const std::byte> answer_bytes = bytes_to_read(answers);
+    answer_bytes_ = answer_bytes.size();
     if (device) {
         images_on_device_.emplace(device, session, static_cast<std::int64_t>(image_bytes_));
         answers_on_device_.emplace(device, session, static_cast<std::int64_t>(answer_bytes_));
         images_ = {.device = device, .on_device = images_on_device_->at(0)};
         answers_ = {.device = device, .on_device = answers_on_device_->at(0)};
     }
-    refill(images, answers, records);
+    fill(images, answer_bytes, records);
 }
 
 bool PlacedData::refill(const Records &images, const Answers &answers, int records) {
-    const std::span<const std::byte> bytes = bytes_of(images), answer_bytes = bytes_of(answers);
+    const std::span<const std::byte> answer_bytes = bytes_to_read(answers);
+    if (images_on_device_ && (bytes_of(images).size() != image_bytes_ || answer_bytes.size() != answer_bytes_)) return false;
+    fill(images, answer_bytes, records);
+    return true;
+}
+
+std::span<const std::byte> PlacedData::bytes_to_read(const Answers &answers) {
+    const auto *labels = std::get_if<std::span<const std::uint16_t>>(&answers);
+    if (!labels || shared_classes_ == 0) return bytes_of(answers);
+    const auto classes = static_cast<std::size_t>(shared_classes_);
+    const std::size_t values = labels->size() * classes;
+    if (values > one_hot_.capacity() && std::cmp_greater(values * sizeof(float), available_memory()))
+        throw std::runtime_error(fmt::format("{} labels are too many for this machine's memory as targets of {} classes; a model with "
+                                             "sparse_categorical_crossentropy takes them as they are",
+                                             labels->size(), classes));
+    one_hot_.assign(values, 0.0F);
+    for (std::size_t i = 0; i < labels->size(); ++i) one_hot_[i * classes + (*labels)[i]] = 1;
+    return std::as_bytes(std::span(one_hot_));
+}
+
+void PlacedData::fill(const Records &images, std::span<const std::byte> answer_bytes, int records) {
+    const std::span<const std::byte> bytes = bytes_of(images);
     if (images_on_device_) {
-        if (bytes.size() != image_bytes_ || answer_bytes.size() != answer_bytes_) return false;
         images_on_device_->send(0, bytes.data(), static_cast<std::int64_t>(bytes.size()));
         answers_on_device_->send(0, answer_bytes.data(), static_cast<std::int64_t>(answer_bytes.size()));
     } else {
@@ -96,7 +118,6 @@ bool PlacedData::refill(const Records &images, const Answers &answers, int recor
             : std::holds_alternative<std::span<const float>>(images) ? RecordKind::floats
                                                                      : RecordKind::bytes;
     records_ = records;
-    return true;
 }
 
 namespace {

@@ -107,9 +107,10 @@ using Answers = std::variant<std::span<const std::uint16_t>, std::span<const flo
 /// A data set where the kernels read it: in the caller's memory, or in a copy on the device.
 class PlacedData {
 public:
-    /// On the host `images` and `answers`, of so many records, must outlive it. Features are floats.
+    /// On the host `images` and `answers`, of so many records, must outlive it. Where there are `shared_classes`, the kernels read targets,
+    /// shares of so many classes: labels become such. Features are floats.
     PlacedData(const halide_device_interface_t *device, Session &session, const Records &images, const Answers &answers, int records,
-               bool are_features = false);
+               int shared_classes, bool are_features);
 
     /// Takes another data set in this one's place. False, and nothing done, where a device's copy has another size.
     bool refill(const Records &images, const Answers &answers, int records);
@@ -120,7 +121,14 @@ public:
     int records() const { return records_; }
 
 private:
+    /// What the kernels read of the answers.
+    std::span<const std::byte> bytes_to_read(const Answers &answers);
+
+    void fill(const Records &images, std::span<const std::byte> answer_bytes, int records);
+
     Place images_, answers_;
+    int shared_classes_;
+    std::vector<float> one_hot_;  // of labels that became targets
     bool are_features_;
     RecordKind kind_ = RecordKind::bytes;
     std::size_t image_bytes_, answer_bytes_;

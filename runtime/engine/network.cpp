@@ -58,7 +58,8 @@ struct LossBuffers {
 };
 
 LossBuffers loss_buffers(const Plan &plan) {
-    return plan.targets > 0 ? LossBuffers{"targets", "predicted", "metric"} : LossBuffers{"labels", "probabilities", "correct"};
+    const char *const answers = plan.targets > 0 ? "targets" : "labels";
+    return plan.units() > 0 ? LossBuffers{answers, "predicted", "metric"} : LossBuffers{answers, "probabilities", "correct"};
 }
 
 /// Steps that a device is given at once. In 64 of them it computes for tens of milliseconds, beside which a copy of their results and the
@@ -138,7 +139,7 @@ struct Network::Implementation {
         const std::vector<std::uint8_t> bytes(image_values());
         const std::vector<float> values(image_values());
         const Answers answers = no_answers(1);
-        const PlacedData black(device, session, bytes, answers, 1), black_floats(device, session, values, answers, 1);
+        const PlacedData black = place(bytes, answers, 1), black_floats = place(values, answers, 1);
         bind_data(black);
         select(0, std::vector<std::int32_t>{0});
         write_step(step[0], plan, StepValues{}, 1);
@@ -151,7 +152,7 @@ struct Network::Implementation {
         for (Executor *program : {&input_float, &augment_float}) program->run(1, 1);
         if (features) {
             const std::vector<float> made(feature_values());
-            const PlacedData placed(device, session, made, answers, 1, true);
+            const PlacedData placed = place(made, answers, 1, true);
             bind_data(placed);
             input_features->run(1, 1);
         }
@@ -200,7 +201,7 @@ struct Network::Implementation {
         if (values != images * image_values() || !are_whole(answers))
             throw std::invalid_argument(fmt::format("{} {} of images for {}: an image has {}x{}x{}{}", values,
                                                     of_floats ? "floats" : "bytes", in_words(answers), plan.in_h, plan.in_w, plan.in_c,
-                                                    plan.targets > 0 ? fmt::format(", and {} targets", plan.targets) : ""));
+                                                    are_targets(answers) ? fmt::format(", and {} targets", plan.targets) : ""));
         check_answers(answers);
         return static_cast<int>(images);
     }
@@ -220,18 +221,20 @@ struct Network::Implementation {
         return std::visit([](const auto &all) { return all.size(); }, answers);
     }
 
-    std::size_t answers_an_image() const { return plan.targets > 0 ? std::size_t(plan.targets) : 1; }
-    bool are_whole(const Answers &answers) const { return size_of(answers) % answers_an_image() == 0; }
-    std::string in_words(const Answers &answers) const {
-        return fmt::format("{} {}", size_of(answers), plan.targets > 0 ? "targets" : "labels");
+    static bool are_targets(const Answers &answers) { return std::holds_alternative<std::span<const float>>(answers); }
+
+    std::size_t an_image_of(const Answers &answers) const { return are_targets(answers) ? std::size_t(plan.targets) : 1; }
+    bool are_whole(const Answers &answers) const { return size_of(answers) % an_image_of(answers) == 0; }
+    static std::string in_words(const Answers &answers) {
+        return fmt::format("{} {}", size_of(answers), are_targets(answers) ? "targets" : "labels");
     }
 
     std::size_t count_images(const Answers &answers, std::size_t image_bytes) const {
-        if (plan.targets > 0 && std::holds_alternative<std::span<const std::uint16_t>>(answers))
+        if (plan.classes == 0 && !are_targets(answers))
             throw std::invalid_argument(fmt::format("labels of images: the model takes {} targets an image", plan.targets));
-        if (plan.targets == 0 && std::holds_alternative<std::span<const float>>(answers))
+        if (plan.targets == 0 && are_targets(answers))
             throw std::invalid_argument("targets of images: the model takes labels, which are their classes");
-        const std::size_t images = size_of(answers) / answers_an_image();
+        const std::size_t images = size_of(answers) / an_image_of(answers);
         if (const std::size_t most = addressable_records(image_bytes); images == 0 || images > most)
             throw std::invalid_argument(
                 fmt::format("data of {} images: the kernels{} can address 1 to {}", images, device ? " of a device" : "", most));
@@ -251,10 +254,15 @@ struct Network::Implementation {
     }
 
     void check_targets(std::span<const float> targets) const {
-        const auto wrong = std::ranges::find_if(targets, [&](float target) { return !is_target(target, plan.has_unit_labels()); });
+        const bool are_labels = plan.has_class_shares() || plan.has_unit_labels();
+        const auto wrong = std::ranges::find_if(targets, [&](float target) { return !is_target(target, are_labels); });
         if (wrong != targets.end())
             throw std::invalid_argument(fmt::format("image {} has the target {}: targets are {}", (wrong - targets.begin()) / plan.targets,
-                                                    *wrong, plan.has_unit_labels() ? "from 0 to 1" : "finite"));
+                                                    *wrong, are_labels ? "from 0 to 1" : "finite"));
+    }
+
+    PlacedData place(const Records &images, const Answers &answers, int count, bool are_features = false) {
+        return {device, session, images, answers, count, plan.has_class_shares() ? plan.classes : 0, are_features};
     }
 
     /// Answers for so many images, which nobody reads.
@@ -508,7 +516,7 @@ void Network::swap_averages() {
 
 PlacedData Network::place(const Records &images, const Answers &answers) {
     const int records = self_->check_data(images, answers);
-    return {self_->device, self_->session, images, answers, records};
+    return self_->place(images, answers, records);
 }
 
 std::size_t Network::feature_values() const { return self_->feature_values(); }
@@ -529,7 +537,7 @@ void Network::make_features(std::span<const std::int32_t> records, std::span<flo
 
 PlacedData Network::place_features(std::span<const float> features, const Answers &answers) {
     const int records = self_->check_features(features, answers);
-    return {self_->device, self_->session, features, answers, records, true};
+    return self_->place(features, answers, records, true);
 }
 
 void Network::bind_data(const PlacedData &data) { self_->bind_data(data); }
@@ -537,7 +545,10 @@ void Network::bind_data(const PlacedData &data) { self_->bind_data(data); }
 void Network::bind_data(const Records &images, const Answers &answers) {
     const int records = self_->check_data(images, answers);
     std::optional<PlacedData> &data = self_->data;
-    if (!data || !data->refill(images, answers, records)) data.emplace(self_->device, self_->session, images, answers, records);
+    if (!data || !data->refill(images, answers, records)) {
+        data.reset();  // before the next takes its memory
+        data.emplace(self_->place(images, answers, records));
+    }
     self_->bind_data(*data);
 }
 

@@ -23,11 +23,7 @@ std::optional<KeptFeatures> keep_features(Network &network, const Dataset &data,
     Dataset features;
     features.pixels = Pixels::of_floats(records.size() * values);
     features.units = data.units;
-    for (const std::int32_t record : records) {
-        if (!data.has_targets()) features.labels.push_back(data.labels[static_cast<std::size_t>(record)]);
-        const std::span<const float> targets = data.targets_of(record);
-        features.targets.insert(features.targets.end(), targets.begin(), targets.end());
-    }
+    for (const std::int32_t record : records) add_answers(features, data, record);
     network.bind_data(placed);
     for (std::size_t first = 0; first < records.size(); first += most) {
         if (stop_requested()) return std::nullopt;

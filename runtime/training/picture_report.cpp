@@ -26,7 +26,7 @@ std::span<const T> record_of(std::span<const T> pixels, const Dataset &data, std
 
 /// What a network is to make of an image, for a person: "cat", or the targets "0 1 0.5".
 std::string caption_of(const Dataset &data, std::int32_t record) {
-    if (!data.has_targets()) return class_name(data.class_names, label_of(data, record));
+    if (data.has_classes()) return class_name(data.class_names, label_of(data, record));
     std::string caption;
     for (const float target : data.targets_of(record)) caption += fmt::format("{}{:.3g}", caption.empty() ? "" : " ", target);
     return caption;

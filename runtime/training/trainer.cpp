@@ -38,7 +38,7 @@ std::string to_text(const EpochMetrics &metrics, int epochs) {
 
 std::vector<double> require_fits(const RunConfig &config, const RunData &data, Metric metric) {
     require_monitored(config.recipe, data.validated() != nullptr, metric);
-    if (data.train.has_targets()) return no_class_weights(config.recipe);
+    if (!data.train.has_classes()) return no_class_weights(config.recipe);
     std::vector<std::int64_t> images_by_class(static_cast<std::size_t>(data.train.classes));
     for (const std::int32_t record : data.records_to_train(config)) ++images_by_class[data.train.labels[static_cast<std::size_t>(record)]];
     return class_weights(config.recipe, images_by_class, data.train.class_names);
@@ -280,7 +280,7 @@ Picture Trainer::draw(const TrainingStep &step) const {
     return draw_batch(images, all_records(images), step.values);
 }
 
-/// The same as a data set, of the records' labels or targets. The step may be longer than a batch.
+/// The same as a data set, of the records' labels and targets. The step may be longer than a batch.
 Dataset Trainer::augmented(const TrainingStep &step) const {
     const Dataset &train = data_.train;
     const std::size_t values = train.record_values();
@@ -289,12 +289,7 @@ Dataset Trainer::augmented(const TrainingStep &step) const {
     images.class_names = train.class_names;
     images.pixels =
         train.pixels.are_floats() ? Pixels::of_floats(values * step.records.size()) : Pixels::of_bytes(values * step.records.size());
-    for (const std::int32_t record : step.records)
-        if (train.has_targets())
-            images.targets.insert(images.targets.end(), train.targets_of(record).begin(), train.targets_of(record).end());
-        else
-            images.labels.push_back(train.labels[static_cast<std::size_t>(record)]);
-
+    for (const std::int32_t record : step.records) add_answers(images, train, record);
     network_.bind_data(train_data_);
     const auto most = static_cast<std::size_t>(network_.max_batch());
     for (std::size_t first = 0; first < step.records.size(); first += most) {

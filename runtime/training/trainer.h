@@ -34,7 +34,7 @@ struct RunData {
     bool tests() const { return test && validated() != &*test; }
 
     /// Whether mistakes among those are drawn at the end, where there are some: images that are taken for another class.
-    bool draws_mistakes() const { return validated() && !train.has_targets() && can_be_drawn(train.c); }
+    bool draws_mistakes() const { return validated() && train.has_classes() && can_be_drawn(train.c); }
 
     /// The records of an epoch.
     std::span<const std::int32_t> records_to_train(const RunConfig &config) const;

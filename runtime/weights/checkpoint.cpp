@@ -210,7 +210,7 @@ std::vector<std::string> parse_class_names(const fs::path &path, const Metadata 
     if (std::ranges::find(names, "") != names.end()) fail_for(path, "its metadata's \"classes\" has an empty name");
     if (!names.empty() && names.size() != std::size_t(plan.predictions()))
         fail_for(path, fmt::format("its metadata's \"classes\" has {} names, but the model {} has {} {}", names.size(), plan.model,
-                                   plan.predictions(), plan.targets > 0 ? "targets" : "classes"));
+                                   plan.predictions(), plan.classes > 0 ? "classes" : "targets"));
     return names;
 }
 

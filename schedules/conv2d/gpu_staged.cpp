@@ -54,7 +54,9 @@ Stage thread_tiles(Stage stage, const BlockTile &tile, const Var &channels, cons
         .unroll(column);
 }
 
-/// Copies what a block reads in an iteration of `loop` of `sum` into shared memory, `vector` of its `inner` dimension at a time.
+/// Copies what a block reads in an iteration of `loop` of `sum` into shared memory, `vector` of its `inner` dimension at a time. Where its
+/// threads do not divide that, Halide would part each thread's loop by itself and put the last elements behind it: PoCL 3.1, which makes
+/// loops of threads and has LLVM vectorize these, then stages other values in blocks that are 11 threads wide.
 void stage(Func staged, Func sum, const RVar &loop, const BlockTile &tile, const Var &inner, const Var &outer, int vector) {
     Var element{"element"}, row{"row"}, lane{"lane"}, v{"v"};
     staged.compute_at(sum, loop)
@@ -64,7 +66,8 @@ void stage(Func staged, Func sum, const RVar &loop, const BlockTile &tile, const
         .split(element, row, lane, tile.across(), TailStrategy::GuardWithIf)
         .split(row, element, row, tile.down(), TailStrategy::GuardWithIf)
         .vectorize(v)
-        .gpu_threads(lane, row);
+        .gpu_threads(lane, row)
+        .never_partition(element);
 }
 
 /// The blocks of the activations' kernels. Sums beyond the batch are made, of its last image, and not written.

@@ -9,7 +9,7 @@
 namespace halcyon {
 
 /// A thread per image, `images` of them a block, which makes its probabilities one after the other.
-inline void image_threads(SoftmaxCrossEntropyForward &f, int images) {
+inline void image_threads(SoftmaxLoss &f, int images) {
     f.probabilities.reorder(f.c, f.x, f.y, f.n);
     for (Halide::Func output : {f.probabilities, f.loss, f.correct}) element_threads(output, f.n, images);
     f.loss.compute_with(f.probabilities, thread);

@@ -22,6 +22,18 @@ inline void write_picture(const std::filesystem::path &path, std::uint8_t red, i
     REQUIRE(png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, nullptr));
 }
 
+/// While it lives, this process works in a folder.
+class WorkingFolder {
+public:
+    explicit WorkingFolder(const std::filesystem::path &folder) { std::filesystem::current_path(folder); }
+    WorkingFolder(const WorkingFolder &) = delete;
+    WorkingFolder &operator=(const WorkingFolder &) = delete;
+    ~WorkingFolder() { std::filesystem::current_path(before_); }
+
+private:
+    std::filesystem::path before_ = std::filesystem::current_path();
+};
+
 /// For a model that takes 4x4x3 images.
 inline halcyon::DataRequest request_for(const std::filesystem::path &path, int classes) {
     halcyon::DataRequest request;

@@ -68,6 +68,21 @@ TEST_CASE("Files are relative to the folder of --images, where it is given") {
     CHECK(one_line_with(listed.refusal(), {listed.folder / "classes", "--images is for lists"}));
 }
 
+TEST_CASE("A list can be named without its folder, and its cache is the same") {
+    Listed listed("file,label\npictures/1.png,a\npictures/2.png,b\npictures/none.png,b\n");
+    listed.request.cache = listed.folder / "cache";
+    listed.request.skip_bad_files = true;
+    CHECK(reds(listed.load()) == std::vector<int>{1, 2});
+
+    const WorkingFolder inside(listed.folder.path());
+    listed.request.path = "list.csv";
+    listed.request.cache = "cache";
+    CHECK(reds(listed.load()) == std::vector<int>{1, 2});
+    CHECK(std::distance(fs::directory_iterator("cache"), {}) == 1);
+    listed.request.skip_bad_files = false;
+    CHECK(one_line_with(listed.refusal(), {"list.csv: 1 of 3 pictures cannot be read"}));
+}
+
 TEST_CASE("A column of a list may part it into splits") {
     const Listed listed("file,label,split\npictures/1.png,a,train\npictures/2.png,b,Valid\npictures/3.PNG,a,test\n");
     CHECK(open_source(listed.request)->description() == "list of pictures, 2 classes, with a validation split, with a test split");
@@ -138,4 +153,35 @@ TEST_CASE("A list has a column for each target where the model takes such") {
     CHECK(one_line_with(Targets("pictures/1.png,1\n", 1, true).refusal(), {"line 1: a list with targets names its columns"}));
     CHECK(one_line_with(Targets("file,a\npictures/1.png,2\n", 1, true).refusal(), {"line 2: the target \"2\" is no label from 0 to 1"}));
     CHECK(one_line_with(Targets("file,a\npictures/1.png,x\n", 1, false).refusal(), {"line 2: the target \"x\" is no number"}));
+}
+
+TEST_CASE("A list has a column for each class, or one for labels, where the model takes shares of classes") {
+    struct Shared : Listed {
+        Shared(const std::string &list, int classes) : Listed(list) {
+            request.classes = request.targets = classes, request.class_shares = true;
+        }
+    };
+    Shared soft("cat,file,dog,split\n0.25,pictures/1.png,0.75,train\n1,pictures/2.png,0,train\n0.5,pictures/3.PNG,0.5,test\n", 2);
+    CHECK(open_source(soft.request)->description() == "list of pictures, 2 classes, with a test split");
+    soft.request.cache = soft.folder / "cache";
+    for (int i = 0; i < 2; ++i) {
+        const Dataset train = soft.load();
+        CHECK((train.classes == 2 && train.units == 2 && train.size() == 2));
+        CHECK(train.class_names == Names{"cat", "dog"});
+        CHECK(train.labels == Labels{1, 0});
+        CHECK(train.targets == std::vector<float>{0.25F, 0.75F, 1, 0});
+        check_fits(train, soft.request, "here");
+    }
+    for (const char *list :
+         {"file,breed\npictures/1.png,dog\npictures/2.png,cat\n", "file,label,notes\npictures/1.png,dog,\npictures/2.png,cat,old\n"}) {
+        const Dataset labels = Shared(list, 2).load();
+        CHECK((labels.labels == Labels{1, 0} && labels.units == 0 && labels.targets.empty()));
+    }
+    const auto refused = [&](const std::string &list, int classes, const std::string &text) {
+        CHECK(one_line_with(Shared(list, classes).refusal(), {text}));
+    };
+    refused("file,cat,dog\npictures/1.png,1,0\n", 3,
+            "line 1: 2 columns beside the files, but the model takes 3 targets; call the column of labels \"label\"");
+    refused("file,cat,dog\npictures/1.png,1,2\n", 2, "line 2: the target \"2\" is no label from 0 to 1");
+    refused("file,label\npictures/1.png,cat\n", 2, "1 classes (cat), but the model has 2");
 }

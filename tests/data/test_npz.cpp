@@ -132,8 +132,39 @@ TEST_CASE("npz: targets where the model takes them, with a number for each unit"
     request.path = arrays / "regression.npz", request.targets = 3, request.unit_labels = false;
     const Dataset lights = open_source(request)->load(Split::test, {});
     CHECK((lights.size() == 32 && lights.targets[5] == float(lights.pixels.bytes()[60 + 2] / 255.0)));
-    CHECK(message_of([&] { load(arrays / "multi_label.npz"); }).find("labels are of shape (N) or (N, 1), not (128, 10)") !=
-          std::string::npos);
+    CHECK(one_line_with(message_of([&] { load(arrays / "multi_label.npz"); }),
+                        {"labels are of shape (N) or (N, 1), not (128, 10)", "numpy.argmax(y, axis=1)", "categorical_crossentropy"}));
+}
+
+TEST_CASE("npy: shares of the classes, or labels, where the model takes shares") {
+    const TemporaryFolder folder;
+    DataRequest request = request_of(folder.path(), 3);
+    request.h = request.w = 3, request.c = 1, request.targets = 3, request.class_shares = true;
+    const auto loaded = [&](const std::string &labels) {
+        write_folder(folder.path(), bytes_npy({2, 3, 3}), labels);
+        Dataset data = open_source(request)->load(Split::train, {});
+        check_fits(data, request, "here");
+        CHECK((data.size() == 2 && data.classes == 3));
+        return data;
+    };
+    const Dataset soft = loaded(npy("<f4", {2, 3}, std::vector<float>{0.25F, 0.75F, 0, 0.5F, 0, 0.5F}));
+    CHECK(soft.targets == std::vector<float>{0.25F, 0.75F, 0, 0.5F, 0, 0.5F});
+    CHECK(soft.labels == std::vector<std::uint16_t>{1, 0});  // of equal ones the first
+    CHECK(std::holds_alternative<std::span<const float>>(soft.answers()));
+    const Dataset one_hot = loaded(npy("|b1", {2, 3}, std::vector<std::uint8_t>{0, 0, 1, 0, 1, 0}));
+    CHECK((one_hot.labels == std::vector<std::uint16_t>{2, 1} && one_hot.targets == std::vector<float>{0, 0, 1, 0, 1, 0}));
+    for (const std::string &numbers :
+         {npy("<i8", {2}, std::vector<std::int64_t>{2, 0}), npy("|u1", {2, 1}, std::vector<std::uint8_t>{2, 0})}) {
+        const Dataset labels = loaded(numbers);
+        CHECK((labels.labels == std::vector<std::uint16_t>{2, 0} && labels.targets.empty()));
+        CHECK(std::holds_alternative<std::span<const std::uint16_t>>(labels.answers()));
+    }
+    const auto wrong = [&](const std::string &labels, const std::string &what) {
+        CHECK(one_line_with(message_of([&] { loaded(labels); }), {what}));
+    };
+    wrong(npy("<f4", {1, 2}, std::vector<float>{0, 1}), "the model takes targets of shape (N, 3), not (1, 2)");
+    wrong(npy("<f4", {2, 3}, std::vector<float>{0, 1, 0, 0, -1, 0}), "image 1 has the target -1; targets are labels from 0 to 1");
+    wrong(npy("<i8", {2}, std::vector<std::int64_t>{2, 3}), "image 1 has the label 3, but the model's 3 classes are 0 to 2");
 }
 
 TEST_CASE("npy: targets of all types, and what is wrong with them") {

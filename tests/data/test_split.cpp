@@ -86,7 +86,7 @@ TEST_CASE("images with targets are held out as those of one class") {
     const Partition parts = split(data, 0.2, 3);
     CHECK((parts.train.size() == 24 && parts.validation.size() == 6));
     CHECK(parts.validation == split_by_class(std::vector<std::uint16_t>(30), 0.2, 3).validation);
-    data.units = 0;
+    data.units = 0, data.classes = 2;
     data.labels = {0, 1, 0, 1, 0, 1};
     CHECK(split(data, 0.5, 3).validation == split_by_class(data.labels, 0.5, 3).validation);
 }

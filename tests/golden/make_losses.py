@@ -18,6 +18,14 @@ The logits go from -100 to 100, where the loss is 100 or, below FLT_MIN, 0. And 
     categorical/losses, .../gradients               (images), (images, classes)
     categorical/smoothed/losses, .../gradients      the same with label smoothing of 1/4
 
+Of targets that are shares of five classes, a label among them, of which some have another sum than 1:
+
+    shares/logits, shares/targets                   (images, classes)
+    shares/accuracies                               (images)  categorical_accuracy
+    shares/weights                                  (images)  of class_weight, the class c weighing c + 1
+    shares/losses, .../gradients                    (images), (images, classes)  categorical_crossentropy
+    shares/smoothed/losses, .../gradients           the same with label smoothing of 1/4
+
 Of units that have a target each, 0, 1 or a share:
 
     units/logits, units/targets                     (images, units)
@@ -40,6 +48,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import jax
 import keras
 import numpy as np
+from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
 from safetensors.numpy import save_file
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -86,6 +95,21 @@ def categorical() -> Tensors:
     return tensors
 
 
+def shares() -> Tensors:
+    generator = np.random.default_rng(5)
+    logits = generator.integers(-64, 65, (12, 5)) / 16
+    targets = generator.integers(0, 17, (12, 5)) / 16
+    targets[:4] = np.eye(5)[:4]
+    targets[4:8] = 0.75 * np.eye(5)[generator.integers(0, 5, 4)] + 0.25 * np.eye(5)[generator.integers(0, 5, 4)]  # as mixup makes them
+    tensors = {
+        "shares/logits": logits,
+        "shares/targets": targets,
+        "shares/accuracies": np.asarray(keras.metrics.categorical_accuracy(targets, logits), np.float64),
+        "shares/weights": class_weight_to_sample_weights(targets, {c: c + 1.0 for c in range(5)}).astype(np.float64),
+    }
+    return tensors | smoothed("shares", keras.losses.categorical_crossentropy, targets, logits)
+
+
 def units() -> Tensors:
     generator = np.random.default_rng(2)
     logits = generator.integers(-96, 97, (12, 10)) / 16
@@ -115,9 +139,8 @@ def squares() -> Tensors:
 
 def main() -> None:
     keras.config.set_floatx("float64")
-    save_file(
-        binary() | categorical() | units() | squares(), HERE / "losses.safetensors", {"keras": keras.__version__, "jax": jax.__version__}
-    )
+    tensors = binary() | categorical() | shares() | units() | squares()
+    save_file(tensors, HERE / "losses.safetensors", {"keras": keras.__version__, "jax": jax.__version__})
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ bool has_argument(const Kernel &kernel, std::string_view name) {
 }
 
 Array make_step_of(const Kernel &kernel, int words, int batch) {
-    Array step = make_step(words, 0.3, batch, has_argument(kernel, "labels") ? classes_of(kernel) : 0);
+    const bool weighs_classes = has_argument(kernel, "labels") || kernel.core.starts_with("categorical");
+    Array step = make_step(words, 0.3, batch, weighs_classes ? classes_of(kernel) : 0);
     if (kernel.of().sizes == Sizes::slab) oracle::set_test_settings(find_optimizer(kernel.core), step);
     return step;
 }
@@ -182,7 +183,8 @@ void make_hard_logits(Array &logits) {
 }
 
 void fill_reals(Array &tensor, const Buffer &buffer, const Kernel &kernel, Random &random) {
-    const bool is_probability = buffer.name == "input" && has_argument(kernel, "labels") && !is_binary(kernel);
+    const bool is_probability =
+        buffer.name == "probabilities" || (buffer.name == "input" && has_argument(kernel, "labels") && !is_binary(kernel));
     // Its square is at most the smallest mean of squares.
     const double most = buffer.name == "average_gradient" ? 0.5 : 2;
     for (double &value : tensor.values)

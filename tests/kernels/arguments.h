@@ -31,7 +31,7 @@ private:
     std::size_t index(std::string_view name) const;
 };
 
-/// The classes of a kernel that reads labels.
+/// The classes of a kernel that reads labels, or shares of classes.
 int classes_of(const Kernel &kernel);
 
 /// How many records the data set of the tests has; a batch may name one twice. Li2018 copies labels 32 at a time.

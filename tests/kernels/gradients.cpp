@@ -634,6 +634,47 @@ TEST_CASE("gradients of softmax with cross-entropy") {
     check(loss, {random.reals({classes, 1, 1, images}, -3, 3)});
 }
 
+TEST_CASE("gradients of softmax with cross-entropy of targets, whatever their sum") {
+    const int classes = 5, images = 4;
+    const float smoothing = GENERATE(0.0f, 0.1f);
+    CAPTURE(smoothing);
+    const Shape s{.in_c = classes, .label_smoothing = smoothing};
+    const Array step = make_step(step_words(0, classes), 0, images, classes);
+    Random random(5);
+    const Array targets = random.reals({classes, 6}, 0, 1);
+    Array indices({images});
+    indices.values = {5, 0, 2, 5};
+    const auto forward = [&](const Array &logits) { return run("categorical_cross_entropy_fwd", s, {logits, targets, indices, step}); };
+    const Differentiable loss = {
+        [&](const Arrays &inputs) {
+            const Array losses = forward(inputs[0])[1];
+            return Array({1}, std::accumulate(losses.values.begin(), losses.values.end(), 0.0) / images);
+        },
+        [&](const Arrays &inputs, const Array &upstream) {
+            Array gradient = run("categorical_cross_entropy_bwd", s, {forward(inputs[0])[0], targets, indices, step})[0];
+            for (double &value : gradient.values) value *= upstream(0);
+            return Arrays{gradient};
+        }};
+    check(loss, {random.reals({classes, 1, 1, images}, -3, 3)});
+}
+
+TEST_CASE("a label is a target of 1 of its class") {
+    const int classes = 5, images = 4;
+    const float smoothing = GENERATE(0.0f, 0.1f);
+    const Shape s{.in_c = classes, .label_smoothing = smoothing};
+    const Array step = make_step(step_words(0, classes), 0, images, classes);
+    Random random(6);
+    const Array logits = random.reals({classes, 1, 1, images}, -3, 3);
+    Array labels({6}), targets({classes, 6}), indices({images});
+    labels.values = {4, 0, 2, 2, 1, 3};
+    for (int record = 0; record < 6; ++record) targets(int(labels(record)), record) = 1;
+    indices.values = {5, 0, 2, 5};
+    const Arrays of_labels = run("softmax_cross_entropy", s, {logits, labels, indices, step});
+    Arrays of_targets = run("categorical_cross_entropy_fwd", s, {logits, targets, indices, step});
+    of_targets.push_back(run("categorical_cross_entropy_bwd", s, {of_targets[0], targets, indices, step})[0]);
+    check_equal(of_targets, of_labels);
+}
+
 TEST_CASE("gradients of sigmoid with binary cross-entropy") {
     const int images = 4;
     const float smoothing = GENERATE(0.0f, 0.1f);

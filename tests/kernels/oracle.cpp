@@ -560,6 +560,48 @@ void conv2d_softmax_cross_entropy(const Shape &s, const Array &input, const Arra
     softmax_cross_entropy(s, logits, labels, indices, step, probabilities, loss, correct, d_logits);
 }
 
+/// The class of an image's first largest target.
+int class_by(const Array &targets, int record) {
+    int first_largest = 0;
+    for (int c = 0; c < targets.extent(0); c++)
+        if (comparable(targets(c, record)) > comparable(targets(first_largest, record))) first_largest = c;
+    return first_largest;
+}
+
+double smoothed_share(const Shape &s, const Array &targets, int c, int record) {
+    const double smoothing = s.label_smoothing;
+    return targets(c, record) * (1 - smoothing) + smoothing / s.in_c;
+}
+
+void categorical_cross_entropy_fwd(const Shape &s, const Array &logits, const Array &targets, const Array &indices, const Array &step,
+                                   Array &probabilities, Array &loss, Array &correct) {
+    softmax_fwd(s, logits, probabilities);
+    for (int n = 0; n < logits.extent(3); n++) {
+        const int record = int(indices(n)), label = class_by(targets, record);
+        double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+        int predicted = 0;
+        for (int c = 0; c < s.in_c; c++)
+            if (const double logit = comparable(logits(c, 0, 0, n)); logit > largest) largest = logit, predicted = c;
+        for (int c = 0; c < s.in_c; c++) sum += std::exp(logits(c, 0, 0, n) - largest);
+        loss(n) = 0;
+        for (int c = 0; c < s.in_c; c++) loss(n) += smoothed_share(s, targets, c, record) * (std::log(sum) + largest - logits(c, 0, 0, n));
+        loss(n) *= real(step, class_weight(step.extent(0), s.in_c, label));
+        correct(n) = label == predicted;
+    }
+}
+
+void categorical_cross_entropy_bwd(const Shape &s, const Array &probabilities, const Array &targets, const Array &indices,
+                                   const Array &step, Array &d_logits) {
+    for_each_element(d_logits, [&](int c, int x, int y, int n) {
+        const int record = int(indices(n));
+        double total = 0;
+        for (int other = 0; other < s.in_c; other++) total += smoothed_share(s, targets, other, record);
+        const double weight = real(step, class_weight(step.extent(0), s.in_c, class_by(targets, record)));
+        d_logits(c, x, y, n) =
+            (probabilities(c, x, y, n) * total - smoothed_share(s, targets, c, record)) * weight * real(step, step_inverse_batch);
+    });
+}
+
 void sigmoid_cross_entropy_fwd(const Shape &s, const Array &logits, const Array &labels, const Array &indices, const Array &step,
                                Array &probabilities, Array &loss, Array &correct) {
     for (int n = 0; n < logits.extent(3); n++) {
@@ -665,6 +707,8 @@ CoreOracle find_oracle(std::string_view core) {
         {"softmax_bwd", listed<softmax_bwd>},
         {"softmax_cross_entropy_fwd", listed<softmax_cross_entropy_fwd>},
         {"softmax_cross_entropy", listed<softmax_cross_entropy>},
+        {"categorical_cross_entropy_fwd", listed<categorical_cross_entropy_fwd>},
+        {"categorical_cross_entropy_bwd", listed<categorical_cross_entropy_bwd>},
         {"sigmoid_cross_entropy_fwd", listed<sigmoid_cross_entropy_fwd>},
         {"binary_cross_entropy_fwd", listed<binary_cross_entropy_fwd>},
         {"squared_error_fwd", listed<squared_error_fwd>},

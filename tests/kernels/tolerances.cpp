@@ -284,9 +284,25 @@ Arguments behind_pool(const Shape &s, const Arguments &before, const Array &valu
     return behind;
 }
 
+/// The class of an image: its label, or that of its first largest target.
+int label_of(const Arguments &arguments, int n) {
+    const int record = int(arguments["indices"](n));
+    if (std::ranges::find(arguments.named, "labels", &KernelArgument::name) != arguments.named.end())
+        return int(arguments["labels"](record));
+    const Array &targets = arguments["targets"];
+    const auto first = targets.values.begin() + std::ptrdiff_t(record) * targets.extent(0);
+    return int(std::max_element(first, first + targets.extent(0)) - first);
+}
+
 double class_weight_of(const Arguments &arguments, int classes, int n) {
     const Array &step = arguments["step"];
-    return real(step, class_weight(step.extent(0), classes, int(arguments["labels"](int(arguments["indices"](n))))));
+    return real(step, class_weight(step.extent(0), classes, label_of(arguments, n)));
+}
+
+/// The share of a class in an image's target, smoothed.
+double share_of(const Shape &s, const Arguments &arguments, int c, int n) {
+    const double smoothing = s.label_smoothing;
+    return arguments["targets"](c, int(arguments["indices"](n))) * (1 - smoothing) + smoothing / s.in_c;
 }
 
 /// The exponent d = logit - largest is rounded, and Halide's exp() takes a multiple of ln 2 from it in float, where both the product and
@@ -370,6 +386,45 @@ void conv2d_softmax_cross_entropy(const Shape &s, const Arguments &before, const
     for (const char *name : {"labels", "indices", "step", "probabilities", "loss", "correct", "d_logits"})
         of_logits.tensors.push_back(before[name]);
     softmax_cross_entropy(s, of_logits, after, tolerance);
+}
+
+/// A target that is smoothed has three roundings, a sum of them one for each.
+double total_error(const Shape &s, double total) { return sum_error(s.in_c + 3, total); }
+
+/// The loss is the targets' sum times the logarithm of softmax's sum, and the sum of the targets times what their logits are below the
+/// largest. Halide may take that one's difference after its products.
+void categorical_cross_entropy_fwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    const Array &logits = before["logits"];
+    for (int n = 0; n < logits.extent(3); n++) {
+        double largest = logits(0, 0, 0, n), sum = 0, total = 0, products = 0;
+        for (int c = 0; c < s.in_c; c++) largest = std::max(largest, logits(c, 0, 0, n));
+        for (int c = 0; c < s.in_c; c++) {
+            const double logit = logits(c, 0, 0, n), target = share_of(s, before, c, n);
+            tolerance["probabilities"](c, 0, 0, n) = softmax_error(largest - logit, s.in_c, after["probabilities"](c, 0, 0, n));
+            sum += std::exp(logit - largest);
+            total += target;
+            products += target * (std::abs(largest) + std::abs(logit));
+        }
+        const double log_sum = std::log(sum);
+        const double error = total * (softmax_sum_error(s.in_c) + function_error * log_sum) + total_error(s, total) * log_sum +
+                             sum_error(s.in_c + 6, products) + u * total * log_sum + FLT_MIN;
+        const double weight = class_weight_of(before, s.in_c, n);
+        tolerance["loss"](n) = weight * error + 2 * u * after["loss"](n);
+        tolerance["correct"](n) = 0;
+    }
+}
+
+/// A product, a difference and two products more.
+void categorical_cross_entropy_bwd(const Shape &s, const Arguments &before, const Arguments &after, Arguments &tolerance) {
+    relative(3 * u, after["d_logits"], tolerance["d_logits"]);
+    const double inverse_batch = real(before["step"], step_inverse_batch);
+    oracle::for_each_element(after["d_logits"], [&](int c, int x, int y, int n) {
+        double total = 0;
+        for (int other = 0; other < s.in_c; other++) total += share_of(s, before, other, n);
+        const double probability = std::abs(before["probabilities"](c, x, y, n));
+        const double error = probability * (total_error(s, total) + u * total) + 3 * u * share_of(s, before, c, n);
+        tolerance["d_logits"](c, x, y, n) += inverse_batch * class_weight_of(before, s.in_c, n) * error;
+    });
 }
 
 /// exp() of the logit as above. A sum and a quotient make the probability of it, some ten roundings the loss and what smoothing takes from
@@ -467,6 +522,8 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"softmax_bwd", softmax_bwd},
     {"softmax_cross_entropy_fwd", softmax_cross_entropy_fwd},
     {"softmax_cross_entropy", softmax_cross_entropy},
+    {"categorical_cross_entropy_fwd", categorical_cross_entropy_fwd},
+    {"categorical_cross_entropy_bwd", categorical_cross_entropy_bwd},
     {"sigmoid_cross_entropy_fwd", sigmoid_cross_entropy_fwd},
     {"binary_cross_entropy_fwd", binary_cross_entropy_fwd},
     {"squared_error_fwd", squared_error_fwd},

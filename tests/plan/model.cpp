@@ -459,6 +459,20 @@ TEST_CASE("binary_crossentropy takes one unit, and the sigmoid behind it, for tw
     CHECK_NOTHROW(parse_model(model_text(flatten + R"(, {"type": "dense", "units": 4, "activation": "sigmoid"}, )" + softmax), "t.json"));
 }
 
+TEST_CASE("categorical_crossentropy tells classes apart, and takes a target for each") {
+    std::string text = model_text(flatten + R"(, {"type": "dense", "units": 7, "activation": "softmax"})");
+    text.erase(text.find("sparse_"), std::string("sparse_").size());
+    const Model model = parse_model(text, "t.json");
+    REQUIRE(model.loss->targets().size() == 1);
+    CHECK(model.loss->targets()[0].name == "targets");
+    CHECK((model.loss->targets()[0].extents == std::vector{7, records_extent}));
+    const Plan read = parse_plan(to_json(make_plan(model, {.sets = {}})));
+    CHECK((read.classes == 7 && read.targets == 7 && read.predictions() == 7 && read.units() == 0));
+    CHECK(read.metric == Metric::accuracy);
+    CHECK((read.has_class_shares() && !read.has_unit_labels()));
+    CHECK(!parse_plan(to_json(make_plan(make_model(flatten + ", " + softmax), {.sets = {}}))).has_class_shares());
+}
+
 TEST_CASE("losses of several units want a target for each, and no labels") {
     const auto ending = [](const std::string &end, const std::string &loss) {
         std::string text = model_text(flatten + R"(, {"type": "dense", )" + end + "}");
@@ -478,6 +492,8 @@ TEST_CASE("losses of several units want a target for each, and no labels") {
         CHECK(read.targets == units);
         CHECK(read.metric == metric);
         CHECK(read.predictions() == units);
+        CHECK(read.units() == units);
+        CHECK(!read.has_class_shares());
         CHECK(read.has_unit_labels() == (metric == Metric::accuracy));
     };
     wants(parsed(R"("units": 7, "activation": "sigmoid")", R"("binary_crossentropy")"), 7, Metric::accuracy);
@@ -522,11 +538,16 @@ TEST_CASE("a loss smooths labels by its option, in training and in inference") {
     CHECK(works(one, R"({"type": "binary_crossentropy", "label_smoothing": 0.25})", "reference") ==
           Names{"sigmoid_cross_entropy_fwd__h1w1c1_s0p25", "pointwise__smoothedbinarygradientv0p25__h1w1c1"});
 
-    // None is none, and one-hot labels are the classes.
-    const std::string plain = R"("sparse_categorical_crossentropy")";
-    for (const char *same : {R"({"type": "sparse_categorical_crossentropy"})",
-                             R"({"type": "categorical_crossentropy", "label_smoothing": 0})", R"("categorical_crossentropy")"})
-        for (const char *set : {"reference", "cuda"}) CHECK(works(four, same, set) == works(four, plain, set));
+    CHECK(works(four, R"({"type": "categorical_crossentropy", "label_smoothing": 0.25})", "reference") ==
+          Names{"categorical_cross_entropy_fwd__h1w1c4_s0p25", "categorical_cross_entropy_bwd__h1w1c4_s0p25"});
+
+    // None is none.
+    for (const std::string loss : {"sparse_categorical_crossentropy", "categorical_crossentropy"})
+        for (const char *set : {"reference", "cuda"}) {
+            const auto plain = works(four, "\"" + loss + "\"", set);
+            CHECK(works(four, R"({"type": ")" + loss + "\"}", set) == plain);
+            CHECK(works(four, R"({"type": ")" + loss + R"(", "label_smoothing": 0})", set) == plain);
+        }
 
     const auto refusal = [&](const std::string &loss) { return message_of_text(ending(four, loss)); };
     CHECK(refusal(R"({"type": "sparse_categorical_crossentropy", "label_smoothing": 1.5})") ==

@@ -34,6 +34,7 @@ const std::map<std::string, Kernel> &planned_kernels() {
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/binary.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/multi_label.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/regression.json"));
+        add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/soft_labels.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/combined.json"));
         add(load_model(HALCYON_SOURCE_DIR "/tests/kernels/norms.json"));
         // More classes than a device's block makes with their loss.
