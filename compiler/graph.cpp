@@ -381,6 +381,10 @@ int Lowering::activation(const std::string &name, const FeatureMap &map) {
 
 int Lowering::vector(const std::string &name, int size) { return new_value(slab_part(unique(name), {size}, Home::arena_fixed, 0)); }
 
+int Lowering::units(const std::string &name, const FeatureMap &map) {
+    return new_value(slab_part(unique(name), {map.c, map.w, map.h}, Home::arena_fixed, 0));
+}
+
 int Lowering::weight(const Layer &layer, const std::string &name) {
     const std::string full_name = layer.name + "/" + name;
     const auto known = named_.find(full_name);

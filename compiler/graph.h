@@ -113,6 +113,9 @@ public:
     int activation(const std::string &name, const FeatureMap &map);
     int vector(const std::string &name, int size);
 
+    /// The same of a float for each element of an image, which all images share.
+    int units(const std::string &name, const FeatureMap &map);
+
     /// A weight of `layer`, by its short name; the same value whenever it is asked for.
     int weight(const Layer &layer, const std::string &name);
 

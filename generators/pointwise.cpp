@@ -30,6 +30,11 @@ struct Operands {
     Expr image(const char *name, const Place &at) const { return funcs.at(name)(at.c, 0, 0, at.n); }
     Expr channel(const char *name, const Place &at) const { return funcs.at(name)(at.c); }
 
+    /// A float for each channel, or for each unit.
+    Expr weight(const char *name, const Place &at) const {
+        return funcs.at(name).dimensions() == 1 ? channel(name, at) : funcs.at(name)(at.c, at.x, at.y);
+    }
+
     float constant(std::string_view name) const {
         const std::vector<RowConstant> &constants = find_row(link.row).constants;
         return link.constants.at(std::size_t(std::ranges::find(constants, name, &RowConstant::name) - constants.begin()));
@@ -234,7 +239,7 @@ BoundLink leaky_mask(const Operands &operands) {
 
 BoundLink prelu(const Operands &operands) {
     return {
-        [operands](const Expr &value, const Place &at) { return chosen(is_above(value, 0), value, operands.channel("alpha", at) * value); },
+        [operands](const Expr &value, const Place &at) { return chosen(is_above(value, 0), value, operands.weight("alpha", at) * value); },
         {},
         {}};
 }
@@ -242,7 +247,7 @@ BoundLink prelu(const Operands &operands) {
 BoundLink prelu_mask(const Operands &operands) {
     return {[operands](const Expr &value, const Place &at) {
                 const Expr of = operands.element("at", at);
-                return value * unless_not_a_number(of, chosen(is_above(of, 0), 1.0f, operands.channel("alpha", at)));
+                return value * unless_not_a_number(of, chosen(is_above(of, 0), 1.0f, operands.weight("alpha", at)));
             },
             {},
             {}};
@@ -342,6 +347,8 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"leakymask", leaky_mask},
     {"prelu", prelu},
     {"prelumask", prelu_mask},
+    {"unitprelu", prelu},
+    {"unitprelumask", prelu_mask},
     {"boundedrelu", bounded_relu},
     {"boundedmask", bounded_mask},
     {"elu", elu},

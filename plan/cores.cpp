@@ -335,6 +335,27 @@ const std::vector<Core> &all_cores() {
          exact,
          per_input<3>},
 
+        // The same of each unit's.
+        {"prelu_bwd_unit_alpha",
+         {{"d_output", input}, {"input", input}},
+         {{"d_alpha", in_units}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         exact,
+         per_input<3>},
+        // Each unit's weight, of one that the window's rows and columns share, and all channels where there is one output; and its
+        // gradient.
+        {"shared_weights", {{"shared", out_units}}, {{"units", in_units}}, {}, Sizes::convolution, Constants::none, exact, none},
+        {"shared_weights_bwd",
+         {{"d_units", in_units}},
+         {{"d_shared", out_units}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         exact,
+         per_input<1>},
+
         // The maximum over windows; padding never wins.
         {"max_pool2d_fwd", {{"input", input}}, {{"output", output}}, {}, Sizes::window, Constants::none, exact, window},
         // The gradient to each window's first maximum in row-major order, found again.

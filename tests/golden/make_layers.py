@@ -96,6 +96,12 @@ CASES: dict[str, tuple[list[tuple[int, int, int]], list[Layer]]] = {
         [(6, 5, 2)],
         [{"type": "separable_conv2d", "filters": 3, "kernel_size": [3, 2], "strides": 2, "depth_multiplier": 3, "activation": "relu"}],
     ),
+    "prelu units": ([(3, 2, 4)], [{"type": "prelu"}]),
+    "prelu one": ([(3, 2, 4)], [{"type": "prelu", "shared_axes": [1, 2, 3]}]),
+    "prelu rows": ([(3, 2, 4)], [{"type": "prelu", "shared_axes": [1]}]),
+    "prelu columns and channels": ([(3, 2, 4)], [{"type": "prelu", "shared_axes": [2, 3]}]),
+    "prelu flat": ([(3, 2, 4)], [{"type": "flatten"}, {"type": "prelu"}]),
+    "prelu flat one": ([(3, 2, 4)], [{"type": "flatten"}, {"type": "prelu", "shared_axes": [1]}]),
 }
 
 KERAS_TYPES = {
@@ -110,6 +116,7 @@ KERAS_TYPES = {
     "dense": keras.layers.Dense,
     "group_normalization": keras.layers.GroupNormalization,
     "layer_normalization": keras.layers.LayerNormalization,
+    "flatten": keras.layers.Flatten,
     "prelu": keras.layers.PReLU,
     "softmax": keras.layers.Softmax,
     "reshape": keras.layers.Reshape,

@@ -503,19 +503,31 @@ TEST_CASE("gradients of softmax") {
 TEST_CASE("gradients of a PReLU") {
     const Shape shape{.in_h = 4, .in_w = 5, .in_c = 3};
     const auto alpha_of = [](const Arrays &inputs) { return std::map<std::string, Array>{{"alpha", inputs[1]}}; };
-    const Differentiable prelu = {
-        [=](const Arrays &inputs) {
-            return applied({{{"prelu"}, alpha_of(inputs)}}, inputs[0]);
-        },
-        [=](const Arrays &inputs, const Array &upstream) {
-            std::map<std::string, Array> operands = alpha_of(inputs);
-            operands.emplace("at", inputs[0]);
-            return Arrays{applied({{{"prelumask"}, operands}}, upstream), run("prelu_bwd_alpha", shape, {upstream, inputs[0]})[0]};
-        }};
+    const auto prelu = [=](const std::string &row, const std::string &mask, const std::string &of_alpha) {
+        return Differentiable{[=](const Arrays &inputs) {
+                                  return applied({{{row}, alpha_of(inputs)}}, inputs[0]);
+                              },
+                              [=](const Arrays &inputs, const Array &upstream) {
+                                  std::map<std::string, Array> operands = alpha_of(inputs);
+                                  operands.emplace("at", inputs[0]);
+                                  return Arrays{applied({{{mask}, operands}}, upstream), run(of_alpha, shape, {upstream, inputs[0]})[0]};
+                              }};
+    };
     Random random(15);
-    Array alpha({3});
-    alpha.values = {0.25, -0.5, 1.5};
-    check(prelu, {random.reals({3, 5, 4, 2}, -1, 1), alpha});
+    const Array input = random.reals({3, 5, 4, 2}, -1, 1);
+    check(prelu("prelu", "prelumask", "prelu_bwd_alpha"), {input, random.reals({3}, -1, 2)});
+    check(prelu("unitprelu", "unitprelumask", "prelu_bwd_unit_alpha"), {input, random.reals({3, 5, 4}, -1, 2)});
+}
+
+TEST_CASE("gradients of weights that units share") {
+    const Shape rows_and_channels{.in_h = 4, .in_w = 5, .in_c = 3, .out_w = 5, .kernel_h = 4};
+    const Shape columns{.in_h = 4, .in_w = 5, .in_c = 3, .out_h = 4, .out_c = 3, .kernel_w = 5};
+    const Shape all{.in_h = 4, .in_w = 5, .in_c = 3, .kernel_h = 4, .kernel_w = 5};
+    Random random(18);
+    for (const Shape &shape : {rows_and_channels, columns, all})
+        check({[=](const Arrays &inputs) { return run("shared_weights", shape, {inputs[0]})[0]; },
+               [=](const Arrays &, const Array &upstream) { return run("shared_weights_bwd", shape, {upstream}); }},
+              {random.reals({shape.out_c, shape.out_w, shape.out_h}, -1, 1)});
 }
 
 TEST_CASE("gradients of a sum") {

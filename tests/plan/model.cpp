@@ -635,30 +635,50 @@ TEST_CASE("layer and group normalisation are over the channels, in groups that d
     CHECK(groups(R"(, "groups": 1.5)") == refusal + "1.5");
 }
 
-TEST_CASE("a PReLU has an alpha for each channel") {
-    const auto alpha = [](const std::string &layers) {
-        const Slabs slabs = lay_out_slabs(make_model(layers + ", " + softmax));
-        return slabs.parameters[std::size_t(slabs.find("p_re_lu/alpha"))];
+TEST_CASE("a PReLU has an alpha for each value of an image, but for the axes that share one") {
+    const auto graph = [](const std::string &layers) {
+        const Model model =
+            make_model(fmt::format(R"({{"type": "conv2d", "filters": 5, "kernel_size": [2, 3]}}, {}, {})", layers, softmax));
+        const Slabs slabs = lay_out_slabs(model);
+        return std::pair(slabs.parameters[std::size_t(slabs.find("p_re_lu/alpha"))], lower_training(model, slabs));
     };
-    const Parameter of_image = alpha(R"({"type": "prelu", "shared_axes": [1, 2]}, )" + flatten);
-    CHECK(of_image.shape == std::vector<int>{1, 1, 3});
-    CHECK(of_image.initializer == "zeros");
-    CHECK(alpha(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu", "alpha_initializer": "ones"})").shape ==
-          std::vector<int>{9});
-    CHECK(alpha(R"({"type": "max_pooling2d", "pool_size": 8}, {"type": "prelu"}, )" + flatten).shape == std::vector<int>{1, 1, 3});
+    const auto calls = [](const Graph &graph, const std::string &name) {
+        return std::ranges::count_if(graph.operations, [&](const Operation &call) { return name_of(call) == name; });
+    };
+    struct Case {
+        const char *axes;
+        std::vector<int> shape;
+        bool is_of_channels;
+    };
+    for (const auto &[axes, shape, is_of_channels] : {Case{"", {7, 6, 5}, false},
+                                                      {R"(, "shared_axes": [2, 1])", {1, 1, 5}, true},
+                                                      {R"(, "shared_axes": 1)", {1, 6, 5}, false},
+                                                      {R"(, "shared_axes": [2])", {7, 1, 5}, false},
+                                                      {R"(, "shared_axes": [3, 1])", {1, 6, 1}, false},
+                                                      {R"(, "shared_axes": [1, 2, 3])", {1, 1, 1}, false}}) {
+        CAPTURE(axes);
+        const auto [alpha, training] = graph(fmt::format(R"({{"type": "prelu"{}}}, {})", axes, flatten));
+        CHECK(alpha.shape == shape);
+        CHECK(alpha.initializer == "zeros");
+        CHECK(calls(training, is_of_channels ? "prelu" : "unitprelu") == 1);
+        CHECK(calls(training, is_of_channels ? "prelu_bwd_alpha" : "prelu_bwd_unit_alpha") == 1);
+        const bool is_shared = !is_of_channels && shape != std::vector{7, 6, 5};
+        CHECK(calls(training, "shared_weights") == is_shared);
+        CHECK(calls(training, "shared_weights_bwd") == is_shared);
+    }
+    const auto shape_of = [&](const std::string &layers) { return graph(layers).first.shape; };
+    CHECK(shape_of(R"({"type": "max_pooling2d", "pool_size": [7, 6]}, {"type": "prelu"}, )" + flatten) == std::vector{1, 1, 5});
+    CHECK(shape_of(flatten + R"(, {"type": "prelu"})") == std::vector{7 * 6 * 5});
+    CHECK(shape_of(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu"})") == std::vector{9});
+    CHECK(shape_of(flatten + R"(, {"type": "prelu", "shared_axes": 1})") == std::vector{1});
 
     const std::string where = "t.json: layers[0] \"p_re_lu\": ";
-    for (const char *axes : {"", R"(, "shared_axes": 1)", R"(, "shared_axes": [1, 2, 3])"})
-        CHECK(message(fmt::format(R"({{"type": "prelu"{}}})", axes)) ==
-              where + "has an alpha for each channel: \"shared_axes\" must be [1, 2], the rows and columns");
     CHECK(message(R"({"type": "prelu", "shared_axes": [0]})") ==
-          where + "\"shared_axes\" must be a number from 1 to 3, or a list of such, not [0]");
+          where + "\"shared_axes\" must be an axis from 1 to 3, or a list of such, each once, not [0]");
     CHECK(message(R"({"type": "prelu", "alpha_initializer": "he_normal"})") ==
           where + "\"alpha_initializer\" cannot be he_normal, which is for kernels");
-    CHECK(message(flatten + R"(, {"type": "prelu"})") == "t.json: layers[1] \"p_re_lu\": cannot rectify what flatten made of rows and "
-                                                         "columns; put it before the flatten");
-    CHECK(message(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu", "shared_axes": [1, 2]})") ==
-          "t.json: layers[2] \"p_re_lu\": has an alpha for each value of a flat input: nothing is shared");
+    CHECK(message(flatten + R"(, {"type": "prelu", "shared_axes": [1, 2]})") ==
+          "t.json: layers[1] \"p_re_lu\": has a flat input: \"shared_axes\" must be [1] or none");
 }
 
 TEST_CASE("a kernel's regularizer adds to its gradient when the backward pass is over, and to no other's") {
