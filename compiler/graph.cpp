@@ -394,8 +394,8 @@ int Lowering::weight(const Layer &layer, const std::string &name) {
     return named_[full_name] = new_value(slab_part(full_name, slabs_.extents[index], parameter.home, parameter.offset));
 }
 
-int Lowering::constant(const Layer &layer, const std::string &name, Home home, int size) {
-    return new_value(slab_part(layer.name + "/" + name, {size}, home, 0));
+int Lowering::constant(const Layer &layer, const std::string &name, Home home, std::vector<int> extents) {
+    return new_value(slab_part(layer.name + "/" + name, std::move(extents), home, 0));
 }
 
 int Lowering::external(const std::string &name, const std::string &type) {

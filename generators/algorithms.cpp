@@ -327,14 +327,25 @@ void group_norm_fwd(KernelGenerator &k) {
     k.chained_output("output", f.output);
 }
 
-/// The sums of a batch norm of what is normalised already.
-void group_norm_bwd_weights(KernelGenerator &k) {
+/// What the statistics make of the input.
+Func normalised(KernelGenerator &k) {
     const Normalised of(k.input("input"), k.input("statistics"), k.shape());
     const Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Func normalised{"normalised"};
     normalised(c, x, y, n) = of(c, x, y, n);
-    bind_sums(
-        k, k.make<BatchNormBackwardStats>(k.input("d_output"), normalised, of_channels(0), of_channels(1), k.images("input"), k.shape()));
+    return normalised;
+}
+
+/// The sums of a batch norm of what is normalised already.
+void group_norm_bwd_weights(KernelGenerator &k) {
+    bind_sums(k, k.make<BatchNormBackwardStats>(k.input("d_output"), normalised(k), of_channels(0), of_channels(1), k.images("input"),
+                                                k.shape()));
+}
+
+void group_norm_bwd_unit_weights(KernelGenerator &k) {
+    auto &f = k.make<UnitSums>(k.input("d_output"), normalised(k), k.images("input"));
+    k.output("d_gamma", f.d_scale);
+    k.output("d_beta", f.d_shift);
 }
 
 void group_norm_bwd_means(KernelGenerator &k) {
@@ -481,6 +492,7 @@ const Algorithms &algorithms() {
         {"group_norm_stats", built_of<GroupNormStats>(group_norm_stats)},
         {"group_norm_fwd", built_of<GroupNormForward>(group_norm_fwd)},
         {"group_norm_bwd_weights", built_of<BatchNormBackwardStats>(group_norm_bwd_weights)},
+        {"group_norm_bwd_unit_weights", built_of<UnitSums>(group_norm_bwd_unit_weights)},
         {"group_norm_bwd_means", built_of<GroupNormBackwardMeans>(group_norm_bwd_means)},
         {"group_norm_bwd_data", built_of<GroupNormBackwardData>(group_norm_bwd_data)},
         {"prelu_bwd_alpha", built_of<BatchNormBackwardStats>(prelu_bwd_alpha)},

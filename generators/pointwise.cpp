@@ -59,10 +59,9 @@ BoundLink affine_mask(const Operands &operands) {
 }
 
 BoundLink affine(const Operands &operands) {
-    return {
-        [operands](const Expr &value, const Place &at) { return operands.channel("scale", at) * value + operands.channel("shift", at); },
-        {},
-        {}};
+    return {[operands](const Expr &value, const Place &at) { return operands.weight("scale", at) * value + operands.weight("shift", at); },
+            {},
+            {}};
 }
 
 BoundLink norm_gradient(const Operands &operands) {
@@ -377,6 +376,7 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"hardsilugradient", times_slope<hard_silu_slope>},
     {"affinemask", affine_mask},
     {"affine", affine},
+    {"unitaffine", affine},
     {"normgradient", norm_gradient},
     {"add", add},
     {"subtract", subtract},

@@ -307,6 +307,15 @@ const std::vector<Core> &all_cores() {
          Constants::none,
          derived,
          per_input<5>},
+        // Those of each unit's.
+        {"group_norm_bwd_unit_weights",
+         {{"d_output", input}, {"input", input}, {"statistics", output}},
+         {{"d_gamma", in_units}, {"d_beta", in_units}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<5>},
         // The means that the gradient of the input takes: of that of the normalised values, and of that times those.
         {"group_norm_bwd_means",
          {{"d_output", input}, {"input", input}, {"statistics", output}, {"gamma", in_channels}},

@@ -81,6 +81,7 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         {"hardsilugradient", {{"at", element}}, 5, derived},
         // scale * value + shift
         {"affine", {{"scale", channel}, {"shift", channel}}, 2, exact},
+        {"unitaffine", {{"scale", unit}, {"shift", unit}}, 2, exact},
         // The same where `of` is what an affine function made the ReLU's input of.
         {"affinemask", {{"of", element}, {"scale", channel}, {"shift", channel}}, 3, exact},
         // The gradient of what a batch norm normalised: value is that of what it made.

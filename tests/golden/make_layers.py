@@ -102,6 +102,12 @@ CASES: dict[str, tuple[list[tuple[int, int, int]], list[Layer]]] = {
     "prelu columns and channels": ([(3, 2, 4)], [{"type": "prelu", "shared_axes": [2, 3]}]),
     "prelu flat": ([(3, 2, 4)], [{"type": "flatten"}, {"type": "prelu"}]),
     "prelu flat one": ([(3, 2, 4)], [{"type": "flatten"}, {"type": "prelu", "shared_axes": [1]}]),
+    "layer_normalization image": ([(3, 2, 4)], [{"type": "layer_normalization", "axis": [1, 2, 3]}]),
+    "layer_normalization image options": (
+        [(3, 2, 4)],
+        [{"type": "layer_normalization", "axis": [-1, -2, -3], "epsilon": 0.125, "scale": False}],
+    ),
+    "layer_normalization flat": ([(3, 2, 4)], [{"type": "flatten"}, {"type": "layer_normalization", "center": False}]),
 }
 
 KERAS_TYPES = {

@@ -489,6 +489,30 @@ TEST_CASE("gradients of layer and group normalisation through the statistics") {
     check(norm, {random.reals({4, 3, 2, 2}, -1, 1), random.reals({4}, -1, 1), random.reals({4}, -1, 1)});
 }
 
+TEST_CASE("gradients of a layer normalisation of all that an image has, whose units have weights") {
+    Shape s = window_shape(2, 3, 4, 2, 2, 3, 2, 3, false);
+    s.epsilon = 0.1f;
+    const Array one({4}, 1), zero({4}, 0), no_shift({4, 3, 2}, 0);
+    const auto statistics_of = [=](const Array &input) { return run("group_norm_stats", s, {input})[0]; };
+    const auto scaled = [=](const Array &values, const Array &gamma, const Array &beta) {
+        return applied({{{"unitaffine"}, {{"scale", gamma}, {"shift", beta}}}}, values);
+    };
+    const Differentiable norm = {
+        [=](const Arrays &inputs) {
+            const Array &input = inputs[0];
+            return scaled(run("group_norm_fwd", s, {input, statistics_of(input), one, zero})[0], inputs[1], inputs[2]);
+        },
+        [=](const Arrays &inputs, const Array &upstream) {
+            const Array &input = inputs[0], statistics = statistics_of(input);
+            const Arrays weights = run("group_norm_bwd_unit_weights", s, {upstream, input, statistics});
+            const Array d_normalised = scaled(upstream, inputs[1], no_shift);
+            const Array means = run("group_norm_bwd_means", s, {d_normalised, input, statistics, one})[0];
+            return Arrays{run("group_norm_bwd_data", s, {d_normalised, input, statistics, means, one})[0], weights[0], weights[1]};
+        }};
+    Random random(19);
+    check(norm, {random.reals({4, 3, 2, 2}, -1, 1), random.reals({4, 3, 2}, -1, 1), random.reals({4, 3, 2}, -1, 1)});
+}
+
 TEST_CASE("gradients of softmax") {
     const Shape shape{.in_h = 2, .in_w = 3, .in_c = 4};
     const auto softmax = [=](const Array &input) { return run("softmax_fwd", shape, {input})[0]; };

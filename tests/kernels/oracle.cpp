@@ -353,6 +353,16 @@ void group_norm_bwd_weights(const Shape &s, const Array &d_output, const Array &
     });
 }
 
+void group_norm_bwd_unit_weights(const Shape &s, const Array &d_output, const Array &input, const Array &statistics, Array &d_gamma,
+                                 Array &d_beta) {
+    clear(d_gamma);
+    clear(d_beta);
+    for_each_element(input, [&](int c, int x, int y, int n) {
+        d_gamma(c, x, y) += d_output(c, x, y, n) * group_normalised(s, input, statistics, c, x, y, n);
+        d_beta(c, x, y) += d_output(c, x, y, n);
+    });
+}
+
 void group_norm_bwd_means(const Shape &s, const Array &d_output, const Array &input, const Array &statistics, const Array &gamma,
                           Array &means) {
     const auto gradient = [&](int c, int x, int y, int n) { return gamma(c) * d_output(c, x, y, n); };
@@ -670,6 +680,7 @@ CoreOracle find_oracle(std::string_view core) {
         {"group_norm_stats", listed<group_norm_stats>},
         {"group_norm_fwd", listed<group_norm_fwd>},
         {"group_norm_bwd_weights", listed<group_norm_bwd_weights>},
+        {"group_norm_bwd_unit_weights", listed<group_norm_bwd_unit_weights>},
         {"group_norm_bwd_means", listed<group_norm_bwd_means>},
         {"group_norm_bwd_data", listed<group_norm_bwd_data>},
         {"prelu_bwd_alpha", listed<prelu_bwd_alpha>},

@@ -71,11 +71,11 @@ double noise_error(const At &at, double error, double result) {
     return error + 24 * u * std::abs(noise(at)) + u * (std::abs(result) + std::abs(at.value()));
 }
 
-double affine(const At &at, double value) { return at.channel("scale") * value + at.channel("shift"); }
+double affine(const At &at, double value) { return at.weight("scale") * value + at.weight("shift"); }
 
 double affine_error(const At &at, double error, double) {
-    const double scale = std::abs(at.channel("scale"));
-    return scale * error + 2 * u * (scale * std::abs(at.value()) + std::abs(at.channel("shift")));
+    const double scale = std::abs(at.weight("scale"));
+    return scale * error + 2 * u * (scale * std::abs(at.value()) + std::abs(at.weight("shift")));
 }
 
 /// One product.
@@ -355,6 +355,7 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"hardsilugradient", times_slope<of_input<hard_silu_slope>>},
     {"affinemask", mask<is_affine_rectified>},
     {"affine", {[](const At &at) { return affine(at, at.value()); }, affine_error}},
+    {"unitaffine", {[](const At &at) { return affine(at, at.value()); }, affine_error}},
     {"add",
      {[](const At &at) { return at.value() + at.element("addend"); },
       // Of several sums behind each other the compiler may take another pair first: twice what either rounding is at most.
