@@ -395,7 +395,7 @@ int Lowering::weight(const Layer &layer, const std::string &name) {
 }
 
 int Lowering::constant(const Layer &layer, const std::string &name, Home home, std::vector<int> extents) {
-    return new_value(slab_part(layer.name + "/" + name, std::move(extents), home, 0));
+    return new_value(slab_part(unique(layer.name + "/" + name), std::move(extents), home, 0));
 }
 
 int Lowering::external(const std::string &name, const std::string &type) {

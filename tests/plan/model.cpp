@@ -628,10 +628,12 @@ TEST_CASE("layer normalisation is over the channels, or all that an image has") 
           {flatten + ", " + layer(""), {8 * 8 * 3}, of_units},
           {flatten + R"(, {"type": "dense", "units": 9}, )" + layer(R"(, "axis": [1])"), {9}, of_channels}}) {
         CAPTURE(layers);
-        const Model model = make_model(layers + ", " + softmax);
+        const Model model = make_model(R"({"type": "conv2d", "filters": 3, "kernel_size": 1}, )" + layers + ", " + softmax);
         const Slabs slabs = lay_out_slabs(model);
         for (const char *weight : {"layer_normalization/gamma", "layer_normalization/beta"})
             CHECK(slabs.parameters[std::size_t(slabs.find(weight))].shape == shape);
+        std::set<std::string> names;  // plans know values by them
+        for (const Buffer &value : lower_training(model, slabs).values) CHECK(names.insert(value.name).second);
         Graph inference = lower_inference(model, slabs);
         fuse(inference, x86_avx2());
         CHECK(std::ranges::count(calls_of(inference), "layer_normalization: " + normalises) == 1);
