@@ -381,6 +381,10 @@ int Lowering::activation(const std::string &name, const FeatureMap &map) {
 
 int Lowering::vector(const std::string &name, int size) { return new_value(slab_part(unique(name), {size}, Home::arena_fixed, 0)); }
 
+int Lowering::units(const std::string &name, const FeatureMap &map) {
+    return new_value(slab_part(unique(name), {map.c, map.w, map.h}, Home::arena_fixed, 0));
+}
+
 int Lowering::weight(const Layer &layer, const std::string &name) {
     const std::string full_name = layer.name + "/" + name;
     const auto known = named_.find(full_name);
@@ -390,8 +394,8 @@ int Lowering::weight(const Layer &layer, const std::string &name) {
     return named_[full_name] = new_value(slab_part(full_name, slabs_.extents[index], parameter.home, parameter.offset));
 }
 
-int Lowering::constant(const Layer &layer, const std::string &name, Home home, int size) {
-    return new_value(slab_part(layer.name + "/" + name, {size}, home, 0));
+int Lowering::constant(const Layer &layer, const std::string &name, Home home, std::vector<int> extents) {
+    return new_value(slab_part(unique(layer.name + "/" + name), std::move(extents), home, 0));
 }
 
 int Lowering::external(const std::string &name, const std::string &type) {

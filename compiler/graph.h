@@ -113,11 +113,14 @@ public:
     int activation(const std::string &name, const FeatureMap &map);
     int vector(const std::string &name, int size);
 
+    /// The same of a float for each element of an image, which all images share.
+    int units(const std::string &name, const FeatureMap &map);
+
     /// A weight of `layer`, by its short name; the same value whenever it is asked for.
     int weight(const Layer &layer, const std::string &name);
 
     /// What stands for a weight that `layer` does without: `home` is zeros or ones. Its gradient is written and read by nobody else.
-    int constant(const Layer &layer, const std::string &name, Home home, int size);
+    int constant(const Layer &layer, const std::string &name, Home home, std::vector<int> extents);
 
     /// A value that the runtime binds by name: images, step, input, features; a batch's numbers among the images, image_indices, and among
     /// the labels, indices: augmented images have numbers of their own; and the loss's targets and metrics. Images are of either type.

@@ -109,17 +109,17 @@ std::vector<int> Options::target_shape(const char *key) {
     return value;
 }
 
-std::vector<int> Options::axes(const char *key, int rank, std::vector<int> otherwise) {
+std::vector<int> Options::axes(const char *key, int first, int last, std::vector<int> otherwise) {
     if (!has(key)) return otherwise;
     const json &value = get(key);
     const json list = value.is_array() ? value : json::array({value});
-    const auto is_axis = [&](const json &item) { return item.is_number_unsigned() && item.get<std::uint64_t>() < std::uint64_t(rank); };
+    const auto is_axis = [&](const json &item) { return item.is_number_integer() && is_between(item, first, last); };
     const bool good = !list.empty() && std::ranges::all_of(list, is_axis);
     std::vector<int> axes;
     if (good) axes = list.get<std::vector<int>>();
     std::ranges::sort(axes);
     if (!good || std::ranges::adjacent_find(axes) != axes.end())
-        must_be(key, fmt::format("an axis from 0 to {}, or a list of such, each once", rank - 1), value);
+        must_be(key, fmt::format("an axis from {} to {}, or a list of such, each once", first, last), value);
     return axes;
 }
 

@@ -42,8 +42,8 @@ public:
     std::array<int, 3> shape(const char *key);
     /// One size, or three as [rows, columns, channels]; -1 stands for at most one of them.
     std::vector<int> target_shape(const char *key);
-    /// One axis of `rank`, or a list of some, each once, in their order.
-    std::vector<int> axes(const char *key, int rank, std::vector<int> otherwise);
+    /// One axis from `first` to `last`, or a list of such, each once, in their order.
+    std::vector<int> axes(const char *key, int first, int last, std::vector<int> otherwise);
     /// A number from `low` to `high`.
     double number(const char *key, double low, double high);
     double number(const char *key, double otherwise, double low, double high);

@@ -21,6 +21,7 @@
 #include "generators/layers/softmax.h"
 #include "generators/layers/softmax_cross_entropy.h"
 #include "generators/layers/targets_loss.h"
+#include "generators/layers/units.h"
 
 namespace halcyon {
 namespace {
@@ -286,15 +287,35 @@ Func of_channels(float value) {
     return constant;
 }
 
-/// The sums of a batch norm of what is below zero, whose mean is 0 and whose deviation is 1.
-void prelu_bwd_alpha(KernelGenerator &k) {
-    const Func input = k.input("input");
+/// What of an activation is below zero.
+Func below(const Func &input) {
     const Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Func below{"below"};
     below(c, x, y, n) = below_zero(input(c, x, y, n));
-    auto &f = k.make<BatchNormBackwardStats>(k.input("d_output"), below, of_channels(0), of_channels(1), k.images("input"), k.shape());
+    return below;
+}
+
+/// The sums of a batch norm of what is below zero, whose mean is 0 and whose deviation is 1.
+void prelu_bwd_alpha(KernelGenerator &k) {
+    auto &f = k.make<BatchNormBackwardStats>(k.input("d_output"), below(k.input("input")), of_channels(0), of_channels(1),
+                                             k.images("input"), k.shape());
     k.output("d_alpha", f.d_gamma);
     k.place("tiles", f.tile);
+}
+
+void prelu_bwd_unit_alpha(KernelGenerator &k) {
+    auto &f = k.make<UnitSums>(k.input("d_output"), below(k.input("input")), k.images("input"));
+    k.output("d_alpha", f.d_scale);
+}
+
+void shared_weights(KernelGenerator &k) {
+    auto &f = k.make<SharedWeights>(k.input("shared"), k.shape());
+    k.output("units", f.units);
+}
+
+void shared_weights_bwd(KernelGenerator &k) {
+    auto &f = k.make<SharedWeightsBackward>(k.input("d_units"), k.shape());
+    k.output("d_shared", f.d_shared);
 }
 
 void group_norm_stats(KernelGenerator &k) {
@@ -307,14 +328,25 @@ void group_norm_fwd(KernelGenerator &k) {
     k.chained_output("output", f.output);
 }
 
-/// The sums of a batch norm of what is normalised already.
-void group_norm_bwd_weights(KernelGenerator &k) {
+/// What the statistics make of the input.
+Func normalised(KernelGenerator &k) {
     const Normalised of(k.input("input"), k.input("statistics"), k.shape());
     const Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Func normalised{"normalised"};
     normalised(c, x, y, n) = of(c, x, y, n);
-    bind_sums(
-        k, k.make<BatchNormBackwardStats>(k.input("d_output"), normalised, of_channels(0), of_channels(1), k.images("input"), k.shape()));
+    return normalised;
+}
+
+/// The sums of a batch norm of what is normalised already.
+void group_norm_bwd_weights(KernelGenerator &k) {
+    bind_sums(k, k.make<BatchNormBackwardStats>(k.input("d_output"), normalised(k), of_channels(0), of_channels(1), k.images("input"),
+                                                k.shape()));
+}
+
+void group_norm_bwd_unit_weights(KernelGenerator &k) {
+    auto &f = k.make<UnitSums>(k.input("d_output"), normalised(k), k.images("input"));
+    k.output("d_gamma", f.d_scale);
+    k.output("d_beta", f.d_shift);
 }
 
 void group_norm_bwd_means(KernelGenerator &k) {
@@ -472,9 +504,13 @@ const Algorithms &algorithms() {
         {"group_norm_stats", built_of<GroupNormStats>(group_norm_stats)},
         {"group_norm_fwd", built_of<GroupNormForward>(group_norm_fwd)},
         {"group_norm_bwd_weights", built_of<BatchNormBackwardStats>(group_norm_bwd_weights)},
+        {"group_norm_bwd_unit_weights", built_of<UnitSums>(group_norm_bwd_unit_weights)},
         {"group_norm_bwd_means", built_of<GroupNormBackwardMeans>(group_norm_bwd_means)},
         {"group_norm_bwd_data", built_of<GroupNormBackwardData>(group_norm_bwd_data)},
         {"prelu_bwd_alpha", built_of<BatchNormBackwardStats>(prelu_bwd_alpha)},
+        {"prelu_bwd_unit_alpha", built_of<UnitSums>(prelu_bwd_unit_alpha)},
+        {"shared_weights", built_of<SharedWeights>(shared_weights)},
+        {"shared_weights_bwd", built_of<SharedWeightsBackward>(shared_weights_bwd)},
         {"max_pool2d_fwd", built_of<MaxPool2dForward>(max_pool2d_fwd)},
         {"max_pool2d_bwd", built_of<MaxPool2dBackward>(max_pool2d_bwd)},
         {"average_pool2d_fwd", built_of<WindowSum2dForward<true>>(window_sum2d_fwd<true>)},

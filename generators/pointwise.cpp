@@ -30,6 +30,11 @@ struct Operands {
     Expr image(const char *name, const Place &at) const { return funcs.at(name)(at.c, 0, 0, at.n); }
     Expr channel(const char *name, const Place &at) const { return funcs.at(name)(at.c); }
 
+    /// A float for each channel, or for each unit.
+    Expr weight(const char *name, const Place &at) const {
+        return funcs.at(name).dimensions() == 1 ? channel(name, at) : funcs.at(name)(at.c, at.x, at.y);
+    }
+
     float constant(std::string_view name) const {
         const std::vector<RowConstant> &constants = find_row(link.row).constants;
         return link.constants.at(std::size_t(std::ranges::find(constants, name, &RowConstant::name) - constants.begin()));
@@ -54,10 +59,9 @@ BoundLink affine_mask(const Operands &operands) {
 }
 
 BoundLink affine(const Operands &operands) {
-    return {
-        [operands](const Expr &value, const Place &at) { return operands.channel("scale", at) * value + operands.channel("shift", at); },
-        {},
-        {}};
+    return {[operands](const Expr &value, const Place &at) { return operands.weight("scale", at) * value + operands.weight("shift", at); },
+            {},
+            {}};
 }
 
 BoundLink norm_gradient(const Operands &operands) {
@@ -234,7 +238,7 @@ BoundLink leaky_mask(const Operands &operands) {
 
 BoundLink prelu(const Operands &operands) {
     return {
-        [operands](const Expr &value, const Place &at) { return chosen(is_above(value, 0), value, operands.channel("alpha", at) * value); },
+        [operands](const Expr &value, const Place &at) { return chosen(is_above(value, 0), value, operands.weight("alpha", at) * value); },
         {},
         {}};
 }
@@ -242,7 +246,7 @@ BoundLink prelu(const Operands &operands) {
 BoundLink prelu_mask(const Operands &operands) {
     return {[operands](const Expr &value, const Place &at) {
                 const Expr of = operands.element("at", at);
-                return value * unless_not_a_number(of, chosen(is_above(of, 0), 1.0f, operands.channel("alpha", at)));
+                return value * unless_not_a_number(of, chosen(is_above(of, 0), 1.0f, operands.weight("alpha", at)));
             },
             {},
             {}};
@@ -342,6 +346,8 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"leakymask", leaky_mask},
     {"prelu", prelu},
     {"prelumask", prelu_mask},
+    {"unitprelu", prelu},
+    {"unitprelumask", prelu_mask},
     {"boundedrelu", bounded_relu},
     {"boundedmask", bounded_mask},
     {"elu", elu},
@@ -370,6 +376,7 @@ const std::map<std::string, BoundLink (*)(const Operands &), std::less<>> expres
     {"hardsilugradient", times_slope<hard_silu_slope>},
     {"affinemask", affine_mask},
     {"affine", affine},
+    {"unitaffine", affine},
     {"normgradient", norm_gradient},
     {"add", add},
     {"subtract", subtract},

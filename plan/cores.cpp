@@ -308,6 +308,15 @@ const std::vector<Core> &all_cores() {
          Constants::none,
          derived,
          per_input<5>},
+        // Those of each unit's.
+        {"group_norm_bwd_unit_weights",
+         {{"d_output", input}, {"input", input}, {"statistics", output}},
+         {{"d_gamma", in_units}, {"d_beta", in_units}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         derived,
+         per_input<5>},
         // The means that the gradient of the input takes: of that of the normalised values, and of that times those.
         {"group_norm_bwd_means",
          {{"d_output", input}, {"input", input}, {"statistics", output}, {"gamma", in_channels}},
@@ -335,6 +344,27 @@ const std::vector<Core> &all_cores() {
          Constants::none,
          exact,
          per_input<3>},
+
+        // The same of each unit's.
+        {"prelu_bwd_unit_alpha",
+         {{"d_output", input}, {"input", input}},
+         {{"d_alpha", in_units}},
+         {},
+         Sizes::activation,
+         Constants::none,
+         exact,
+         per_input<3>},
+        // Each unit's weight, of one that the window's rows and columns share, and all channels where there is one output; and its
+        // gradient.
+        {"shared_weights", {{"shared", out_units}}, {{"units", in_units}}, {}, Sizes::convolution, Constants::none, exact, none},
+        {"shared_weights_bwd",
+         {{"d_units", in_units}},
+         {{"d_shared", out_units}},
+         {},
+         Sizes::convolution,
+         Constants::none,
+         exact,
+         per_input<1>},
 
         // The maximum over windows; padding never wins.
         {"max_pool2d_fwd", {{"input", input}}, {{"output", output}}, {}, Sizes::window, Constants::none, exact, window},

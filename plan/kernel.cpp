@@ -42,6 +42,8 @@ Role role_of(const RowOperand &operand, Role place) {
         return place;
     case Beside::channel:
         return place == Role::input ? Role::in_channels : Role::out_channels;
+    case Beside::unit:
+        return place == Role::input ? Role::in_units : place == Role::pooled ? Role::pooled_units : Role::out_units;
     case Beside::image:
         return place == Role::input ? Role::in_images : Role::out_images;
     case Beside::labels:
@@ -412,6 +414,12 @@ std::vector<int> extents_of(Role role, const Shape &s) {
         return {s.in_c, 1, 1, batch_extent};
     case Role::out_images:
         return {s.out_c, 1, 1, batch_extent};
+    case Role::in_units:
+        return {s.in_c, s.in_w, s.in_h};
+    case Role::out_units:
+        return {s.out_c, s.out_w, s.out_h};
+    case Role::pooled_units:
+        return {s.out_c, s.pooled_w, s.pooled_h};
     case Role::in_channels:
         return {s.in_c};
     case Role::out_channels:

@@ -36,9 +36,12 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         // value where it is positive, else negative_slope * value
         {"leakyrelu", {}, 2, derived, false, of_output("leakymask"), slope},
         {"leakymask", {{"of", element}}, 2, derived, false, {}, slope},
-        // The same of a slope for each channel, which is a weight; and the gradient of its input, where it was applied to `at`.
+        // The same of a slope for each channel, which is a weight, and the gradient of its input, where it was applied to `at`; and of one
+        // for each unit.
         {"prelu", {{"alpha", channel}}, 2, exact},
         {"prelumask", {{"at", element}, {"alpha", channel}}, 2, exact},
+        {"unitprelu", {{"alpha", unit}}, 2, exact},
+        {"unitprelumask", {{"at", element}, {"alpha", unit}}, 2, exact},
         // value, at most max_value, where it is above the threshold; else negative_slope * (value - threshold)
         {"boundedrelu", {}, 4, derived, false, of_output("boundedmask"), bounds},
         {"boundedmask", {{"of", element}}, 3, derived, false, {}, bounds},
@@ -78,6 +81,7 @@ const std::vector<PointwiseRow> &pointwise_rows() {
         {"hardsilugradient", {{"at", element}}, 5, derived},
         // scale * value + shift
         {"affine", {{"scale", channel}, {"shift", channel}}, 2, exact},
+        {"unitaffine", {{"scale", unit}, {"shift", unit}}, 2, exact},
         // The same where `of` is what an affine function made the ReLU's input of.
         {"affinemask", {{"of", element}, {"scale", channel}, {"shift", channel}}, 3, exact},
         // The gradient of what a batch norm normalised: value is that of what it made.

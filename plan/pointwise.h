@@ -19,6 +19,7 @@ enum class Exactness {
 enum class Beside {
     element,  // a float for each value: an activation of the same extents
     channel,  // a float for each channel
+    unit,     // a float for each element of an image, the same for all images
     image,    // a float for each channel of each image
     labels,   // the data set's classes
     targets,  // a float of the data set for each channel

@@ -4,6 +4,7 @@
 #include "compiler/graph.h"
 #include "compiler/layers/choices.h"
 #include "compiler/layers/lower.h"
+#include "compiler/layers/window.h"
 #include "plan/initializers.h"
 #include "plan/pointwise.h"
 
@@ -37,51 +38,76 @@ private:
     Link link_;
 };
 
-/// A slope below zero for each channel, which is a weight.
+/// A slope below zero, which is a weight: of each unit, of each channel, or of those that axes share.
 class PRelu : public Layer {
 public:
     explicit PRelu(Options &options)
-        : shared_axes_(options.has("shared_axes") ? options.numbers("shared_axes", 1, 3) : std::vector<double>{}),
-          alpha_initializer_(options, "alpha_initializer", "zeros") {
+        : shared_axes_(options.axes("shared_axes", 1, 3, {})), alpha_initializer_(options, "alpha_initializer", "zeros") {
         if (find_initializer(alpha_initializer_.name)->fans != Fans::none)
             throw std::invalid_argument(fmt::format("\"alpha_initializer\" cannot be {}, which is for kernels", alpha_initializer_.name));
     }
 
     FeatureMap infer() const override {
-        require_channels(in[0], "rectify");
-        if (in[0].flat && !shared_axes_.empty())
-            throw std::invalid_argument("has an alpha for each value of a flat input: nothing is shared");
-        if (!in[0].flat && (!shares(1, in[0].h) || !shares(2, in[0].w) || std::ranges::find(shared_axes_, 3) != shared_axes_.end()))
-            throw std::invalid_argument("has an alpha for each channel: \"shared_axes\" must be [1, 2], the rows and columns");
+        if (in[0].flat && !shared_axes_.empty() && shared_axes_ != std::vector{1})
+            throw std::invalid_argument("has a flat input: \"shared_axes\" must be [1] or none");
         return in[0];
     }
 
     std::vector<Weight> weights() const override {
-        const int c = in[0].c;
-        Weight alpha{"alpha", in[0].flat ? std::vector<int>{c} : std::vector<int>{1, 1, c}, {c}, true, alpha_initializer_.name};
+        const auto [h, w, c, _] = of_alpha();
+        Weight alpha{"alpha", in[0].flat ? std::vector{h * w * c} : std::vector{h, w, c}, {c, w, h}, true, alpha_initializer_.name};
+        if (is_of_channels()) alpha.extents = {c};
         alpha.values = alpha_initializer_.values;
         return {alpha};
     }
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
-        const int input = inputs[0], alpha = lowering.weight(*this, "alpha"), output = lowering.activation(name, out);
-        lowering.apply(name, {"prelu", {{"alpha", alpha}}}, input, output);
+        const std::string unit = is_of_channels() ? "" : "unit";
+        const int input = inputs[0], alpha = alpha_of_units(lowering), output = lowering.activation(name, out);
+        lowering.apply(name, {unit + "prelu", {{"alpha", alpha}}}, input, output);
         lowering.on_backward(output, [=, this, &lowering](int d_output) {
-            if (trainable)
-                lowering.call(name, "prelu_bwd_alpha", elementwise(in[0]), {{"d_output", d_output}, {"input", input}},
-                              {{"d_alpha", lowering.gradient(alpha)}});
+            if (trainable) {
+                const int d_alpha = lowering.gradient(alpha);
+                lowering.call(name, is_of_channels() ? "prelu_bwd_alpha" : "prelu_bwd_unit_alpha", elementwise(in[0]),
+                              {{"d_output", d_output}, {"input", input}}, {{"d_alpha", d_alpha}});
+                lowering.add_gradient(name, alpha, d_alpha);
+            }
             if (!lowering.wants_gradient(input)) return;
             const int d_input = lowering.gradient(input);
-            lowering.apply(name, {"prelumask", {{"at", input}, {"alpha", alpha}}}, d_output, d_input);
+            lowering.apply(name, {unit + "prelumask", {{"at", input}, {"alpha", alpha}}}, d_output, d_input);
             lowering.add_gradient(name, input, d_input);
         });
         return output;
     }
 
 private:
-    bool shares(int axis, int size) const { return size == 1 || std::ranges::find(shared_axes_, axis) != shared_axes_.end(); }
+    /// The sizes of alpha. Where the input is flat, its one axis are rows, columns and channels.
+    FeatureMap of_alpha() const {
+        const auto size = [&](int axis, int whole) { return std::ranges::find(shared_axes_, axis) == shared_axes_.end() ? whole : 1; };
+        const auto [h, w, c, flat] = in[0];
+        return {size(1, h), size(flat ? 1 : 2, w), size(flat ? 1 : 3, c), flat};
+    }
 
-    std::vector<double> shared_axes_;
+    bool is_of_channels() const {
+        const auto [h, w, c, _] = of_alpha();
+        return h == 1 && w == 1 && c == in[0].c;
+    }
+
+    /// The alpha of each channel or unit: the weight, or what makes it of one that they share.
+    int alpha_of_units(Lowering &lowering) const {
+        const int alpha = lowering.weight(*this, "alpha");
+        const auto [h, w, c, _] = of_alpha();
+        if (is_of_channels() || of_alpha() == in[0]) return alpha;
+        const Shape sharing = Window{"window", {in[0].h / h, in[0].w / w}, {1, 1}}.over(in[0], c);
+        const int units = lowering.units(name + "/alphas", in[0]);
+        lowering.call(name, "shared_weights", sharing, {{"shared", alpha}}, {{"units", units}});
+        lowering.on_backward(units, [=, this, &lowering](int d_units) {
+            lowering.call(name, "shared_weights_bwd", sharing, {{"d_units", d_units}}, {{"d_shared", lowering.gradient(alpha)}});
+        });
+        return units;
+    }
+
+    std::vector<int> shared_axes_;
     InitializerChoice alpha_initializer_;
 };
 

@@ -55,7 +55,7 @@ std::optional<Constraint> read_constraint(Options &options, const char *key, int
     auto [own, name] = NamedOptions(options, key, names);
     Constraint constraint{Constraint::Type(std::ranges::find(names, name) - names.begin())};
     if (constraint.type == Constraint::Type::max_norm) constraint.max_value = float(own.number("max_value", 2, 0, most_value));
-    if (constraint.type != Constraint::Type::non_neg) constraint.axes = own.axes("axis", rank, {0});
+    if (constraint.type != Constraint::Type::non_neg) constraint.axes = own.axes("axis", 0, rank - 1, {0});
     own.finish();
     return constraint;
 }

@@ -89,7 +89,7 @@ public:
 
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const int weights = lowering.weight(*this, kernel().name);
-        const int bias = use_bias_ ? lowering.weight(*this, "bias") : lowering.constant(*this, "bias", Home::zeros, out.c);
+        const int bias = use_bias_ ? lowering.weight(*this, "bias") : lowering.constant(*this, "bias", Home::zeros, {out.c});
         const int linear = lowering.activation(activation_.name == "linear" ? name : name + "/linear", out);
         lower_convolution(lowering, *this, shape(), weights, bias, kernel_choice_.regularizer, inputs[0], linear);
         return lower_activation(lowering, *this, activation_, linear);
@@ -209,7 +209,7 @@ public:
     int lower(Lowering &lowering, const std::vector<int> &inputs) const override {
         const FeatureMap between = depthwise_.outputs(in[0]);
         const int weights = lowering.weight(*this, "depthwise_kernel");
-        const int bias = lowering.constant(*this, "depthwise_bias", Home::zeros, between.c);
+        const int bias = lowering.constant(*this, "depthwise_bias", Home::zeros, {between.c});
         const int output = lowering.activation(name + "/depthwise", between);
         lower_convolution(lowering, *this, depthwise_.shape(in[0]), weights, bias, depthwise_choice_.regularizer, inputs[0], output);
         return Convolution::lower(lowering, {output});

@@ -96,6 +96,18 @@ CASES: dict[str, tuple[list[tuple[int, int, int]], list[Layer]]] = {
         [(6, 5, 2)],
         [{"type": "separable_conv2d", "filters": 3, "kernel_size": [3, 2], "strides": 2, "depth_multiplier": 3, "activation": "relu"}],
     ),
+    "prelu units": ([(3, 2, 4)], [{"type": "prelu"}]),
+    "prelu one": ([(3, 2, 4)], [{"type": "prelu", "shared_axes": [1, 2, 3]}]),
+    "prelu rows": ([(3, 2, 4)], [{"type": "prelu", "shared_axes": [1]}]),
+    "prelu columns and channels": ([(3, 2, 4)], [{"type": "prelu", "shared_axes": [2, 3]}]),
+    "prelu flat": ([(3, 2, 4)], [{"type": "flatten"}, {"type": "prelu"}]),
+    "prelu flat one": ([(3, 2, 4)], [{"type": "flatten"}, {"type": "prelu", "shared_axes": [1]}]),
+    "layer_normalization image": ([(3, 2, 4)], [{"type": "layer_normalization", "axis": [1, 2, 3]}]),
+    "layer_normalization image options": (
+        [(3, 2, 4)],
+        [{"type": "layer_normalization", "axis": [-1, -2, -3], "epsilon": 0.125, "scale": False}],
+    ),
+    "layer_normalization flat": ([(3, 2, 4)], [{"type": "flatten"}, {"type": "layer_normalization", "center": False}]),
 }
 
 KERAS_TYPES = {
@@ -110,6 +122,7 @@ KERAS_TYPES = {
     "dense": keras.layers.Dense,
     "group_normalization": keras.layers.GroupNormalization,
     "layer_normalization": keras.layers.LayerNormalization,
+    "flatten": keras.layers.Flatten,
     "prelu": keras.layers.PReLU,
     "softmax": keras.layers.Softmax,
     "reshape": keras.layers.Reshape,

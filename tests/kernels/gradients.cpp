@@ -489,6 +489,30 @@ TEST_CASE("gradients of layer and group normalisation through the statistics") {
     check(norm, {random.reals({4, 3, 2, 2}, -1, 1), random.reals({4}, -1, 1), random.reals({4}, -1, 1)});
 }
 
+TEST_CASE("gradients of a layer normalisation of all that an image has, whose units have weights") {
+    Shape s = window_shape(2, 3, 4, 2, 2, 3, 2, 3, false);
+    s.epsilon = 0.1f;
+    const Array one({4}, 1), zero({4}, 0), no_shift({4, 3, 2}, 0);
+    const auto statistics_of = [=](const Array &input) { return run("group_norm_stats", s, {input})[0]; };
+    const auto scaled = [=](const Array &values, const Array &gamma, const Array &beta) {
+        return applied({{{"unitaffine"}, {{"scale", gamma}, {"shift", beta}}}}, values);
+    };
+    const Differentiable norm = {
+        [=](const Arrays &inputs) {
+            const Array &input = inputs[0];
+            return scaled(run("group_norm_fwd", s, {input, statistics_of(input), one, zero})[0], inputs[1], inputs[2]);
+        },
+        [=](const Arrays &inputs, const Array &upstream) {
+            const Array &input = inputs[0], statistics = statistics_of(input);
+            const Arrays weights = run("group_norm_bwd_unit_weights", s, {upstream, input, statistics});
+            const Array d_normalised = scaled(upstream, inputs[1], no_shift);
+            const Array means = run("group_norm_bwd_means", s, {d_normalised, input, statistics, one})[0];
+            return Arrays{run("group_norm_bwd_data", s, {d_normalised, input, statistics, means, one})[0], weights[0], weights[1]};
+        }};
+    Random random(19);
+    check(norm, {random.reals({4, 3, 2, 2}, -1, 1), random.reals({4, 3, 2}, -1, 1), random.reals({4, 3, 2}, -1, 1)});
+}
+
 TEST_CASE("gradients of softmax") {
     const Shape shape{.in_h = 2, .in_w = 3, .in_c = 4};
     const auto softmax = [=](const Array &input) { return run("softmax_fwd", shape, {input})[0]; };
@@ -503,19 +527,31 @@ TEST_CASE("gradients of softmax") {
 TEST_CASE("gradients of a PReLU") {
     const Shape shape{.in_h = 4, .in_w = 5, .in_c = 3};
     const auto alpha_of = [](const Arrays &inputs) { return std::map<std::string, Array>{{"alpha", inputs[1]}}; };
-    const Differentiable prelu = {
-        [=](const Arrays &inputs) {
-            return applied({{{"prelu"}, alpha_of(inputs)}}, inputs[0]);
-        },
-        [=](const Arrays &inputs, const Array &upstream) {
-            std::map<std::string, Array> operands = alpha_of(inputs);
-            operands.emplace("at", inputs[0]);
-            return Arrays{applied({{{"prelumask"}, operands}}, upstream), run("prelu_bwd_alpha", shape, {upstream, inputs[0]})[0]};
-        }};
+    const auto prelu = [=](const std::string &row, const std::string &mask, const std::string &of_alpha) {
+        return Differentiable{[=](const Arrays &inputs) {
+                                  return applied({{{row}, alpha_of(inputs)}}, inputs[0]);
+                              },
+                              [=](const Arrays &inputs, const Array &upstream) {
+                                  std::map<std::string, Array> operands = alpha_of(inputs);
+                                  operands.emplace("at", inputs[0]);
+                                  return Arrays{applied({{{mask}, operands}}, upstream), run(of_alpha, shape, {upstream, inputs[0]})[0]};
+                              }};
+    };
     Random random(15);
-    Array alpha({3});
-    alpha.values = {0.25, -0.5, 1.5};
-    check(prelu, {random.reals({3, 5, 4, 2}, -1, 1), alpha});
+    const Array input = random.reals({3, 5, 4, 2}, -1, 1);
+    check(prelu("prelu", "prelumask", "prelu_bwd_alpha"), {input, random.reals({3}, -1, 2)});
+    check(prelu("unitprelu", "unitprelumask", "prelu_bwd_unit_alpha"), {input, random.reals({3, 5, 4}, -1, 2)});
+}
+
+TEST_CASE("gradients of weights that units share") {
+    const Shape rows_and_channels{.in_h = 4, .in_w = 5, .in_c = 3, .out_w = 5, .kernel_h = 4};
+    const Shape columns{.in_h = 4, .in_w = 5, .in_c = 3, .out_h = 4, .out_c = 3, .kernel_w = 5};
+    const Shape all{.in_h = 4, .in_w = 5, .in_c = 3, .kernel_h = 4, .kernel_w = 5};
+    Random random(18);
+    for (const Shape &shape : {rows_and_channels, columns, all})
+        check({[=](const Arrays &inputs) { return run("shared_weights", shape, {inputs[0]})[0]; },
+               [=](const Arrays &, const Array &upstream) { return run("shared_weights_bwd", shape, {upstream}); }},
+              {random.reals({shape.out_c, shape.out_w, shape.out_h}, -1, 1)});
 }
 
 TEST_CASE("gradients of a sum") {

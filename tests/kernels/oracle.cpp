@@ -353,6 +353,16 @@ void group_norm_bwd_weights(const Shape &s, const Array &d_output, const Array &
     });
 }
 
+void group_norm_bwd_unit_weights(const Shape &s, const Array &d_output, const Array &input, const Array &statistics, Array &d_gamma,
+                                 Array &d_beta) {
+    clear(d_gamma);
+    clear(d_beta);
+    for_each_element(input, [&](int c, int x, int y, int n) {
+        d_gamma(c, x, y) += d_output(c, x, y, n) * group_normalised(s, input, statistics, c, x, y, n);
+        d_beta(c, x, y) += d_output(c, x, y, n);
+    });
+}
+
 void group_norm_bwd_means(const Shape &s, const Array &d_output, const Array &input, const Array &statistics, const Array &gamma,
                           Array &means) {
     const auto gradient = [&](int c, int x, int y, int n) { return gamma(c) * d_output(c, x, y, n); };
@@ -378,6 +388,27 @@ void prelu_bwd_alpha(const Shape &, const Array &d_output, const Array &input, A
         const double value = input(c, x, y, n);
         d_alpha(c) += d_output(c, x, y, n) * (value > 0 ? 0 : value);
     });
+}
+
+void prelu_bwd_unit_alpha(const Shape &, const Array &d_output, const Array &input, Array &d_alpha) {
+    clear(d_alpha);
+    for_each_element(input, [&](int c, int x, int y, int n) {
+        const double value = input(c, x, y, n);
+        d_alpha(c, x, y) += d_output(c, x, y, n) * (value > 0 ? 0 : value);
+    });
+}
+
+/// The weight that a unit shares.
+double &shared_by(Array &shared, int c, int x, int y) { return shared(c % shared.extent(0), x % shared.extent(1), y % shared.extent(2)); }
+
+void shared_weights(const Shape &, const Array &shared, Array &units) {
+    Array weights = shared;
+    for_each_element(units, [&](int c, int x, int y, int) { units(c, x, y) = shared_by(weights, c, x, y); });
+}
+
+void shared_weights_bwd(const Shape &, const Array &d_units, Array &d_shared) {
+    clear(d_shared);
+    for_each_element(d_units, [&](int c, int x, int y, int) { shared_by(d_shared, c, x, y) += d_units(c, x, y); });
 }
 
 /// A value as it is compared with others: NaN counts as infinity.
@@ -691,9 +722,13 @@ CoreOracle find_oracle(std::string_view core) {
         {"group_norm_stats", listed<group_norm_stats>},
         {"group_norm_fwd", listed<group_norm_fwd>},
         {"group_norm_bwd_weights", listed<group_norm_bwd_weights>},
+        {"group_norm_bwd_unit_weights", listed<group_norm_bwd_unit_weights>},
         {"group_norm_bwd_means", listed<group_norm_bwd_means>},
         {"group_norm_bwd_data", listed<group_norm_bwd_data>},
         {"prelu_bwd_alpha", listed<prelu_bwd_alpha>},
+        {"prelu_bwd_unit_alpha", listed<prelu_bwd_unit_alpha>},
+        {"shared_weights", listed<shared_weights>},
+        {"shared_weights_bwd", listed<shared_weights_bwd>},
         {"max_pool2d_fwd", listed<max_pool2d_fwd>},
         {"max_pool2d_bwd", listed<max_pool2d_bwd>},
         {"average_pool2d_fwd", listed<average_pool2d_fwd>},

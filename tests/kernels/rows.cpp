@@ -28,6 +28,8 @@ struct At {
     double element(const char *name) const { return operands[name](c, x, y, n); }
     double image(const char *name) const { return operands[name](c, 0, 0, n); }
     double channel(const char *name) const { return operands[name](c); }
+    /// For each channel, or for each unit.
+    double weight(const char *name) const { return operands[name](c, x % operands[name].extent(1), y % operands[name].extent(2)); }
     double constant(std::string_view name) const {
         const std::vector<RowConstant> &constants = find_row(operands.link.row).constants;
         return operands.link.constants.at(std::size_t(std::ranges::find(constants, name, &RowConstant::name) - constants.begin()));
@@ -69,11 +71,11 @@ double noise_error(const At &at, double error, double result) {
     return error + 24 * u * std::abs(noise(at)) + u * (std::abs(result) + std::abs(at.value()));
 }
 
-double affine(const At &at, double value) { return at.channel("scale") * value + at.channel("shift"); }
+double affine(const At &at, double value) { return at.weight("scale") * value + at.weight("shift"); }
 
 double affine_error(const At &at, double error, double) {
-    const double scale = std::abs(at.channel("scale"));
-    return scale * error + 2 * u * (scale * std::abs(at.value()) + std::abs(at.channel("shift")));
+    const double scale = std::abs(at.weight("scale"));
+    return scale * error + 2 * u * (scale * std::abs(at.value()) + std::abs(at.weight("shift")));
 }
 
 /// One product.
@@ -196,7 +198,7 @@ double bounded_slope(double of, double most, double slope) {
 
 double leaky_slope(const At &at) { return bounded_slope(at.element("of"), HUGE_VAL, at.constant("negative_slope")); }
 double bounded_slope(const At &at) { return bounded_slope(at.element("of"), at.constant("max_value"), at.constant("negative_slope")); }
-double prelu_slope(const At &at, double of) { return std::isnan(of) ? of : of > 0 ? 1 : at.channel("alpha"); }
+double prelu_slope(const At &at, double of) { return std::isnan(of) ? of : of > 0 ? 1 : at.weight("alpha"); }
 double elu_slope(const At &at) { return exponential_linear_slope(at.element("of"), 1, at.constant("alpha")); }
 double selu_slope(const At &at) { return exponential_linear_slope(at.element("of"), selu_scale, selu_alpha); }
 
@@ -323,6 +325,8 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"leakymask", times_slope<leaky_slope>},
     {"prelu", product<prelu_factor>},
     {"prelumask", product<prelu_mask_factor>},
+    {"unitprelu", product<prelu_factor>},
+    {"unitprelumask", product<prelu_mask_factor>},
     {"boundedrelu", activation<bounded_relu>},
     {"boundedmask", times_slope<bounded_slope>},
     {"elu", activation<elu>},
@@ -351,6 +355,7 @@ const std::map<std::string, Row, std::less<>> rows = {
     {"hardsilugradient", times_slope<of_input<hard_silu_slope>>},
     {"affinemask", mask<is_affine_rectified>},
     {"affine", {[](const At &at) { return affine(at, at.value()); }, affine_error}},
+    {"unitaffine", {[](const At &at) { return affine(at, at.value()); }, affine_error}},
     {"add",
      {[](const At &at) { return at.value() + at.element("addend"); },
       // Of several sums behind each other the compiler may take another pair first: twice what either rounding is at most.

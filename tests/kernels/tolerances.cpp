@@ -243,6 +243,20 @@ void group_norm_bwd_weights(const Shape &s, const Arguments &before, const Argum
     }
 }
 
+/// The same over the images.
+void group_norm_bwd_unit_weights(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
+    const Array &d_output = before["d_output"];
+    const int images = d_output.extent(3);
+    oracle::for_each_element(d_output, [&](int c, int x, int y, int n) {
+        const double gradient = std::abs(d_output(c, x, y, n));
+        const double product = gradient * std::abs(oracle::group_normalised(s, before["input"], before["statistics"], c, x, y, n));
+        tolerance["d_gamma"](c, x, y) += product;
+        tolerance["d_beta"](c, x, y) += gradient;
+    });
+    for (double &value : tolerance["d_gamma"].values) value = sum_error(images + 4, value);
+    for (double &value : tolerance["d_beta"].values) value = sum_error(images, value);
+}
+
 /// Means of products of up to four factors, one of them a difference.
 void group_norm_bwd_means(const Shape &s, const Arguments &before, const Arguments &, Arguments &tolerance) {
     const double count = double(s.in_c) / (s.out_c / 2) * s.kernel_w * s.kernel_h;
@@ -516,6 +530,7 @@ const std::map<std::string, Rule, std::less<>> rules = {
     {"group_norm_stats", group_norm_stats},
     {"group_norm_fwd", group_norm_fwd},
     {"group_norm_bwd_weights", group_norm_bwd_weights},
+    {"group_norm_bwd_unit_weights", group_norm_bwd_unit_weights},
     {"group_norm_bwd_means", group_norm_bwd_means},
     {"group_norm_bwd_data", group_norm_bwd_data},
     {"softmax_fwd", softmax_fwd},

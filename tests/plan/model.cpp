@@ -604,21 +604,51 @@ TEST_CASE("a pool counts its windows as Keras does, or in ceil_mode as PyTorch d
         "left out");
 }
 
-TEST_CASE("layer and group normalisation are over the channels, in groups that divide them") {
-    for (const char *fits :
-         {R"({"type": "layer_normalization", "axis": 3})", R"({"type": "group_normalization", "groups": 3, "axis": [-1]})",
-          R"({"type": "group_normalization", "groups": -1})"})
-        CHECK_NOTHROW(make_model(fmt::format("{}, {}, {}", fits, flatten, softmax)));
-    CHECK_NOTHROW(make_model(flatten + R"(, {"type": "dense", "units": 9}, {"type": "layer_normalization", "axis": 1}, )" + softmax));
+TEST_CASE("layer normalisation is over the channels, or all that an image has") {
+    struct Case {
+        std::string layers;
+        std::vector<int> shape;
+        std::string normalises;
+    };
+    const auto layer = [](const std::string &axis) { return fmt::format(R"({{"type": "layer_normalization"{}}})", axis); };
+    const std::string of_channels = "group_norm_fwd", of_units = "group_norm_fwd output[unitaffine]";
+    for (const auto &[layers, shape, normalises] :
+         {Case{layer("") + ", " + flatten, {3}, of_channels},
+          {layer(R"(, "axis": 3)") + ", " + flatten, {3}, of_channels},
+          {layer(R"(, "axis": [1, 2, 3])") + ", " + flatten, {8, 8, 3}, of_units},
+          {layer(R"(, "axis": [-1, -3, -2])") + ", " + flatten, {8, 8, 3}, of_units},
+          {R"({"type": "max_pooling2d", "pool_size": 8}, )" + layer(R"(, "axis": [1, 2, 3])") + ", " + flatten, {1, 1, 3}, of_channels},
+          {flatten + ", " + layer(""), {8 * 8 * 3}, of_units},
+          {flatten + R"(, {"type": "dense", "units": 9}, )" + layer(R"(, "axis": [1])"), {9}, of_channels}}) {
+        CAPTURE(layers);
+        const Model model = make_model(R"({"type": "conv2d", "filters": 3, "kernel_size": 1}, )" + layers + ", " + softmax);
+        const Slabs slabs = lay_out_slabs(model);
+        for (const char *weight : {"layer_normalization/gamma", "layer_normalization/beta"})
+            CHECK(slabs.parameters[std::size_t(slabs.find(weight))].shape == shape);
+        std::set<std::string> names;  // plans know values by them
+        for (const Buffer &value : lower_training(model, slabs).values) CHECK(names.insert(value.name).second);
+        Graph inference = lower_inference(model, slabs);
+        fuse(inference, x86_avx2());
+        CHECK(std::ranges::count(calls_of(inference), "layer_normalization: " + normalises) == 1);
+    }
 
     const std::string where = "t.json: layers[0] \"layer_normalization\": ";
-    for (const char *axis : {"1", "[1, 2, 3]", "[2, -1]"})
-        CHECK(message(fmt::format(R"({{"type": "layer_normalization", "axis": {}}})", axis)) ==
-              where + "\"axis\" must be -1, the channels");
-    CHECK(message(R"({"type": "layer_normalization", "axis": 4})") ==
-          where + "\"axis\" must be a number from -1 to 3, or a list of such, not 4");
-    CHECK(message(flatten + R"(, {"type": "layer_normalization"})") ==
-          "t.json: layers[1] \"layer_normalization\": cannot normalise what flatten made of rows and columns; put it before the flatten");
+    for (const char *axis : {"1", "0", "[2, 3]", "[2, -1]"})
+        CHECK(message(layer(fmt::format(R"(, "axis": {})", axis))) ==
+              where + "\"axis\" must be -1, the channels, or [1, 2, 3], rows, columns and channels");
+    CHECK(message(layer(R"(, "axis": 4)")) == where + "\"axis\" must be an axis from -3 to 3, or a list of such, each once, not 4");
+    CHECK(message(flatten + ", " + layer(R"(, "axis": [1, 2, 3])")) ==
+          "t.json: layers[1] \"layer_normalization\": has a flat input: \"axis\" must be -1, all of it");
+}
+
+TEST_CASE("group normalisation is over the channels, in groups that divide them") {
+    for (const char *fits :
+         {R"({"type": "group_normalization", "groups": 3, "axis": [-1]})", R"({"type": "group_normalization", "groups": -1})"})
+        CHECK_NOTHROW(make_model(fmt::format("{}, {}, {}", fits, flatten, softmax)));
+    CHECK(message(R"({"type": "group_normalization", "groups": 3, "axis": [1, 2, 3]})") ==
+          "t.json: layers[0] \"group_normalization\": \"axis\" must be -1, the channels");
+    CHECK(message(flatten + R"(, {"type": "group_normalization"})") ==
+          "t.json: layers[1] \"group_normalization\": cannot normalise what flatten made of rows and columns; put it before the flatten");
     const auto groups = [](const char *groups) { return message(fmt::format(R"({{"type": "group_normalization"{}}})", groups)); };
     const std::string refusal =
         "t.json: layers[0] \"group_normalization\": \"groups\" must divide the 3 channels, or be -1 for as many; it is ";
@@ -628,30 +658,47 @@ TEST_CASE("layer and group normalisation are over the channels, in groups that d
     CHECK(groups(R"(, "groups": 1.5)") == refusal + "1.5");
 }
 
-TEST_CASE("a PReLU has an alpha for each channel") {
-    const auto alpha = [](const std::string &layers) {
-        const Slabs slabs = lay_out_slabs(make_model(layers + ", " + softmax));
-        return slabs.parameters[std::size_t(slabs.find("p_re_lu/alpha"))];
+TEST_CASE("a PReLU has an alpha for each value of an image, but for the axes that share one") {
+    const auto graph = [](const std::string &layers) {
+        const Model model =
+            make_model(fmt::format(R"({{"type": "conv2d", "filters": 5, "kernel_size": [2, 3]}}, {}, {})", layers, softmax));
+        const Slabs slabs = lay_out_slabs(model);
+        return std::pair(slabs.parameters[std::size_t(slabs.find("p_re_lu/alpha"))], lower_training(model, slabs));
     };
-    const Parameter of_image = alpha(R"({"type": "prelu", "shared_axes": [1, 2]}, )" + flatten);
-    CHECK(of_image.shape == std::vector<int>{1, 1, 3});
-    CHECK(of_image.initializer == "zeros");
-    CHECK(alpha(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu", "alpha_initializer": "ones"})").shape ==
-          std::vector<int>{9});
-    CHECK(alpha(R"({"type": "max_pooling2d", "pool_size": 8}, {"type": "prelu"}, )" + flatten).shape == std::vector<int>{1, 1, 3});
+    struct Case {
+        const char *axes;
+        std::vector<int> shape;
+        bool is_of_channels;
+    };
+    for (const auto &[axes, shape, is_of_channels] : {Case{"", {7, 6, 5}, false},
+                                                      {R"(, "shared_axes": [2, 1])", {1, 1, 5}, true},
+                                                      {R"(, "shared_axes": 1)", {1, 6, 5}, false},
+                                                      {R"(, "shared_axes": [2])", {7, 1, 5}, false},
+                                                      {R"(, "shared_axes": [3, 1])", {1, 6, 1}, false},
+                                                      {R"(, "shared_axes": [1, 2, 3])", {1, 1, 1}, false}}) {
+        CAPTURE(axes);
+        const auto [alpha, training] = graph(fmt::format(R"({{"type": "prelu"{}}}, {})", axes, flatten));
+        CHECK(alpha.shape == shape);
+        CHECK(alpha.initializer == "zeros");
+        CHECK(count(training, is_of_channels ? "prelu" : "unitprelu") == 1);
+        CHECK(count(training, is_of_channels ? "prelu_bwd_alpha" : "prelu_bwd_unit_alpha") == 1);
+        const bool is_shared = !is_of_channels && shape != std::vector{7, 6, 5};
+        CHECK(count(training, "shared_weights") == is_shared);
+        CHECK(count(training, "shared_weights_bwd") == is_shared);
+    }
+    const auto shape_of = [&](const std::string &layers) { return graph(layers).first.shape; };
+    CHECK(shape_of(R"({"type": "max_pooling2d", "pool_size": [7, 6]}, {"type": "prelu"}, )" + flatten) == std::vector{1, 1, 5});
+    CHECK(shape_of(flatten + R"(, {"type": "prelu"})") == std::vector{7 * 6 * 5});
+    CHECK(shape_of(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu"})") == std::vector{9});
+    CHECK(shape_of(flatten + R"(, {"type": "prelu", "shared_axes": 1})") == std::vector{1});
 
     const std::string where = "t.json: layers[0] \"p_re_lu\": ";
-    for (const char *axes : {"", R"(, "shared_axes": 1)", R"(, "shared_axes": [1, 2, 3])"})
-        CHECK(message(fmt::format(R"({{"type": "prelu"{}}})", axes)) ==
-              where + "has an alpha for each channel: \"shared_axes\" must be [1, 2], the rows and columns");
     CHECK(message(R"({"type": "prelu", "shared_axes": [0]})") ==
-          where + "\"shared_axes\" must be a number from 1 to 3, or a list of such, not [0]");
+          where + "\"shared_axes\" must be an axis from 1 to 3, or a list of such, each once, not [0]");
     CHECK(message(R"({"type": "prelu", "alpha_initializer": "he_normal"})") ==
           where + "\"alpha_initializer\" cannot be he_normal, which is for kernels");
-    CHECK(message(flatten + R"(, {"type": "prelu"})") == "t.json: layers[1] \"p_re_lu\": cannot rectify what flatten made of rows and "
-                                                         "columns; put it before the flatten");
-    CHECK(message(flatten + R"(, {"type": "dense", "units": 9}, {"type": "prelu", "shared_axes": [1, 2]})") ==
-          "t.json: layers[2] \"p_re_lu\": has an alpha for each value of a flat input: nothing is shared");
+    CHECK(message(flatten + R"(, {"type": "prelu", "shared_axes": [1, 2]})") ==
+          "t.json: layers[1] \"p_re_lu\": has a flat input: \"shared_axes\" must be [1] or none");
 }
 
 TEST_CASE("a kernel's regularizer adds to its gradient when the backward pass is over, and to no other's") {
