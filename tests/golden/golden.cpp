@@ -168,7 +168,8 @@ void check_ten_steps(const std::string &set) {
 
     const double growth = rounding_growth(network.plan(), set);
     const Floats losses = golden.tensor("losses");
-    StepValues step{.learning_rate = learning_rate};
+    StepValues step{.dropout_rates = std::vector<float>(static_cast<std::size_t>(network.plan().dropout_layers)),
+                    .learning_rate = learning_rate};
     for (std::size_t i = 0; i < losses.size(); ++i, ++step.update) {
         const double loss = network.gradients(batch.records, step).loss / images;
         CAPTURE(i, loss, losses[i]);
