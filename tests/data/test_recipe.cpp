@@ -76,7 +76,7 @@ TEST_CASE("Schedules are Keras's and PyTorch's") {
 TEST_CASE("onecycle is linear up and a cosine down") {
     const Recipe recipe = load_recipe("onecycle");
     CHECK((recipe.epochs == 10 && recipe.batch == 64 && recipe.flip == 0.5));
-    CHECK(dropout_rates(recipe, with_dropouts(4)) == std::vector<double>{0.05, 0.05, 0.1, 0.1});
+    CHECK_FALSE(recipe.dropout);  // so that it trains any network
     const LearningRate &rate = recipe.learning_rate;
     CHECK(close(learning_rate(rate, {0, 1000, 1000}), 5e-4, 5e-3));
     CHECK(close(learning_rate(rate, {100, 1000, 1000}), 2.75e-3, 5e-3));
