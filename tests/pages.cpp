@@ -82,7 +82,7 @@ std::vector<Thing> read_things(const Cells &row, const Table &table) {
     return things;
 }
 
-Key read_key(const std::string &standard) {
+PageKey read_key(const std::string &standard) {
     const std::vector<std::string> code = code_of(standard);
     if (code.empty()) return {.is_required = standard == "required"};
     if (json::accept(code[0])) return {.standard = json::parse(code[0])};
@@ -121,20 +121,20 @@ json with(json object, const std::string &key, const json &value) {
 
 }  // namespace
 
-std::set<std::string> Section::names() const {
+std::set<std::string> PageSection::names() const {
     std::set<std::string> names;
     for (const Thing &thing : things) names.insert(thing.name);
     return names;
 }
 
-Keys Section::keys_of(const Thing &thing) const {
+Keys PageSection::keys_of(const Thing &thing) const {
     Keys all = thing.keys;
     all.insert(keys.begin(), keys.end());
     return all;
 }
 
-Section read_section(const std::string &page, const std::string &heading) {
-    Section section;
+PageSection read_section(const std::string &page, const std::string &heading) {
+    PageSection section;
     std::size_t first = 0;  // of the last table of things
     std::optional<Table> table;
     for (const std::string &line : lines_below(page, heading)) {
@@ -151,7 +151,7 @@ Section read_section(const std::string &page, const std::string &heading) {
         } else if (table->has("example")) {
             std::ranges::move(read_things(row, *table), std::back_inserter(section.things));
         } else if (table->has("key")) {
-            const Key key = read_key(table->cell(row, "default"));
+            const PageKey key = read_key(table->cell(row, "default"));
             for (const std::string &name : code_of(row.front())) {
                 if (!table->has("of")) section.keys[name] = key;
                 for (std::size_t i = first; table->has("of") && i < section.things.size(); ++i)

@@ -15,13 +15,13 @@
 namespace halcyon {
 
 /// What a page says of a key. One that need not be there and has no standard has one that JSON cannot say.
-struct Key {
+struct PageKey {
     bool is_required = false;
     std::optional<nlohmann::json> standard = {};
     std::string standard_of = {};  // the key that gives it its standard; "": none
 };
 
-using Keys = std::map<std::string, Key>;
+using Keys = std::map<std::string, PageKey>;
 
 struct Thing {
     std::string name;
@@ -30,7 +30,7 @@ struct Thing {
     Keys keys;
 };
 
-struct Section {
+struct PageSection {
     std::vector<Thing> things;
     Keys keys;
 
@@ -40,7 +40,7 @@ struct Section {
 };
 
 /// What stands in the tables below a heading, in the parts of its section too. Throws std::runtime_error where it is not as above.
-Section read_section(const std::string &page, const std::string &heading);
+PageSection read_section(const std::string &page, const std::string &heading);
 
 /// The blocks of JSON of a page.
 std::vector<std::string> json_blocks(const std::string &page);

@@ -77,7 +77,7 @@ std::vector<std::uint8_t> with_channels(DecodedPicture picture, int c) {
 }
 
 /// The middle part of the aspect ratio of w x h, as Pillow's ImageOps.fit() takes it.
-Window middle(const Picture &picture, int h, int w) {
+CropBox middle(const Picture &picture, int h, int w) {
     const double ratio = double(picture.w) / picture.h, wanted = double(w) / h;
     double width = picture.w, height = picture.h;
     if (ratio > wanted) width = wanted * picture.h;
@@ -86,7 +86,7 @@ Window middle(const Picture &picture, int h, int w) {
     return {float(left), float(top), float(left + width), float(top + height)};
 }
 
-Window whole(const Picture &picture) { return {0, 0, float(picture.w), float(picture.h)}; }
+CropBox whole(const Picture &picture) { return {0, 0, float(picture.w), float(picture.h)}; }
 
 /// The whole picture in the middle of black bars, as by Pillow's ImageOps.pad(); halves are rounded to even there.
 Picture padded(const Picture &picture, int h, int w, Resize method) {

@@ -144,7 +144,7 @@ bool height_first(const Picture &picture, int h, int w) {
     return fewer_rows > 0 && fewer_rows > 2 * fewer_columns;
 }
 
-Picture resize_pillow(const Picture &picture, const Window &window, int h, int w) {
+Picture resize_pillow(const Picture &picture, const CropBox &window, int h, int w) {
     const Filter columns(picture.w, window.left, window.right, w), rows(picture.h, window.top, window.bottom, h);
     const auto across_picture = picture.c == 1 ? across<1> : across<3>;
     if (height_first(picture, h, w)) return across_picture(down(picture, rows, 0), columns, 0, h);
@@ -170,7 +170,7 @@ struct Neighbours {
     }
 };
 
-Picture resize_tf(const Picture &picture, const Window &window, int h, int w) {
+Picture resize_tf(const Picture &picture, const CropBox &window, int h, int w) {
     const Neighbours columns(picture.w, window.left, window.right, w), rows(picture.h, window.top, window.bottom, h);
     Picture result = black(h, w, picture.c);
     std::uint8_t *to = result.pixels.data();
@@ -199,7 +199,7 @@ std::vector<std::size_t> nearest(int inputs, float begin, float end, int outputs
     return result;
 }
 
-Picture resize_nearest(const Picture &picture, const Window &window, int h, int w) {
+Picture resize_nearest(const Picture &picture, const CropBox &window, int h, int w) {
     const std::vector<std::size_t> columns = nearest(picture.w, window.left, window.right, w);
     Picture result = black(h, w, picture.c);
     std::uint8_t *to = result.pixels.data();
@@ -211,7 +211,7 @@ Picture resize_nearest(const Picture &picture, const Window &window, int h, int 
 
 }  // namespace
 
-Picture resize(const Picture &picture, const Window &window, int h, int w, Resize method) {
+Picture resize(const Picture &picture, const CropBox &window, int h, int w, Resize method) {
     switch (method) {
     case Resize::pillow:
         return resize_pillow(picture, window, h, w);

@@ -6,11 +6,11 @@
 namespace halcyon {
 
 /// A part of a picture, in pixels from its upper left corner; in single precision, as Pillow takes resize(box=...).
-struct Window {
+struct CropBox {
     float left, top, right, bottom;
 };
 
-/// The window of the picture as h x w pixels.
+/// What the window holds as h x w pixels.
 ///
 /// pillow: Pillow's Image.resize((w, h), BILINEAR, window), bit for bit. A triangle as wide as two input pixels, or two output pixels where
 /// those are wider; one side first, rounded to bytes, then the other; weights of 22 fractional bits.
@@ -19,6 +19,6 @@ struct Window {
 /// ties to even as by tf.round().
 ///
 /// nearest: Pillow's Image.resize((w, h), NEAREST, window): the pixel that the centre of an output pixel lies in.
-Picture resize(const Picture &picture, const Window &window, int h, int w, Resize method);
+Picture resize(const Picture &picture, const CropBox &window, int h, int w, Resize method);
 
 }  // namespace halcyon

@@ -39,13 +39,13 @@ Block::Block(std::int64_t bytes) : size_(bytes) {
     prefer_huge_pages(data_.get(), static_cast<std::size_t>(bytes));
 }
 
-Place place_of(const void *memory) { return {.host = static_cast<std::byte *>(const_cast<void *>(memory))}; }
+Address place_of(const void *memory) { return {.host = static_cast<std::byte *>(const_cast<void *>(memory))}; }
 
 TwinBlock::TwinBlock(const halide_device_interface_t *device, Session &session, std::int64_t bytes) : host_(bytes) {
     if (device && bytes > 0) device_.emplace(device, session, bytes);
 }
 
-Place TwinBlock::place(std::int64_t offset) {
+Address TwinBlock::place(std::int64_t offset) {
     if (!device_) return {.host = host_.data() + offset};
     return {.device = device_->device(), .on_device = device_->at(offset)};
 }
@@ -222,9 +222,9 @@ void Memory::begin_run() {
         if (std::exchange(is_on_host_[static_cast<std::size_t>(home)], false)) block(home).send(block(home).size());
 }
 
-void Memory::bind(std::string_view name, const Place &place) { external_.insert_or_assign(std::string(name), place); }
+void Memory::bind(std::string_view name, const Address &place) { external_.insert_or_assign(std::string(name), place); }
 
-Place Memory::place(const Buffer &buffer) {
+Address Memory::place(const Buffer &buffer) {
     if (buffer.home == Home::external) {
         const auto bound = external_.find(buffer.name);
         if (bound == external_.end()) throw std::runtime_error(fmt::format("nothing is bound to the network's \"{}\"", buffer.name));

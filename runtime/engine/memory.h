@@ -40,14 +40,14 @@ private:
 };
 
 /// Where the kernels find a buffer: at an address of the host's, or in a device's memory.
-struct Place {
+struct Address {
     std::byte *host = nullptr;
     const halide_device_interface_t *device = nullptr;
     std::uint64_t on_device = 0;  // halide_buffer_t::device
 };
 
 /// A place on the host. Kernels take inputs and outputs alike as pointers to mutable bytes.
-Place place_of(const void *memory);
+Address place_of(const void *memory);
 
 /// A block of the host's and, where kernels run on a device, a block of as many bytes there.
 class TwinBlock {
@@ -59,7 +59,7 @@ public:
     std::int64_t size() const { return host_.size(); }
 
     /// Where the kernels find what begins at `offset`.
-    Place place(std::int64_t offset);
+    Address place(std::int64_t offset);
 
     /// Copies the first `bytes` to the device or from there. On the host there is nothing to do.
     void send(std::int64_t bytes);
@@ -82,7 +82,7 @@ public:
           block_(device, session, rows * row_bytes_) {}
 
     std::span<T> operator[](int row) const { return {reinterpret_cast<T *>(block_.host() + row * row_bytes_), values_}; }
-    Place place(int row) { return block_.place(row * row_bytes_); }
+    Address place(int row) { return block_.place(row * row_bytes_); }
 
     /// Copies the first rows to the device or from there.
     void send(int rows) { block_.send(rows * row_bytes_); }
@@ -115,8 +115,8 @@ public:
     /// Takes another data set in this one's place. False, and nothing done, where a device's copy has another size.
     bool refill(const Records &images, const Answers &answers, int records);
 
-    const Place &images() const { return images_; }
-    const Place &answers() const { return answers_; }
+    const Address &images() const { return images_; }
+    const Address &answers() const { return answers_; }
     RecordKind kind() const { return kind_; }
     int records() const { return records_; }
 
@@ -126,7 +126,7 @@ private:
 
     void fill(const Records &images, std::span<const std::byte> answer_bytes, int records);
 
-    Place images_, answers_;
+    Address images_, answers_;
     int shared_classes_;
     std::vector<float> one_hot_;  // of labels that became targets
     bool are_features_;
@@ -164,10 +164,10 @@ public:
     void wait() { block(Home::parameters).wait(); }
 
     /// Gives the external buffers named `name` their memory, which is not owned.
-    void bind(std::string_view name, const Place &place);
+    void bind(std::string_view name, const Address &place);
 
     /// Where `buffer` lies. Throws std::runtime_error for an external buffer that is not bound, and for one outside its home.
-    Place place(const Buffer &buffer);
+    Address place(const Buffer &buffer);
 
 private:
     TwinBlock &block(Home home) { return blocks_[static_cast<std::size_t>(home)]; }
@@ -175,7 +175,7 @@ private:
     int max_batch_;
     std::vector<TwinBlock> blocks_;                                            // by Home
     std::array<bool, static_cast<std::size_t>(Home::external)> is_on_host_{};  // of a slab: its newest bytes are the host's
-    std::map<std::string, Place, std::less<>> external_;
+    std::map<std::string, Address, std::less<>> external_;
 };
 
 }  // namespace halcyon

@@ -90,7 +90,7 @@ struct Network::Implementation {
     // An augmented batch, which `input` takes for a data set: its images are the records 0, 1, 2, ...
     TwinBlock augmented;
     Rows<std::int32_t> counting;
-    Place data_images;  // of the bound data
+    Address data_images;  // of the bound data
     bool reads_augmented = false;
 
     // The batch's images, as the layers read them, and their features: a device is done with a step's when it makes the next one's.

@@ -46,7 +46,7 @@ halide_type_t halide_type(std::string_view type) {
     throw std::invalid_argument(fmt::format("there is no buffer type \"{}\"", type));
 }
 
-Tensor::Tensor(const Buffer &buffer, StorageOrder order, const Place &place, int batch, int records) {
+Tensor::Tensor(const Buffer &buffer, StorageOrder order, const Address &place, int batch, int records) {
     const std::vector<std::int64_t> extents = extents_of(buffer, batch, records);
     if (extents.size() > dimensions_.size())
         throw std::invalid_argument(

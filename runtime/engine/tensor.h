@@ -35,7 +35,7 @@ public:
     /// which are the 4-D buffers whose last extent is the batch, (c, x, y, n), have the strides of `order`; all others are dense, first
     /// extent innermost. Throws std::invalid_argument for more than 5 dimensions or, but for a data set's images on the host,
     /// addressable_bytes.
-    Tensor(const Buffer &buffer, StorageOrder order, const Place &place, int batch, int records = 0);
+    Tensor(const Buffer &buffer, StorageOrder order, const Address &place, int batch, int records = 0);
     Tensor(const Tensor &) = delete;
     Tensor &operator=(const Tensor &) = delete;
 

@@ -22,7 +22,7 @@ const json &recipe_schema() {
     return schema;
 }
 
-Section section(const std::string &heading) { return read_section(read_bytes(RECIPES_PAGE), heading); }
+PageSection section(const std::string &heading) { return read_section(read_bytes(RECIPES_PAGE), heading); }
 
 /// The recipe with all its defaults. What the reader takes here is what the schema allows.
 std::string read_recipe(const json &recipe) {
@@ -52,7 +52,7 @@ TEST_CASE("recipes.md and the schema have the keys and defaults of a recipe that
 
 TEST_CASE("recipes.md and the schema have the optimizers and their keys and defaults that the reader has") {
     const json &schema = recipe_schema(), &any = schema["properties"]["optimizer"];
-    const Section optimizers = section("Optimizers");
+    const PageSection optimizers = section("Optimizers");
     CHECK(optimizers.names() == listed(refusal(reader_of("optimizer"), {{"name", "?"}})));
     CHECK(optimizers.things.size() == any["oneOf"].size());
     for (const Thing &thing : optimizers.things) {
@@ -67,7 +67,7 @@ TEST_CASE("recipes.md and the schema have the optimizers and their keys and defa
 
 TEST_CASE("recipes.md and the schema have the learning rates' schedules and their keys and defaults that the reader has") {
     const json &schema = recipe_schema(), &alternatives = schema["properties"]["learning_rate"]["oneOf"];
-    const Section rates = section("Learning rates");
+    const PageSection rates = section("Learning rates");
     CHECK(rates.names() == listed(refusal(reader_of("learning_rate"), {{"schedule", "?"}})));
     CHECK(rates.things.size() == alternatives.size());
     for (const Thing &thing : rates.things) {
@@ -92,7 +92,7 @@ TEST_CASE("recipes.md and the schema have the keys and defaults of what watches 
 
 TEST_CASE("recipes.md and the schema have the augmentations and their keys and defaults that the reader has") {
     const json &schema = recipe_schema(), &augmentations = schema["properties"]["augment"]["properties"];
-    const Section augment = section("Augmentation");
+    const PageSection augment = section("Augmentation");
     CHECK(augment.names() == listed(refusal(reader_of("augment"), {{"?", 0}})));
     CHECK(augment.things.size() == augmentations.size());
     for (const Thing &thing : augment.things) {

@@ -22,7 +22,7 @@ const json &model_schema() {
     return schema;
 }
 
-Section section(const std::string &heading) { return read_section(read_file(HALCYON_SOURCE_DIR "/docs/models.md"), heading); }
+PageSection section(const std::string &heading) { return read_section(read_file(HALCYON_SOURCE_DIR "/docs/models.md"), heading); }
 
 /// What the reader takes here is what the schema allows: neither knows more of keys and names than the other.
 std::string plan_of(const json &model) {
@@ -65,7 +65,7 @@ TEST_CASE("models.md and the schema have the keys of a model file that the reade
 
 TEST_CASE("models.md and the schema have the layers, keys and defaults that the reader has") {
     const json &schema = model_schema(), &any = schema["$defs"]["layer"];
-    const Section layers = section("Layers");
+    const PageSection layers = section("Layers");
     const Read read = [](const json &layer) { return plan_with_layer(layer); };
     CHECK(layers.names() == listed(refusal(read, {{"type", "?"}})));
     CHECK(layers.things.size() == any["oneOf"].size());
@@ -92,7 +92,7 @@ TEST_CASE("models.md and the schema have the activations, initializers, regulari
                                      {"Losses", "loss", "/properties/loss"}};
     for (const Case &of : cases) {
         CAPTURE(of.heading);
-        Section named = section(of.heading);
+        PageSection named = section(of.heading);
         named.keys["type"].is_required = true;
         const json &alternatives = schema.at(json::json_pointer(of.schema))["oneOf"];
         CHECK(named.names() == listed(refusal([&](const json &value) { return plan_with(of.member, value); }, {{"type", "?"}})));

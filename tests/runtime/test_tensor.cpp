@@ -65,11 +65,11 @@ TEST_CASE("sizes are counted in 64 bits, and what Halide cannot address is refus
     const Buffer large = buffer("float32", {1 << 10, 1 << 10, 1 << 10, batch_extent});
     CHECK(elements_of(large, 64) == std::int64_t{1} << 36);
     CHECK(bytes_of(large, 64) == std::int64_t{1} << 38);
-    CHECK_THROWS_AS(Tensor(large, StorageOrder::hwnc, Place{}, 64), std::invalid_argument);
-    CHECK_THROWS_AS(Tensor(buffer("uint8", {1 << 10, 1 << 10, 1 << 11}), StorageOrder::hwnc, Place{}, 1), std::invalid_argument);
+    CHECK_THROWS_AS(Tensor(large, StorageOrder::hwnc, Address{}, 64), std::invalid_argument);
+    CHECK_THROWS_AS(Tensor(buffer("uint8", {1 << 10, 1 << 10, 1 << 11}), StorageOrder::hwnc, Address{}, 1), std::invalid_argument);
     // Of a data set's images the kernels of the host can.
     const Buffer records = buffer("uint8", {1 << 10, 1 << 10, 1 << 8, records_extent});
-    Tensor images(records, StorageOrder::hwnc, Place{}, 1, 100);
+    Tensor images(records, StorageOrder::hwnc, Address{}, 1, 100);
     CHECK(strides_of(images) == std::vector<int>{1, 1 << 10, 1 << 20, 1 << 28});
-    CHECK_THROWS_AS(Tensor(buffer("uint8", {1, 1, 1, 1, 1, 1}), StorageOrder::hwnc, Place{}, 1), std::invalid_argument);
+    CHECK_THROWS_AS(Tensor(buffer("uint8", {1, 1, 1, 1, 1, 1}), StorageOrder::hwnc, Address{}, 1), std::invalid_argument);
 }
