@@ -12,6 +12,15 @@ if grep -n bound_extent schedules/gpu/* schedules/*/gpu*; then
     exit 1
 fi
 
+# Two types of one name in one program: which of their inline functions a linker takes is chance.
+twice=$(git ls-files '*.h' | xargs awk '
+    /^namespace [a-z_:]+ \{/ {space = $2}
+    /^(class|struct|enum class) [A-Z][A-Za-z0-9]*[^;]*\{/ {print space "::" ($1 == "enum" ? $3 : $2)}' | sort | uniq -d)
+if [[ -n $twice ]]; then
+    echo "two headers have a type of the same name: $twice" >&2
+    exit 1
+fi
+
 # clang-tidy comes from PyPI: since 22 it passes over what the system's headers hold, and takes a third of the time. (libstdc++ 12 calls a function of
 # its own that C++20 deprecates.)
 export PATH="$PWD/.venv/bin:$PATH"
