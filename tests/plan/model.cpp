@@ -77,6 +77,7 @@ TEST_CASE("cifar10 has Keras's names, shapes and parameter counts") {
     CHECK(plan.trainable == 296394);
     CHECK(plan.non_trainable == 832);
     CHECK(plan.classes == 10);
+    CHECK(plan.dropout_layers == 4);
     CHECK(plan.dropout_rates == std::vector<double>{0.05, 0.05, 0.1, 0.1});
 }
 
