@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tests under sanitizers: all under the address and the undefined-behaviour one, the runtime's under the thread one; then everything built
-# by clang. With arguments, only these test programs, without their exhaustive cases, and nothing by clang. kernel_gen is the one that build/release has, without sanitizers.
+# by clang. With arguments, only these test programs, without their exhaustive cases, and nothing by clang. kernel_gen is the one that
+# build/release has, without sanitizers.
 # KERNELS=asan has Halide instrument the kernels of the host's sets too, which compiles all of them again.
 # Usage: cmake/sanitize.sh [TEST_PROGRAM...]
 set -euo pipefail

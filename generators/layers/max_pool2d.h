@@ -4,6 +4,7 @@
 
 #include "generators/layers/comparisons.h"
 #include "generators/pointwise.h"
+#include "plan/divisors.h"
 #include "plan/shape.h"
 
 #include <Halide.h>
@@ -40,14 +41,14 @@ struct MaxPool2dForward {
 struct MaxPool2dBackward {
     Halide::Var c{"c"}, x{"x"}, y{"y"}, n{"n"};
     Halide::RDom taps;              // dx, dy
-    Halide::RDom windows;           // the windows that can hold a pixel, by their distance from the first one
+    Halide::RDom windows;           // as many as can hold a pixel, by their distance from the first one
     Halide::Func choice{"choice"};  // of a window: its largest value, and which pixel of the input that is, y * in_w + x
     Halide::Func chosen{"chosen"};  // that pixel; none of a window that is not one of the pool's
     Halide::Func sum{"sum"}, d_input{"d_input"};
 
     MaxPool2dBackward(const Halide::Func &d_output, const Halide::Func &input, const Shape &s)
         : taps(0, s.kernel_w, 0, s.kernel_h, "taps"),
-          windows(0, overlap(s.kernel_w, s.stride_w), 0, overlap(s.kernel_h, s.stride_h), "windows") {
+          windows(0, divide_up(s.kernel_w, s.stride_w), 0, divide_up(s.kernel_h, s.stride_h), "windows") {
         const Halide::Expr first_column = pooled_column(s, x, 0), first_row = pooled_row(s, y, 0);
         choice(c, x, y, n) = Halide::Tuple(comparable(input(c, first_column, first_row, n)), first_row * s.in_w + first_column);
         const Halide::Expr column = pooled_column(s, x, taps.x), row = pooled_row(s, y, taps.y);
@@ -66,13 +67,10 @@ struct MaxPool2dBackward {
     }
 
 private:
-    /// Windows along one axis that hold the same pixel, at most.
-    static int overlap(int kernel, int stride) { return (kernel + stride - 1) / stride; }
-
     /// The first of as many windows as can hold pixel `at`. Where fewer do, they may be the first or the last of them. That is chosen so
     /// that a tile of whole strides of pixels is held by the fewest windows.
     static Halide::Expr first_window(const Halide::Expr &at, int kernel, int stride, int pad) {
-        if (pad % stride == 0) return (at + pad) / stride - (overlap(kernel, stride) - 1);
+        if (pad % stride == 0) return (at + pad) / stride - (divide_up(kernel, stride) - 1);
         return (at + pad + stride - kernel) / stride;
     }
 };

@@ -74,10 +74,9 @@ PlacedData::PlacedData(const halide_device_interface_t *device, Session &session
                        int records, int shared_classes, bool are_features)
     : shared_classes_(shared_classes), are_features_(are_features), image_bytes_(bytes_of(images).size()) {
     const std::span<const std::byte> answer_bytes = bytes_to_read(answers);
-    answer_bytes_ = answer_bytes.size();
     if (device) {
         images_on_device_.emplace(device, session, static_cast<std::int64_t>(image_bytes_));
-        answers_on_device_.emplace(device, session, static_cast<std::int64_t>(answer_bytes_));
+        answers_on_device_.emplace(device, session, static_cast<std::int64_t>(answer_bytes.size()));
         images_ = {.device = device, .on_device = images_on_device_->at(0)};
         answers_ = {.device = device, .on_device = answers_on_device_->at(0)};
     }
@@ -85,9 +84,8 @@ PlacedData::PlacedData(const halide_device_interface_t *device, Session &session
 }
 
 bool PlacedData::refill(const Records &images, const Answers &answers, int records) {
-    const std::span<const std::byte> answer_bytes = bytes_to_read(answers);
-    if (images_on_device_ && (bytes_of(images).size() != image_bytes_ || answer_bytes.size() != answer_bytes_)) return false;
-    fill(images, answer_bytes, records);
+    if (images_on_device_ && (bytes_of(images).size() != image_bytes_ || records != records_)) return false;
+    fill(images, bytes_to_read(answers), records);
     return true;
 }
 

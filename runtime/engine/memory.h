@@ -131,7 +131,7 @@ private:
     std::vector<float> one_hot_;  // of labels that became targets
     bool are_features_;
     RecordKind kind_ = RecordKind::bytes;
-    std::size_t image_bytes_, answer_bytes_;
+    std::size_t image_bytes_;
     int records_ = 0;
     std::optional<DeviceBlock> images_on_device_, answers_on_device_;
 };

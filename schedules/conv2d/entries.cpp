@@ -155,9 +155,9 @@ std::vector<Workspace> transformed_backward(const Shape &s, const Set &) {
 
 std::vector<Workspace> bias_rows(const Shape &s, const Set &) { return {{"bias_rows", {s.out_c, s.out_h}}}; }
 
-/// Where the weights of a pixel's window, for all output channels, take no more than a fifth of the L1 cache. 1x1x16 -> 96, which take
-/// that, over 48x48 pixels: 0.52 of register_tile's time with AVX-512, 0.60 with AVX2. 3x3x3 -> 64, 6.75 KiB: 1.8 times with AVX2 (one core
-/// of a Zen 4).
+/// Where the weights of a pixel's window, for all output channels, take no more than an eighth of the L1 cache, or a fifth where there are
+/// rows for many tasks. 1x1x16 -> 96, which take that, over 48x48 pixels: 0.52 of register_tile's time with AVX-512, 0.60 with AVX2.
+/// 3x3x3 -> 64, 6.75 KiB: 1.8 times with AVX2 (one core of a Zen 4).
 std::string few_weights(const Shape &s, const Set &set) {
     if (const std::string refusal = both<on_x86, one_group>(s, set); !refusal.empty()) return refusal;
     const int bytes = s.out_c * s.in_c * s.kernel_w * s.kernel_h * int(sizeof(float));
