@@ -25,8 +25,8 @@ setup: ## install what the build needs (apt packages; Halide, CMake, Ninja into 
 configure: setup
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(CMAKE) --preset $(PRESET) $(CONFIGURE)
 
-build: configure ## set up and build the trainer and the model compiler
-	@$(CMAKE) --build --preset $(PRESET) --target halcyonc $(MODEL)
+build: configure ## set up and build the trainer, the model compiler and the tool
+	@$(CMAKE) --build --preset $(PRESET) --target halcyonc halcyon $(MODEL)
 
 train: build ## train the network of models/cifar10.json; MODEL=flowers that of models/flowers.json
 	@$(BUILD)/bin/$(MODEL) train $(if $(DATA),--data "$(DATA)") $(ARGS)

@@ -9,7 +9,7 @@ set_target_properties(kernel_gen PROPERTIES INSTALL_RPATH $<TARGET_FILE_DIR:Hali
 foreach(library runtime plan halide_runtime options)
     set_target_properties(halcyon_${library} PROPERTIES EXPORT_NAME ${library})
 endforeach()
-install(TARGETS halcyonc kernel_gen EXPORT HalcyonTools)
+install(TARGETS halcyonc halcyon kernel_gen EXPORT HalcyonTools)
 install(TARGETS halcyon_runtime halcyon_plan halcyon_halide_runtime halcyon_options EXPORT HalcyonLibraries)
 target_include_directories(halcyon_options INTERFACE $<INSTALL_INTERFACE:${halcyon_headers}>)
 install(EXPORT HalcyonTools NAMESPACE Halcyon:: DESTINATION ${halcyon_package}/cmake)

@@ -133,10 +133,27 @@ std::vector<std::string> generator_arguments(const Job &job, const fs::path &obj
             "entry=" + job.kernel->entry};
 }
 
+/// `text` as a literal of C, a line for each of its lines. No two question marks stay side by side: C99 has trigraphs.
+std::string c_literal(std::string_view text) {
+    std::string literal = "    \"";
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '\n')
+            literal += i + 1 < text.size() ? "\\n\"\n    \"" : "\\n";
+        else if (c == '"' || c == '\\' || c == '?')
+            literal += {'\\', c};
+        else if (c < ' ' || c > '~')
+            literal += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
+        else
+            literal += c;
+    }
+    return literal + "\"";
+}
+
 class Builder {
 public:
-    Builder(const Plan &plan, const BuildOptions &options)
-        : plan_(plan), options_(options), objects_(options.output / "objects"), name_("halcyon_" + plan.model) {
+    Builder(const Plan &plan, std::string_view model, const BuildOptions &options)
+        : plan_(plan), model_(model), options_(options), objects_(options.output / "objects"), name_("halcyon_" + plan.model) {
         for (const SetPlan &set : plan.sets)
             for (const CompiledKernel &kernel : set.kernels) jobs_.push_back({&set, &kernel});
     }
@@ -145,16 +162,27 @@ public:
         fs::create_directories(objects_);
         for (const fs::path &folder : {options_.output, objects_, options_.cache})
             if (fs::exists(folder)) remove_leftovers(folder);
+        // cc and ar write files of their own beside what they make. cc comes first: where there is none, nobody waits for the kernels.
+        const WorkFolder work(temporary_beside(objects_ / name_));
+        const std::string plan = to_json(plan_), source = table(plan);
+        compile_table(source, work);
         const std::uint64_t generator = hash(read_whole(options_.kernel_gen));
-        std::atomic<int> compiled = 0;
-        for_each_parallel(int(jobs_.size()), options_.jobs, [&](int i) { compiled += compile(jobs_[i], generator); });
+        const int kernels = int(jobs_.size());
+        int compiled = 0, done = 0;
+        std::mutex mutex;
+        if (options_.progress) options_.progress(0, kernels);
+        for_each_parallel(kernels, options_.jobs, [&](int i) {
+            const bool anew = compile(jobs_[i], generator);
+            const std::lock_guard lock(mutex);
+            compiled += anew;
+            if (options_.progress) options_.progress(++done, kernels);
+        });
 
-        const std::string plan = to_json(plan_);
-        write_file(options_.output / (name_ + ".c"), table(plan));
-        archive();
+        write_file(options_.output / (name_ + ".c"), source);
+        link(work);
         write_file(options_.output / (name_ + ".h"), header());
         write_file(options_.output / "plan.json", plan);
-        return {int(jobs_.size()), compiled};
+        return {kernels, compiled};
     }
 
 private:
@@ -204,54 +232,55 @@ private:
                            plan_.model, name_);
     }
 
-    /// The C source of the kernel table and the plan's text.
+    /// The C source of the kernel table, the model's text and the plan's.
     std::string table(const std::string &plan) const {
-        std::string declarations, kernels, text;
+        std::string declarations, kernels;
         for (const Job &job : jobs_) {
             const std::string &symbol = job.kernel->symbol;
             declarations +=
                 fmt::format("int {0}_argv(void **arguments);\nconst struct halide_filter_metadata_t *{0}_metadata(void);\n", symbol);
             kernels += fmt::format("    {{\"{0}\", {0}_argv, {0}_metadata}},\n", symbol);
         }
-        std::istringstream lines(plan);
-        for (std::string line; std::getline(lines, line);) {
-            text += "    \"";
-            for (char c : line) {
-                if (c == '"' || c == '\\') text += '\\';
-                text += c;
-            }
-            text += "\\n\"\n";
-        }
         return fmt::format("/* The model {0}, compiled by halcyonc. */\n"
                            "#include \"runtime/model.h\"\n\n"
                            "{2}\n"
                            "static const halcyon_kernel kernels[] = {{\n{3}}};\n\n"
-                           "static const char plan[] =\n{4};\n\n"
+                           "static const char text[] =\n{4};\n\n"
+                           "static const char plan[] =\n{5};\n\n"
                            "const halcyon_model *{1}(void);\n\n"
                            "const halcyon_model *{1}(void) {{\n"
-                           "    static const halcyon_model model = {{HALCYON_ABI_VERSION, \"{0}\", plan, sizeof(plan) - 1, kernels, "
+                           "    static const halcyon_model model = {{HALCYON_ABI_VERSION, \"{0}\", text, sizeof(text) - 1, plan, "
+                           "sizeof(plan) - 1, kernels, "
                            "sizeof(kernels) / sizeof(kernels[0])}};\n"
                            "    return &model;\n"
                            "}}\n",
-                           plan_.model, name_, declarations, kernels, text);
+                           plan_.model, name_, declarations, kernels, c_literal(model_), c_literal(plan));
     }
 
-    void archive() const {
-        // cc and ar write files of their own beside what they make.
-        const WorkFolder work(temporary_beside(objects_ / name_));
-        const fs::path table_object = work / (name_ + ".o"), archive = work / "archive.a";
-        run_or_throw("the table of kernels", {"cc", "-std=c99", "-O1", "-fPIC", "-I", options_.include.string(), "-c",
-                                              (options_.output / (name_ + ".c")).string(), "-o", table_object.string()});
+    fs::path table_object(const WorkFolder &work) const { return work / (name_ + ".o"); }
+
+    void compile_table(const std::string &source, const WorkFolder &work) const {
+        const fs::path file = work / (name_ + ".c");
+        write_file(file, source);
+        run_or_throw("the table of kernels", {"cc", "-std=c99", "-O1", "-fPIC", "-I", options_.include.string(), "-c", file.string(), "-o",
+                                              table_object(work).string()});
+    }
+
+    void link(const WorkFolder &work) const {
+        const fs::path linked = work / "linked";
         // D: no dates and owners, so that equal objects make equal libraries.
-        std::vector<std::string> command = {"ar", "rcsD", archive.string(), table_object.string()};
+        std::vector<std::string> command =
+            options_.shared ? std::vector<std::string>{"cc", "-shared", "-o"} : std::vector<std::string>{"ar", "rcsD"};
+        command.insert(command.end(), {linked.string(), table_object(work).string()});
         for (const Job &job : jobs_) command.push_back(object(job).string());
         run_or_throw("the library", command);
         // The same library stays as it is, so that programs are not linked again.
-        const fs::path library = options_.output / fmt::format("lib{}.a", name_);
-        if (!holds(library, read_whole(archive))) fs::rename(archive, library);
+        const fs::path library = options_.output / fmt::format("lib{}.{}", name_, options_.shared ? "so" : "a");
+        if (!holds(library, read_whole(linked))) fs::rename(linked, library);
     }
 
     const Plan &plan_;
+    std::string_view model_;  // its file's text
     const BuildOptions &options_;
     fs::path objects_;
     std::string name_;  // of the C function and the files
@@ -260,6 +289,8 @@ private:
 
 }  // namespace
 
-BuildSummary build_plan(const Plan &plan, const BuildOptions &options) { return Builder(plan, options).build(); }
+BuildSummary build_plan(const Plan &plan, std::string_view model, const BuildOptions &options) {
+    return Builder(plan, model, options).build();
+}
 
 }  // namespace halcyon

@@ -261,6 +261,7 @@ std::vector<double> Model::dropout_rates() const {
 Model parse_model(std::string_view text, const std::string &file) {
     const json document = parse_json(text, file);
     Model model;
+    model.text = text;
     LayerReader reader(file, model);
     const json *layers = nullptr;
     MakeLoss make_loss;

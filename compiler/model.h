@@ -17,6 +17,7 @@ struct Model {
     FeatureMap input;
     std::vector<std::unique_ptr<Layer>> layers;  // each reads only layers before it; the loss takes what the last one makes
     std::unique_ptr<Loss> loss;
+    std::string text;  // the file's
 
     /// The classes that labels tell apart; 0 where images have targets.
     int classes() const { return loss->classes(); }

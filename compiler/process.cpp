@@ -36,7 +36,7 @@ pid_t start(const std::vector<std::string> &command, const Descriptor &output) {
     pid_t process = 0;
     const int error = posix_spawnp(&process, arguments[0], &actions, nullptr, arguments.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (error != 0) fail(command[0], "cannot be started", error);
+    if (error != 0) throw std::runtime_error(fmt::format("{}: cannot be started: {}; is it installed?", command[0], std::strerror(error)));
     return process;
 }
 

@@ -153,6 +153,13 @@ std::string read_file(const fs::path &path, std::size_t most) {
 
 fs::path folder_of(const fs::path &path) { return path.has_parent_path() ? path.parent_path() : "."; }
 
+fs::path default_cache(std::string_view why) {
+    const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
+    if (cache && fs::path(cache).is_absolute()) return fs::path(cache) / "halcyon";
+    if (home && *home) return fs::path(home) / ".cache" / "halcyon";
+    throw std::runtime_error(fmt::format("neither XDG_CACHE_HOME nor HOME is set, and {}", why));
+}
+
 fs::path temporary_beside(const fs::path &path) {
     fs::path temporary = path;
     temporary += fmt::format(".{}.{}.tmp", ::getpid(), ::gettid());

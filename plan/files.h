@@ -93,6 +93,10 @@ std::string read_file(const std::filesystem::path &path, std::size_t most = std:
 /// The folder that `path` is in: "." where it names none.
 std::filesystem::path folder_of(const std::filesystem::path &path);
 
+/// Where what can be made again is kept: $XDG_CACHE_HOME/halcyon, or ~/.cache/halcyon. Throws std::runtime_error where neither is known,
+/// with `why` it is needed and what to do.
+std::filesystem::path default_cache(std::string_view why);
+
 /// Where a file or a folder is made that is to be renamed to `path`: "<path>.<process>.<thread>.tmp".
 std::filesystem::path temporary_beside(const std::filesystem::path &path);
 

@@ -25,8 +25,7 @@
 namespace halcyon {
 namespace {
 
-/// The command that the user chose, with its options; returns the exit code.
-using Command = std::function<int()>;
+using namespace std::string_literals;
 
 const char *const data_help = "What holds the images: a folder with a subfolder for each class, a list.csv, ... (docs/data.md); default: "
                               "CIFAR10_DIR, else a synthetic set";
@@ -119,9 +118,23 @@ std::vector<std::string> given_to(const CLI::App &command) {
     return names;
 }
 
-void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
-    CLI::App *command = program.add_subcommand("train", "Train the network; Ctrl-C saves, and --resume goes on");
+void add_weights(CLI::App &command, const Application &application, std::string &weights) {
+    command.add_option("--weights", weights, application.may_have_weights() ? weights_help + "; default: the run's best"s : weights_help)
+        ->check(named())
+        ->type_name("FILE")
+        ->required(!application.may_have_weights());
+}
+
+/// Those that come with the model, where none are named.
+void choose_weights(const Application &application, std::string &weights) {
+    if (weights.empty()) weights = application.weights();
+    if (weights.empty()) throw CLI::RequiredError("--weights");
+}
+
+void add_train(CLI::App &app, Application &application, Command &chosen) {
+    CLI::App *command = app.add_subcommand("train", "Train the network; Ctrl-C saves, and --resume goes on");
     const auto options = std::make_shared<TrainOptions>();
+    application.add_model(*command);
     add_data(*command, "--data", options->data);
     command->add_option("--epochs", options->epochs, "Epochs in all; default: the recipe's")->check(up_to(largest_count))->type_name("N");
     command->add_option("--batch", options->batch, "Images in a step; default: the recipe's")->check(up_to(largest_count))->type_name("N");
@@ -130,7 +143,7 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     command->add_option("--threads", options->threads, "Default: as many as this process may use")
         ->check(up_to(ThreadPool::most_threads))
         ->type_name("N");
-    command->add_option("--out", options->out, fmt::format("Folder of the run; default: runs/{}/N", model.name))
+    command->add_option("--out", options->out, fmt::format("Folder of the run; default: runs/{}/N", application.model_name()))
         ->check(named())
         ->type_name("DIR");
     command->add_option("--resume", options->resume, "Go on with the run in this folder")->check(named())->type_name("DIR");
@@ -149,16 +162,18 @@ void add_train(CLI::App &program, const halcyon_model &model, Command &chosen) {
     command->add_flag("--no-shuffle", options->no_shuffle, "Take the images in the files' order");
     command->add_flag("--no-dropout", options->no_dropout, "Drop nothing out, whatever the recipe says");
     command->add_flag("--no-evaluate", options->no_evaluate, "Do not evaluate after each epoch")->excludes(split);
-    command->callback([&model, &chosen, options, command] {
+    command->callback([&application, &chosen, options, command] {
         options->data.given = given_to(*command);
-        chosen = [&model, options] { return run_train(model, *options); };
+        options->program = application.name();
+        chosen = [&application, options] { return run_train(application.compiled(options->resume), *options); };
     });
 }
 
-void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen) {
-    CLI::App *command = program.add_subcommand("evaluate", "Print how good weights are on the test images, or on those to validate on");
+void add_evaluate(CLI::App &app, Application &application, Command &chosen) {
+    CLI::App *command = app.add_subcommand("evaluate", "Print how good weights are on the test images, or on those to validate on");
     const auto options = std::make_shared<EvaluateOptions>();
-    command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
+    application.add_model(*command);
+    add_weights(*command, application, options->weights);
     add_data(*command, "--data", options->data);
     command->add_option("--batch", options->batch, "Images at a time")->check(up_to(largest_count))->type_name("N")->capture_default_str();
     command->add_option("--schedule", options->schedule, schedule_help)->type_name("NAME")->capture_default_str();
@@ -167,20 +182,22 @@ void add_evaluate(CLI::App &program, const halcyon_model &model, Command &chosen
         ->type_name("K");
     command->add_flag("--json", options->json, "Print one JSON object");
     command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
-    command->callback([&model, &chosen, options, command] {
+    command->callback([&application, &chosen, options, command] {
         options->data.given = given_to(*command);
-        chosen = [&model, options] { return run_evaluate(model, *options); };
+        choose_weights(application, options->weights);
+        chosen = [&application, options] { return run_evaluate(application.compiled(), *options); };
     });
 }
 
-void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen) {
-    CLI::App *command = program.add_subcommand("predict", "Print the class of images");
+void add_predict(CLI::App &app, Application &application, Command &chosen) {
+    CLI::App *command = app.add_subcommand("predict", "Print the class of images");
     const auto options = std::make_shared<PredictOptions>();
     const auto read_records = [options](const std::string &text) {
         options->records = parse_records(text);
         if (!options->records) throw CLI::ValidationError("--records", fmt::format("must be A:B with 0 <= A < B, not {}", text));
     };
-    command->add_option("--weights", options->weights, weights_help)->check(named())->type_name("FILE")->required();
+    application.add_model(*command);
+    add_weights(*command, application, options->weights);
     CLI::Option *images = command->add_option("images", options->images, "Pictures, folders of them, or patterns such as 'photos/*.jpg'")
                               ->check(named())
                               ->type_name("IMAGE");
@@ -196,66 +213,88 @@ void add_predict(CLI::App &program, const halcyon_model &model, Command &chosen)
     CLI::Option *json = command->add_flag_callback("--json", print_as(PredictionFormat::json), "Print one JSON object a line");
     command->add_flag_callback("--csv", print_as(PredictionFormat::csv), "Print a table: image,label,class,probability")->excludes(json);
     command->add_flag("--allow-nonfinite", options->allow_nonfinite, nonfinite_help);
-    command->callback([&model, &chosen, options, command] {
+    command->callback([&application, &chosen, options, command] {
         options->data.given = given_to(*command);
+        choose_weights(application, options->weights);
         if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE... or --records A:B");
-        chosen = [&model, options] { return run_predict(model, *options); };
+        chosen = [&application, options] { return run_predict(application.compiled(), *options); };
     });
 }
 
-void add_data_command(CLI::App &program, const halcyon_model &model, Command &chosen) {
-    CLI::App *command = program.add_subcommand("data", "Print what images there are, and how they are as the model takes them");
+void add_data_command(CLI::App &app, Application &application, Command &chosen) {
+    CLI::App *command = app.add_subcommand("data", "Print what images there are, and how they are as the model takes them");
     const auto options = std::make_shared<DataCommandOptions>();
+    application.add_model(*command);
     add_data(*command, "data,--data", options->data);
     command->add_option("--out", options->out, "Write them into this new folder of .npy files, which --data takes")
         ->check(named())
         ->type_name("DIR");
     command->add_flag("--json", options->json, "Print one JSON object");
-    command->callback([&model, &chosen, options] { chosen = [&model, options] { return run_data(model, *options); }; });
+    command->callback(
+        [&application, &chosen, options] { chosen = [&application, options] { return run_data(application.described(), *options); }; });
 }
 
-void add_reports(CLI::App &program, const halcyon_model &model, Command &chosen) {
+void add_reports(CLI::App &app, Application &application, Command &chosen) {
     const auto json = std::make_shared<bool>(false);
-    CLI::App *summary = program.add_subcommand("summary", "Print the network's layers and parameters");
+    CLI::App *summary = app.add_subcommand("summary", "Print the network's layers and parameters");
+    application.add_model(*summary);
     summary->add_flag("--json", *json, "Print one JSON object");
-    summary->callback([&model, &chosen, json] { chosen = [&model, json] { return run_summary(model, *json); }; });
+    summary->callback(
+        [&application, &chosen, json] { chosen = [&application, json] { return run_summary(application.described(), *json); }; });
 
-    CLI::App *schedules =
-        program.add_subcommand("schedules", "Print the compiled schedule sets, which of them run here, and their kernels");
+    CLI::App *schedules = app.add_subcommand("schedules", "Print the compiled schedule sets, which of them run here, and their kernels");
+    application.add_model(*schedules);
     schedules->add_flag("--json", *json, "Print one JSON object");
-    schedules->callback([&model, &chosen, json] { chosen = [&model, json] { return run_schedules(model, *json); }; });
+    schedules->callback(
+        [&application, &chosen, json] { chosen = [&application, json] { return run_schedules(application.described(), *json); }; });
 }
 
-void add_bench(CLI::App &program, const halcyon_model &model, Command &chosen) {
-    CLI::App *command = program.add_subcommand("bench", fmt::format("Run the benchmarks, {}_bench, with its own options", model.name));
-    command->prefix_command();
-    command->set_help_flag();  // --help asks the benchmarks
-    command->callback([&model, &chosen, command] { chosen = [&model, command] { return run_bench(model, command->remaining()); }; });
-}
+/// The program of a model that is linked into it.
+class LinkedModel : public Application {
+public:
+    explicit LinkedModel(const halcyon_model &model) : model_(model) {}
+
+    std::string name() const override { return model_.name; }
+    std::string about() const override {
+        return fmt::format("Trains and runs the network {}, compiled ahead of time by Halcyon.", model_.name);
+    }
+    std::string model_name() const override { return model_.name; }
+    void add_commands(CLI::App &app, Command &chosen) override {
+        CLI::App *command = app.add_subcommand("bench", fmt::format("Run the benchmarks, {}_bench, with its own options", model_.name));
+        command->prefix_command();
+        command->set_help_flag();  // --help asks the benchmarks
+        command->callback([this, &chosen, command] { chosen = [this, command] { return run_bench(model_, command->remaining()); }; });
+    }
+    const halcyon_model &described(const std::string &) override { return model_; }
+    const halcyon_model &compiled(const std::string &) override { return model_; }
+
+private:
+    const halcyon_model &model_;
+};
 
 /// Reads the command line and does what it asks.
-int run(const halcyon_model &model, int argc, char **argv) {
-    CLI::App program(fmt::format("Trains and runs the network {}, compiled ahead of time by Halcyon.", model.name), model.name);
-    program.footer(
+int run(Application &application, int argc, char **argv) {
+    CLI::App app(application.about(), application.name());
+    app.footer(
         fmt::format("Exits with {} when done, {} when it failed, {} for a bad option, {} when a run was stopped by Ctrl-C, and saved.",
                     int(exit_done), int(exit_failed), int(exit_usage), int(exit_interrupted)));
     Command chosen;
-    add_train(program, model, chosen);
-    add_evaluate(program, model, chosen);
-    add_predict(program, model, chosen);
-    add_data_command(program, model, chosen);
-    add_reports(program, model, chosen);
-    add_bench(program, model, chosen);
+    add_train(app, application, chosen);
+    add_evaluate(app, application, chosen);
+    add_predict(app, application, chosen);
+    add_data_command(app, application, chosen);
+    add_reports(app, application, chosen);
+    application.add_commands(app, chosen);
 
     std::signal(SIGPIPE, SIG_IGN);  // a pipe that nobody reads is an error of the output like any other
     try {
-        program.parse(argc, argv);
+        app.parse(argc, argv);
         if (!chosen) throw CLI::RequiredError("a command");
     } catch (const CLI::CallForHelp &) {
-        fmt::print("{}", program.help());  // the command's, where one was given
+        fmt::print("{}", app.help());  // the command's, where one was given
         return exit_done;
     } catch (const CLI::ParseError &error) {
-        fmt::print(stderr, "{}: {}; see --help\n", model.name, printable(error.what()));
+        fmt::print(stderr, "{}: {}; see --help\n", application.name(), printable(error.what()));
         return exit_usage;
     }
     return chosen();
@@ -263,8 +302,16 @@ int run(const halcyon_model &model, int argc, char **argv) {
 
 }  // namespace
 
+int run_command_line(Application &application, int argc, char **argv) {
+    const std::string name = application.name();
+    return run_program(name, [&] { return run(application, argc, argv); });
+}
+
 int run_command_line(const halcyon_model &model, int argc, char **argv) {
-    return run_program(model.name, [&] { return run(model, argc, argv); });
+    return run_program(model.name, [&] {
+        LinkedModel application(model);
+        return run(application, argc, argv);
+    });
 }
 
 }  // namespace halcyon

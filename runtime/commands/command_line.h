@@ -1,6 +1,7 @@
-// The command line of a compiled model: train, evaluate, predict, data, summary, schedules, bench.
+// The command line of a program with models: train, evaluate, predict, data, summary, schedules, bench.
 #pragma once
 
+#include "runtime/commands/application.h"
 #include "runtime/model.h"
 
 namespace halcyon {
@@ -13,7 +14,10 @@ enum ExitCode : int {
     exit_interrupted = 130,  // stopped by Ctrl-C, as shells report it; the run is saved
 };
 
-/// Does what the command line asks with this model, and returns the program's exit code.
+/// Does what the command line asks, and returns the program's exit code.
+int run_command_line(Application &application, int argc, char **argv);
+
+/// The same for the program whose model this is.
 int run_command_line(const halcyon_model &model, int argc, char **argv);
 
 }  // namespace halcyon

@@ -47,7 +47,7 @@ Dataset ChosenData::load(Split split) const {
         for (const BadFile &file : std::span(files).subspan(known)) say(fmt::format("{}: {}", file.path, file.reason));
     };
     try {
-        DecodingBar bar;
+        CountingBar bar("decoding", "pictures");
         data = source_->load(split, [&bar](std::size_t done, std::size_t all) { bar.show(done, all); });
     } catch (const std::runtime_error &) {
         say_bad_files();

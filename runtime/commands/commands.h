@@ -30,6 +30,7 @@ struct DataOptions {
 struct TrainOptions {
     DataOptions data;
     std::string recipe = "onecycle", init, out, resume;  // empty: not given
+    std::string program;                                 // that the user called; empty: the model's own
     std::optional<std::string> schedule;
     std::optional<int> epochs, batch, threads;
     std::uint32_t seed = 1;

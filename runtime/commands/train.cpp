@@ -141,8 +141,9 @@ bool has_end(const RunFolder &run, const RunData &data) {
 }
 
 /// Trains to the end, or until a signal, or until nobody takes the output.
-int train(Network &network, const RunConfig &config, bool automatic, const ChosenData &source, const RunData &data, const RunFolder &folder,
-          const TrainingState &state, const AfterGradients &after_gradients) {
+int train(const halcyon_model &model, Network &network, const RunConfig &config, bool automatic, const ChosenData &source,
+          const RunData &data, const RunFolder &folder, const TrainingState &state, const TrainOptions &options) {
+    const std::string program = options.program.empty() ? config.model : options.program;
     install_stop_signals();
     fmt::print("data      {}, {} training images", printable(source.description()), config.images());
     if (data.test) fmt::print(", {} test images", data.test->size());
@@ -153,10 +154,11 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
     const std::string path = printable(folder.path().string());
     fmt::print("out       {}\n", path);
     std::fflush(stdout);
+    folder.write_model({model.text, model.text_size});
     folder.write_skipped(source.bad_files());
 
     Progress progress;
-    Trainer trainer(network, config, data, folder, state, after_gradients);
+    Trainer trainer(network, config, data, folder, state, options.after_gradients);
     if (trainer.run(progress, [] { return stop_signal != 0 || output_failed(); })) {
         fmt::print("{}: the best epoch's weights are in {}\n", describe_end(config, trainer.state()), printable(folder.best().string()));
         return exit_done;
@@ -165,7 +167,7 @@ int train(Network &network, const RunConfig &config, bool automatic, const Chose
         is_finished(config.recipe, trainer.state())
             ? "after the last epoch, before its weights were tested and their mistakes drawn"
             : fmt::format("in epoch {} after {} of {} images", trainer.state().epoch + 1, trainer.state().position, config.images());
-    const std::string stopped = fmt::format("stopped {}, and saved; go on with: {} train --resume {}", where, config.model, path);
+    const std::string stopped = fmt::format("stopped {}, and saved; go on with: {} train --resume {}", where, program, path);
     if (output_failed()) throw std::runtime_error("standard output cannot be written: " + stopped);
     fmt::print("{}\n", stopped);
     return exit_interrupted;
@@ -199,7 +201,7 @@ int start_run(const halcyon_model &model, const TrainOptions &options) {
 
     const RunFolder folder =
         options.out.empty() ? RunFolder::create_numbered(std::filesystem::path("runs") / config.model) : RunFolder::create(options.out);
-    return train(*network, config, schedule == "auto", source, data, folder, {}, options.after_gradients);
+    return train(model, *network, config, schedule == "auto", source, data, folder, {}, options);
 }
 
 /// Whether a resumed run goes on in another folder.
@@ -310,8 +312,8 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     if (config.recipe.epochs != epochs_before)
         fmt::print("{} epochs instead of {}: the learning rate follows its schedule over the new total from here on\n",
                    config.recipe.epochs, epochs_before);
-    return train(*network, config, options.schedule == "auto", source, data, resumed_folder(std::move(run), options), state,
-                 options.after_gradients);
+    return train(model, *network, config, options.schedule == "auto", source, data, resumed_folder(std::move(run), options), state,
+                 options);
 }
 
 }  // namespace

@@ -259,13 +259,6 @@ void require_space(const fs::path &folder, std::size_t bytes) {
 
 }  // namespace
 
-fs::path default_cache() {
-    const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
-    if (cache && fs::path(cache).is_absolute()) return fs::path(cache) / "halcyon";
-    if (home && *home) return fs::path(home) / ".cache" / "halcyon";
-    throw std::runtime_error("neither XDG_CACHE_HOME nor HOME is set, and the pictures do not fit into memory; give --cache a folder");
-}
-
 std::string cache_key(const PictureSet &set, const DataRequest &request) {
     const fs::path root = fs::absolute(set.root).lexically_normal();
     Digest digest;

@@ -17,9 +17,6 @@
 
 namespace halcyon {
 
-/// $XDG_CACHE_HOME/halcyon, or ~/.cache/halcyon. Throws std::runtime_error where neither is known.
-std::filesystem::path default_cache();
-
 /// The name of a set's folder in a cache: it depends on the path, the size and the time of each file, on its label, on the records' shape,
 /// on the options, and on what decodes pictures and lays them out.
 std::string cache_key(const PictureSet &set, const DataRequest &request);

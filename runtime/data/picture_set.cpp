@@ -46,7 +46,8 @@ class Pictures final : public Source {
 public:
     Pictures(PictureSet set, DataRequest request) : set_(std::move(set)), request_(std::move(request)) {
         if (request_.cache.empty() && fits_into_memory()) return;
-        const fs::path root = request_.cache.empty() ? default_cache() : request_.cache;
+        const fs::path root =
+            request_.cache.empty() ? default_cache("the pictures do not fit into memory; give --cache a folder") : request_.cache;
         cache_.emplace(root / cache_key(set_, request_), set_.class_names);
     }
 

@@ -25,7 +25,8 @@ Plan plan_of(const halcyon_model &model) {
         throw std::runtime_error(
             fmt::format("the model's library has ABI version {} and this program {}: build it with this version's halcyonc",
                         model.abi_version, HALCYON_ABI_VERSION));
-    if (!model.plan || !model.kernels) throw std::runtime_error("the model's library has no plan or no kernels: build it anew");
+    if (!model.text || !model.plan || !model.kernels)
+        throw std::runtime_error("the model's library has no text, no plan or no kernels: build it anew");
     return parse_plan({model.plan, model.plan_size});
 }
 

@@ -76,23 +76,24 @@ std::string progress_line(const EpochProgress &progress, const Terminal &termina
     return line_with_bar(line, fraction, facts, terminal);
 }
 
-DecodingBar::DecodingBar(std::FILE *stream) : stream_(stream) {}
+CountingBar::CountingBar(std::string doing, std::string things, std::FILE *stream)
+    : doing_(std::move(doing)), things_(std::move(things)), stream_(stream) {}
 
-DecodingBar::~DecodingBar() {
+CountingBar::~CountingBar() {
     if (!shown_) return;
     std::fputs("\r\x1b[K", stream_);
     std::fflush(stream_);
 }
 
-void DecodingBar::show(std::size_t done, std::size_t all) {
+void CountingBar::show(std::size_t done, std::size_t all) {
     const Terminal terminal = terminal_of(stream_);
     if (!terminal.interactive) return;
     const double fraction = double(done) / double(all),
                  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
     const double rate = double(done) / seconds;
-    const std::vector<std::string> facts = {fmt::format("{:3.0f} %", 100 * fraction), fmt::format("{} of {} pictures", done, all),
+    const std::vector<std::string> facts = {fmt::format("{:3.0f} %", 100 * fraction), fmt::format("{} of {} {}", done, all, things_),
                                             fmt::format("{:.0f}/s", rate), clock_text(double(all - done) / rate) + " left"};
-    std::fputs(fmt::format("\r{}\x1b[K", line_with_bar("decoding", fraction, facts, terminal)).c_str(), stream_);
+    std::fputs(fmt::format("\r{}\x1b[K", line_with_bar(doing_, fraction, facts, terminal)).c_str(), stream_);
     std::fflush(stream_);
     shown_ = true;
 }

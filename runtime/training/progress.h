@@ -33,18 +33,20 @@ struct EpochProgress {
 /// metric, images/s and the time left in the epoch. Without a bar where the stream is no terminal.
 std::string progress_line(const EpochProgress &progress, const Terminal &terminal);
 
-/// Shows how many of some pictures are decoded: one line of a terminal, redrawn, and removed at the end; elsewhere nothing. Not for several
+/// Shows how many of some things are done: one line of a terminal, redrawn, and removed at the end; elsewhere nothing. Not for several
 /// threads at once.
-class DecodingBar {
+class CountingBar {
 public:
-    explicit DecodingBar(std::FILE *stream = stderr);
-    ~DecodingBar();
-    DecodingBar(const DecodingBar &) = delete;
-    DecodingBar &operator=(const DecodingBar &) = delete;
+    /// "decoding", "pictures".
+    CountingBar(std::string doing, std::string things, std::FILE *stream = stderr);
+    ~CountingBar();
+    CountingBar(const CountingBar &) = delete;
+    CountingBar &operator=(const CountingBar &) = delete;
 
     void show(std::size_t done, std::size_t all);
 
 private:
+    std::string doing_, things_;
     std::FILE *stream_;
     bool shown_ = false;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();

@@ -136,7 +136,8 @@ RunFolder::RunFolder(fs::path path, int lock) : path_(std::move(path)), folder_(
     }
     require_there();
     if (lock == LOCK_EX)
-        for (const fs::path &file : {config_file(), metrics_file(), last(), best(), skipped(), batch_picture(), mistakes_picture()})
+        for (const fs::path &file :
+             {config_file(), metrics_file(), last(), best(), model_file(), skipped(), batch_picture(), mistakes_picture()})
             remove_temporaries(file);
 }
 
@@ -148,7 +149,7 @@ RunFolder RunFolder::create(const fs::path &path, const RunFolder *from) {
                  fmt::format("there is a run in this folder already; give another --out, or go on with it by --resume {}", path.string()));
     for (const fs::directory_entry &entry : fs::directory_iterator(path)) {
         const fs::path name = entry.path().filename();
-        if (name == folder.skipped().filename()) continue;  // written before the first checkpoint
+        if (name == "skipped.txt" || name == "model.json") continue;  // written before the first checkpoint
         if (!from || !are_equal(entry, from->path() / name))
             fail_for(path, fmt::format("there is something in this folder already ({}); give another --out", name.string()));
     }
@@ -180,6 +181,8 @@ void RunFolder::remove_config() const { fs::remove(config_file()); }
 void RunFolder::write_config(const RunConfig &config) const { replace_file(config_file(), to_json(config)); }
 
 void RunFolder::append(const EpochMetrics &metrics) const { append_file(metrics_file(), to_json(metrics) + "\n"); }
+
+void RunFolder::write_model(std::string_view text) const { replace_file(model_file(), text); }
 
 void RunFolder::write_skipped(const std::vector<BadFile> &files) const {
     std::string text;

@@ -1,6 +1,6 @@
 // A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
-// best.safetensors holds the weights of its best epoch, skipped.txt the files that could not be read; batch.png and mistakes.png are for
-// people to look at. A folder is a run's from its first checkpoint on, which a run writes first.
+// best.safetensors holds the weights of its best epoch, model.json is the model file, skipped.txt the files that could not be read;
+// batch.png and mistakes.png are for people to look at. A folder is a run's from its first checkpoint on, which a run writes first.
 #pragma once
 
 #include "plan/files.h"
@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -61,6 +62,7 @@ public:
     std::filesystem::path best() const { return path_ / "best.safetensors"; }
     std::filesystem::path batch_picture() const { return path_ / "batch.png"; }
     std::filesystem::path mistakes_picture() const { return path_ / "mistakes.png"; }
+    std::filesystem::path model_file() const { return path_ / "model.json"; }
     std::filesystem::path skipped() const { return path_ / "skipped.txt"; }
 
     /// The settings in the last checkpoint. Fails where config.json is there and says anything else.
@@ -76,6 +78,9 @@ public:
 
     /// Whether metrics.jsonl ends with the test's line.
     bool has_test() const;
+
+    /// Writes model.json.
+    void write_model(std::string_view text) const;
 
     /// Writes skipped.txt, a line for each file: its path, a tab, the reason; where there are none, there is no such file.
     void write_skipped(const std::vector<BadFile> &files) const;

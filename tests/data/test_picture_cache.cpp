@@ -254,13 +254,13 @@ TEST_CASE("The default cache is where the system wants it") {
     const char *const xdg = std::getenv("XDG_CACHE_HOME"), *const home = std::getenv("HOME");
     const std::string xdg_before = xdg ? xdg : "", home_before = home ? home : "";
     set("XDG_CACHE_HOME", "/x");
-    CHECK(default_cache() == "/x/halcyon");
+    CHECK(default_cache("") == "/x/halcyon");
     set("XDG_CACHE_HOME", "relative");  // to be passed over, says the specification
     set("HOME", "/home/somebody");
-    CHECK(default_cache() == "/home/somebody/.cache/halcyon");
+    CHECK(default_cache("") == "/home/somebody/.cache/halcyon");
     set("XDG_CACHE_HOME", nullptr);
     set("HOME", nullptr);
-    CHECK(one_line_with(message_of([] { default_cache(); }), {"--cache"}));
+    CHECK(one_line_with(message_of([] { default_cache("it is needed"); }), {"HOME", "it is needed"}));
     set("XDG_CACHE_HOME", xdg ? xdg_before.c_str() : nullptr);
     set("HOME", home ? home_before.c_str() : nullptr);
 }

@@ -57,7 +57,8 @@ public:
         Plan plan = make_plan(model, {.sets = select_sets({"reference"})});
         if (!target.empty()) plan.sets[0].target = target;
         return build_plan(
-            plan, {.output = folder / "out", .cache = {}, .kernel_gen = folder / "kernel_gen", .include = HALCYON_SOURCE_DIR, .jobs = 2});
+            plan, model.text,
+            {.output = folder / "out", .cache = {}, .kernel_gen = folder / "kernel_gen", .include = HALCYON_SOURCE_DIR, .jobs = 2});
     }
 
     fs::path folder;
@@ -255,5 +256,6 @@ TEST_CASE("a program's beginning is kept, and all of it read") {
     CHECK(result.output.starts_with("out\nerror\n"));
     CHECK(result.output.size() == 65536);
     CHECK(run_process({"true"}).failure == "");
-    CHECK(failure_of([] { run_process({"/no/such/program"}); }) == "/no/such/program: cannot be started: No such file or directory");
+    CHECK(failure_of([] { run_process({"/no/such/program"}); }) ==
+          "/no/such/program: cannot be started: No such file or directory; is it installed?");
 }

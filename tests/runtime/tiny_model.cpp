@@ -270,7 +270,7 @@ TinyModel::TinyModel(const Plan &plan) : text(to_json(plan)) {
 }
 
 halcyon_model TinyModel::library() const {
-    return {HALCYON_ABI_VERSION, "tiny", text.c_str(), text.size(), kernels.data(), kernels.size()};
+    return {HALCYON_ABI_VERSION, "tiny", "{}", 2, text.c_str(), text.size(), kernels.data(), kernels.size()};
 }
 
 }  // namespace halcyon::tests
