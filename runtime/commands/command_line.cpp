@@ -234,6 +234,16 @@ void add_data_command(CLI::App &app, Application &application, Command &chosen) 
         [&application, &chosen, options] { chosen = [&application, options] { return run_data(application.described(), *options); }; });
 }
 
+void add_report(CLI::App &app, Command &chosen) {
+    CLI::App *command = app.add_subcommand("report", "Write a page with the curves and scores of runs, beside each other");
+    const auto options = std::make_shared<ReportOptions>();
+    command->add_option("runs", options->runs, "The runs' folders")->check(named())->type_name("RUN")->required();
+    command->add_option("-o,--out", options->out, "The page; default: report.html, of one run in its folder")
+        ->check(named())
+        ->type_name("FILE");
+    command->callback([&chosen, options] { chosen = [options] { return run_report(*options); }; });
+}
+
 void add_reports(CLI::App &app, Application &application, Command &chosen) {
     const auto json = std::make_shared<bool>(false);
     CLI::App *summary = app.add_subcommand("summary", "Print the network's layers and parameters");
@@ -283,6 +293,7 @@ int run(Application &application, int argc, char **argv) {
     add_evaluate(app, application, chosen);
     add_predict(app, application, chosen);
     add_data_command(app, application, chosen);
+    add_report(app, chosen);
     add_reports(app, application, chosen);
     application.add_commands(app, chosen);
 

@@ -71,11 +71,18 @@ struct DataCommandOptions {
     bool json = false;
 };
 
+/// `report`.
+struct ReportOptions {
+    std::vector<std::string> runs;
+    std::string out;  // empty: report.html, in the run's folder where there is one run
+};
+
 /// Each does what it is called and returns the program's exit code. They throw std::exception with one line for the user.
 int run_train(const halcyon_model &model, const TrainOptions &options);
 int run_evaluate(const halcyon_model &model, const EvaluateOptions &options);
 int run_predict(const halcyon_model &model, const PredictOptions &options);
 int run_data(const halcyon_model &model, const DataCommandOptions &options);
+int run_report(const ReportOptions &options);
 int run_summary(const halcyon_model &model, bool json);
 int run_schedules(const halcyon_model &model, bool json);
 

@@ -134,11 +134,8 @@ std::string describe_end(const RunConfig &config, const TrainingState &state) {
                        config.recipe.early_stopping->monitor.name, state.best.epoch);
 }
 
-/// Whether the end of a run, its test and its mistakes, is in its folder. Without mistakes there is no picture, and they are looked for
-/// again.
-bool has_end(const RunFolder &run, const RunData &data) {
-    return (!data.tests() || run.has_test()) && (!data.draws_mistakes() || std::filesystem::exists(run.mistakes_picture()));
-}
+/// Whether the end of a run, its report, is in its folder.
+bool has_end(const RunFolder &run) { return std::filesystem::exists(run.report_file()); }
 
 /// Trains to the end, or until a signal, or until nobody takes the output.
 int train(const halcyon_model &model, Network &network, const RunConfig &config, bool automatic, const ChosenData &source,
@@ -165,7 +162,7 @@ int train(const halcyon_model &model, Network &network, const RunConfig &config,
     }
     const std::string where =
         is_finished(config.recipe, trainer.state())
-            ? "after the last epoch, before its weights were tested and their mistakes drawn"
+            ? "after the last epoch, before its weights were judged and reported"
             : fmt::format("in epoch {} after {} of {} images", trainer.state().epoch + 1, trainer.state().position, config.images());
     const std::string stopped = fmt::format("stopped {}, and saved; go on with: {} train --resume {}", where, program, path);
     if (output_failed()) throw std::runtime_error("standard output cannot be written: " + stopped);
@@ -302,7 +299,7 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     if (begun > config.recipe.epochs)
         throw std::runtime_error(
             fmt::format("--epochs {}: the run in {} is in its epoch {} already", config.recipe.epochs, run.path().string(), begun));
-    if (is_finished(config.recipe, state) && has_end(run, data)) {
+    if (is_finished(config.recipe, state) && has_end(run)) {
         const std::string end = stops_early(config.recipe, state.best, state.epoch)
                                     ? describe_end(config, state)
                                     : fmt::format("{} epochs are trained; a larger --epochs goes on", state.epoch);

@@ -68,19 +68,6 @@ void mirror(std::span<std::uint8_t> pixels, const Dataset &data) {
                              pixels.begin() + std::ptrdiff_t(right));
 }
 
-/// The mistakes in a batch.
-void add_mistakes(std::vector<Mistake> &mistakes, const Dataset &data, std::span<const std::int32_t> records,
-                  std::span<const float> probabilities) {
-    const std::size_t classes = probabilities.size() / records.size();
-    for (const std::int32_t record : records) {
-        const std::span<const float> of_image = probabilities.first(classes);
-        probabilities = probabilities.subspan(classes);
-        const auto largest = std::ranges::max_element(of_image);
-        const auto predicted = static_cast<std::size_t>(largest - of_image.begin());
-        if (predicted != label_of(data, record)) mistakes.push_back({record, static_cast<int>(predicted), *largest});
-    }
-}
-
 }  // namespace
 
 Picture draw_batch(const Dataset &data, std::span<const std::int32_t> records, const StepValues &step) {
@@ -94,13 +81,19 @@ Picture draw_batch(const Dataset &data, std::span<const std::int32_t> records, c
     });
 }
 
-std::optional<std::vector<Mistake>> find_mistakes(Network &network, const PlacedData &placed, const Dataset &data,
-                                                  std::span<const std::int32_t> records, const StopRequested &stop_requested) {
-    std::vector<Mistake> mistakes;
-    const auto add = [&](std::span<const std::int32_t> batch, std::span<const float> probabilities) {
-        add_mistakes(mistakes, data, batch, probabilities);
-    };
-    if (!evaluate(network, placed, records, stop_requested, add)) return std::nullopt;
+void Mistakes::add_batch(std::span<const std::int32_t> records, std::span<const float> probabilities) {
+    const std::size_t classes = probabilities.size() / records.size();
+    for (const std::int32_t record : records) {
+        const std::span<const float> of_image = probabilities.first(classes);
+        probabilities = probabilities.subspan(classes);
+        const auto largest = std::ranges::max_element(of_image);
+        const auto predicted = static_cast<std::size_t>(largest - of_image.begin());
+        if (predicted != label_of(data_, record)) all_.push_back({record, static_cast<int>(predicted), *largest});
+    }
+}
+
+std::vector<Mistake> Mistakes::surest() const {
+    std::vector<Mistake> mistakes = all_;
     std::ranges::stable_sort(mistakes, std::ranges::greater(), &Mistake::probability);
     mistakes.resize(std::min(mistakes.size(), most_reported));
     return mistakes;

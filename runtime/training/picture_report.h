@@ -32,10 +32,21 @@ struct Mistake {
     float probability = 0;  // of that class, 0..1
 };
 
-/// Which of these records of `placed`, which is `data` where the network reads it, the network takes for another class: those that it is
-/// surest of first, equal ones in the records' order, at most `most_reported`. Nothing where it was stopped.
-std::optional<std::vector<Mistake>> find_mistakes(Network &network, const PlacedData &placed, const Dataset &data,
-                                                  std::span<const std::int32_t> records, const StopRequested &stop_requested);
+/// Which images of `data` the network takes for another class: those that it is
+/// surest of first, equal ones in the records' order, at most `most_reported`.
+class Mistakes {
+public:
+    explicit Mistakes(const Dataset &data) : data_(data) {}
+
+    /// A TakeBatch of evaluate().
+    void add_batch(std::span<const std::int32_t> records, std::span<const float> probabilities);
+
+    std::vector<Mistake> surest() const;
+
+private:
+    const Dataset &data_;
+    std::vector<Mistake> all_;
+};
 
 /// The images, each with "cat > dog 98 %": its class, the one that it is taken for, and how sure the network is. There is at least one,
 /// and `data` can be drawn.

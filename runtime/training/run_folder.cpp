@@ -136,8 +136,8 @@ RunFolder::RunFolder(fs::path path, int lock) : path_(std::move(path)), folder_(
     }
     require_there();
     if (lock == LOCK_EX)
-        for (const fs::path &file :
-             {config_file(), metrics_file(), last(), best(), model_file(), skipped(), batch_picture(), mistakes_picture()})
+        for (const fs::path &file : {config_file(), metrics_file(), last(), best(), model_file(), evaluation_file(), report_file(),
+                                     skipped(), batch_picture(), mistakes_picture()})
             remove_temporaries(file);
 }
 
@@ -181,6 +181,10 @@ void RunFolder::remove_config() const { fs::remove(config_file()); }
 void RunFolder::write_config(const RunConfig &config) const { replace_file(config_file(), to_json(config)); }
 
 void RunFolder::append(const EpochMetrics &metrics) const { append_file(metrics_file(), to_json(metrics) + "\n"); }
+
+void RunFolder::write_evaluation(const ordered_json &evaluation) const {
+    replace_file(evaluation_file(), evaluation.dump(4, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+}
 
 void RunFolder::write_model(std::string_view text) const { replace_file(model_file(), text); }
 

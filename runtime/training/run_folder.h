@@ -1,12 +1,15 @@
 // A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
 // best.safetensors holds the weights of its best epoch, model.json is the model file, skipped.txt the files that could not be read;
-// batch.png and mistakes.png are for people to look at. A folder is a run's from its first checkpoint on, which a run writes first.
+// evaluation.json is what its best weights are worth, class by class; batch.png, mistakes.png and report.html are for people to look at. A
+// folder is a run's from its first checkpoint on, which a run writes first.
 #pragma once
 
 #include "plan/files.h"
 #include "plan/metric.h"
 #include "runtime/data/source.h"
 #include "runtime/training/run_config.h"
+
+#include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -63,6 +66,8 @@ public:
     std::filesystem::path batch_picture() const { return path_ / "batch.png"; }
     std::filesystem::path mistakes_picture() const { return path_ / "mistakes.png"; }
     std::filesystem::path model_file() const { return path_ / "model.json"; }
+    std::filesystem::path evaluation_file() const { return path_ / "evaluation.json"; }
+    std::filesystem::path report_file() const { return path_ / "report.html"; }
     std::filesystem::path skipped() const { return path_ / "skipped.txt"; }
 
     /// The settings in the last checkpoint. Fails where config.json is there and says anything else.
@@ -78,6 +83,9 @@ public:
 
     /// Whether metrics.jsonl ends with the test's line.
     bool has_test() const;
+
+    /// Writes evaluation.json: what the best epoch's weights make of the images that were validated on.
+    void write_evaluation(const nlohmann::ordered_json &evaluation) const;
 
     /// Writes model.json.
     void write_model(std::string_view text) const;

@@ -2,13 +2,17 @@
 
 #include "runtime/engine/machine.h"
 #include "runtime/training/class_weights.h"
+#include "runtime/training/evaluated.h"
 #include "runtime/training/monitor.h"
+#include "runtime/training/report.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <span>
 #include <stdexcept>
@@ -52,6 +56,8 @@ const Dataset *RunData::validated() const {
     return test ? &*test : nullptr;
 }
 
+Split RunData::validated_split() const { return validation || !records.validation.empty() ? Split::validation : Split::test; }
+
 std::span<const std::int32_t> RunData::records_to_train(const RunConfig &config) const {
     return std::span(records.train).first(static_cast<std::size_t>(config.images()));
 }
@@ -91,7 +97,8 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
     save();
     folder_.write_config(config_);
     if (state_.step == 0) draw_first_images(progress);
-    std::filesystem::remove(folder_.mistakes_picture());  // of where the run ended before
+    for (const std::filesystem::path &file : {folder_.mistakes_picture(), folder_.evaluation_file(), folder_.report_file()})
+        std::filesystem::remove(file);  // of where the run ended before
     if (!is_finished(config_.recipe, state_) && !keep_features(progress, stop_requested)) return false;
     while (!is_finished(config_.recipe, state_)) {
         const bool trained = train_epoch(progress, stop_requested);
@@ -104,7 +111,11 @@ bool Trainer::run(Progress &progress, const StopRequested &stop_requested) {
         }
         finish_epoch(metrics(evaluation), progress);
     }
-    return (!data_.tests() || test(progress, stop_requested)) && (!data_.draws_mistakes() || draw_mistakes(progress, stop_requested));
+    if (data_.tests() && !test(progress, stop_requested)) return false;
+    if (data_.validated() && !judge(progress, stop_requested)) return false;
+    folder_.require_there();
+    write_report({folder_.path()}, folder_.report_file());
+    return true;
 }
 
 /// Where frozen layers are at the beginning and nothing changes the images, what those make of them is made once. It is what they would
@@ -315,23 +326,31 @@ void Trainer::draw_first_images(Progress &progress) const {
     progress.end_epoch(fmt::format("batch.png shows the first {} images as the network gets them", first.records.size()));
 }
 
-/// Those of the best epoch's weights among the images that were validated on. False where it was stopped: they are then drawn when the run
-/// is resumed.
-bool Trainer::draw_mistakes(Progress &progress, const StopRequested &stop_requested) {
+/// What the best epoch's weights make of the images that were validated on, one by one. False where it was stopped: it is then done when
+/// the run is resumed.
+bool Trainer::judge(Progress &progress, const StopRequested &stop_requested) {
     const Dataset &validated = *data_.validated();
-    const std::vector<std::int32_t> records = validated_records();
+    const Plan &plan = network_.plan();
+    const std::unique_ptr<Evaluated> evaluated = evaluated_for(plan, default_top(plan));
+    Mistakes mistakes(validated);
     load_weights(folder_.best(), network_);
-    const auto mistakes = find_mistakes(network_, validation_data_ ? *validation_data_ : train_data_, validated, records, stop_requested);
-    if (!mistakes) return false;
-    if (mistakes->empty()) {
-        progress.end_epoch("no mistakes among the images that were validated on: there is no mistakes.png");
-        return true;
-    }
+    const auto evaluation = evaluate(network_, validation_data_ ? *validation_data_ : train_data_, validated_records(), stop_requested,
+                                     [&](std::span<const std::int32_t> records, std::span<const float> predictions) {
+                                         evaluated->add_batch(validated, records, predictions);
+                                         if (data_.draws_mistakes()) mistakes.add_batch(records, predictions);
+                                     });
+    if (!evaluation) return false;
     folder_.require_there();
-    write_picture(folder_.mistakes_picture(), halcyon::draw_mistakes(validated, *mistakes));
-    progress.end_epoch(fmt::format("mistakes.png shows the {} surest mistakes of epoch {}'s weights, the best, on the images validated on",
-                                   mistakes->size(), state_.best.epoch));
+    folder_.write_evaluation(evaluation_json(*evaluation, plan.metric, data_.validated_split(), *evaluated, validated.class_names));
+    if (data_.draws_mistakes()) draw_mistakes(progress, mistakes.surest());
     return true;
+}
+
+void Trainer::draw_mistakes(Progress &progress, const std::vector<Mistake> &mistakes) const {
+    if (mistakes.empty()) return progress.end_epoch("no mistakes among the images that were validated on: there is no mistakes.png");
+    write_picture(folder_.mistakes_picture(), halcyon::draw_mistakes(*data_.validated(), mistakes));
+    progress.end_epoch(fmt::format("mistakes.png shows the {} surest mistakes of epoch {}'s weights, the best, on the images validated on",
+                                   mistakes.size(), state_.best.epoch));
 }
 
 /// A kernel may hide a NaN from the loss, as an overflow of Adam's second moment does: the values themselves are looked at.

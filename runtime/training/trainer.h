@@ -1,8 +1,9 @@
-// Training: epochs of steps, after each a validation, a line of metrics and a checkpoint; at the end, a test and a picture of mistakes. It
-// can be stopped after any step, and goes on from there to the same bits.
+// Training: epochs of steps, after each a validation, a line of metrics and a checkpoint; at the end, a test, a picture of mistakes and a
+// report. It can be stopped after any step, and goes on from there to the same bits.
 #pragma once
 
 #include "runtime/data/dataset.h"
+#include "runtime/data/source.h"
 #include "runtime/data/split.h"
 #include "runtime/engine/network.h"
 #include "runtime/engine/random.h"
@@ -33,6 +34,9 @@ struct RunData {
     /// Whether there are test images beside those: they are evaluated once, at the end.
     bool tests() const { return test && validated() != &*test; }
 
+    /// Which these are.
+    Split validated_split() const;
+
     /// Whether mistakes among those are drawn at the end, where there are some: images that are taken for another class.
     bool draws_mistakes() const { return validated() && train.has_classes() && can_be_drawn(train.c); }
 
@@ -59,9 +63,10 @@ public:
             AfterGradients after_gradients = {});
 
     /// Draws the first images as the network gets them, trains to the end of the run, evaluates the best epoch's weights on the test images
-    /// where others were validated on, draws their mistakes, and returns true. Or until `stop_requested`: it finishes the step, saves, and
-    /// returns false. Throws std::runtime_error where a loss, a weight or another value of the checkpoint is no longer finite, and what
-    /// `after_gradients` throws: the epoch then does not count, and the last checkpoint is left as it was.
+    /// where others were validated on, and once more on those, draws their mistakes, writes the report, and returns true. Or until
+    /// `stop_requested`: it finishes the step, saves, and returns false. Throws std::runtime_error where a loss, a weight or another value
+    /// of the checkpoint is no longer finite, and what `after_gradients` throws: the epoch then does not count, and the last checkpoint is
+    /// left as it was.
     bool run(Progress &progress, const StopRequested &stop_requested);
 
     const TrainingState &state() const { return state_; }
@@ -82,7 +87,8 @@ private:
     Picture draw(const TrainingStep &step) const;
     Dataset augmented(const TrainingStep &step) const;
     void draw_first_images(Progress &progress) const;
-    bool draw_mistakes(Progress &progress, const StopRequested &stop_requested);
+    bool judge(Progress &progress, const StopRequested &stop_requested);
+    void draw_mistakes(Progress &progress, const std::vector<Mistake> &mistakes) const;
     EpochMetrics metrics(const std::optional<Evaluation> &evaluation) const;
     TrainingImages images_trained_on() const;
     void require_finite() const;

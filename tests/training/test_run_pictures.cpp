@@ -36,10 +36,10 @@ std::string mistakes_of(const std::string &weights, const std::string &data) {
     const Dataset test = load_cifar10(data, Split::test);
     const auto network = make_network();
     load_weights(weights, *network);
-    std::vector<std::int32_t> records(std::size_t(test.size()));
-    std::iota(records.begin(), records.end(), 0);
-    const auto mistakes = find_mistakes(*network, place(*network, test), test, records, never());
-    return mistakes->empty() ? "" : png_of(draw_mistakes(test, *mistakes));
+    Mistakes mistakes(test);
+    evaluate(*network, place(*network, test), never(),
+             [&mistakes](auto records, auto predictions) { mistakes.add_batch(records, predictions); });
+    return mistakes.surest().empty() ? "" : png_of(draw_mistakes(test, mistakes.surest()));
 }
 
 }  // namespace
@@ -53,7 +53,8 @@ TEST_CASE("a run leaves pictures of its first images and of its mistakes") {
     CHECK((read_bytes(work.run + "/batch.png") == first_images(work.data)));
     CHECK((read_bytes(work.run + "/mistakes.png") == mistakes_of(work.run + "/best.safetensors", work.data)));
 
-    // One whose end was disturbed draws them when it is resumed.
+    // One whose end was disturbed draws them when it is resumed: the report comes last.
+    fs::remove(work.run + "/report.html");
     fs::remove(work.run + "/mistakes.png");
     REQUIRE(cifar10({"train", "--resume", work.run}).exit_code == 0);
     CHECK((read_bytes(work.run + "/mistakes.png") == mistakes_of(work.run + "/best.safetensors", work.data)));
