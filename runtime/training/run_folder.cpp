@@ -6,6 +6,7 @@
 #include "runtime/weights/checkpoint.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -102,6 +103,30 @@ const std::string test_begin = "{\"test_loss\":";
 /// Whether `text` is a line, or the beginning of one, that begins so.
 bool begins_line(std::string_view text, const std::string &begin) { return text.starts_with(begin) || begin.starts_with(text); }
 
+/// The keys of a line of metrics, by commas.
+std::string table_head(const std::string &line) {
+    const ordered_json values = ordered_json::parse(line);
+    std::vector<std::string> keys;
+    for (const auto &[key, value] : values.items()) keys.push_back(key);
+    return fmt::format("{}\n", fmt::join(keys, ","));
+}
+
+/// Its values; of null nothing.
+std::string table_row(const std::string &line) {
+    const ordered_json values = ordered_json::parse(line);
+    std::vector<std::string> texts;
+    for (const ordered_json &value : values) texts.push_back(value.is_null() ? "" : value.dump());
+    return fmt::format("{}\n", fmt::join(texts, ","));
+}
+
+/// metrics.csv of these lines of metrics.jsonl.
+std::string table_of(const std::string &lines) {
+    std::string table;
+    std::istringstream text(lines);
+    for (std::string line; std::getline(text, line);) table += (table.empty() ? table_head(line) : "") + table_row(line);
+    return table;
+}
+
 std::string read_metrics(const fs::path &file) { return read_file(file, std::numeric_limits<std::size_t>::max()); }
 
 }  // namespace
@@ -136,8 +161,8 @@ RunFolder::RunFolder(fs::path path, int lock) : path_(std::move(path)), folder_(
     }
     require_there();
     if (lock == LOCK_EX)
-        for (const fs::path &file : {config_file(), metrics_file(), last(), best(), model_file(), evaluation_file(), report_file(),
-                                     skipped(), batch_picture(), mistakes_picture()})
+        for (const fs::path &file : {config_file(), metrics_file(), table_file(), last(), best(), model_file(), evaluation_file(),
+                                     report_file(), skipped(), batch_picture(), mistakes_picture()})
             remove_temporaries(file);
 }
 
@@ -180,7 +205,11 @@ void RunFolder::remove_config() const { fs::remove(config_file()); }
 
 void RunFolder::write_config(const RunConfig &config) const { replace_file(config_file(), to_json(config)); }
 
-void RunFolder::append(const EpochMetrics &metrics) const { append_file(metrics_file(), to_json(metrics) + "\n"); }
+void RunFolder::append(const EpochMetrics &metrics) const {
+    const std::string line = to_json(metrics);
+    append_file(metrics_file(), line + "\n");
+    append_file(table_file(), (fs::exists(table_file()) ? "" : table_head(line)) + table_row(line));
+}
 
 void RunFolder::write_evaluation(const ordered_json &evaluation) const {
     replace_file(evaluation_file(), evaluation.dump(4, ' ', false, ordered_json::error_handler_t::replace) + "\n");
@@ -207,7 +236,10 @@ bool RunFolder::has_test() const {
 }
 
 void RunFolder::keep_metrics(std::uint32_t epochs) const {
-    if (!fs::exists(metrics_file())) return;
+    if (!fs::exists(metrics_file())) {
+        fs::remove(table_file());
+        return;
+    }
     const auto broken = [this](const std::string &reason) {
         fail_for(metrics_file(), reason + "; mend the file, or move it away to go on without its lines");
     };
@@ -228,6 +260,8 @@ void RunFolder::keep_metrics(std::uint32_t epochs) const {
     if (!begins_line(rest, fmt::format("{{\"epoch\":{},", before + 1)) && !begins_line(rest, test_begin))
         broken("its end is no line of an epoch");
     if (kept < text.size()) replace_file(metrics_file(), text.substr(0, kept));
+    const std::string table = table_of(text.substr(0, kept));
+    table.empty() ? void(fs::remove(table_file())) : replace_file(table_file(), table);
 }
 
 void RunFolder::copy_from(const RunFolder &other) const {

@@ -1,4 +1,5 @@
-// A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went;
+// A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went, and
+// metrics.csv too, for spreadsheets;
 // best.safetensors holds the weights of its best epoch, model.json is the model file, skipped.txt the files that could not be read;
 // evaluation.json is what its best weights are worth, class by class; batch.png, mistakes.png and report.html are for people to look at. A
 // folder is a run's from its first checkpoint on, which a run writes first.
@@ -61,6 +62,7 @@ public:
     const std::filesystem::path &path() const { return path_; }
     std::filesystem::path config_file() const { return path_ / "config.json"; }
     std::filesystem::path metrics_file() const { return path_ / "metrics.jsonl"; }
+    std::filesystem::path table_file() const { return path_ / "metrics.csv"; }
     std::filesystem::path last() const { return path_ / "last.safetensors"; }
     std::filesystem::path best() const { return path_ / "best.safetensors"; }
     std::filesystem::path batch_picture() const { return path_ / "batch.png"; }
@@ -77,7 +79,7 @@ public:
     void remove_config() const;
     void write_config(const RunConfig &config) const;
 
-    /// Adds a line to metrics.jsonl, which is then on the disk.
+    /// Adds a line to metrics.jsonl, which is then on the disk. Of an epoch metrics.csv has it too.
     void append(const EpochMetrics &metrics) const;
     void append(const TestMetrics &metrics) const;
 
@@ -95,6 +97,7 @@ public:
 
     /// Drops the lines after those of the first `epochs`: epochs that will be trained again, and the test. Fails where there is anything
     /// but epochs' lines, in order, and the test's, or where the last one of these is missing; without a file there are no lines to keep.
+    /// metrics.csv then has the same epochs.
     void keep_metrics(std::uint32_t epochs) const;
 
     /// Copies the metrics, the best weights and the picture of the first batch of another run, where it has them yet.

@@ -12,3 +12,6 @@ trap 'rm -rf "$work"' EXIT
 "$cmake" --build "$work/build"
 "$work/build/predict"
 "$work/build/tiny" summary
+cd "$work"
+XDG_CACHE_HOME=$work/cache "$work/prefix/bin/halcyon" train "$consumer/tiny.json" --epochs 1 --limit 64
+XDG_CACHE_HOME=$work/cache "$work/prefix/bin/halcyon" evaluate runs/tiny/1

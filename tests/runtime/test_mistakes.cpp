@@ -23,7 +23,10 @@ struct Fixture {
     }
 
     std::optional<std::vector<Mistake>> find(const std::vector<std::int32_t> &records, int batches = 1000) {
-        return find_mistakes(network, placed, data, records, [batches]() mutable { return batches-- == 0; });
+        Mistakes mistakes(data);
+        const auto stop = [batches]() mutable { return batches-- == 0; };
+        const auto take = [&mistakes](auto batch, auto probabilities) { mistakes.add_batch(batch, probabilities); };
+        return evaluate(network, placed, records, stop, take) ? std::optional(mistakes.surest()) : std::nullopt;
     }
 
 private:

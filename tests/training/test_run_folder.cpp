@@ -192,6 +192,43 @@ TEST_CASE("metrics.jsonl has one object an epoch, and can be cut back") {
     CHECK(read_bytes(folder.metrics_file()).empty());
 }
 
+TEST_CASE("metrics.csv has the epochs of metrics.jsonl") {
+    const TemporaryFolder temporary;
+    const RunFolder folder = RunFolder::create(temporary / "run");
+    const auto table = [&folder] {
+        std::string table;
+        std::istringstream lines(read_bytes(folder.metrics_file()));
+        for (std::string line; std::getline(lines, line);) {
+            const auto values = nlohmann::ordered_json::parse(line);
+            if (!values.contains("epoch")) continue;
+            std::string keys, row;
+            for (const auto &[key, value] : values.items()) {
+                keys += key + ',';
+                row += (value.is_null() ? "" : value.dump()) + ',';
+            }
+            keys.back() = row.back() = '\n';
+            table += (table.empty() ? keys : "") + row;
+        }
+        return table;
+    };
+    EpochMetrics unvalidated = some_metrics(2);
+    unvalidated.val_loss = unvalidated.val_metric = std::nullopt;
+    folder.append(some_metrics(1));
+    folder.append(unvalidated);
+    folder.append(TestMetrics{1.0 / 3, 0.25});
+    CHECK(read_bytes(folder.table_file()) == table());
+    CHECK(table().find(",,") != std::string::npos);
+    std::ofstream(folder.table_file(), std::ios::app) << "3,0.";  // the program was killed in the middle of a line
+    folder.keep_metrics(1);
+    CHECK(read_bytes(folder.table_file()) == table());
+    folder.append(some_metrics(2));
+    CHECK(read_bytes(folder.table_file()) == table());
+    folder.keep_metrics(0);
+    CHECK(!std::filesystem::exists(folder.table_file()));
+    folder.append(some_metrics(1));
+    CHECK(read_bytes(folder.table_file()) == table());
+}
+
 TEST_CASE("the test's line is the last, and goes where epochs are trained again") {
     const TemporaryFolder temporary;
     const RunFolder folder = RunFolder::create(temporary / "run");
