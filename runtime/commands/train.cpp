@@ -134,8 +134,10 @@ std::string describe_end(const RunConfig &config, const TrainingState &state) {
                        config.recipe.early_stopping->monitor.name, state.best.epoch);
 }
 
-/// Whether the end of a run, its report, is in its folder.
-bool has_end(const RunFolder &run) { return std::filesystem::exists(run.report_file()); }
+/// Whether the end of a run, its test and its report, is in its folder.
+bool has_end(const RunFolder &run, const RunData &data) {
+    return (!data.tests() || run.has_test()) && std::filesystem::exists(run.report_file());
+}
 
 /// Trains to the end, or until a signal, or until nobody takes the output.
 int train(const halcyon_model &model, Network &network, const RunConfig &config, bool automatic, const ChosenData &source,
@@ -299,7 +301,7 @@ int resume_run(const halcyon_model &model, const TrainOptions &options) {
     if (begun > config.recipe.epochs)
         throw std::runtime_error(
             fmt::format("--epochs {}: the run in {} is in its epoch {} already", config.recipe.epochs, run.path().string(), begun));
-    if (is_finished(config.recipe, state) && has_end(run)) {
+    if (is_finished(config.recipe, state) && has_end(run, data)) {
         const std::string end = stops_early(config.recipe, state.best, state.epoch)
                                     ? describe_end(config, state)
                                     : fmt::format("{} epochs are trained; a larger --epochs goes on", state.epoch);

@@ -178,9 +178,11 @@ std::string chart(const std::string &title, const std::vector<Curve> &curves, bo
                         "text-anchor=\"end\">{}</text>\n",
                         left, width - right, y(value), y(value), left - 6, y(value) + 4, label(std::abs(value) < step / 1e6 ? 0 : value));
     }
-    const double epochs = std::max(1.0, tick_step(first, last, 8));
-    for (double epoch = std::ceil(first / epochs) * epochs; epoch <= last; epoch += epochs)
-        svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(epoch), height - bottom + 18, epoch);
+    const auto every = static_cast<std::int64_t>(std::max(1.0, tick_step(first, last, 8)));
+    for (auto epoch = static_cast<std::int64_t>(std::ceil(first)); double(epoch) <= last; ++epoch)
+        if (epoch % every == 0)
+            svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(double(epoch)), height - bottom + 18,
+                               epoch);
     svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">epoch</text>\n", width - right, height - 2);
     for (const Curve &curve : curves) {
         std::string points;

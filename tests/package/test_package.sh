@@ -13,5 +13,5 @@ trap 'rm -rf "$work"' EXIT
 "$work/build/predict"
 "$work/build/tiny" summary
 cd "$work"
-XDG_CACHE_HOME=$work/cache "$work/prefix/bin/halcyon" train "$consumer/tiny.json" --epochs 1 --limit 64
-XDG_CACHE_HOME=$work/cache "$work/prefix/bin/halcyon" evaluate runs/tiny/1
+env -u CIFAR10_DIR XDG_CACHE_HOME="$work/cache" "$work/prefix/bin/halcyon" train "$consumer/tiny.json" --epochs 1 --limit 64
+env -u CIFAR10_DIR XDG_CACHE_HOME="$work/cache" "$work/prefix/bin/halcyon" evaluate runs/tiny/1
