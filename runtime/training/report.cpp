@@ -15,7 +15,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <ranges>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -402,9 +401,9 @@ std::string report_page(const std::vector<fs::path> &folders) try {
     for (std::size_t r = 0; r < runs.size(); ++r) html += section(runs[r], r);
     return html + "</main>\n</body>\n</html>\n";
 } catch (const json::exception &) {
-    const std::string runs =
-        fmt::format("{}", fmt::join(folders | std::views::transform([](const fs::path &f) { return f.string(); }), ", "));
-    fail_for(runs, "metrics.jsonl or evaluation.json is not as a run writes it");
+    std::vector<std::string> names;
+    for (const fs::path &folder : folders) names.push_back(folder.string());
+    fail_for(fmt::format("{}", fmt::join(names, ", ")), "metrics.jsonl or evaluation.json is not as a run writes it");
 }
 
 void write_report(const std::vector<fs::path> &runs, const fs::path &file) { replace_file(file, report_page(runs)); }
