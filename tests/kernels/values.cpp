@@ -231,7 +231,7 @@ TEST_CASE("noise is of a normal distribution, and each element, image, layer and
     // The shares beyond 1, 2 and 3 deviations, on each side.
     for (const auto &[bound, share] : {std::pair(1.0, 0.158655), std::pair(2.0, 0.0227501), std::pair(3.0, 0.00134990)})
         for (const double side : {-1.0, 1.0}) {
-            const auto beyond = double(std::ranges::count_if(first, [&](double value) { return side * value > bound; }));
+            const auto beyond = double(std::ranges::count_if(first, [side, limit = bound](double value) { return side * value > limit; }));
             CAPTURE(bound, side);
             CHECK(std::abs(beyond / count - share) < within * std::sqrt(share));
         }
