@@ -58,23 +58,6 @@ void run_or_throw(const std::string &what, const std::vector<std::string> &comma
         fmt::format("{}: {} {}{}{}", what, fs::path(command[0]).filename().string(), result.failure, message.empty() ? "" : ": ", message));
 }
 
-/// A folder that is removed with all that lies in it.
-class WorkFolder {
-public:
-    explicit WorkFolder(fs::path path) : path_(std::move(path)) { fs::create_directory(path_); }
-    WorkFolder(const WorkFolder &) = delete;
-    WorkFolder &operator=(const WorkFolder &) = delete;
-    ~WorkFolder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-
-    fs::path operator/(const std::string &name) const { return path_ / name; }
-
-private:
-    fs::path path_;
-};
-
 /// Calls `work` with 0 to count - 1 on `jobs` threads. After a failure nothing new is started; the failure with the lowest number is
 /// thrown.
 void for_each_parallel(int count, int jobs, const std::function<void(int)> &work) {
@@ -163,7 +146,7 @@ public:
         for (const fs::path &folder : {options_.output, objects_, options_.cache})
             if (fs::exists(folder)) remove_leftovers(folder);
         // cc and ar write files of their own beside what they make. cc comes first: where there is none, nobody waits for the kernels.
-        const WorkFolder work(temporary_beside(objects_ / name_));
+        const NewFolder work(objects_ / name_);
         const std::string plan = to_json(plan_), source = table(plan);
         compile_table(source, work);
         const std::uint64_t generator = hash(read_whole(options_.kernel_gen));
@@ -257,16 +240,16 @@ private:
                            plan_.model, name_, declarations, kernels, c_literal(model_), c_literal(plan));
     }
 
-    fs::path table_object(const WorkFolder &work) const { return work / (name_ + ".o"); }
+    fs::path table_object(const NewFolder &work) const { return work / (name_ + ".o"); }
 
-    void compile_table(const std::string &source, const WorkFolder &work) const {
+    void compile_table(const std::string &source, const NewFolder &work) const {
         const fs::path file = work / (name_ + ".c");
         write_file(file, source);
         run_or_throw("the table of kernels", {"cc", "-std=c99", "-O1", "-fPIC", "-I", options_.include.string(), "-c", file.string(), "-o",
                                               table_object(work).string()});
     }
 
-    void link(const WorkFolder &work) const {
+    void link(const NewFolder &work) const {
         const fs::path linked = work / "linked";
         // D: no dates and owners, so that equal objects make equal libraries.
         std::vector<std::string> command =

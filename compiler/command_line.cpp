@@ -6,6 +6,7 @@
 #include "compiler/options.h"
 #include "compiler/planner.h"
 #include "compiler/report.h"
+#include "plan/files.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -117,14 +118,12 @@ void add_build(CLI::App &program, std::function<int()> &chosen) {
     command.callback([&chosen, arguments] { chosen = [arguments] { return build(*arguments); }; });
 }
 
-fs::path own_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
-
 }  // namespace
 
-fs::path kernel_gen_file() { return own_folder() / "kernel_gen"; }
+fs::path kernel_gen_file() { return program_folder() / "kernel_gen"; }
 
 fs::path include_folder() {
-    fs::path installed = own_folder().parent_path() / "include" / "halcyon";
+    fs::path installed = program_folder().parent_path() / "include" / "halcyon";
     return fs::exists(installed / "runtime" / "model.h") ? installed : fs::path(HALCYON_SOURCE_DIR);
 }
 

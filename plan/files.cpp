@@ -50,6 +50,16 @@ FileBytes allocate(const fs::path &path, std::size_t bytes) {
         fmt::format("cannot be written ({}: {}); check the folder, its permissions and the free space", what, std::strerror(errno)));
 }
 
+[[noreturn]] void cannot_write(const fs::path &path) {
+    fail_for(path, fmt::format("cannot be written: {}; check the folder, its permissions and the free space", std::strerror(errno)));
+}
+
+/// A name lasts once its folder is on the disk; EINVAL: a file system that cannot say so. `path` is what cannot be written else.
+void sync_folder(const fs::path &folder, const fs::path &path) {
+    const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (descriptor.number() < 0 || (::fsync(descriptor.number()) != 0 && errno != EINVAL)) cannot_write(path);
+}
+
 void write_all(int file, Bytes bytes) {
     while (!bytes.empty()) {
         const ssize_t n = ::write(file, bytes.data(), bytes.size());
@@ -164,6 +174,28 @@ fs::path temporary_beside(const fs::path &path) {
     fs::path temporary = path;
     temporary += fmt::format(".{}.{}.tmp", ::getpid(), ::gettid());
     return temporary;
+}
+
+fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
+
+NewFolder::NewFolder(fs::path path) : path_(std::move(path)), temporary_(temporary_beside(path_)) {
+    fs::create_directories(folder_of(temporary_));
+    if (::mkdir(temporary_.c_str(), 0777) != 0) cannot_write(path_);
+}
+
+NewFolder::~NewFolder() {
+    std::error_code ignored;
+    fs::remove_all(temporary_, ignored);
+}
+
+bool NewFolder::publish() {
+    sync_folder(temporary_, path_);
+    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+        if (errno == EEXIST || errno == ENOTEMPTY) return false;
+        cannot_write(path_);
+    }
+    sync_folder(folder_of(path_), path_);
+    return true;
 }
 
 void remove_leftovers(const fs::path &folder) {

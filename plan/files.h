@@ -100,6 +100,29 @@ std::filesystem::path default_cache(std::string_view why);
 /// Where a file or a folder is made that is to be renamed to `path`: "<path>.<process>.<thread>.tmp".
 std::filesystem::path temporary_beside(const std::filesystem::path &path);
 
+/// The folder of the program that runs.
+std::filesystem::path program_folder();
+
+/// A folder that appears at once, or leaves nothing: it is made under a temporary name, and removed with all that lies in it where it is
+/// not published.
+class NewFolder {
+public:
+    /// Throws std::runtime_error, "<path>: what is wrong".
+    explicit NewFolder(std::filesystem::path path);
+    NewFolder(const NewFolder &) = delete;
+    NewFolder &operator=(const NewFolder &) = delete;
+    ~NewFolder();
+
+    std::filesystem::path operator/(const std::filesystem::path &name) const { return temporary_ / name; }
+    const std::filesystem::path &path() const { return temporary_; }
+
+    /// Gives it its name, on the disk. False where another has it. Throws like the constructor.
+    bool publish();
+
+private:
+    std::filesystem::path path_, temporary_;
+};
+
 /// Removes from `folder` what processes that are no more left under such names.
 void remove_leftovers(const std::filesystem::path &folder);
 

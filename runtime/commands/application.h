@@ -18,9 +18,6 @@ using Command = std::function<int()>;
 /// A trainer, whose model is linked in, or the tool, which is told one.
 class Application {
 public:
-    Application() = default;
-    Application(const Application &) = delete;
-    Application &operator=(const Application &) = delete;
     virtual ~Application() = default;
 
     /// What the user calls, and messages begin with: "cifar10".
@@ -41,12 +38,11 @@ public:
     /// Adds commands of its own, which set `chosen` to what is to be done when the command line was read.
     virtual void add_commands(CLI::App &, Command & /*chosen*/) {}
 
-    /// The model that the command line names; its kernels need not be there. Valid as long as this. `run` is the folder of the run that
-    /// the command goes on with, or "": its model serves where none is named.
-    virtual const halcyon_model &described(const std::string &run = "") = 0;
+    /// The model that the command line names; its kernels need not be there. Valid as long as this.
+    virtual const halcyon_model &described() = 0;
 
-    /// The same with kernels.
-    virtual const halcyon_model &compiled(const std::string &run = "") = 0;
+    /// The same with kernels. `run` is the folder of the run that the command goes on with, or "": its model serves where none is named.
+    virtual const halcyon_model &compiled(const std::string &run) = 0;
 
     /// The weights that come with the model; "" where there are none.
     virtual std::string weights() const { return ""; }

@@ -1,18 +1,19 @@
 #include "runtime/commands/commands.h"
 
+#include "plan/files.h"
+
 #include <fmt/format.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <filesystem>
 #include <stdexcept>
 #include <unistd.h>
 
 namespace halcyon {
 
 int run_bench(const halcyon_model &model, std::vector<std::string> arguments) {
-    const std::string path = (std::filesystem::read_symlink("/proc/self/exe").parent_path() / fmt::format("{}_bench", model.name)).string();
+    const std::string path = (program_folder() / fmt::format("{}_bench", model.name)).string();
     arguments.insert(arguments.begin(), path);
     std::vector<char *> argv;
     for (std::string &argument : arguments) argv.push_back(argument.data());

@@ -185,7 +185,7 @@ void add_evaluate(CLI::App &app, Application &application, Command &chosen) {
     command->callback([&application, &chosen, options, command] {
         options->data.given = given_to(*command);
         choose_weights(application, options->weights);
-        chosen = [&application, options] { return run_evaluate(application.compiled(), *options); };
+        chosen = [&application, options] { return run_evaluate(application.compiled(""), *options); };
     });
 }
 
@@ -217,7 +217,7 @@ void add_predict(CLI::App &app, Application &application, Command &chosen) {
         options->data.given = given_to(*command);
         choose_weights(application, options->weights);
         if (options->images.empty() && !options->records) throw CLI::RequiredError("IMAGE... or --records A:B");
-        chosen = [&application, options] { return run_predict(application.compiled(), *options); };
+        chosen = [&application, options] { return run_predict(application.compiled(""), *options); };
     });
 }
 
@@ -275,7 +275,7 @@ public:
         command->set_help_flag();  // --help asks the benchmarks
         command->callback([this, &chosen, command] { chosen = [this, command] { return run_bench(model_, command->remaining()); }; });
     }
-    const halcyon_model &described(const std::string &) override { return model_; }
+    const halcyon_model &described() override { return model_; }
     const halcyon_model &compiled(const std::string &) override { return model_; }
 
 private:

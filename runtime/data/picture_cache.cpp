@@ -55,44 +55,6 @@ std::string label_file(std::span<const std::uint16_t> labels) {
     return npy_header("<u2", std::array{labels.size()}) + std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
 }
 
-/// A folder that appears at once, or leaves nothing.
-class NewFolder {
-public:
-    explicit NewFolder(fs::path path) : path_(std::move(path)), temporary_(temporary_beside(path_)) {
-        fs::create_directories(folder_of(temporary_));
-        if (::mkdir(temporary_.c_str(), 0777) != 0) cannot_write(path_);
-    }
-    NewFolder(const NewFolder &) = delete;
-    NewFolder &operator=(const NewFolder &) = delete;
-    ~NewFolder() {
-        std::error_code ignored;
-        fs::remove_all(temporary_, ignored);
-    }
-
-    fs::path operator/(const fs::path &name) const { return temporary_ / name; }
-    const fs::path &path() const { return temporary_; }
-
-    /// Gives it its name. False where another has it.
-    bool publish() {
-        sync(temporary_);
-        if (std::rename(temporary_.c_str(), path_.c_str()) != 0) {
-            if (errno == EEXIST || errno == ENOTEMPTY) return false;
-            cannot_write(path_);
-        }
-        sync(folder_of(path_));
-        return true;
-    }
-
-private:
-    /// A name lasts once its folder is on the disk; EINVAL: a file system that cannot say so.
-    void sync(const fs::path &folder) const {
-        const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (descriptor.number() < 0 || (::fsync(descriptor.number()) != 0 && errno != EINVAL)) cannot_write(path_);
-    }
-
-    fs::path path_, temporary_;
-};
-
 /// A file of records that is written from its beginning; how many they are is known at the end.
 class ImageFile final : public RecordSink {
 public:

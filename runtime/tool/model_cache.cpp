@@ -84,7 +84,7 @@ private:
     Descriptor file_;
 };
 
-/// Compiles into `folder`, which is not there, and leaves what is needed to run the model.
+/// Compiles into `folder`, and leaves what is needed to run the model.
 void compile(const fs::path &folder, const Model &model, const std::vector<Set> &sets, const CompilingProgress &progress) {
     const Plan plan = make_plan(model, {.sets = sets});
     build_plan(plan, model.text,
@@ -110,16 +110,10 @@ fs::path compiled_model(const fs::path &cache, const Model &model, const std::ve
     const Lock lock(folder.string() + ".lock", progress.waits);
     if (is_whole(folder, model)) return folder;  // another process compiled it meanwhile
     remove_leftovers(cache);
-    const fs::path work = temporary_beside(folder);
-    try {
-        compile(work, model, sets, progress);
-        fs::remove_all(folder);  // a damaged one
-        fs::rename(work, folder);
-    } catch (...) {
-        std::error_code ignored;
-        fs::remove_all(work, ignored);
-        throw;
-    }
+    NewFolder made(folder);
+    compile(made.path(), model, sets, progress);
+    fs::remove_all(folder);  // a damaged one
+    made.publish();          // nobody else may: we hold the lock
     return folder;
 }
 

@@ -79,8 +79,8 @@ std::vector<Set> Tool::sets() const {
     return select_sets(names);
 }
 
-const halcyon_model &Tool::described(const std::string &run) {
-    const Model model = read_model(run);
+const halcyon_model &Tool::described() {
+    const Model model = read_model("");
     static const halcyon_kernel none = {};
     name_ = model.name;
     text_ = model.text;

@@ -21,7 +21,7 @@ public:
     void add_model(CLI::App &command) override;
     bool may_have_weights() const override { return true; }
     void add_commands(CLI::App &app, Command &chosen) override;
-    const halcyon_model &described(const std::string &run) override;
+    const halcyon_model &described() override;
     const halcyon_model &compiled(const std::string &run) override;
     std::string weights() const override;
 

@@ -21,9 +21,6 @@ namespace halcyon {
 /// What becomes of the predictions of all images.
 class Evaluated {
 public:
-    Evaluated() = default;
-    Evaluated(const Evaluated &) = delete;
-    Evaluated &operator=(const Evaluated &) = delete;
     virtual ~Evaluated() = default;
 
     virtual void add(const Dataset &data, std::int32_t record, std::span<const float> predictions) = 0;

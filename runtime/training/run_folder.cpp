@@ -104,45 +104,48 @@ const std::string test_begin = "{\"test_loss\":";
 bool begins_line(std::string_view text, const std::string &begin) { return text.starts_with(begin) || begin.starts_with(text); }
 
 /// The keys of a line of metrics, by commas.
-std::string table_head(const std::string &line) {
-    const ordered_json values = ordered_json::parse(line);
+std::string table_head(const ordered_json &line) {
     std::vector<std::string> keys;
-    for (const auto &[key, value] : values.items()) keys.push_back(key);
+    for (const auto &[key, value] : line.items()) keys.push_back(key);
     return fmt::format("{}\n", fmt::join(keys, ","));
 }
 
 /// Its values; of null nothing.
-std::string table_row(const std::string &line) {
-    const ordered_json values = ordered_json::parse(line);
+std::string table_row(const ordered_json &line) {
     std::vector<std::string> texts;
-    for (const ordered_json &value : values) texts.push_back(value.is_null() ? "" : value.dump());
+    for (const ordered_json &value : line) texts.push_back(value.is_null() ? "" : value.dump());
     return fmt::format("{}\n", fmt::join(texts, ","));
 }
 
 /// metrics.csv of these lines of metrics.jsonl.
 std::string table_of(const std::string &lines) {
     std::string table;
-    std::istringstream text(lines);
-    for (std::string line; std::getline(text, line);) table += (table.empty() ? table_head(line) : "") + table_row(line);
+    std::istringstream texts(lines);
+    for (std::string text; std::getline(texts, text);) {
+        const ordered_json line = ordered_json::parse(text);
+        table += (table.empty() ? table_head(line) : "") + table_row(line);
+    }
     return table;
+}
+
+ordered_json line_of(const EpochMetrics &metrics) {
+    ordered_json line;
+    line["epoch"] = metrics.epoch;
+    line["loss"] = metrics.loss;
+    line[name_of(metrics.reported)] = metrics.metric;
+    line["val_loss"] = value_or_null(metrics.val_loss);
+    line["val_" + name_of(metrics.reported)] = value_or_null(metrics.val_metric);
+    line["learning_rate"] = metrics.learning_rate;
+    line["seconds"] = metrics.seconds;
+    line["images_per_second"] = metrics.images_per_second;
+    return line;
 }
 
 std::string read_metrics(const fs::path &file) { return read_file(file, std::numeric_limits<std::size_t>::max()); }
 
 }  // namespace
 
-std::string to_json(const EpochMetrics &metrics) {
-    ordered_json out;
-    out["epoch"] = metrics.epoch;
-    out["loss"] = metrics.loss;
-    out[name_of(metrics.reported)] = metrics.metric;
-    out["val_loss"] = value_or_null(metrics.val_loss);
-    out["val_" + name_of(metrics.reported)] = value_or_null(metrics.val_metric);
-    out["learning_rate"] = metrics.learning_rate;
-    out["seconds"] = metrics.seconds;
-    out["images_per_second"] = metrics.images_per_second;
-    return out.dump();
-}
+std::string to_json(const EpochMetrics &metrics) { return line_of(metrics).dump(); }
 
 std::string to_json(const TestMetrics &metrics) {
     ordered_json out;
@@ -206,8 +209,8 @@ void RunFolder::remove_config() const { fs::remove(config_file()); }
 void RunFolder::write_config(const RunConfig &config) const { replace_file(config_file(), to_json(config)); }
 
 void RunFolder::append(const EpochMetrics &metrics) const {
-    const std::string line = to_json(metrics);
-    append_file(metrics_file(), line + "\n");
+    const ordered_json line = line_of(metrics);
+    append_file(metrics_file(), line.dump() + "\n");
     append_file(table_file(), (fs::exists(table_file()) ? "" : table_head(line)) + table_row(line));
 }
 
