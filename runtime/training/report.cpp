@@ -3,8 +3,11 @@
 #include "plan/errors.h"
 #include "plan/files.h"
 #include "plan/json.h"
+#include "plan/metric.h"
 #include "plan/text.h"
+#include "runtime/training/monitor.h"
 #include "runtime/training/run_config.h"
+#include "runtime/training/run_folder.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -32,7 +35,7 @@ constexpr std::size_t most_classes = 50;
 struct RunFiles {
     std::string name;  // the folder as it was named
     std::string config_text, model_text;
-    json config;
+    RunConfig config;
     std::vector<json> epochs;     // the lines of metrics.jsonl
     json test, evaluation;        // null where there are none
     std::string batch, mistakes;  // PNG files; "" where there are none
@@ -45,8 +48,7 @@ RunFiles read_run(const fs::path &folder) {
     run.name = printable(folder.string());
     if (!fs::exists(folder / "config.json")) fail_for(folder, "is no run's folder: it has no config.json");
     run.config_text = read_file(folder / "config.json");
-    parse_run_config(run.config_text, (folder / "config.json").string());  // throws where it is none
-    run.config = json::parse(run.config_text);
+    run.config = parse_run_config(run.config_text, (folder / "config.json").string());
     run.model_text = read_if_there(folder / "model.json");
     const std::string metrics = read_if_there(folder / "metrics.jsonl");
     for (std::size_t begin = 0, end = 0; (end = metrics.find('\n', begin)) != std::string::npos; begin = end + 1) {
@@ -97,14 +99,11 @@ std::string picture(const std::string &png, const std::string &what) {
                        escaped(what), escaped(what));
 }
 
-/// The metric beside the loss: what a line of metrics.jsonl has that is not the same in all runs.
-std::string metric_of(const RunFiles &run) {
-    for (const char *name : {"accuracy", "mean_absolute_error"})
-        if (!run.epochs.empty() && run.epochs.front().contains(name)) return name;
-    return "accuracy";
+/// The metric beside the loss.
+Metric metric_of(const RunFiles &run) {
+    const bool is_of_errors = !run.epochs.empty() && run.epochs.front().contains(name_of(Metric::mean_absolute_error));
+    return is_of_errors ? Metric::mean_absolute_error : Metric::accuracy;
 }
-
-bool is_share(const std::string &metric) { return metric == "accuracy"; }
 
 /// "1.8203", "59.00 %"; "–" where there is no value.
 std::string figure(const json &line, const std::string &key) {
@@ -116,18 +115,22 @@ std::string figure(const json &line, const std::string &key) {
     return fmt::format("{:.{}f}", value->get<double>(), key == "seconds" ? 1 : 4);
 }
 
-std::string row(std::span<const std::string> cells, std::string_view cell = "td") {
+/// The first cell names the row.
+std::string row(const std::vector<std::string> &cells) {
+    std::string html = fmt::format("<tr><th scope=\"row\">{}</th>", cells.front());
+    for (const std::string &cell : std::span(cells).subspan(1)) html += fmt::format("<td>{}</td>", cell);
+    return html + "</tr>\n";
+}
+
+std::string head_row(const std::vector<std::string> &names) {
     std::string html = "<tr>";
-    for (std::size_t i = 0; i < cells.size(); ++i)
-        html += i == 0 && cell == "td" ? fmt::format("<th scope=\"row\">{}</th>", cells[i])
-                : cell == "th"         ? fmt::format("<th scope=\"col\">{}</th>", cells[i])
-                                       : fmt::format("<td>{}</td>", cells[i]);
+    for (const std::string &name : names) html += fmt::format("<th scope=\"col\">{}</th>", escaped(name));
     return html + "</tr>\n";
 }
 
 std::string table(const std::string &caption, const std::vector<std::string> &head, const std::vector<std::vector<std::string>> &rows) {
     std::string html =
-        fmt::format("<div class=\"wide\"><table><caption>{}</caption>\n<thead>{}</thead>\n<tbody>\n", escaped(caption), row(head, "th"));
+        fmt::format("<div class=\"wide\"><table><caption>{}</caption>\n<thead>{}</thead>\n<tbody>\n", escaped(caption), head_row(head));
     for (const std::vector<std::string> &cells : rows) html += row(cells);
     return html + "</tbody></table></div>\n";
 }
@@ -215,56 +218,59 @@ void add_curves(std::vector<Curve> &curves, const std::vector<RunFiles> &runs, c
 
 std::string charts(const std::vector<RunFiles> &runs) {
     std::string html = "<section aria-labelledby=\"curves\"><h2 id=\"curves\">Curves</h2>\n<div class=\"charts\">\n";
-    for (const std::string &key : {std::string("loss"), metric_of(runs.front()), std::string("learning_rate")}) {
+    for (const std::string &key : {std::string("loss"), name_of(metric_of(runs.front())), std::string("learning_rate")}) {
         std::vector<Curve> curves;
         add_curves(curves, runs, key, key != "learning_rate");
         add_curves(curves, runs, "val_" + key, false);
-        html += fmt::format("<div><h3>{}</h3>\n{}</div>\n", escaped(key), chart(key, curves, is_share(key)));
+        html += fmt::format("<div><h3>{}</h3>\n{}</div>\n", escaped(key), chart(key, curves, key == name_of(Metric::accuracy)));
     }
     return html + "</div></section>\n";
 }
 
-/// The epoch whose weights are in best.safetensors: of the highest accuracy or the lowest error, of the lowest loss where nothing was
-/// validated.
+/// A line of metrics.jsonl as the trainer judges it.
+EpochMetrics metrics_in(const json &line, Metric metric, bool validates) {
+    EpochMetrics metrics{.epoch = line.at("epoch").get<std::uint32_t>(), .reported = metric};
+    metrics.loss = line.at("loss").get<double>();
+    metrics.metric = line.at(name_of(metric)).get<double>();
+    if (validates)
+        metrics.val_loss = line.at("val_loss").get<double>(), metrics.val_metric = line.at("val_" + name_of(metric)).get<double>();
+    return metrics;
+}
+
+/// The line of the epoch whose weights are in best.safetensors; null where none is trained.
 const json *best_epoch(const RunFiles &run) {
-    const json *best = nullptr;
-    const std::string key = "val_" + metric_of(run);
-    const auto is_better = [&](const json &a, const json &b) {
-        const auto has = [&](const json &line) { return line.contains(key) && line.at(key).is_number(); };
-        if (!has(a) || !has(b)) return a.at("loss").get<double>() < b.at("loss").get<double>();
-        const double x = a.at(key).get<double>(), y = b.at(key).get<double>();
-        return is_share(metric_of(run)) ? x > y : x < y;
-    };
+    const bool validates = !run.epochs.empty() && run.epochs.front().at("val_loss").is_number();
+    const Metric metric = metric_of(run);
+    const Monitor monitor = monitor_of_best(run.config.recipe, validates, metric);
+    BestEpoch best;
+    const json *line = nullptr;
     for (const json &epoch : run.epochs)
-        if (!best || is_better(epoch, *best)) best = &epoch;
-    return best;
+        if (is_best(monitor, metrics_in(epoch, metric, validates), best)) line = &epoch;
+    return line;
 }
 
 std::string overview(const std::vector<RunFiles> &runs) {
-    const std::string metric = metric_of(runs.front());
+    const std::string metric = name_of(metric_of(runs.front()));
+    const json none = json::object();
     std::vector<std::vector<std::string>> rows;
     for (const RunFiles &run : runs) {
-        const json none = json::object(), &best = best_epoch(run) ? *best_epoch(run) : none,
-                   &last = run.epochs.empty() ? none : run.epochs.back();
-        const json &recipe = run.config.at("recipe");
-        rows.push_back({escaped(run.name), escaped(run.config.value("model", "")), escaped(recipe.value("name", "")),
-                        fmt::format("{} of {}", run.epochs.size(), recipe.value("epochs", 0)), figure(best, "val_loss"),
+        const json *found = best_epoch(run), &best = found ? *found : none, &last = run.epochs.empty() ? none : run.epochs.back();
+        rows.push_back({escaped(run.name), escaped(run.config.model), escaped(run.config.recipe.name),
+                        fmt::format("{} of {}", run.epochs.size(), run.config.recipe.epochs), figure(best, "val_loss"),
                         figure(best, "val_" + metric), figure(run.test, "test_loss"), figure(run.test, "test_" + metric),
                         figure(last, "images_per_second")});
     }
     return "<section aria-labelledby=\"runs\"><h2 id=\"runs\">Runs</h2>\n" +
            table("Of the best epoch, and of the last one's speed",
-                 {"run", "model", "recipe", "epochs", "val_loss", escaped("val_" + metric), "test_loss", escaped("test_" + metric),
-                  "images/s"},
-                 rows) +
+                 {"run", "model", "recipe", "epochs", "val_loss", "val_" + metric, "test_loss", "test_" + metric, "images/s"}, rows) +
            "</section>\n";
 }
 
 std::string epochs_table(const RunFiles &run) {
-    const std::string metric = metric_of(run);
+    const std::string metric = name_of(metric_of(run));
     const std::vector<std::string> keys = {"loss", metric, "val_loss", "val_" + metric, "learning_rate", "seconds", "images_per_second"};
     std::vector<std::string> head = {"epoch"};
-    for (const std::string &key : keys) head.push_back(escaped(key));
+    head.insert(head.end(), keys.begin(), keys.end());
     std::vector<std::vector<std::string>> rows;
     for (const json &epoch : run.epochs) {
         std::vector<std::string> cells = {std::to_string(epoch.at("epoch").get<std::int64_t>())};
@@ -321,24 +327,21 @@ std::string details(const std::string &summary, const std::string &text) {
     return fmt::format("<details><summary>{}</summary><pre>{}</pre></details>\n", escaped(summary), escaped(text));
 }
 
-std::string facts(const RunFiles &run) {
-    const json &config = run.config, &recipe = config.at("recipe");
+std::string facts(const RunConfig &config) {
     const auto entry = [](const std::string &name, const std::string &value) {
-        return fmt::format("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(value));
+        return fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, escaped(value));
     };
-    const auto number = [](const json &of, const char *key) { return of.contains(key) ? of.at(key).dump() : "–"; };
-    const bool limited = config.contains("limit") && config.at("limit").is_number();
-    const std::string images = (limited ? number(config, "limit") + " of " : "") + number(config, "train_images");
-    return "<dl>\n" + entry("data", config.value("data", "")) + entry("training images", images) +
-           entry("recipe",
-                 fmt::format("{}, {} epochs, batch {}", recipe.value("name", ""), number(recipe, "epochs"), number(recipe, "batch"))) +
-           entry("seed", number(config, "seed")) +
-           entry("schedule", fmt::format("{}, {} threads", config.value("schedule", ""), number(config, "threads"))) + "</dl>\n";
+    const std::string of_all = config.images() < config.train_images ? fmt::format(" of {}", config.train_images) : "";
+    return "<dl>\n" + entry("data", config.data.empty() ? "synthetic" : printable(config.data)) +
+           entry("training images", fmt::format("{}{}", config.images(), of_all)) +
+           entry("recipe", fmt::format("{}, {} epochs, batch {}", config.recipe.name, config.recipe.epochs, config.recipe.batch)) +
+           entry("seed", fmt::format("{}", config.seed)) +
+           entry("schedule", fmt::format("{}, {} threads", config.schedule, config.threads)) + "</dl>\n";
 }
 
 std::string section(const RunFiles &run, std::size_t number) {
     std::string html = fmt::format("<section aria-labelledby=\"run{0}\"><h2 id=\"run{0}\">{1}</h2>\n", number, escaped(run.name)) +
-                       facts(run) + epochs_table(run);
+                       facts(run.config) + epochs_table(run);
     if (run.evaluation.is_object()) {
         html += fmt::format("<h3>The best epoch's weights on {} {} images</h3>\n", run.evaluation.value("images", 0),
                             escaped(run.evaluation.value("split", "")));
@@ -391,8 +394,7 @@ pre { overflow-x: auto; border: 1px solid var(--line); padding: 0.6rem; }
 std::string report_page(const std::vector<fs::path> &folders) try {
     std::vector<RunFiles> runs;
     for (const fs::path &folder : folders) runs.push_back(read_run(folder));
-    std::string title =
-        runs.size() == 1 ? runs.front().config.value("model", "") + ": " + runs.front().name : fmt::format("{} runs", runs.size());
+    std::string title = runs.size() == 1 ? runs.front().config.model + ": " + runs.front().name : fmt::format("{} runs", runs.size());
     std::string html = fmt::format("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                                    "<meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n<style>{1}</style>\n"
                                    "</head>\n<body>\n<main>\n<h1>{0}</h1>\n",

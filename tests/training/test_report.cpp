@@ -74,3 +74,23 @@ TEST_CASE("a page shows runs beside each other, also those that are not at their
         CHECK(not_refused(cifar10({"report", run}), 1, words) == "");
     }
 }
+
+TEST_CASE("the best epoch is that of the run's monitor") {
+    const Workplace work;
+    const std::string recipe = work.folder / "patient.json";
+    write_bytes(recipe, R"({"name": "patient", "epochs": 3, "batch": 16, "learning_rate": {"schedule": "constant", "peak": 0.001},
+                            "early_stopping": {"monitor": "val_loss", "patience": 5}})");
+    const Result trained = cifar10({"train", "--data", work.data, "--recipe", recipe, "--out", work.run});
+    INFO(trained.err);
+    REQUIRE(trained.exit_code == 0);
+    std::vector<json> lines = lines_of(read_bytes(work.run + "/metrics.jsonl"));
+    std::string text;
+    for (json &line : lines) {
+        const bool first = line["epoch"] == 1;  // of the highest accuracy; the second has the lowest loss
+        line["val_accuracy"] = first ? 0.9 : 0.5;
+        line["val_loss"] = line["epoch"] == 2 ? 0.25 : 1.5;
+        text += line.dump() + "\n";
+    }
+    write_bytes(work.run + "/metrics.jsonl", text);
+    CHECK(count(report_page({work.run}), "<td>patient</td><td>3 of 3</td><td>0.2500</td><td>50.00 %</td>") == 1);
+}
