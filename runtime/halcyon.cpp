@@ -3,6 +3,7 @@
 #include "plan/errors.h"
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
+#include "runtime/training/metrics.h"
 #include "runtime/weights/checkpoint.h"
 
 #include <fmt/format.h>
@@ -167,8 +168,7 @@ halcyon_status halcyon_predict(halcyon_network *network, const uint8_t *images, 
         model.bind_images(network->batch_of(images, count));
         model.infer(network->records_of(count));
         const std::span<const float> results = model.predictions();
-        if (!std::ranges::all_of(results, [](float value) { return std::isfinite(value); }))
-            throw std::runtime_error("the predictions are not finite: the weights have diverged or are damaged");
+        if (!all_finite(results)) throw std::runtime_error("the predictions are not finite: the weights have diverged or are damaged");
         std::ranges::copy(results, predictions);
     });
 }

@@ -8,13 +8,13 @@
 #include "runtime/engine/machine.h"
 #include "runtime/engine/network.h"
 #include "runtime/engine/threads.h"
+#include "runtime/training/metrics.h"
 #include "runtime/weights/checkpoint.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -172,10 +172,6 @@ std::span<const float> infer(Network &network, const Batch &batch) {
     return network.predictions();
 }
 
-bool are_finite(std::span<const float> values) {
-    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
-}
-
 }  // namespace
 
 int run_predict(const halcyon_model &model, const PredictOptions &options) {
@@ -213,7 +209,7 @@ int run_predict(const halcyon_model &model, const PredictOptions &options) {
             }
             const std::span<const float> predictions = rest.first(an_image);
             rest = rest.subspan(an_image);
-            if (are_finite(predictions) || options.allow_nonfinite)
+            if (all_finite(predictions) || options.allow_nonfinite)
                 fmt::print("{}", lines.prediction(image, predictions));
             else
                 give_up(image, fmt::format("{}: its {} are not finite; train the weights in {} anew, with a lower learning rate", image,

@@ -2,6 +2,7 @@
 
 #include "plan/text.h"
 #include "runtime/data/dataset.h"
+#include "runtime/training/metrics.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -26,10 +27,6 @@ std::string csv_field(std::string_view text) {
     std::string quoted = "\"";
     for (const char character : text) quoted += character == '"' ? "\"\"" : std::string(1, character);
     return quoted + "\"";
-}
-
-bool are_finite(std::span<const float> values) {
-    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
 }
 
 /// The likeliest classes first.
@@ -95,7 +92,7 @@ struct UnitPrediction {
         std::vector<std::string> parts;
         if (!lines.unit_labels)
             for (const float value : predictions) parts.push_back(fmt::format("{:.6g}", value));
-        else if (!are_finite(predictions))
+        else if (!all_finite(predictions))
             parts.emplace_back("no label, its probabilities are not finite");
         else
             for (const std::size_t unit : labels())
@@ -110,7 +107,7 @@ struct UnitPrediction {
             line["predictions"] = values;
             return json_line(line);
         }
-        line["labels"] = are_finite(predictions) ? ordered_json::array() : ordered_json(nullptr);
+        line["labels"] = all_finite(predictions) ? ordered_json::array() : ordered_json(nullptr);
         for (std::size_t unit = 0; line["labels"].is_array() && unit < predictions.size(); ++unit)
             if (predictions[unit] > 0.5F) line["labels"].push_back(name(unit));
         line["probabilities"] = values;
@@ -154,7 +151,7 @@ std::string PredictionLines::header() const {
 std::string PredictionLines::prediction(const std::string &image, std::span<const float> predictions) const {
     if (units > 0) return print(UnitPrediction{*this, image, predictions}, format);
     Prediction prediction{*this, image, predictions, {}};
-    if (are_finite(predictions)) prediction.labels = likeliest(predictions, top);
+    if (all_finite(predictions)) prediction.labels = likeliest(predictions, top);
     return print(prediction, format);
 }
 

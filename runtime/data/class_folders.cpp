@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array split_names = {
+constexpr std::array splits_by_name = {
     std::pair{std::string_view("train"), Split::train},
     std::pair{std::string_view("training"), Split::train},
     std::pair{std::string_view("training_set"), Split::train},
@@ -44,8 +44,8 @@ std::map<Split, std::string> find_splits(const fs::path &root, const FolderEntri
     for (const std::string &folder : entries.folders) {
         std::string lower = folder;
         std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-        const auto named = std::ranges::find(split_names, lower, [](const auto &name) { return name.first; });
-        if (named == split_names.end() || !holds_folders_alone(root / folder)) continue;
+        const auto named = std::ranges::find(splits_by_name, lower, [](const auto &name) { return name.first; });
+        if (named == splits_by_name.end() || !holds_folders_alone(root / folder)) continue;
         const auto [other, added] = splits.emplace(named->second, folder);
         if (!added)
             fail_for(root, fmt::format("both {}/ and {}/ could be meant; put their pictures into one of them", other->second, folder));

@@ -49,8 +49,12 @@ Scores mean(std::span<const ClassScores> classes, Weight weight) {
 
 }  // namespace
 
+bool all_finite(std::span<const float> values) {
+    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+}
+
 void Predictions::add(std::uint16_t label, std::span<const float> probabilities) {
-    finite_ = finite_ && std::ranges::all_of(probabilities, [](float value) { return std::isfinite(value); });
+    finite_ = finite_ && all_finite(probabilities);
     const auto best = std::ranges::max_element(probabilities) - probabilities.begin();
     const float own = probabilities[label];
     const auto likelier = std::ranges::count_if(probabilities, [own](float other) { return other > own; });
@@ -89,10 +93,8 @@ std::optional<double> Predictions::auc() const {
 }
 
 void UnitPredictions::add(std::span<const float> labels, std::span<const float> probabilities) {
-    for (std::size_t unit = 0; unit < units_; ++unit) {
-        finite_ = finite_ && std::isfinite(probabilities[unit]);
-        of_units_.push_back({probabilities[unit], labels[unit] > 0.5F});
-    }
+    finite_ = finite_ && all_finite(probabilities.first(units_));
+    for (std::size_t unit = 0; unit < units_; ++unit) of_units_.push_back({probabilities[unit], labels[unit] > 0.5F});
 }
 
 std::vector<ClassScores> UnitPredictions::by_unit() const {

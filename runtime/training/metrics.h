@@ -10,6 +10,9 @@
 
 namespace halcyon {
 
+/// Whether none is NaN or infinite. Of predictions that are not, nothing can be said.
+bool all_finite(std::span<const float> values);
+
 /// In 0..1, of a class or means over classes.
 struct Scores {
     double precision = 0, recall = 0, f1 = 0;

@@ -24,8 +24,8 @@ using nlohmann::ordered_json;
 
 // The kernels compute in float32, without denormal numbers, and Adam's rate is up to 10^7 times the recipe's in its first steps: within
 // these ranges, and those of the optimizers' settings, no number becomes zero, one or infinite there that was not.
-bool zero_or_scale(double x) { return x == 0 || is_scale(x); }
-bool factor(double x) { return x >= 1e-30 && x <= 0.9999999; }
+bool is_zero_or_scale(double x) { return x == 0 || is_scale(x); }
+bool is_factor(double x) { return x >= 1e-30 && x <= 0.9999999; }
 const char *const zero_or_scale_range = "0 or a number from 1e-30 to 1e30";
 const char *const factor_range = "a number from 1e-30 to 0.9999999";
 
@@ -140,7 +140,7 @@ Dropout parse_dropout(const json &values, const Section &section) {
 void parse_monitor(Section &section, Monitor &monitor) {
     section.choice("monitor", monitor.name,
                    {"loss", "accuracy", "mean_absolute_error", "val_loss", "val_accuracy", "val_mean_absolute_error"});
-    section.number("min_delta", monitor.min_delta, zero_or_scale, zero_or_scale_range);
+    section.number("min_delta", monitor.min_delta, is_zero_or_scale, zero_or_scale_range);
 }
 
 EarlyStopping parse_early_stopping(const json &values, const std::string &where) {
@@ -156,16 +156,18 @@ ReduceOnPlateau parse_reduce_on_plateau(const json &values, const std::string &w
     ReduceOnPlateau plateau;
     Section section(values, "reduce_on_plateau", where);
     parse_monitor(section, plateau.monitor);
-    section.number("factor", plateau.factor, factor, factor_range);
+    section.number("factor", plateau.factor, is_factor, factor_range);
     section.count("patience", plateau.patience, 0, largest_count);
     section.count("cooldown", plateau.cooldown, 0, largest_count);
-    section.number("min", plateau.min, zero_or_scale, zero_or_scale_range);
+    section.number("min", plateau.min, is_zero_or_scale, zero_or_scale_range);
     section.refuse_unknown();
     return plateau;
 }
 
 ClassWeights parse_class_weights(const json &values, const std::string &where, const Section &section) {
-    const auto checked = [&](const json &weight) { return section.checked(weight, "class_weights", zero_or_scale, zero_or_scale_range); };
+    const auto checked = [&](const json &weight) {
+        return section.checked(weight, "class_weights", is_zero_or_scale, zero_or_scale_range);
+    };
     if (values == "balanced") return BalancedClasses();
     if (values.is_array()) {
         std::vector<double> weights;

@@ -1,6 +1,7 @@
 // Small files for tests, and what the code says of them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -39,6 +40,15 @@ inline void write_bytes(const std::filesystem::path &path, const std::string &by
 inline std::string read_bytes(const std::filesystem::path &path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// Every file in a folder and in those within, by its path from there, in order.
+inline std::vector<std::string> files_in(const std::filesystem::path &folder) {
+    std::vector<std::string> files;
+    for (const auto &entry : std::filesystem::recursive_directory_iterator(folder))
+        if (!entry.is_directory()) files.push_back(std::filesystem::relative(entry, folder).string());
+    std::ranges::sort(files);
+    return files;
 }
 
 /// The message of the exception that `action` throws, "" if it throws none.

@@ -12,7 +12,7 @@ namespace {
 
 Recipe with(const std::string &augment) { return parse_recipe(R"({"augment": )" + augment + "}", "my.json"); }
 
-std::string refusal(const std::string &augment) {
+std::string refusal_of_augment(const std::string &augment) {
     return message_of([&] { with(augment); });
 }
 
@@ -85,7 +85,7 @@ TEST_CASE("What is wrong with an augmentation is said in one line, with its key"
         {R"({"crop": {"pad": 4}, "affine": {}})", "augment.crop and augment.affine are done in one step and must name one fill"},
     };
     for (const auto &[text, reason] : cases) {
-        const std::string message = refusal(text);
+        const std::string message = refusal_of_augment(text);
         CAPTURE(text, message);
         CHECK(one_line_with(message, {"my.json: ", reason}));
     }

@@ -54,15 +54,6 @@ struct SmallDisk {
     }
 };
 
-/// Everything that lies in a folder.
-std::vector<std::string> files_in(const fs::path &folder) {
-    std::vector<std::string> files;
-    for (const auto &entry : fs::recursive_directory_iterator(folder))
-        if (!entry.is_directory()) files.push_back(fs::relative(entry, folder).string());
-    std::ranges::sort(files);
-    return files;
-}
-
 bool same(const Dataset &a, const Dataset &b) {
     return std::ranges::equal(a.pixels.bytes(), b.pixels.bytes()) && a.labels == b.labels && a.names == b.names &&
            a.class_names == b.class_names && a.h == b.h && a.w == b.w && a.c == b.c && a.classes == b.classes;

@@ -17,7 +17,7 @@ const LearningRate one_cycle = {.schedule = "one_cycle", .peak = 5e-3, .settings
 /// A dozen roundings of numbers up to `magnitude`.
 bool close(double a, double b, double magnitude) { return std::abs(a - b) <= 12 * std::numeric_limits<double>::epsilon() * magnitude; }
 
-std::string refusal(const std::string &text) {
+std::string refusal_of_recipe(const std::string &text) {
     return message_of([&] { parse_recipe(text, "my.json"); });
 }
 
@@ -144,7 +144,7 @@ TEST_CASE("Numbers that float32 or the random bits would round to 0, 1 or infini
 }
 
 TEST_CASE("A chance is at least one in the 65536 that are told apart") {
-    const auto of = [](const std::string &key, double value) { return refusal(nlohmann::json{{key, value}}.dump()); };
+    const auto of = [](const std::string &key, double value) { return refusal_of_recipe(nlohmann::json{{key, value}}.dump()); };
     for (const std::string key : {"dropout", "flip"}) {
         for (const double value : {0.0, 1.0 / 65536, 65535.0 / 65536}) CHECK(of(key, value) == "");
         for (const double value : {0.9 / 65536, 65535.1 / 65536}) CHECK(one_line_with(of(key, value), {key, "1/65536"}));
@@ -252,7 +252,7 @@ TEST_CASE("What is wrong with a recipe is said in one line, with its key") {
          "reduce_on_plateau goes with the learning_rate.schedule \"constant\", not \"one_cycle\""},
     };
     for (const Case &c : cases) {
-        const std::string message = refusal(c.text);
+        const std::string message = refusal_of_recipe(c.text);
         INFO(c.text);
         INFO(message);
         CHECK(one_line_with(message, {"my.json:", c.reason}));
@@ -309,7 +309,8 @@ TEST_CASE("A flag makes a variant of an optimizer") {
         CHECK(parse_recipe(to_json(with), "r.json").optimizer.name == with.optimizer.name);
         CHECK(with.optimizer.settings == without.optimizer.settings);
     }
-    CHECK(one_line_with(refusal(R"({"optimizer": {"name": "adam", "nesterov": true}})"), {"my.json: optimizer.nesterov is no key"}));
-    CHECK(one_line_with(refusal(R"({"optimizer": {"name": "sgd_nesterov"}})"),
+    CHECK(one_line_with(refusal_of_recipe(R"({"optimizer": {"name": "adam", "nesterov": true}})"),
+                        {"my.json: optimizer.nesterov is no key"}));
+    CHECK(one_line_with(refusal_of_recipe(R"({"optimizer": {"name": "sgd_nesterov"}})"),
                         {"my.json: optimizer.name must be adam or adamw or sgd or rmsprop"}));
 }

@@ -1,6 +1,7 @@
 // What the program asks of a CUDA driver, and what it says of one that is of no use, with fake_cuda.cpp in the driver's place.
 #include "tests/catch.h"
 #include "tests/data/files.h"
+#include "tests/text.h"
 #include "tests/training/process.h"
 
 #include <nlohmann/json.hpp>
@@ -40,8 +41,6 @@ Result train(const std::string &schedule, int images = 16) {
     return cifar10({"train", "--schedule", schedule, "--limit", std::to_string(images), "--batch", "16", "--epochs", "1", "--no-evaluate",
                     "--out", (folder / "run").string()});
 }
-
-bool contains(const std::string &text, const std::string &part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

@@ -68,7 +68,7 @@ void check(const Link &link, const Floats &values, const Floats &operand) {
     oracle::Array before({1, int(values.size())}), beside = before;
     for (std::size_t i = 0; i < values.size(); i++) before.values[i] = values[i], beside.values[i] = operand[i];
     oracle::Call::Operands operands{link, {}};
-    for (const RowOperand &of : find_row(link.row).operands) operands.arrays.emplace(of.name, &beside);
+    for (const RowOperand &of : find_row(link.row).operands) operands.arrays.emplace_back(oracle::OperandName(of.name), &beside);
     oracle::Array expected = before;
     oracle::apply_row(operands, expected);
     int wrong = 0;

@@ -6,13 +6,11 @@
 #include "runtime/engine/session.h"
 #include "runtime/engine/tensor.h"
 #include "runtime/engine/threads.h"
-#include "runtime/model.h"
 #include "tests/catch.h"
 #include "tests/devices/device_calls.h"
 #include "tests/kernels/arguments.h"
 #include "tests/kernels/data.h"
-
-#include HALCYON_MODEL_HEADER
+#include "tests/kernels/tested_model.h"
 
 #include <HalideRuntime.h>
 #include <fmt/format.h>
@@ -35,11 +33,9 @@ using namespace halcyon;
 
 namespace {
 
-const halcyon_model &model() { return *HALCYON_MODEL(); }
-
 const halcyon_kernel &find_compiled(const std::string &symbol) {
-    const auto end = model().kernels + model().kernel_count;
-    const auto found = std::find_if(model().kernels, end, [&](const halcyon_kernel &kernel) { return kernel.symbol == symbol; });
+    const auto end = tested_model().kernels + tested_model().kernel_count;
+    const auto found = std::find_if(tested_model().kernels, end, [&](const halcyon_kernel &kernel) { return kernel.symbol == symbol; });
     if (found == end) throw std::runtime_error(symbol + " is in the plan but not in the library");
     return *found;
 }
@@ -484,7 +480,7 @@ void check_metadata(const CompiledKernel &compiled, const Set &set) {
     }
 }
 
-Plan plan() { return parse_plan(std::string_view(model().plan, model().plan_size)); }
+Plan plan() { return parse_plan(std::string_view(tested_model().plan, tested_model().plan_size)); }
 
 void check_set(const std::string &name) {
     const std::vector<SetPlan> sets = plan().sets;

@@ -65,9 +65,6 @@ std::uint32_t stream_key(std::uint32_t seed, std::uint32_t epoch, std::uint32_t 
 
 namespace {
 
-std::uint32_t word(const Array &step, int field) { return std::uint32_t(step(field)); }
-double real(const Array &step, int field) { return std::bit_cast<float>(word(step, field)); }
-
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 void clear(Array &tensor) { std::fill(tensor.values.begin(), tensor.values.end(), 0.0); }
@@ -773,7 +770,7 @@ Call::Operands Call::operands(const std::string &place, int link) const {
     for (const RowOperand &operand : find_row(chain[link].row).operands) {
         const bool is_other = operand.beside == Beside::element && chain[link].same_as >= 0;
         const std::string name = is_other ? arguments_of(kernel_)[chain[link].same_as].name : operand_name(kernel_, place, link, operand);
-        operands.arrays[operand.name] = &arrays_.at(name);
+        operands.arrays.emplace_back(OperandName(operand.name), &arrays_.at(name));
     }
     return operands;
 }

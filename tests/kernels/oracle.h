@@ -5,13 +5,14 @@
 #include "plan/kernel.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace halcyon::oracle {
@@ -44,6 +45,26 @@ void for_each_element(const Array &tensor, Visit visit) {
                 for (int c = 0; c < tensor.extent(0); c++) visit(c, x, y, n);
 }
 
+/// The name of a row's operand, as a number that is made when this is compiled: the rows ask for operands by name for every element, and
+/// comparing the names themselves took a third of the tests' time.
+class OperandName {
+public:
+    consteval OperandName(const char *name) : hash_(hash_of(name)) {}
+    explicit OperandName(std::string_view name) : hash_(hash_of(name)) {}
+
+    bool operator==(const OperandName &) const = default;
+
+private:
+    /// FNV-1a, 64 bits.
+    static constexpr std::uint64_t hash_of(std::string_view name) {
+        std::uint64_t hash = 0xcbf29ce484222325;
+        for (const char byte : name) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+        return hash;
+    }
+
+    std::uint64_t hash_;
+};
+
 /// The arguments of a kernel by name, and its chains.
 class Call {
 public:
@@ -65,12 +86,13 @@ public:
     /// The operands of a link, by the row's names for them; `dropout` is its own.
     struct Operands {
         const Link &link;
-        std::map<std::string, const Array *, std::less<>> arrays;
+        std::vector<std::pair<OperandName, const Array *>> arrays;
 
         /// Throws std::out_of_range where the row has no operand `name`.
-        const Array &operator[](std::string_view name) const {
-            const auto found = arrays.find(name);
-            return found != arrays.end() ? *found->second : throw std::out_of_range(std::string(name));
+        const Array &operator[](OperandName name) const {
+            for (const auto &[own, array] : arrays)
+                if (own == name) return *array;
+            throw std::out_of_range("the row \"" + link.row + "\" is asked for an operand that it has not");
         }
     };
     Operands operands(const std::string &place, int link) const;
@@ -99,6 +121,10 @@ void apply_row(const Link &link, const std::map<std::string, Array> &operands, A
 
 /// How far a float may be from the exact `result` that the row makes of the value of `values` at a place, where that is wrong by `error`.
 double row_error(const Call::Operands &operands, const Array &values, double error, double result, const std::array<int, 4> &at);
+
+/// A word of the step (plan/step.h), and the float that it holds.
+inline std::uint32_t word(const Array &step, int field) { return std::uint32_t(step(field)); }
+inline double real(const Array &step, int field) { return std::bit_cast<float>(word(step, field)); }
 
 /// The gradient of a batch norm's input for that of its output, of which `population` made each statistic, and the error of a float one.
 double norm_gradient(double d_output, double input, double gamma, double mean, double inv_std, double d_gamma, double d_beta,

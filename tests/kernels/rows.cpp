@@ -25,11 +25,14 @@ struct At {
     int c, x, y, n;
 
     double value() const { return values(c, x, y, n); }
-    double element(const char *name) const { return operands[name](c, x, y, n); }
-    double image(const char *name) const { return operands[name](c, 0, 0, n); }
-    double channel(const char *name) const { return operands[name](c); }
+    double element(OperandName name) const { return operands[name](c, x, y, n); }
+    double image(OperandName name) const { return operands[name](c, 0, 0, n); }
+    double channel(OperandName name) const { return operands[name](c); }
     /// For each channel, or for each unit.
-    double weight(const char *name) const { return operands[name](c, x % operands[name].extent(1), y % operands[name].extent(2)); }
+    double weight(OperandName name) const {
+        const Array &weights = operands[name];
+        return weights(c, x % weights.extent(1), y % weights.extent(2));
+    }
     double constant(std::string_view name) const {
         const std::vector<RowConstant> &constants = find_row(operands.link.row).constants;
         return operands.link.constants.at(std::size_t(std::ranges::find(constants, name, &RowConstant::name) - constants.begin()));
@@ -37,9 +40,6 @@ struct At {
     const Array &step() const { return operands["step"]; }
     double population() const { return double(values.values.size()) / values.extent(0); }
 };
-
-std::uint32_t word(const Array &step, int field) { return std::uint32_t(step(field)); }
-double real(const Array &step, int field) { return std::bit_cast<float>(word(step, field)); }
 
 template<bool spatial>
 bool is_dropped(const At &at) {
@@ -426,7 +426,7 @@ void apply_row(const Call::Operands &operands, Array &values) {
 
 void apply_row(const Link &link, const std::map<std::string, Array> &operands, Array &values) {
     Call::Operands pointers{link, {}};
-    for (const auto &[name, array] : operands) pointers.arrays[name] = &array;
+    for (const auto &[name, array] : operands) pointers.arrays.emplace_back(OperandName(name), &array);
     apply_row(pointers, values);
 }
 

@@ -25,8 +25,6 @@ constexpr double u = 0x1p-24;  // the largest relative error of one rounding
 /// exp() and log() of Halide are within 2 ulp, which is 4 u.
 constexpr double function_error = 4 * u;
 
-double real(const Array &step, int field) { return std::bit_cast<float>(std::uint32_t(step(field))); }
-
 void relative(double error, const Array &after, Array &tolerance) {
     for (std::size_t i = 0; i < after.values.size(); i++) tolerance.values[i] = error * std::abs(after.values[i]);
 }

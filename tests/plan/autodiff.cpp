@@ -17,8 +17,6 @@ std::vector<std::string> names_of(const Graph &graph) {
     return names;
 }
 
-const std::string head = R"(, {"type": "flatten"}, {"type": "dense", "units": 3, "activation": "softmax"})";
-
 }  // namespace
 
 TEST_CASE("a chain's backward calls mirror its forward ones") {

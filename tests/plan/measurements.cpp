@@ -3,6 +3,7 @@
 #include "compiler/report.h"
 #include "tests/catch.h"
 #include "tests/plan/support.h"
+#include "tests/text.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -69,8 +70,6 @@ std::string line_with(const std::string &text, const std::string &part) {
     const std::size_t begin = text.rfind('\n', place) + 1;
     return text.substr(begin, text.find('\n', place) - begin);
 }
-
-bool contains(const std::string &text, const std::string &part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

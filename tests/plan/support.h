@@ -19,6 +19,9 @@ Model cifar10();
 std::string model_text(const std::string &layers, const std::string &input = "8, 8, 3");
 Model make_model(const std::string &layers);
 
+/// What ends a chain of layers.
+inline const std::string head = R"(, {"type": "flatten"}, {"type": "dense", "units": 3, "activation": "softmax"})";
+
 /// The message of what `action` throws; "" where it throws nothing.
 std::string failure_of(const std::function<void()> &action);
 

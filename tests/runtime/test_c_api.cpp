@@ -2,6 +2,7 @@
 
 #include "tests/catch.h"
 #include "tests/runtime/tiny_model.h"
+#include "tests/text.h"
 
 #include <unistd.h>
 
@@ -35,8 +36,6 @@ halcyon_step good_step() {
     step.seed = 1, step.update = 1, step.learning_rate = 0.5F;
     return step;
 }
-
-bool contains(const std::string &text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include "tests/catch.h"
 #include "tests/data/files.h"
+#include "tests/text.h"
 
 #include <sched.h>
 
@@ -40,7 +41,7 @@ Strings names_of_all_sets() {
     return names;
 }
 
-std::string message_of(std::string_view wanted, const Strings &compiled) {
+std::string refusal_of_set(std::string_view wanted, const Strings &compiled) {
     try {
         choose_set(wanted, compiled);
     } catch (const std::runtime_error &error) {
@@ -48,8 +49,6 @@ std::string message_of(std::string_view wanted, const Strings &compiled) {
     }
     return "";
 }
-
-bool contains(const std::string &text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
@@ -95,15 +94,15 @@ TEST_CASE("a set is chosen by name, or refused with the reason") {
         if (why_not(set).empty()) {
             CHECK(choose_set(set.name, names_of_all_sets()).name == set.name);
         } else {
-            const std::string message = message_of(set.name, names_of_all_sets());
+            const std::string message = refusal_of_set(set.name, names_of_all_sets());
             CHECK(contains(message, set.name));
             CHECK(contains(message, why_not(set)));
             CHECK(contains(message, "--schedule auto takes " + choose_set("auto", names_of_all_sets()).name));
         }
     }
-    CHECK(contains(message_of("x86_avx9", {"x86_sse41", "reference"}), "\"x86_avx9\"; it has x86_sse41, reference"));
-    CHECK(contains(message_of("x86_sse41", {"reference"}), "\"x86_sse41\"; it has reference"));
-    CHECK(contains(message_of("auto", {}), "none of the model's schedule sets"));
+    CHECK(contains(refusal_of_set("x86_avx9", {"x86_sse41", "reference"}), "\"x86_avx9\"; it has x86_sse41, reference"));
+    CHECK(contains(refusal_of_set("x86_sse41", {"reference"}), "\"x86_sse41\"; it has reference"));
+    CHECK(contains(refusal_of_set("auto", {}), "none of the model's schedule sets"));
 }
 
 TEST_CASE("where no set runs, auto says of each why not") {
@@ -114,7 +113,7 @@ TEST_CASE("where no set runs, auto says of each why not") {
         WARN("skipped: every set runs here");
         return;
     }
-    const std::string message = message_of("auto", compiled);
+    const std::string message = refusal_of_set("auto", compiled);
     CAPTURE(message);
     for (const std::string &name : compiled) CHECK(contains(message, name + ": " + why_not(select_sets({name}).front())));
 }

@@ -19,7 +19,7 @@ Buffer buffer(Home home, std::int64_t offset, std::int64_t bytes) {
 }
 
 /// The tiny plan's slabs, and two programs that need the arena differently.
-struct Fixture {
+struct SmallMemory {
     Plan plan = with_arena(tests::tiny_plan());
     Session session{1};
     Memory memory;
@@ -32,13 +32,13 @@ struct Fixture {
         return plan;
     }
 
-    Fixture() : memory(plan, plan.sets[0], 5, session) {}
+    SmallMemory() : memory(plan, plan.sets[0], 5, session) {}
 };
 
 }  // namespace
 
 TEST_CASE("a buffer that grows with the batch lies at its offset times the largest batch") {
-    Fixture f;
+    SmallMemory f;
     const std::byte *first = f.memory.place(buffer(Home::arena_batch, 0, 64)).host;
     CHECK(f.memory.place(buffer(Home::arena_batch, 128, 64)).host == first + 5 * 128);
     CHECK_THROWS_AS(f.memory.place(buffer(Home::arena_batch, 128, 65)), std::runtime_error);
@@ -46,7 +46,7 @@ TEST_CASE("a buffer that grows with the batch lies at its offset times the large
 }
 
 TEST_CASE("a batch is refused that cannot be addressed or has no room, and the message says how many fit") {
-    Fixture f;
+    SmallMemory f;
     const auto refusal = [&](int max_batch, std::int64_t available) -> std::string {
         try {
             check_batch(f.plan, f.plan.sets[0], max_batch, available);
@@ -75,7 +75,7 @@ TEST_CASE("a batch is refused that cannot be addressed or has no room, and the m
 }
 
 TEST_CASE("other buffers lie at their offset, in the arena of the most demanding program") {
-    Fixture f;
+    SmallMemory f;
     const std::byte *first = f.memory.place(buffer(Home::arena_fixed, 0, 64)).host;
     CHECK(f.memory.place(buffer(Home::arena_fixed, 64, 64)).host == first + 64);
     CHECK_THROWS_AS(f.memory.place(buffer(Home::arena_fixed, 64, 65)), std::runtime_error);
@@ -83,7 +83,7 @@ TEST_CASE("other buffers lie at their offset, in the arena of the most demanding
 }
 
 TEST_CASE("slabs are aligned and zero; the optimizer has as many like the parameters' as one needs") {
-    Fixture f;
+    SmallMemory f;
     for (const Home home : {Home::parameters, Home::gradients, Home::moving, Home::optimizer}) {
         CHECK(reinterpret_cast<std::uintptr_t>(f.memory.slab(home).data()) % 64 == 0);
         CHECK(std::ranges::all_of(f.memory.slab(home), [](float value) { return value == 0; }));
@@ -93,7 +93,7 @@ TEST_CASE("slabs are aligned and zero; the optimizer has as many like the parame
 }
 
 TEST_CASE("external buffers are bound by name, the last binding counts") {
-    Fixture f;
+    SmallMemory f;
     const Buffer external = buffer(Home::external, 0, 0);
     CHECK_THROWS_AS(f.memory.place(external), std::runtime_error);
     float one = 0, other = 0;

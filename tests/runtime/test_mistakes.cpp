@@ -11,13 +11,13 @@ using namespace halcyon::tests;
 namespace {
 
 /// Images of pixels 0 and `values`, all of class `label`, for weights with which the network's "probabilities" are 10 and that pixel.
-struct Fixture {
+struct OneImage {
     TinyModel model;
     Network network{model.library(), plan_of(model.library()), "reference", 1, 4};
     Dataset data;
     PlacedData placed;
 
-    Fixture(const std::vector<std::uint8_t> &values, std::uint16_t label) : data(images(values, label)), placed(place_images()) {
+    OneImage(const std::vector<std::uint8_t> &values, std::uint16_t label) : data(images(values, label)), placed(place_images()) {
         weight("dense/kernel")[3] = 1;
         weight("dense/bias")[0] = 10;
     }
@@ -55,7 +55,7 @@ std::vector<std::int32_t> records_of(const std::vector<Mistake> &mistakes) {
 }  // namespace
 
 TEST_CASE("Mistakes are found, those that the network is surest of first") {
-    Fixture fixture({12, 9, 10, 30, 12, 11, 40}, 0);
+    OneImage fixture({12, 9, 10, 30, 12, 11, 40}, 0);
     const auto mistakes = fixture.find({0, 1, 2, 3, 4, 5});  // of 6 images in batches of 4; 10 and 10 is no mistake
     REQUIRE(mistakes);
     CHECK(records_of(*mistakes) == std::vector<std::int32_t>{3, 0, 4, 5});
@@ -64,7 +64,7 @@ TEST_CASE("Mistakes are found, those that the network is surest of first") {
     CHECK(records_of(*fixture.find({4, 0})) == std::vector<std::int32_t>{4, 0});
     CHECK(fixture.find({1, 2})->empty());
 
-    Fixture other({12, 9, 10, 30}, 1);
+    OneImage other({12, 9, 10, 30}, 1);
     CHECK(records_of(*other.find({0, 1, 2, 3})) == std::vector<std::int32_t>{1, 2});
 }
 
@@ -72,14 +72,14 @@ TEST_CASE("No more mistakes are kept than are drawn") {
     std::vector<std::uint8_t> values;
     std::vector<std::int32_t> records;
     for (int i = 0; i < 100; ++i) values.push_back(std::uint8_t(20 + i)), records.push_back(i);
-    const auto mistakes = Fixture(values, 0).find(records);
+    const auto mistakes = OneImage(values, 0).find(records);
     REQUIRE(mistakes->size() == most_reported);
     CHECK(mistakes->front().record == 99);
     CHECK(mistakes->back().record == 36);
 }
 
 TEST_CASE("The search for mistakes can be stopped before every batch") {
-    Fixture fixture({12, 12, 12, 12, 12}, 0);
+    OneImage fixture({12, 12, 12, 12, 12}, 0);
     CHECK(!fixture.find({0, 1, 2, 3, 4}, 0));
     CHECK(!fixture.find({0, 1, 2, 3, 4}, 1));
     CHECK(fixture.find({0, 1, 2, 3, 4}, 2)->size() == 5);

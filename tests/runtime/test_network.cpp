@@ -6,6 +6,7 @@
 #include "runtime/engine/step_words.h"
 #include "tests/catch.h"
 #include "tests/runtime/tiny_model.h"
+#include "tests/text.h"
 
 #include <unistd.h>
 
@@ -37,11 +38,11 @@ const std::uint8_t images[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
 const std::uint16_t labels[] = {0, 1, 1, 0, 1};
 
 /// The tiny network with small whole weights, so that all sums are exact: score[0] = x0 - x1 + 1, score[1] = 2 x0.
-struct Fixture {
+struct SmallNetwork {
     TinyModel model;
     Network network;
 
-    explicit Fixture(int threads = 1, int max_batch = 4)
+    explicit SmallNetwork(int threads = 1, int max_batch = 4)
         : network(model.library(), plan_of(model.library()), "reference", threads, max_batch) {
         network.bind_data(images, labels);
         std::ranges::copy(Floats{1, 2, -1, 0}, weight("dense/kernel").begin());
@@ -52,7 +53,7 @@ struct Fixture {
     std::span<float> gradient(std::string_view name) { return network.gradient(parameter(network, name)); }
 };
 
-std::string message_of(const std::function<void()> &action) {
+std::string failure_of(const std::function<void()> &action) {
     try {
         action();
     } catch (const std::exception &error) {
@@ -60,8 +61,6 @@ std::string message_of(const std::function<void()> &action) {
     }
     return "";
 }
-
-bool contains(const std::string &text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 /// What `action` writes to stderr.
 std::string stderr_of(const std::function<void()> &action) {
@@ -82,7 +81,7 @@ std::string stderr_of(const std::function<void()> &action) {
 }  // namespace
 
 TEST_CASE("gradients() runs forward and backward over the records it is given") {
-    Fixture f(GENERATE(1, 3));
+    SmallNetwork f(GENERATE(1, 3));
     const BatchResult batch = f.network.gradients(Numbers{3, 1}, StepValues{});
     // Record 3 is (7, 8) with label 0 and score 0; record 1 is (3, 4) with label 1 and scores 0, 6.
     CHECK(batch.loss == 0 + 6);
@@ -93,7 +92,7 @@ TEST_CASE("gradients() runs forward and backward over the records it is given") 
 }
 
 TEST_CASE("every batch size up to the largest, in any order, gives each image its own result") {
-    Fixture f(2);
+    SmallNetwork f(2);
     for (const int batch : {4, 1, 3, 2, 4, 1}) {
         CAPTURE(batch);
         const Numbers records{4, 0, 2, 1};
@@ -106,13 +105,13 @@ TEST_CASE("every batch size up to the largest, in any order, gives each image it
 }
 
 TEST_CASE("the loss is averaged over the global batch") {
-    Fixture f;
+    SmallNetwork f;
     f.network.gradients(Numbers{0}, StepValues{.global_batch = 4});
     CHECK(copy(f.gradient("dense/bias")) == Floats{0.25, 0});
 }
 
 TEST_CASE("kernels get the classes' weights, which are 1 where none are given") {
-    Fixture f;
+    SmallNetwork f;
     f.network.gradients(Numbers{0}, StepValues{.class_weights = {0.5F, 4}});  // of class 0
     CHECK(copy(f.gradient("dense/bias")) == Floats{0.5F, 0});
     f.network.gradients(Numbers{0}, StepValues{});
@@ -120,7 +119,7 @@ TEST_CASE("kernels get the classes' weights, which are 1 where none are given") 
 }
 
 TEST_CASE("images are flipped in training only") {
-    Fixture f;
+    SmallNetwork f;
     f.network.gradients(Numbers{0}, StepValues{.flip_probability = 1});
     CHECK(copy(f.weight("norm/moving_mean")) == Floats{2, 1});
     f.network.infer(Numbers{0});
@@ -128,7 +127,7 @@ TEST_CASE("images are flipped in training only") {
 }
 
 TEST_CASE("an augmented batch is trained on in place of the records, with their labels") {
-    Fixture f;
+    SmallNetwork f;
     TrainingStep augmented, plain;
     augmented.records = plain.records = {3, 1};
     augmented.augment.resize(2 * augment_words);
@@ -152,11 +151,11 @@ TEST_CASE("an augmented batch is trained on in place of the records, with their 
     augmented.augment[3 * augment_words] = 100;
     CHECK(gradient(augmented) == Floats{0, 28, 0, 29});
     augmented.augment.pop_back();
-    CHECK(contains(message_of([&] { gradient(augmented); }), "59 words of augmentation for 4 images: 15 belong to each"));
+    CHECK(contains(failure_of([&] { gradient(augmented); }), "59 words of augmentation for 4 images: 15 belong to each"));
 }
 
 TEST_CASE("an augmented batch of floats is trained on by the programs for floats") {
-    Fixture f;
+    SmallNetwork f;
     const float floats[] = {1, 2, 3, 4, 5, 6, 7, 8.25F, 9, 10};
     f.network.bind_data(floats, labels);
     TrainingStep augmented, plain;
@@ -180,7 +179,7 @@ TEST_CASE("an augmented batch of floats is trained on by the programs for floats
 }
 
 TEST_CASE("adam gets the learning rate with its bias corrections") {
-    Fixture f;
+    SmallNetwork f;
     std::ranges::fill(f.network.gradient_slab(), 1.0F);
     const Floats before = copy(f.weight("dense/kernel"));
     const StepValues values{.learning_rate = 0.5F, .update = 3, .settings = {0.75F, 0.875F, 1e-7F}};
@@ -194,7 +193,7 @@ TEST_CASE("adam gets the learning rate with its bias corrections") {
 }
 
 TEST_CASE("sgd gets the learning rate as it is, and its velocity is the first slot") {
-    Fixture f;
+    SmallNetwork f;
     std::ranges::fill(f.network.gradient_slab(), 1.0F);
     for (int i = 0; i < 2; ++i)
         f.network.update(find_optimizer("sgd"), StepValues{.learning_rate = 0.5F, .update = 7, .settings = {0.25F, 0, 0}});
@@ -204,7 +203,7 @@ TEST_CASE("sgd gets the learning rate as it is, and its velocity is the first sl
 
 TEST_CASE("what is called after the gradients decides what the update takes") {
     const TrainingStep whole{Numbers{0, 1}, StepValues{.learning_rate = 0.25F}}, half{Numbers{0, 1}, StepValues{.learning_rate = 0.125F}};
-    Fixture halved, plain;
+    SmallNetwork halved, plain;
     int calls = 0;
     const AfterGradients halve = [&](std::span<float> gradients) {
         ++calls;
@@ -223,7 +222,7 @@ TEST_CASE("what is called after the gradients decides what the update takes") {
 TEST_CASE("what is clipped is what was made of the gradients after them") {
     const StepValues values{.learning_rate = 0.25F, .options = {.clip = Clipping{Clipping::By::value, 0.75}}};
     const TrainingStep step{Numbers{0, 1}, values};
-    Fixture f;
+    SmallNetwork f;
     f.network.train(find_optimizer("sgd"), std::span(&step, 1), [](std::span<float> gradients) {
         for (float &gradient : gradients) gradient *= 2;  // 1 of each bias
     });
@@ -231,11 +230,11 @@ TEST_CASE("what is clipped is what was made of the gradients after them") {
 }
 
 TEST_CASE("what is thrown after the gradients comes before the update") {
-    Fixture f;
+    SmallNetwork f;
     const Floats before = copy(f.network.parameter_slab());
     const TrainingStep step{Numbers{0, 1}, StepValues{.learning_rate = 0.25F}};
     const auto train = [&](const AfterGradients &after) { f.network.train(find_optimizer("adam"), std::span(&step, 1), after); };
-    CHECK(message_of([&] { train([](std::span<float>) { throw std::runtime_error("a machine is gone"); }); }) == "a machine is gone");
+    CHECK(failure_of([&] { train([](std::span<float>) { throw std::runtime_error("a machine is gone"); }); }) == "a machine is gone");
     CHECK(copy(f.network.parameter_slab()) == before);
     CHECK(std::ranges::all_of(f.network.optimizer_slab(), [](float value) { return value == 0; }));
     train({});
@@ -249,13 +248,13 @@ TEST_CASE("a model that was compiled without an optimizer says so when it is ask
     Network network(model.library(), plan, "reference", 1, 4);
     network.bind_data(images, labels);
     network.update(find_optimizer("adam"), StepValues{});
-    CHECK(contains(message_of([&] { network.update(find_optimizer("sgd"), StepValues{}); }), "compiled without the optimizer sgd"));
+    CHECK(contains(failure_of([&] { network.update(find_optimizer("sgd"), StepValues{}); }), "compiled without the optimizer sgd"));
     const TrainingStep step{Numbers{0}, {}};
-    CHECK(contains(message_of([&] { network.train(find_optimizer("sgd"), {&step, 1}); }), "compiled without the optimizer sgd"));
+    CHECK(contains(failure_of([&] { network.train(find_optimizer("sgd"), {&step, 1}); }), "compiled without the optimizer sgd"));
 }
 
 TEST_CASE("initialize() follows the initializers and the seed alone") {
-    Fixture f;
+    SmallNetwork f;
     f.network.initialize(7);
     const Floats kernel = copy(f.weight("dense/kernel"));
     // limit = sqrt(6 / (2 + 2)); numbers 0..3 of parameter 0 in the initialisation's stream.
@@ -283,24 +282,24 @@ TEST_CASE("initialize() follows the initializers and the seed alone") {
 }
 
 TEST_CASE("what cannot be run is refused before any kernel runs") {
-    Fixture f;
-    CHECK_THROWS_AS(Fixture(1, 0), std::invalid_argument);
-    CHECK_THROWS_AS(Fixture(0), std::invalid_argument);
+    SmallNetwork f;
+    CHECK_THROWS_AS(SmallNetwork(1, 0), std::invalid_argument);
+    CHECK_THROWS_AS(SmallNetwork(0), std::invalid_argument);
     CHECK_THROWS_AS(f.network.infer(Numbers{}), std::invalid_argument);
     CHECK_THROWS_AS(f.network.infer(Numbers(5, 0)), std::invalid_argument);
-    CHECK(contains(message_of([&] { f.network.infer(Numbers{0, 5}); }), "no record 5; there are 5"));
+    CHECK(contains(failure_of([&] { f.network.infer(Numbers{0, 5}); }), "no record 5; there are 5"));
     CHECK_THROWS_AS(f.network.infer(Numbers{-1}), std::invalid_argument);
     CHECK_THROWS_AS(f.network.gradient(parameter(f.network, "norm/moving_mean")), std::invalid_argument);
 }
 
 TEST_CASE("values of a step out of range are refused before anything is changed") {
-    Fixture f;
+    SmallNetwork f;
     const Floats before = copy(f.network.parameter_slab());
     const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
     const Optimizer &adam = find_optimizer("adam"), &sgd = find_optimizer("sgd");
     const auto refusal = [&](const Optimizer &optimizer, const StepValues &values) {
         TrainingStep step{Numbers{0, 1}, values};
-        return message_of([&] { f.network.train(optimizer, {&step, 1}); });
+        return failure_of([&] { f.network.train(optimizer, {&step, 1}); });
     };
     for (const Floats &rates : {Floats{1}, Floats{-0.5F}, Floats{nan}, Floats{0.99999999F}, Floats{0.999999F}, Floats{0, 0}})
         CHECK(contains(refusal(adam, {.dropout_rates = rates}), "dropout rate"));
@@ -347,10 +346,10 @@ TEST_CASE("a step that gives no dropout rates takes the layers' own") {
 }
 
 TEST_CASE("data that kernels cannot read is refused when it is bound") {
-    Fixture f;
+    SmallNetwork f;
     using Labels = std::span<const std::uint16_t>;
     const auto refusal = [&](std::span<const std::uint8_t> of_images, Labels of_labels) {
-        return message_of([&] { f.network.bind_data(of_images, of_labels); });
+        return failure_of([&] { f.network.bind_data(of_images, of_labels); });
     };
     for (const Labels of_labels : {Labels(), Labels(labels, std::size_t{1} << 30)})
         CHECK(contains(refusal(images, of_labels), "the kernels can address 1 to 1073741823"));
@@ -362,18 +361,18 @@ TEST_CASE("data that kernels cannot read is refused when it is bound") {
 }
 
 TEST_CASE("data may be floats, whole or not, and NaN among them reaches the loss") {
-    Fixture f;
+    SmallNetwork f;
     const float floats[] = {1, 2, 1.5F, 4, std::numeric_limits<float>::quiet_NaN(), 6};
     f.network.bind_data(floats, std::span(labels).first(3));
     CHECK(f.network.infer(Numbers{0, 1}).loss == 0 + 3);
     CHECK(std::isnan(f.network.infer(Numbers{2}).loss));
     f.network.bind_data(images, labels);
     CHECK(f.network.infer(Numbers{0, 1}).loss == 0 + 6);
-    CHECK(message_of([&] { f.network.bind_data(floats, labels); }) == "6 floats of images for 5 labels: an image has 1x2x1");
+    CHECK(failure_of([&] { f.network.bind_data(floats, labels); }) == "6 floats of images for 5 labels: an image has 1x2x1");
 }
 
 TEST_CASE("other data takes the place of the data bound before") {
-    Fixture f;
+    SmallNetwork f;
     f.network.infer(Numbers{0});
     const std::uint8_t other[] = {20, 0, 30, 0};
     const std::uint16_t other_labels[] = {1, 0};
@@ -383,11 +382,11 @@ TEST_CASE("other data takes the place of the data bound before") {
 }
 
 TEST_CASE("a kernel's failure is an exception that names it, and the network can be used again") {
-    Fixture f(GENERATE(1, 3));
+    SmallNetwork f(GENERATE(1, 3));
     const std::uint8_t poisoned[] = {1, poisoned_pixel, 1, 1};
     f.network.bind_data(poisoned, std::span(labels).first(2));
     f.network.infer(Numbers{1});
-    const std::string message = message_of([&] { f.network.infer(Numbers{0, 1}); });
+    const std::string message = failure_of([&] { f.network.infer(Numbers{0, 1}); });
     CHECK(f.network.predictions().empty());
     CHECK(contains(message, "kernel pointwise of layer \"tiny\""));
     CHECK(contains(message, "a pixel of 255"));
@@ -398,7 +397,7 @@ TEST_CASE("a kernel's failure is an exception that names it, and the network can
 
 TEST_CASE("a library that does not fit its plan is refused") {
     const auto error_of = [](const TinyModel &model, const char *set = "reference") {
-        return message_of([&] { Network(model.library(), plan_of(model.library()), set, 1, 4); });
+        return failure_of([&] { Network(model.library(), plan_of(model.library()), set, 1, 4); });
     };
     TinyModel lacking;
     lacking.kernels.pop_back();
@@ -413,24 +412,24 @@ TEST_CASE("a library that does not fit its plan is refused") {
     const TinyModel overlapping(outside);
     Network network(overlapping.library(), outside, "reference", 1, 4);
     network.bind_data(images, labels);
-    CHECK(contains(message_of([&] { network.gradients(Numbers{0}, StepValues{}); }), "\"scores\" outside"));
+    CHECK(contains(failure_of([&] { network.gradients(Numbers{0}, StepValues{}); }), "\"scores\" outside"));
 
     halcyon_model newer = lacking.library();
     newer.abi_version = HALCYON_ABI_VERSION + 1;
-    CHECK(contains(message_of([&] { plan_of(newer); }), "ABI version"));
+    CHECK(contains(failure_of([&] { plan_of(newer); }), "ABI version"));
     CHECK(contains(error_of(lacking, "x86_avx2"), "\"x86_avx2\"; there are reference"));
 }
 
 TEST_CASE("a network without data says so") {
     const TinyModel model;
     Network network(model.library(), plan_of(model.library()), "reference", 1, 4);
-    CHECK(contains(message_of([&] { network.infer(Numbers{0}); }), "no record 0; there are 0"));
+    CHECK(contains(failure_of([&] { network.infer(Numbers{0}); }), "no record 0; there are 0"));
 }
 
 TEST_CASE("HALCYON_VERBOSE writes a line for each call") {
-    CHECK(stderr_of([] { Fixture().network.infer(Numbers{0, 1}); }).empty());
+    CHECK(stderr_of([] { SmallNetwork().network.infer(Numbers{0, 1}); }).empty());
     setenv("HALCYON_VERBOSE", "1", 1);
-    const std::string lines = stderr_of([] { Fixture().network.infer(Numbers{0, 1}); });
+    const std::string lines = stderr_of([] { SmallNetwork().network.infer(Numbers{0, 1}); });
     unsetenv("HALCYON_VERBOSE");
     CHECK(std::ranges::count(lines, '\n') == 2);
     CAPTURE(lines);

@@ -6,6 +6,7 @@
 #include "runtime/training/trainer.h"
 #include "tests/catch.h"
 #include "tests/data/files.h"
+#include "tests/text.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -74,8 +75,6 @@ Shown train(const std::filesystem::path &path, const RunConfig &config = make_co
     return {trainer.state(), finished, read_bytes(output)};
 }
 
-bool has(const std::string &text, const std::string &part) { return text.find(part) != std::string::npos; }
-
 const std::string kept = "features  of re_lu are made once for 25 images, and take 0.1 MiB\n";
 
 }  // namespace
@@ -86,7 +85,7 @@ TEST_CASE("a run keeps what the frozen layers make of its images, and comes to t
     const RunData data = make_data();
     const Shown shown = train(temporary / "run");
     CHECK(shown.finished);
-    CHECK(has(shown.text, kept));
+    CHECK(contains(shown.text, kept));
 
     const auto network = make_network();
     network->bind_data(data.train.pixels.bytes(), data.train.labels);
@@ -127,7 +126,7 @@ TEST_CASE("a run goes on from a stop in an epoch, or while it makes features, to
     CHECK(stopped.state.step == std::max(stop - 4, 0));
     const Shown resumed = train(temporary / "stopped");
     CHECK(resumed.finished);
-    CHECK(has(resumed.text, kept));
+    CHECK(contains(resumed.text, kept));
     const auto whole = make_network(), other = make_network();
     load_weights(temporary / "whole/last.safetensors", *whole);
     load_weights(temporary / "stopped/last.safetensors", *other);
@@ -141,8 +140,8 @@ TEST_CASE("where images change from epoch to epoch, their features are made in e
     SECTION("augmented") { config.recipe.augment.crop = CropSettings{1}; }
     const Shown shown = train(temporary / "run", config);
     CHECK(shown.finished);
-    CHECK(has(shown.text, "features  of re_lu are made in every step, not once: the recipe flips or augments the images\n"));
-    CHECK_FALSE(has(shown.text, "made once for"));
+    CHECK(contains(shown.text, "features  of re_lu are made in every step, not once: the recipe flips or augments the images\n"));
+    CHECK_FALSE(contains(shown.text, "made once for"));
 }
 
 TEST_CASE("features are kept where there is memory for them") {

@@ -46,7 +46,7 @@ int shell(const fs::path &err, const std::string &command) {
     return WEXITSTATUS(std::system((program + "{ " + command + "; } 2> '" + err.string() + "'").c_str()));
 }
 
-std::size_t lines_in(const std::string &text) { return std::size_t(std::ranges::count(text, '\n')); }
+std::size_t count_lines(const std::string &text) { return std::size_t(std::ranges::count(text, '\n')); }
 
 }  // namespace
 
@@ -160,10 +160,10 @@ TEST_CASE("an image that cannot be predicted does not keep the others from it") 
     const Arguments predict = {"predict", "--weights", work.weights, good, bad, work.folder / "none.png", work.folder / "pipe", good};
     const Result text = cifar10(predict), objects = cifar10(predict + Arguments{"--json"});
     CHECK(text.exit_code == 1);
-    CHECK(lines_in(text.out) == 2);
+    CHECK(count_lines(text.out) == 2);
     for (const char *line : {"bad.png: is a truncated PNG", "none.png: cannot be read: No such file", "pipe: is no regular file"})
         CHECK(text.err.find(line) != std::string::npos);
-    CHECK(lines_in(text.err) == 3);
+    CHECK(count_lines(text.err) == 3);
 
     CHECK(objects.exit_code == 1);
     CHECK(objects.err == text.err);
@@ -282,7 +282,7 @@ TEST_CASE("names of any bytes are printed on one line, and as JSON") {
     const Arguments predict = {"predict", "--weights", work.weights, image, bad};
     const Result text = cifar10(predict), objects = cifar10(predict + Arguments{"--json"});
     CHECK(text.exit_code == 1);
-    CHECK(lines_in(text.out) == 1);
+    CHECK(count_lines(text.out) == 1);
     CHECK(text.out.find("a\\n\\xff.png: b\\nb ") != std::string::npos);
     CHECK(text.err.find("no\\xfe\\n.png: cannot be read") != std::string::npos);
     const std::vector<json> lines = lines_of(objects.out);
