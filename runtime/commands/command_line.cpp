@@ -162,6 +162,8 @@ void add_train(CLI::App &app, Application &application, Command &chosen) {
     command->add_flag("--no-shuffle", options->no_shuffle, "Take the images in the files' order");
     command->add_flag("--no-dropout", options->no_dropout, "Drop nothing out, whatever the recipe says");
     command->add_flag("--no-evaluate", options->no_evaluate, "Do not evaluate after each epoch")->excludes(split);
+    command->add_flag("--tensorboard", options->tensorboard,
+                      "Write the metrics for TensorBoard too, into tensorboard/ in the run's folder");
     command->callback([&application, &chosen, options, command] {
         options->data.given = given_to(*command);
         options->program = application.name();

@@ -36,7 +36,7 @@ struct TrainOptions {
     std::uint32_t seed = 1;
     int limit = 0;                // 0: all images
     double validation_split = 0;  // 0: none
-    bool no_shuffle = false, no_dropout = false, no_evaluate = false;
+    bool no_shuffle = false, no_dropout = false, no_evaluate = false, tensorboard = false;
     AfterGradients after_gradients = {};  // no option of the command line: for programs that call run_train()
 };
 

@@ -155,6 +155,7 @@ int train(const halcyon_model &model, Network &network, const RunConfig &config,
     std::fflush(stdout);
     folder.write_model({model.text, model.text_size});
     folder.write_skipped(source.bad_files());
+    if (options.tensorboard) folder.keep_events();
 
     Progress progress;
     Trainer trainer(network, config, data, folder, state, options.after_gradients);

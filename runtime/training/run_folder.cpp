@@ -3,6 +3,7 @@
 #include "plan/errors.h"
 #include "plan/json.h"
 #include "plan/text.h"
+#include "runtime/training/event_files.h"
 #include "runtime/weights/checkpoint.h"
 
 #include <fmt/format.h>
@@ -117,15 +118,18 @@ std::string table_row(const ordered_json &line) {
     return fmt::format("{}\n", fmt::join(texts, ","));
 }
 
-/// metrics.csv of these lines of metrics.jsonl.
-std::string table_of(const std::string &lines) {
+/// metrics.csv of these epochs.
+std::string table_of(const std::vector<ordered_json> &lines) {
     std::string table;
-    std::istringstream texts(lines);
-    for (std::string text; std::getline(texts, text);) {
-        const ordered_json line = ordered_json::parse(text);
-        table += (table.empty() ? table_head(line) : "") + table_row(line);
-    }
+    for (const ordered_json &line : lines) table += (table.empty() ? table_head(line) : "") + table_row(line);
     return table;
+}
+
+std::vector<ordered_json> parse_lines(const std::string &text) {
+    std::vector<ordered_json> lines;
+    std::istringstream texts(text);
+    for (std::string line; std::getline(texts, line);) lines.push_back(ordered_json::parse(line));
+    return lines;
 }
 
 ordered_json line_of(const EpochMetrics &metrics) {
@@ -177,7 +181,7 @@ RunFolder RunFolder::create(const fs::path &path, const RunFolder *from) {
                  fmt::format("there is a run in this folder already; give another --out, or go on with it by --resume {}", path.string()));
     for (const fs::directory_entry &entry : fs::directory_iterator(path)) {
         const fs::path name = entry.path().filename();
-        if (name == "skipped.txt" || name == "model.json") continue;  // written before the first checkpoint
+        if (name == "skipped.txt" || name == "model.json" || name == "tensorboard") continue;  // made before the first checkpoint
         if (!from || !are_equal(entry, from->path() / name))
             fail_for(path, fmt::format("there is something in this folder already ({}); give another --out", name.string()));
     }
@@ -212,7 +216,10 @@ void RunFolder::append(const EpochMetrics &metrics) const {
     const ordered_json line = line_of(metrics);
     append_file(metrics_file(), line.dump() + "\n");
     append_file(table_file(), (fs::exists(table_file()) ? "" : table_head(line)) + table_row(line));
+    if (fs::exists(events_folder())) append_events(events_folder(), {&line, 1});
 }
+
+void RunFolder::keep_events() const { make_folder(events_folder()); }
 
 void RunFolder::write_evaluation(const ordered_json &evaluation) const {
     replace_file(evaluation_file(), evaluation.dump(4, ' ', false, ordered_json::error_handler_t::replace) + "\n");
@@ -239,6 +246,7 @@ bool RunFolder::has_test() const {
 }
 
 void RunFolder::keep_metrics(std::uint32_t epochs) const {
+    remove_events(events_folder());
     if (!fs::exists(metrics_file())) {
         fs::remove(table_file());
         return;
@@ -263,8 +271,9 @@ void RunFolder::keep_metrics(std::uint32_t epochs) const {
     if (!begins_line(rest, fmt::format("{{\"epoch\":{},", before + 1)) && !begins_line(rest, test_begin))
         broken("its end is no line of an epoch");
     if (kept < text.size()) replace_file(metrics_file(), text.substr(0, kept));
-    const std::string table = table_of(text.substr(0, kept));
-    table.empty() ? void(fs::remove(table_file())) : replace_file(table_file(), table);
+    const std::vector<ordered_json> lines = parse_lines(text.substr(0, kept));
+    lines.empty() ? void(fs::remove(table_file())) : replace_file(table_file(), table_of(lines));
+    if (fs::exists(events_folder())) append_events(events_folder(), lines);
 }
 
 void RunFolder::copy_from(const RunFolder &other) const {
@@ -275,6 +284,7 @@ void RunFolder::copy_from(const RunFolder &other) const {
         const std::array parts = {std::span<const std::byte>(bytes.data.get(), bytes.size)};
         replace_file(to, parts);
     }
+    if (fs::exists(other.events_folder())) keep_events();
 }
 
 void RunFolder::require_there() const {

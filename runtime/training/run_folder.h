@@ -1,8 +1,9 @@
 // A run's folder: last.safetensors is where it stands, with its settings; config.json shows these to people, metrics.jsonl how it went, and
 // metrics.csv too, for spreadsheets;
 // best.safetensors holds the weights of its best epoch, model.json is the model file, skipped.txt the files that could not be read;
-// evaluation.json is what its best weights are worth, class by class; batch.png, mistakes.png and report.html are for people to look at. A
-// folder is a run's from its first checkpoint on, which a run writes first.
+// evaluation.json is what its best weights are worth, class by class; batch.png, mistakes.png and report.html are for people to look at;
+// tensorboard/ has the metrics once more, where it is asked for. A folder is a run's from its first checkpoint on, which a run writes
+// first.
 #pragma once
 
 #include "plan/files.h"
@@ -70,6 +71,7 @@ public:
     std::filesystem::path model_file() const { return path_ / "model.json"; }
     std::filesystem::path evaluation_file() const { return path_ / "evaluation.json"; }
     std::filesystem::path report_file() const { return path_ / "report.html"; }
+    std::filesystem::path events_folder() const { return path_ / "tensorboard"; }
     std::filesystem::path skipped() const { return path_ / "skipped.txt"; }
 
     /// The settings in the last checkpoint. Fails where config.json is there and says anything else.
@@ -79,7 +81,11 @@ public:
     void remove_config() const;
     void write_config(const RunConfig &config) const;
 
-    /// Adds a line to metrics.jsonl, which is then on the disk. Of an epoch metrics.csv has it too.
+    /// From now on the run keeps its metrics for TensorBoard too.
+    void keep_events() const;
+
+    /// Adds a line to metrics.jsonl, which is then on the disk. Of an epoch metrics.csv has it too, and TensorBoard's files where they are
+    /// kept.
     void append(const EpochMetrics &metrics) const;
     void append(const TestMetrics &metrics) const;
 
@@ -97,10 +103,11 @@ public:
 
     /// Drops the lines after those of the first `epochs`: epochs that will be trained again, and the test. Fails where there is anything
     /// but epochs' lines, in order, and the test's, or where the last one of these is missing; without a file there are no lines to keep.
-    /// metrics.csv then has the same epochs.
+    /// metrics.csv then has the same epochs, and so have TensorBoard's files.
     void keep_metrics(std::uint32_t epochs) const;
 
-    /// Copies the metrics, the best weights and the picture of the first batch of another run, where it has them yet.
+    /// Copies the metrics, the best weights and the picture of the first batch of another run, where it has them yet, and keeps
+    /// TensorBoard's files where that does.
     void copy_from(const RunFolder &other) const;
 
     /// Fails where the folder was moved or removed since it was locked. Ask before writing.
