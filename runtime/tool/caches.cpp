@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -65,10 +66,23 @@ std::vector<Kept> all_kept(const fs::path &cache) {
     return kept;
 }
 
-int show_cache(bool clear) {
-    const fs::path cache = default_cache("there is no cache then; set one");
+bool is_called(const Kept &one, const std::string &name) { return one.folder == name || one.folder.filename() == name; }
+
+/// Those of `names`, which are folders or their last parts; all where nothing is named.
+std::vector<Kept> selected(std::vector<Kept> kept, const std::vector<std::string> &names) {
+    for (const std::string &name : names)
+        if (std::ranges::none_of(kept, [&](const Kept &one) { return is_called(one, name); }))
+            throw std::runtime_error(fmt::format("{}: nothing of this name is kept; halcyon cache lists all", printable(name)));
+    const auto is_named = [&](const Kept &one) {
+        return std::ranges::any_of(names, [&](const std::string &name) { return is_called(one, name); });
+    };
+    if (!names.empty()) std::erase_if(kept, [&](const Kept &one) { return !is_named(one); });
+    return kept;
+}
+
+int show_cache(const std::vector<std::string> &names, bool clear) {
+    const std::vector<Kept> kept = selected(all_kept(default_cache("there is no cache then; set one")), names);
     std::uintmax_t bytes = 0;
-    const std::vector<Kept> kept = all_kept(cache);
     for (const Kept &one : kept) {
         if (clear) fs::remove_all(one.folder);
         bytes += one.bytes;
@@ -82,9 +96,14 @@ int show_cache(bool clear) {
 
 void add_cache_command(CLI::App &app, Command &chosen) {
     CLI::App *command = app.add_subcommand("cache", "Print what is kept of compiled models and decoded pictures");
-    const auto clear = std::make_shared<bool>(false);
-    command->add_flag("--clear", *clear, "Remove it; what is needed again is made again");
-    command->callback([&chosen, clear] { chosen = [clear] { return show_cache(*clear); }; });
+    struct Options {
+        std::vector<std::string> names;
+        bool clear = false;
+    };
+    const auto options = std::make_shared<Options>();
+    command->add_option("names", options->names, "These alone, as they are printed or by the last part")->type_name("NAME");
+    command->add_flag("--clear", options->clear, "Remove it; what is needed again is made again");
+    command->callback([&chosen, options] { chosen = [options] { return show_cache(options->names, options->clear); }; });
 }
 
 }  // namespace halcyon

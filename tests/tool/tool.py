@@ -217,6 +217,13 @@ def clears_cache(place: Place) -> None:
     others.mkdir()
     listed = place.succeed("cache").out
     assert listed.count("a compiled model") == 1 and "1 folders" in listed, listed
+    [first] = set(place.kept()) - {"somebody's"}
+    place.succeed("schedules", place.tiny, "--schedules", "reference")
+    assert "2 folders" in place.succeed("cache").out
+    assert "1 folders" in place.succeed("cache", first).out
+    place.fail(["somebody's: nothing of this name"], "cache", "--clear", first, "somebody's")
+    assert "removed 1 folders" in place.succeed("cache", "--clear", first, first).out
+    assert len(place.kept()) == 2 and first not in place.kept(), place.kept()
     assert "removed 1 folders" in place.succeed("cache", "--clear").out
     assert place.kept() == ["somebody's"], place.kept()
 
