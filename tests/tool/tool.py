@@ -218,7 +218,7 @@ def clears_cache(place: Place) -> None:
     listed = place.succeed("cache").out
     assert listed.count("a compiled model") == 1 and "1 folders" in listed, listed
     [first] = set(place.kept()) - {"somebody's"}
-    place.succeed("schedules", place.tiny, "--schedules", "reference")
+    place.succeed(*place.train("--schedule", "x86_sse41"))
     assert "2 folders" in place.succeed("cache").out
     assert "1 folders" in place.succeed("cache", first).out
     place.fail(["somebody's: nothing of this name"], "cache", "--clear", first, "somebody's")
