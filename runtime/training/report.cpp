@@ -252,16 +252,18 @@ const json *best_epoch(const RunFiles &run) {
 std::string overview(const std::vector<RunFiles> &runs) {
     const std::string metric = name_of(metric_of(runs.front()));
     const json none = json::object();
-    std::vector<std::string> head = {"run", "model", "recipe", "epochs", "images/s", "val_loss", "val_" + metric}, tested;
+    std::vector<std::string> head = {"run", "model", "recipe", "epochs", "val_loss", "val_" + metric}, tested;
     if (std::ranges::any_of(runs, [](const RunFiles &run) { return !run.test.is_null(); })) tested = {"test_loss", "test_" + metric};
     head.insert(head.end(), tested.begin(), tested.end());
+    head.push_back("images/s");
     std::vector<std::vector<std::string>> rows;
     for (const RunFiles &run : runs) {
         const json *found = best_epoch(run), &best = found ? *found : none, &last = run.epochs.empty() ? none : run.epochs.back();
         rows.push_back({escaped(run.name), escaped(run.config.model), escaped(run.config.recipe.name),
-                        fmt::format("{} of {}", run.epochs.size(), run.config.recipe.epochs), figure(last, "images_per_second"),
-                        figure(best, "val_loss"), figure(best, "val_" + metric)});
+                        fmt::format("{} of {}", run.epochs.size(), run.config.recipe.epochs), figure(best, "val_loss"),
+                        figure(best, "val_" + metric)});
         for (const std::string &key : tested) rows.back().push_back(figure(run.test, key));
+        rows.back().push_back(figure(last, "images_per_second"));
     }
     return "<section aria-labelledby=\"runs\"><h2 id=\"runs\">Runs</h2>\n" +
            table("Of the best epoch, and of the last one's speed", head, rows) + "</section>\n";

@@ -197,7 +197,7 @@ def main() -> None:
             follow(copy, example)
         return
     # Without optimisation: nothing but plans is made.
-    configure(copy, ["-DCMAKE_BUILD_TYPE=", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"])
+    configure(copy, ["-DCMAKE_BUILD_TYPE=", "-DCMAKE_UNITY_BUILD=OFF", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"])
     run([".venv/bin/cmake", "--build", "build/release", "--target", "halcyonc"], copy)
     for example in followed:
         plan(copy, example)
