@@ -246,9 +246,9 @@ bool RunFolder::has_test() const {
 }
 
 void RunFolder::keep_metrics(std::uint32_t epochs) const {
-    remove_events(events_folder());
     if (!fs::exists(metrics_file())) {
         fs::remove(table_file());
+        remove_events(events_folder());
         return;
     }
     const auto broken = [this](const std::string &reason) {
@@ -273,6 +273,7 @@ void RunFolder::keep_metrics(std::uint32_t epochs) const {
     if (kept < text.size()) replace_file(metrics_file(), text.substr(0, kept));
     const std::vector<ordered_json> lines = parse_lines(text.substr(0, kept));
     lines.empty() ? void(fs::remove(table_file())) : replace_file(table_file(), table_of(lines));
+    remove_events(events_folder());
     if (fs::exists(events_folder())) append_events(events_folder(), lines);
 }
 

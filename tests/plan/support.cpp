@@ -40,15 +40,6 @@ std::string model_text(const std::string &layers, const std::string &input) {
 
 Model make_model(const std::string &layers) { return parse_model(model_text(layers), "t.json"); }
 
-std::string failure_of(const std::function<void()> &action) {
-    try {
-        action();
-    } catch (const std::exception &error) {
-        return error.what();
-    }
-    return "";
-}
-
 Model random_model(std::mt19937 &random, int size) {
     const auto below = [&](int end) { return int(random() % unsigned(end)); };
     std::vector<std::string> layers, unread;

@@ -4,8 +4,8 @@
 #include "compiler/model.h"
 #include "compiler/planner.h"
 #include "tests/catch.h"
+#include "tests/text.h"
 
-#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -21,9 +21,6 @@ Model make_model(const std::string &layers);
 
 /// What ends a chain of layers.
 inline const std::string head = R"(, {"type": "flatten"}, {"type": "dense", "units": 3, "activation": "softmax"})";
-
-/// The message of what `action` throws; "" where it throws nothing.
-std::string failure_of(const std::function<void()> &action);
 
 /// A network with branches that part, nest and meet again in `add`, of about `size` layers.
 Model random_model(std::mt19937 &random, int size);

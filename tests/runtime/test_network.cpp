@@ -53,15 +53,6 @@ struct SmallNetwork {
     std::span<float> gradient(std::string_view name) { return network.gradient(parameter(network, name)); }
 };
 
-std::string failure_of(const std::function<void()> &action) {
-    try {
-        action();
-    } catch (const std::exception &error) {
-        return error.what();
-    }
-    return "";
-}
-
 /// What `action` writes to stderr.
 std::string stderr_of(const std::function<void()> &action) {
     std::FILE *file = std::tmpfile();
